@@ -1,0 +1,383 @@
+"""The promises of the engine: order, ownership, freeing, depth, no leaks, threads."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import tracemalloc
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinydl
+from tinydl import autograd
+
+
+def leaf(*shape: int, seed: int = 0) -> tinydl.Tensor:
+    return tinydl.Tensor(np.random.default_rng(seed).standard_normal(shape), requires_grad=True)
+
+
+def test_a_value_used_twice_gets_both_gradients() -> None:
+    a = tinydl.tensor(3.0, requires_grad=True)
+    b = a + a
+    c = b + b
+    c.backward()
+    assert float(a.grad) == 4.0
+
+
+def test_diamond_is_walked_once_per_node() -> None:
+    """2^200 paths: only a topological order finishes."""
+    x = tinydl.tensor(1.0, requires_grad=True, dtype=tinydl.float64)
+    h = x
+    for _ in range(200):
+        h = h * 0.5 + h * 0.5
+    h.backward()
+    assert float(x.grad) == 1.0
+
+
+def test_two_leaves_of_a_sum_do_not_share_a_gradient() -> None:
+    a, b = leaf(3), leaf(3, seed=1)
+    (a + b).sum().backward()
+    assert not np.shares_memory(a.grad.data, b.grad.data)
+    a.grad.data *= 5
+    assert (b.grad.data == 1).all()
+
+
+@pytest.mark.parametrize(
+    "f", [lambda a: a.sum(), lambda a: a.T.sum(), lambda a: a.expand(2, 3, 4).sum(), lambda a: a.reshape(-1)[::2].sum()]
+)
+def test_gradients_are_owned_contiguous_and_writable(f: Any) -> None:
+    a = leaf(3, 4)
+    for g in (*autograd.grad(f(a), a), (f(a).backward(), a.grad)[1]):
+        assert g.data.flags.c_contiguous and g.data.flags.writeable and g.data.base is None
+    g1, g2 = autograd.grad(f(a), [a, a])
+    assert not np.shares_memory(g1.data, g2.data)
+
+
+def test_a_gradient_given_by_the_user_is_not_kept_or_changed() -> None:
+    a, seed = leaf(3), tinydl.ones(3, dtype=tinydl.float64)
+    (a + 0).backward(seed)
+    (a + 0).backward(seed)
+    assert (seed.data == 1).all() and (a.grad.data == 2).all() and not np.shares_memory(a.grad.data, seed.data)
+
+
+def test_backward_accumulates_in_place() -> None:
+    a = leaf(3)
+    (a * 2).sum().backward()
+    kept = a.grad
+    (a * 3).sum().backward()
+    assert a.grad is kept and (kept.data == 5).all()
+
+
+def test_backward_with_inputs_fills_only_those() -> None:
+    a, b = leaf(3), leaf(3)
+    (a * b).sum().backward(inputs=[a])
+    assert b.grad is None and np.array_equal(a.grad.data, b.data)
+
+
+def test_second_walk_needs_retain_graph_when_something_was_saved() -> None:
+    a = leaf(3)
+    y = (a * a).sum()
+    y.backward(retain_graph=True)
+    y.backward()
+    with pytest.raises(
+        RuntimeError,
+        match=r"Trying to backward through the graph a second time: what mul "
+        r"saved.*retain_graph=True",
+    ):
+        y.backward()
+    z = a + 1.0  # addition saves nothing
+    z.sum().backward()
+    z.sum().backward()
+
+
+def test_backward_frees_what_was_saved() -> None:
+    tracemalloc.start()
+    a = tinydl.Tensor(np.ones(100_000), requires_grad=True)
+    h = a
+    for _ in range(20):
+        h = (h * 1.01).tanh()
+    y = h.sum()
+    del h
+    held = tracemalloc.get_traced_memory()[0]
+    y.backward()
+    after = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert after - a.grad.data.nbytes < 0.35 * held, (held, after)
+
+
+def test_a_million_nodes_without_recursion() -> None:
+    x = tinydl.tensor([1.0, 2.0], requires_grad=True)
+    h = x
+    for _ in range(1_000_000):
+        h = h + 1.0
+    h.sum().backward()
+    assert (x.grad.data == 1).all()
+    del h
+
+
+def test_second_order_through_a_deep_chain() -> None:
+    x = tinydl.tensor(0.5, requires_grad=True, dtype=tinydl.float64)
+    h = x
+    for _ in range(20_000):
+        h = h * 1.0
+    (g,) = autograd.grad(h * h, x, create_graph=True)
+    (gg,) = autograd.grad(g, x)
+    assert float(gg) == 2.0
+
+
+def test_nothing_leaks_with_the_cyclic_collector_off() -> None:
+    w, x = leaf(4, 4), tinydl.Tensor(np.ones((2, 4)))
+
+    def step() -> None:
+        y = ((x @ w).tanh() * 2).softmax(1)[:, 1:].sum()
+        (g,) = autograd.grad(y, w, create_graph=True)
+        (g * g).sum().backward()
+        w.grad = None
+
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            step()
+        before = len(gc.get_objects())
+        tracemalloc.start()
+        base = tracemalloc.get_traced_memory()[0]
+        for _ in range(200):
+            step()
+        grown = (tracemalloc.get_traced_memory()[0] - base) / 200
+        tracemalloc.stop()
+        objects = (len(gc.get_objects()) - before) / 200
+    finally:
+        gc.enable()
+    assert objects < 0.5 and grown < 2000, (objects, grown)
+
+
+def test_the_leak_test_would_see_a_cycle() -> None:
+    class Ring:
+        pass
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(gc.get_objects())
+        for _ in range(50):
+            r = Ring()
+            r.me = r  # type: ignore[attr-defined]
+        assert (len(gc.get_objects()) - before) / 50 >= 0.5
+    finally:
+        gc.enable()
+
+
+def test_a_graph_dies_with_its_result() -> None:
+    a = leaf(3)
+    y = (a * 2).tanh()
+    node = weakref.ref(y.grad_fn)
+    del y
+    assert node() is None
+
+
+def test_grad_visits_only_what_leads_to_the_inputs() -> None:
+    visited = []
+
+    class Watched(autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x * 1
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            visited.append(1)
+            return g
+
+    a, b = leaf(3), leaf(3)
+    y = (a * 2 + Watched.apply(b)).sum()
+    autograd.grad(y, a, retain_graph=True)
+    assert not visited
+    autograd.grad(y, b)
+    assert visited
+
+
+def test_gradient_with_respect_to_something_in_the_middle() -> None:
+    a = leaf(3)
+    h = a.tanh()
+    y = (h * h).sum()
+    gh, ga = autograd.grad(y, [h, a])
+    np.testing.assert_allclose(gh.data, 2 * h.data)
+    np.testing.assert_allclose(ga.data, 2 * h.data * (1 - h.data**2))
+    (same,) = autograd.grad(h.sum(), h)
+    assert (same.data == 1).all()
+
+
+def test_unused_and_unrecorded_inputs() -> None:
+    a, b = leaf(3), leaf(2)
+    with pytest.raises(
+        RuntimeError,
+        match=r"appears to not have been used in the graph: input 1, of shape "
+        r"\(2,\).*allow_unused=True",
+    ):
+        autograd.grad((a * 2).sum(), [a, b])
+    assert autograd.grad((a * 2).sum(), [a, b], allow_unused=True)[1] is None
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        autograd.grad((a * 2).sum(), tinydl.ones(2))
+    with pytest.raises(RuntimeError, match="element 0 of tensors does not require grad and does not have a grad_fn"):
+        tinydl.ones(1).backward()
+    with pytest.raises(RuntimeError, match=r"grad can be implicitly created only for scalar outputs, got shape \(3,\)"):
+        (a * 2).backward()
+    with pytest.raises(RuntimeError, match=r"shape of \(2,\) and output\[0\] has a shape of \(3,\)"):
+        (a * 2).backward(tinydl.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("f", "third"),
+    [
+        (lambda x: x * x * x * x, lambda x: 24 * x),
+        (lambda x: x.exp(), np.exp),
+        (lambda x: x.sin(), lambda x: -np.cos(x)),
+        (lambda x: x.cos(), np.sin),
+        (lambda x: x.log(), lambda x: 2 / x**3),
+        (lambda x: x**3.5, lambda x: 3.5 * 2.5 * 1.5 * x**0.5),
+        (lambda x: 1 / x, lambda x: -6 / x**4),
+        (lambda x: x.sqrt(), lambda x: 3 / 8 * x**-2.5),
+        (lambda x: x.tanh(), lambda x: (6 * np.tanh(x) ** 2 - 2) / np.cosh(x) ** 2),
+        (lambda x: x.sinh(), np.cosh),
+    ],
+)
+def test_third_derivatives(f: Any, third: Any) -> None:
+    x = tinydl.tensor([0.4, 0.9, 1.7], requires_grad=True, dtype=tinydl.float64)
+    y = f(x)
+    for _ in range(3):
+        (y,) = autograd.grad(y.sum(), x, create_graph=True)
+    np.testing.assert_allclose(y.data, third(x.data), rtol=1e-10)
+
+
+def test_engine_is_reentrant() -> None:
+    """A backward inside a backward."""
+
+    class Inner(autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            (x,) = ctx.saved_tensors
+            with tinydl.enable_grad():
+                z = x.detach().requires_grad_()
+                (d,) = autograd.grad((z * z).sum(), z)
+            return g * d
+
+    a = leaf(3)
+    Inner.apply(a * 1).sum().backward()
+    np.testing.assert_allclose(a.grad.data, 2 * a.data)
+
+
+def test_threads_are_independent_and_so_is_no_grad() -> None:
+    w = leaf(8, 8)
+
+    def work(seed: int) -> Any:
+        x = tinydl.Tensor(np.random.default_rng(seed).standard_normal((4, 8)))
+        y = x
+        for _ in range(20):
+            y = (y @ w).tanh()
+        return autograd.grad(y.sum(), w)[0].data
+
+    serial = [work(s) for s in range(4)]
+    results: list[Any] = [None] * 4
+    recorded: list[bool] = []
+
+    def run(s: int) -> None:
+        for _ in range(5):
+            results[s] = work(s)
+        recorded.append(tinydl.is_grad_enabled())
+
+    with tinydl.no_grad():
+        threads = [threading.Thread(target=run, args=(s,)) for s in range(4)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        assert not (w * 2).requires_grad
+    assert recorded == [True] * 4
+    for a, b in zip(serial, results):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_retain_grad_and_hooks() -> None:
+    a = leaf(3)
+    h = a * 2
+    h.retain_grad()
+    remove = h.register_hook(lambda g: g * 10)
+    (h * h).sum().backward()
+    np.testing.assert_allclose(h.grad.data, 2 * h.data)
+    np.testing.assert_allclose(a.grad.data, 2 * h.data * 10 * 2)
+    remove()
+    a.grad = None
+    k = a * 2
+    k.sum().backward()
+    assert (a.grad.data == 2).all() and k.grad is None
+
+
+def test_a_fused_rule_does_not_count_a_shared_input_twice() -> None:
+    """Second order of a fused op with one tensor in two slots (3.0 ** 2: first 6, second 2)."""
+    from tinydl.autograd.primitives import Primitive
+
+    op = Primitive(
+        lambda a, b: a * b, "a b", "fused_product", None, False, True, ("out",), (), lambda a, b: a * b,
+        lambda needs, g, a, b: (g * b, g * a), (), True, {},
+    )  # fmt: skip
+    x = tinydl.tensor([3.0], requires_grad=True, dtype=tinydl.float64)
+    for h in (x, x.log().exp()):
+        (g,) = autograd.grad(op.call(h, h).sum(), x, create_graph=True)
+        assert float(g) == pytest.approx(6.0)
+        assert float(autograd.grad(g.sum(), x)[0]) == pytest.approx(2.0)
+
+
+def test_a_missing_rule_names_operation_and_argument() -> None:
+    w = tinydl.ones(3, 2, requires_grad=True)
+    at = tinydl.ones(3, requires_grad=True)
+    y = tinydl.ops.indexing.gather_along.op
+    with pytest.raises(NotImplementedError, match="derivative of mask with respect to|not implemented"):
+        from tinydl.autograd.primitives import Primitive
+
+        op = Primitive(
+            lambda a, b: a * b,
+            "a b",
+            "half",
+            None,
+            False,
+            True,
+            ("out",),
+            (),
+            None,
+            None,
+            (),
+            True,
+            {"a": lambda g, b: g * b},
+        )
+        op.call(at, at).sum().backward()
+    assert y.name == "gather_along" and w.requires_grad
+
+
+def test_a_rule_that_gives_a_wrong_shape_or_dtype_is_named() -> None:
+    from tinydl.autograd.primitives import Primitive
+
+    def made(rule: Any) -> Any:
+        return Primitive(
+            lambda a: a * 2, "a", "wrong", None, False, True, ("out",), (), None, None, (), True, {"a": rule}
+        ).call
+
+    x = tinydl.ones(3, 2, requires_grad=True)
+    with pytest.raises(
+        RuntimeError,
+        match=r"wrong: the rule for 'a' gave a gradient of shape \(2, 3\), expected \(3, "
+        r"2\)",
+    ):
+        made(lambda g: np.swapaxes(g, 0, 1))(x).sum().backward()
+    with pytest.raises(
+        RuntimeError, match="wrong: the rule for 'a' gave a gradient of dtype float64, expected float32"
+    ):
+        made(lambda g: g.astype(np.float64))(x).sum().backward()

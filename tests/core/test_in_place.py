@@ -1,0 +1,177 @@
+"""In-place operations and views: memory is shared, stale values are noticed, a gradient is never silently wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinydl
+from tinydl import autograd
+
+
+def leaf(*shape: int) -> tinydl.Tensor:
+    return tinydl.Tensor(np.random.default_rng(0).uniform(0.5, 1.5, shape), requires_grad=True)
+
+
+def test_recorded_in_place_keeps_saved_values_valid() -> None:
+    x = leaf(3)
+    h = x.exp()
+    e = h.data.copy()
+    z = h * h
+    h *= 3.0
+    (z + h).sum().backward()
+    np.testing.assert_allclose(x.grad.data, 2 * e * e + 3 * e)
+
+
+def test_unrecorded_write_to_a_saved_value_is_an_error() -> None:
+    x = leaf(3)
+    h = x.exp()
+    y = h.sum()
+    with tinydl.no_grad():
+        h.mul_(3.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation: the result of exp changed"):
+        y.backward()
+
+
+def test_a_write_through_a_view_is_noticed() -> None:
+    x, w = leaf(3), tinydl.Tensor(np.ones(3))
+    y = (x * w).sum()
+    w[1:].fill_(5.0)
+    with pytest.raises(RuntimeError, match="the input 'other' of mul"):
+        y.backward()
+
+
+def test_a_write_through_detach_is_noticed() -> None:
+    x = leaf(3)
+    h = x.tanh()
+    y = h.sum()
+    h.detach().zero_()
+    with pytest.raises(RuntimeError, match="the result of tanh"):
+        y.backward()
+
+
+def test_a_kernel_that_declares_its_write_is_noticed() -> None:
+    x = leaf(3)
+    y = (x * x).sum()
+    x.data += 1
+    x.bump()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.backward()
+
+
+def test_under_create_graph_too() -> None:
+    x = leaf(3)
+    h = x.exp()
+    y = (h * h).sum()
+    with tinydl.no_grad():
+        h.add_(1.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        autograd.grad(y, x, create_graph=True)
+
+
+def test_leaves_and_views_refuse_recorded_changes() -> None:
+    x = leaf(3, 2)
+    with pytest.raises(
+        RuntimeError,
+        match=r"a leaf Variable that requires grad is being used in an in-place operation "
+        r"\(add_ on shape \(3, 2\)\)",
+    ):
+        x += 1
+    with pytest.raises(RuntimeError, match="leaf"):
+        x[0] = 1.0
+    h = x * 1
+    v = h[0]
+    with pytest.raises(
+        RuntimeError,
+        match=r"mul_: a view \(of shape \(2,\)\) cannot be changed in place while "
+        r"recording",
+    ):
+        v *= 2
+    with tinydl.no_grad():
+        x += 1  # an optimizer's step
+    assert x.data.min() > 1.4
+
+
+def test_views_taken_before_a_recorded_change_refuse_to_be_used() -> None:
+    h = leaf(3, 2) * 1
+    v = h[0]
+    before = v.data.copy()
+    h *= 2.0
+    with pytest.raises(
+        RuntimeError,
+        match=r"mul: this tensor of shape \(2,\) is a view of a tensor that a recorded "
+        r"in-place operation has replaced",
+    ):
+        _ = v * v
+    np.testing.assert_array_equal(v.data, before)
+    assert ((h[0]) * 1).shape == (2,)
+
+
+def test_views_see_unrecorded_writes() -> None:
+    x = tinydl.zeros(3, 2)
+    row = x[1]
+    x.add_(2.0)
+    assert (row.data == 2).all() and ((row * 2).data == 4).all()
+    row.fill_(7.0)
+    assert (x.data[1] == 7).all()
+
+
+def test_recorded_assignment() -> None:
+    x, v = leaf(3, 2), leaf(2)
+    h = x * 2
+    h[1] = v * 3
+    h.sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [[2, 2], [0, 0], [2, 2]])
+    np.testing.assert_array_equal(v.grad.data, [3, 3])
+
+
+def test_assigning_a_recorded_value_into_a_plain_tensor_records() -> None:
+    v, buffer = leaf(2), tinydl.zeros(3, 2, dtype=tinydl.float64)
+    buffer[0] = v
+    assert buffer.requires_grad
+    (buffer * buffer).sum().backward()
+    np.testing.assert_allclose(v.grad.data, 2 * v.data)
+
+
+def test_in_place_result_must_fit() -> None:
+    x = tinydl.zeros(3)
+    with pytest.raises(RuntimeError, match=r"output with shape \[3\] doesn't match the broadcast shape \[2, 3\]"):
+        x += tinydl.ones(2, 3)
+    with pytest.raises(RuntimeError, match="result type float32 can't be cast to the desired output type int64"):
+        y = tinydl.zeros(3, dtype=tinydl.int64)
+        y += 1.5
+    x += tinydl.ones(3, dtype=tinydl.float64)
+    assert x.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ["exp_", "sqrt_", "tanh_", "sigmoid_", "relu_", "neg_"])
+def test_in_place_functions_equal_their_twins(name: str) -> None:
+    x = leaf(4)
+    a, b = x * 1, x * 1
+    out = getattr(a, name)()
+    assert out is a
+    (ga,) = autograd.grad((a * a).sum(), x)
+    twin = getattr(b, name[:-1])()
+    (gb,) = autograd.grad((twin * twin).sum(), x)
+    np.testing.assert_array_equal(a.data, twin.data)
+    np.testing.assert_array_equal(ga.data, gb.data)
+
+
+def test_zero_fill_copy() -> None:
+    x = leaf(3)
+    h = x * 2
+    h.zero_()
+    (h + x).sum().backward()
+    assert (x.grad.data == 1).all()
+    y = tinydl.zeros(2, 3)
+    y.copy_(tinydl.tensor([1, 2, 3]))
+    assert y.tolist() == [[1, 2, 3], [1, 2, 3]] and y.fill_(4).sum().item() == 24
+    k = x * 2
+    k.copy_(x)
+    (k * k).sum().backward()
+
+
+def test_detach_shares_memory_and_clone_does_not() -> None:
+    x = leaf(3)
+    assert np.shares_memory(x.detach().data, x.data) and not x.detach().requires_grad
+    assert not np.shares_memory(x.clone().data, x.data) and x.clone().requires_grad

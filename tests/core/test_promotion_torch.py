@@ -1,0 +1,78 @@
+"""Dtypes of results equal PyTorch's for every pair of dtypes, ranks (tensor, 0-d tensor, Python scalar) and
+operation."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinydl
+
+torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+
+NAMES = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"]
+SCALARS = [True, 3, 2.5]
+
+
+def operands(library: Any, name: str) -> list[Any]:
+    dtype = getattr(torch, name) if library is torch else name
+    return [library.ones(3, dtype=dtype), library.ones((), dtype=dtype)]
+
+
+PAIRS = [(a, b) for a, b in itertools.product(NAMES, NAMES)]
+
+
+@pytest.mark.parametrize(("a", "b"), PAIRS, ids=[f"{a}-{b}" for a, b in PAIRS])
+def test_pairs_of_tensors(a: str, b: str) -> None:
+    ours_a, ours_b = operands(tinydl, a), operands(tinydl, b)
+    theirs_a, theirs_b = operands(torch, a), operands(torch, b)
+    for op in ("add", "mul", "div", "maximum", "eq"):
+        for i, j in itertools.product(range(2), range(2)):
+            want = getattr(torch, op)(theirs_a[i], theirs_b[j])
+            got = getattr(tinydl, op)(ours_a[i], ours_b[j])
+            assert str(want.dtype) == f"torch.{got.dtype.name}", (op, i, j)
+            assert tuple(want.shape) == got.shape
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("scalar", SCALARS)
+def test_tensor_and_number(name: str, scalar: Any) -> None:
+    for ours, theirs in zip(operands(tinydl, name), operands(torch, name)):
+        for op in ("add", "mul", "div"):
+            for left in (True, False):
+                if left:
+                    got, want = getattr(tinydl, op)(ours, scalar), getattr(torch, op)(theirs, scalar)
+                else:
+                    dunder = {"add": lambda s, x: s + x, "mul": lambda s, x: s * x, "div": lambda s, x: s / x}[op]
+                    got, want = dunder(scalar, ours), dunder(scalar, theirs)
+                assert str(want.dtype) == f"torch.{got.dtype.name}", (op, left)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_functions_of_one_argument(name: str) -> None:
+    x = operands(tinydl, name)[0]
+    t = operands(torch, name)[0]
+    for op in ("exp", "tanh", "sigmoid", "sqrt", "log1p", "sin", "square", "sum"):
+        if op == "square" and name == "bool":
+            continue  # PyTorch gives int64, NumPy has no square of booleans
+        assert f"torch.{getattr(tinydl, op)(x).dtype.name}" == str(getattr(torch, op)(t).dtype), op
+
+
+def test_numpy_scalars_count_as_python_numbers() -> None:
+    x, t = tinydl.ones(3), torch.ones(3)
+    for value in (np.float64(2), np.int64(2), np.float32(2)):
+        assert (x * value).dtype == np.float32
+        assert str((t * value.item()).dtype) == "torch.float32"
+
+
+def test_where_and_cat_promote() -> None:
+    for a, b in PAIRS:
+        got = tinydl.where(tinydl.ones(3, dtype="bool"), operands(tinydl, a)[0], operands(tinydl, b)[1])
+        want = torch.where(torch.ones(3, dtype=torch.bool), operands(torch, a)[0], operands(torch, b)[1])
+        assert str(want.dtype) == f"torch.{got.dtype.name}", (a, b)
+        got = tinydl.cat([operands(tinydl, a)[0], operands(tinydl, b)[0]])
+        want = torch.cat([operands(torch, a)[0], operands(torch, b)[0]])
+        assert str(want.dtype) == f"torch.{got.dtype.name}", (a, b)

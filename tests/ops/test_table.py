@@ -1,0 +1,127 @@
+"""What follows from an entry of the op table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinydl
+from tests.ops.table import TABLE, Sample
+from tinydl.autograd import grad, gradcheck, gradgradcheck, registry
+
+CASES = [(name, i, s) for name, e in sorted(TABLE.items()) for i, s in enumerate(e.make(np.random.default_rng(11)))]
+IDS = [f"{name}-{i}{'-' + s.note.replace(' ', '_') if s.note else ''}" for name, i, s in CASES]
+DIFFERENTIABLE = [(c, i) for c, i in zip(CASES, IDS) if c[0] in registry() and registry()[c[0]].differentiable]
+
+
+def floating(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype.kind == "f"
+
+
+def tensors(sample: Sample, dtype: Any = np.float64) -> tuple[list[Any], list[int]]:
+    """The arguments, differentiable ones as leaves in their own memory layout; and where those are."""
+    out: list[Any] = []
+    at: list[int] = []
+    for i, x in enumerate(sample.args):
+        if sample.alias and i == sample.alias[1]:
+            out.append(out[sample.alias[0]])
+        elif floating(x) and i not in sample.constant:
+            a = x if dtype == x.dtype else x.astype(dtype)
+            out.append(tinydl.Tensor(a, requires_grad=True))
+            at.append(i)
+        else:
+            out.append(x.astype(dtype) if floating(x) else x)
+    return out, at
+
+
+def call(name: str, sample: Sample, args: list[Any], at: list[int]) -> Any:
+    """The operation as a function of its differentiable arguments alone."""
+
+    def f(*xs: Any) -> Any:
+        full = list(args)
+        for i, x in zip(at, xs):
+            full[i] = x
+        if sample.alias:
+            full[sample.alias[1]] = full[sample.alias[0]]
+        return registry()[name].call(*full, **sample.static)
+
+    return f
+
+
+def test_the_table_and_the_registry_name_the_same_operations() -> None:
+    assert set(registry()) - {"clone"} == set(TABLE) - {"clone"}, (
+        f"without an entry: {sorted(set(registry()) - set(TABLE))}; entered but not registered: "
+        f"{sorted(set(TABLE) - set(registry()))}"
+    )
+
+
+@pytest.mark.parametrize(("name", "i", "sample"), [c for c, _ in DIFFERENTIABLE], ids=[i for _, i in DIFFERENTIABLE])
+def test_gradient_equals_finite_differences(name: str, i: int, sample: Sample) -> None:
+    args, at = tensors(sample)
+    f = call(name, sample, args, at)
+    assert gradcheck(f, tuple(args[k] for k in at))
+
+
+SECOND = [(c, i) for c, i in DIFFERENTIABLE if TABLE[c[0]].second]
+
+
+@pytest.mark.parametrize(("name", "i", "sample"), [c for c, _ in SECOND], ids=[i for _, i in SECOND])
+def test_second_derivative_equals_finite_differences(name: str, i: int, sample: Sample) -> None:
+    args, at = tensors(sample)
+    f = call(name, sample, args, at)
+    assert gradgradcheck(f, tuple(args[k] for k in at))
+
+
+@pytest.mark.parametrize(("name", "i", "sample"), [c for c, _ in DIFFERENTIABLE], ids=[i for _, i in DIFFERENTIABLE])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_both_routes_agree_and_nothing_else_changes(name: str, i: int, sample: Sample, dtype: Any) -> None:
+    args, at = tensors(sample, dtype)
+    leaves = [args[k] for k in at]
+    before = [x.data.copy() for x in leaves]
+    static = sample.static if name != "cast" else {"dtype": np.dtype(dtype)}
+    out = call(name, Sample(sample.args, static, sample.constant, sample.alias), args, at)(*leaves)
+    outs = out if isinstance(out, tuple) else (out,)
+    rng = np.random.default_rng(3)
+    seeds = [tinydl.Tensor(np.asarray(rng.uniform(-1, 1, o.shape), dtype)) for o in outs]
+    assert all(o.dtype == dtype for o in outs)
+    arrays = grad(outs, leaves, seeds, retain_graph=True)
+    recorded = grad(outs, leaves, seeds, create_graph=True)
+    fused = registry()[name].composite is not None
+    for x, a, r, old in zip(leaves, arrays, recorded, before):
+        assert a.shape == r.shape == x.shape
+        assert a.dtype == r.dtype == dtype
+        if fused:
+            scale = max(1.0, float(np.abs(r.data).max(initial=0.0)))
+            np.testing.assert_allclose(a.data, r.data, rtol=0, atol=scale * (2e-5 if dtype == np.float32 else 1e-11))
+        else:
+            np.testing.assert_array_equal(a.data, r.data)
+        assert a.data.flags.writeable and a.data.flags.c_contiguous and not np.shares_memory(a.data, x.data)
+        np.testing.assert_array_equal(x.data, old)
+
+
+@pytest.mark.parametrize(("name", "i", "sample"), CASES, ids=IDS)
+def test_arrays_in_arrays_out(name: str, i: int, sample: Sample) -> None:
+    """A primitive given plain arrays makes no Tensor, writes no input, and computes what it computes for tensors."""
+    args = [x.copy() if isinstance(x, np.ndarray) else x for x in sample.args]
+    plain = registry()[name].call(*args, **sample.static)
+    for a, x in zip(args, sample.args):
+        if isinstance(x, np.ndarray):
+            np.testing.assert_array_equal(a, x)
+    wrapped = registry()[name].call(
+        *[tinydl.Tensor(x) if isinstance(x, np.ndarray) else x for x in args], **sample.static
+    )
+    for p, w in zip(
+        plain if isinstance(plain, tuple) else (plain,), wrapped if isinstance(wrapped, tuple) else (wrapped,)
+    ):
+        assert not isinstance(p, tinydl.Tensor) and isinstance(w, tinydl.Tensor)
+        assert not w.requires_grad
+        np.testing.assert_array_equal(p, w.data)
+
+
+@pytest.mark.parametrize("name", sorted(n for n, op in registry().items() if not op.differentiable))
+def test_functions_without_derivative_do_not_record(name: str) -> None:
+    for sample in TABLE[name].make(np.random.default_rng(5)):
+        args = [tinydl.Tensor(x, requires_grad=floating(x)) if isinstance(x, np.ndarray) else x for x in sample.args]
+        assert not registry()[name].call(*args, **sample.static).requires_grad

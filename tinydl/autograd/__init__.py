@@ -1,0 +1,31 @@
+"""Reverse-mode automatic differentiation: primitives and their rules, the walk back, and the checks.
+
+Read in this order: :mod:`~tinydl.autograd.primitives` (what is recorded), :mod:`~tinydl.autograd.engine` (the walk),
+:mod:`~tinydl.autograd.gradcheck` (why to believe it).
+"""
+
+from tinydl.autograd.anomaly import detect_anomaly
+from tinydl.autograd.engine import backward, grad
+from tinydl.autograd.function import Function, once_differentiable
+from tinydl.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
+from tinydl.autograd.mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from tinydl.autograd.primitives import Node, primitive, registry
+
+__all__ = [
+    "Function",
+    "GradcheckError",
+    "Node",
+    "backward",
+    "detect_anomaly",
+    "enable_grad",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "inference_mode",
+    "is_grad_enabled",
+    "no_grad",
+    "once_differentiable",
+    "primitive",
+    "registry",
+    "set_grad_enabled",
+]

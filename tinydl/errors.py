@@ -1,0 +1,28 @@
+"""The errors a person can cause: one sentence each, naming the thing and what to do.
+
+The library proper raises PyTorch's types (``RuntimeError``, ``ValueError``, ``TypeError``, ``IndexError``);
+what reaches the command line from files, data and configuration derives from :class:`TinydlError`, so that
+``tinydl`` can print the sentence alone and exit with 2.
+"""
+
+from __future__ import annotations
+
+
+class TinydlError(Exception):
+    """Base of every error that a user's files, data or configuration can cause."""
+
+
+class MidiError(TinydlError):
+    """A MIDI file that cannot be read at all (what can be salvaged is salvaged, with a report)."""
+
+
+class DataError(TinydlError):
+    """A dataset, folder or corpus that cannot be used as asked."""
+
+
+class CheckpointError(TinydlError):
+    """A checkpoint that is missing, damaged, foreign, or of another model."""
+
+
+class ConfigError(TinydlError):
+    """An unknown model, option or value; the message gives the nearest valid name."""
