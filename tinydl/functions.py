@@ -40,11 +40,55 @@ def _converting_all(function: Any) -> Any:
     return converted
 
 
-_PRIMITIVES = (
-    "add sub mul div neg remainder floor_divide pow square sqrt rsqrt reciprocal abs sign floor ceil round "
-    "exp expm1 log log2 log10 log1p sin cos tan arctan sinh cosh tanh sigmoid relu "
-    "maximum minimum eq ne lt le gt ge logical_and logical_or logical_not isnan isfinite isinf"
-).split()
+# Elementwise functions and what they compute; operands broadcast, and PyTorch's table promotes their dtypes.
+_ELEMENTWISE = {
+    "add": "input + other",
+    "sub": "input - other",
+    "mul": "input * other",
+    "div": "input / other; integers give the default floating dtype",
+    "neg": "-input",
+    "remainder": "input - other * floor(input / other): the sign is that of other",
+    "floor_divide": "floor(input / other); not differentiable",
+    "pow": "input ** exponent",
+    "square": "input ** 2",
+    "sqrt": "the square root of input",
+    "rsqrt": "1 / sqrt(input)",
+    "reciprocal": "1 / input",
+    "abs": "the absolute value of input; its derivative at 0 is 0",
+    "sign": "-1, 0 or 1 by the sign of input; its derivative is 0",
+    "floor": "the greatest integer not above input; its derivative is 0",
+    "ceil": "the least integer not below input; its derivative is 0",
+    "round": "the nearest integer, halves to the even one; its derivative is 0",
+    "exp": "e ** input",
+    "expm1": "e ** input - 1, precise near 0",
+    "log": "the natural logarithm of input",
+    "log2": "the logarithm of input to base 2",
+    "log10": "the logarithm of input to base 10",
+    "log1p": "log(1 + input), precise near 0",
+    "sin": "the sine of input, in radians",
+    "cos": "the cosine of input, in radians",
+    "tan": "the tangent of input, in radians",
+    "arctan": "the angle in (-pi/2, pi/2) whose tangent is input",
+    "sinh": "(e ** input - e ** -input) / 2",
+    "cosh": "(e ** input + e ** -input) / 2",
+    "tanh": "sinh(input) / cosh(input)",
+    "sigmoid": "1 / (1 + e ** -input)",
+    "relu": "max(input, 0); its derivative at 0 is 0",
+    "maximum": "the greater of input and other; at a tie each gets half of the gradient",
+    "minimum": "the lesser of input and other; at a tie each gets half of the gradient",
+    "eq": "whether input == other",
+    "ne": "whether input != other",
+    "lt": "whether input < other",
+    "le": "whether input <= other",
+    "gt": "whether input > other",
+    "ge": "whether input >= other",
+    "logical_and": "whether both are true (not zero)",
+    "logical_or": "whether one is true (not zero)",
+    "logical_not": "whether input is zero",
+    "isnan": "whether input is not a number",
+    "isfinite": "whether input is neither infinite nor not a number",
+    "isinf": "whether input is infinite",
+}
 _FUNCTIONS = {
     elementwise: "clamp",
     reducing: "sum mean var std amax amin max min argmax argmin any all logsumexp softmax log_softmax cumsum",
@@ -53,8 +97,9 @@ _FUNCTIONS = {
     products: "matmul bmm outer dot",
 }
 
-for _name in _PRIMITIVES:
+for _name, _meaning in _ELEMENTWISE.items():
     globals()[_name] = _public(getattr(elementwise, _name))
+    globals()[_name].__doc__ = f"Elementwise: {_meaning}."
 for _room, _names in _FUNCTIONS.items():
     for _name in _names.split():
         globals()[_name] = _converting(getattr(_room, _name))
@@ -67,7 +112,7 @@ atan, multiply, subtract, divide, true_divide, mm, clip = (
 )  # fmt: skip
 
 __all__ = [
-    *_PRIMITIVES, *" ".join(_FUNCTIONS.values()).split(), "cat", "concat", "stack", "where", "atan", "multiply",
+    *_ELEMENTWISE, *" ".join(_FUNCTIONS.values()).split(), "cat", "concat", "stack", "where", "atan", "multiply",
     "subtract", "divide",
     "true_divide", "mm", "clip",
 ]  # fmt: skip

@@ -138,7 +138,7 @@ unary("tan", low=-1.0, high=1.0)
 unary("abs", "sign", "relu", away=(0.0,))
 unary("floor", "ceil", away=(-2.0, -1.0, 0.0, 1.0, 2.0))
 unary("round", away=(-1.5, -0.5, 0.5, 1.5))
-unary("isnan", "isfinite", "isinf", "nothing", "sign_of", "logical_not")
+unary("isnan", "isfinite", "isinf", "nothing", "logical_not")
 binary("add", "sub", "mul")
 binary("div", other={"low": 0.5})
 binary("pow", first={"low": 0.4}, other={"low": -1.5, "high": 2.5})
@@ -363,6 +363,27 @@ def _mm(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 0, 3), draw(rng, 3, 2)), note="size 0")
     yield Sample((draw(rng, 2, 0), draw(rng, 0, 2)), note="inner size 0")
     yield Sample((x := draw(rng, 3, 3), x), alias=(0, 1), note="one tensor twice")
+
+
+@entry("linear_weight")
+def _linear_weight(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((draw(rng, 2, 4), draw(rng, 2, 3)))
+    yield Sample((draw(rng, 4), draw(rng, 3)), note="one vector")
+    yield Sample((draw(rng, 2, 2, 4), draw(rng, 2, 2, 3)), note="3-d input")
+    yield Sample((draw(rng, 0, 4), draw(rng, 0, 3)), note="size 0")
+    yield Sample((x := draw(rng, 2, 3), x), alias=(0, 1), note="one tensor twice")
+
+
+@entry("column_sums")
+def _column_sums(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape in ((3,), (2, 3), (2, 2, 3), (0, 3)):
+        yield Sample((draw(rng, *shape),), note=str(shape))
+
+
+@entry("gate")
+def _gate(rng: np.random.Generator) -> Iterator[Sample]:
+    for (note, a), (_, b) in zip(layouts(rng), layouts(rng, away=(0.0,))):
+        yield Sample((a, b), note=note)
 
 
 @entry("linear")

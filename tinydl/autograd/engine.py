@@ -16,8 +16,8 @@ and writable: a borrowed array is copied unless nobody else can hold it.
 from __future__ import annotations
 
 import heapq
-import sys
 from collections.abc import Sequence
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -138,33 +138,27 @@ def _walk(
     nodes: dict[int, Node] = {}
     heap: list[int] = []
     push, pop = heapq.heappush, heapq.heappop
-    anomaly = mode.on is ANOMALY or mode.anomaly
-
-    def receive(e: Any, r: Any) -> None:
-        k = id(e)
-        old = acc.get(k)
-        if old is None:
-            acc[k] = r
-            if isinstance(e, Node):
-                nodes[e.id] = e
-                push(heap, -e.id)
-            else:
-                leaves[k] = e
-        else:
-            acc[k] = old + r
-
+    anomaly = mode.anomaly
     for root, seed in zip(roots, seeds):
-        receive(root, seed)
+        k = id(root)
+        if k in acc:
+            acc[k] = acc[k] + seed
+            continue
+        acc[k] = seed
+        if isinstance(root, Node):
+            nodes[root.id] = root
+            push(heap, -root.id)
+        else:
+            leaves[k] = root
 
     while heap:
         n = nodes.pop(-pop(heap))
         k = id(n)
         g = acc.pop(k)
-        owned.discard(k)
         if n.extra is not None and "hooks" in n.extra:
             for hook in n.extra["hooks"]:
                 g = hook(g, create_graph)
-        if k in capture:
+        if capture and k in capture:
             capture[k] = g
         edges = n.edges
         if needed is not None:
@@ -207,14 +201,9 @@ def _walk(
     return acc, leaves
 
 
-def _own(r: Any, shared: int) -> Any:
-    """``r`` as an array that nobody else holds: contiguous, writable; copied unless its reference count proves it
-    so."""
-    if type(r) is _ndarray and r.base is None and sys.getrefcount(r) <= shared:
-        flags = r.flags
-        if flags.c_contiguous and flags.writeable:
-            return r
-    return r.copy(order="C") if hasattr(r, "copy") and r.shape else _primitives._as_array(r).copy()
+def _copy(r: Any) -> Any:
+    """``r`` as an array of its own: contiguous and writable."""
+    return r.copy(order="C") if type(r) is not _ndarray and hasattr(r, "copy") and r.shape else np.array(r, order="C")
 
 
 def _refuse_nan(n: Node, results: Sequence[Any]) -> None:
@@ -244,7 +233,7 @@ def _roots(outputs: Sequence[Any], grads: Sequence[Any] | None, what: str) -> tu
                     f"grad can be implicitly created only for scalar outputs, got shape {tuple(y.shape)}; sum it or "
                     "give its gradient"
                 )
-            g = np.ones_like(y.data)
+            g = _one(y.data)
         else:
             if not isinstance(g, tensor):
                 g = _primitives._as_array(g)
@@ -262,6 +251,20 @@ def _roots(outputs: Sequence[Any], grads: Sequence[Any] | None, what: str) -> tu
     return roots, seeds
 
 
+_ones: dict[Any, Any] = {}
+
+
+def _one(like: Any) -> Any:
+    """The gradient a backward pass starts with; for a 0-d float, one read-only array a dtype serves them all."""
+    if like.shape or type(like) is not _ndarray:
+        return np.ones_like(like)
+    one = _ones.get(like.dtype)
+    if one is None:
+        one = _ones[like.dtype] = np.ones((), like.dtype)
+        one.flags.writeable = False
+    return one
+
+
 def _run(
     roots: list[Any],
     seeds: list[Any],
@@ -271,12 +274,13 @@ def _run(
     capture: dict[int, Any],
 ) -> tuple[dict[int, Any], dict[int, Any]]:
     tensor = _primitives.Tensor  # type: ignore[attr-defined]
+    before = mode.on
     if create_graph:
         seeds = [s if isinstance(s, tensor) else tensor(s) for s in seeds]
+        mode.on = ANOMALY if mode.anomaly else True
     else:
         seeds = [s.data if isinstance(s, tensor) else s for s in seeds]
-    before = mode.on
-    mode.on = (ANOMALY if mode.anomaly else True) if create_graph else False
+        mode.on = False
     try:
         return _walk(roots, seeds, create_graph, retain, needed, capture)
     finally:
@@ -324,7 +328,11 @@ def backward(
         if create_graph:
             x.grad = _fresh(r) if old is None else old + r
         elif old is None:
-            x.grad = tensor._from_array(_own(r, 3))
+            # Nobody else holds it when the only references are `r` and the call's own: then there is nothing to copy.
+            if type(r) is _ndarray and r.base is None and getrefcount(r) == 2 and r.flags.carray:
+                x.grad = tensor._from_array(r)
+            else:
+                x.grad = tensor._from_array(_copy(r))
         elif old.requires_grad or type(old.data) is not _ndarray or not old.data.flags.writeable:
             x.grad = tensor._from_array(old.data + r)
         else:
@@ -400,7 +408,7 @@ def grad(
         elif create_graph:
             results.append(_fresh(r))
         else:
-            results.append(tensor._from_array(_own(r, 0)))
+            results.append(tensor._from_array(_copy(r)))
     return tuple(results)
 
 

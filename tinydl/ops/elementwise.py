@@ -52,12 +52,6 @@ def nothing(like: Any) -> Any:
     return np.zeros_like(like)
 
 
-@primitive(differentiable=False)
-def sign_of(input: Any) -> Any:
-    """-1, 0 or 1 as a constant."""
-    return np.sign(input)
-
-
 # ----------------------------------------------------------------------------------------------------- arithmetic
 
 add = primitive(
@@ -90,6 +84,7 @@ remainder = primitive(
 
 
 def _power(input: Any, exponent: Any) -> Any:
+    """``input ** exponent``, elementwise; the slope in the exponent is 0 at input 0, as PyTorch's."""
     if getattr(exponent, "dtype", None) is not None and exponent.dtype.kind in "iu" and np.any(exponent < 0):
         raise RuntimeError("Integers to negative integer powers are not allowed; convert the base with .float() first")
     return np.power(input, exponent)
@@ -124,7 +119,7 @@ reciprocal = primitive(
     lambda input: 1 / input, args="input", name="reciprocal", promote="float",
     input=lambda g, out: -(g * out * out),
 )  # fmt: skip
-abs = primitive(np.absolute, args="input", name="abs", smooth=False, input=lambda g, input: g * sign_of(input))
+abs = primitive(np.absolute, args="input", name="abs", smooth=False, input=lambda g, input: g * sign(input))
 sign = primitive(np.sign, args="input", name="sign", smooth=False, input=lambda g: nothing(g))
 floor = primitive(np.floor, args="input", name="floor", smooth=False, input=lambda g: nothing(g))
 ceil = primitive(np.ceil, args="input", name="ceil", smooth=False, input=lambda g: nothing(g))
@@ -171,10 +166,18 @@ logsigmoid = primitive(
 )  # fmt: skip
 
 
-@primitive(smooth=False, input=lambda g, out: g * mask(gt(out, 0), g))
+@primitive(smooth=False, input=lambda g, out: gate(g, out))
 def relu(input: Any) -> Any:
     """max(x, 0); the gradient at 0 is 0, and NaN passes through."""
     return np.maximum(input, 0)
+
+
+@primitive(input=lambda g, other: gate(g, other), other=lambda g: nothing(g))
+def gate(input: Any, other: Any) -> Any:
+    """0 where ``other`` <= 0, else ``input`` (also beside a NaN): the gradient of :func:`relu`."""
+    out = np.array(input, copy=True, order="C")
+    np.putmask(out, other <= 0, 0)  # 2.3 us for 2,048 elements, where() 5.7
+    return out
 
 
 # ------------------------------------------------------------------------------------------------------- choice

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinydl.autograd.primitives import primitive
 from tinydl.ops.reducing import reduce_sum
-from tinydl.ops.shaping import reshape_to
+from tinydl.ops.shaping import expand_to, reshape_to
 
 
 @primitive(view=True, input=lambda g: swap_last(g))
@@ -28,8 +28,8 @@ def mm(input: Any, other: Any) -> Any:
 
 @primitive(
     input=lambda g, weight: mm(g, weight) if len(g.shape) > 1 else fold(mm(unfold(g), weight)),
-    weight=lambda g, input: mm(swap_last(rows(g)), rows(input)),
-    bias=lambda g: g,
+    weight=lambda g, input: linear_weight(g, input),
+    bias=lambda g: column_sums(g),
 )
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """y = x W^T + b: input[..., I], weight[O, I], bias[O] or None -> [..., O]."""
@@ -51,6 +51,21 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
             )
         y += bias
     return y
+
+
+@primitive(
+    input=lambda g, other: linear(other, g),
+    other=lambda g, input: mm(input, g) if len(input.shape) > 1 else fold(mm(unfold(input), g)),
+)
+def linear_weight(input: Any, other: Any) -> Any:
+    """The weight's gradient in :func:`linear`: input[..., O], other[..., I] -> [O, I], summed over all rows."""
+    return np.matmul(rows(input).T, rows(other))
+
+
+@primitive(input=lambda g, input_shape: expand_to(g, shape=input_shape))
+def column_sums(input: Any) -> Any:
+    """[..., N] -> [N], summed over all rows: the bias's gradient in :func:`linear`."""
+    return input if len(input.shape) == 1 else np.add.reduce(rows(input), axis=0)
 
 
 def rows(x: Any) -> Any:

@@ -1,0 +1,12 @@
+"""Arrays in, arrays out: references, CPU kernels and the registry that chooses between them.
+
+An *operation* (``lstm_forward``) has *variants* (``numpy``, the readable reference; ``cpu.fused``, the fast one).
+:func:`lookup` answers with the function to call, :func:`use` overrides the choice, :func:`variants` lists what exists.
+Nothing here imports Numba before the first kernel is looked up.
+"""
+
+from __future__ import annotations
+
+from tinydl.kernels.registry import KernelError, Variant, lookup, register, unregister, use, variants
+
+__all__ = ["KernelError", "Variant", "lookup", "register", "unregister", "use", "variants"]

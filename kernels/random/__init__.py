@@ -1,0 +1,1 @@
+"""Random bits and uniforms: Philox4x32-10."""

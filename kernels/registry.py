@@ -1,0 +1,288 @@
+"""Which function computes an operation: registration, deterministic choice, explicit override.
+
+The default of an operation is fixed: nothing is timed behind the user's back. A variant may refuse arguments
+(``accepts``); the next one in the order then runs: the variant marked ``default`` first, the others in order of
+registration, ``numpy`` (which accepts everything) last.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+Function = Callable[..., Any]
+F = TypeVar("F", bound=Function)
+
+#: The family (a sub-package of ``tinydl.kernels``) of each operation; it is imported at the first lookup. An operation
+#: that does not stand here is searched in all families.
+FAMILIES: dict[str, str] = {
+    "matmul": "matmul",
+    "bce_with_logits": "loss",
+    "softmax_cross_entropy": "loss",
+    "layer_norm_forward": "norm",
+    "layer_norm_backward": "norm",
+    **{
+        f"{cell}_{direction}": "rnn"
+        for cell in ("lstm", "gru", "rnn_tanh", "rnn_relu")
+        for direction in ("forward", "backward")
+    },
+    **dict.fromkeys(("random_bits", "random_uniform_float32", "random_uniform_float64"), "random"),
+    **dict.fromkeys(("sgd_", "adam_", "rmsprop_", "squared_norm", "scale_gradients_"), "optim"),
+}
+
+REFERENCE = "numpy"
+
+
+class KernelError(ValueError):
+    """A kernel could not be chosen or called; the message names the operation, the variant and the argument.
+
+    Attributes: ``op``, ``variant`` and ``argument`` (the last two None where the fault lies elsewhere).
+    """
+
+    def __init__(self, message: str, *, op: str, variant: str | None = None, argument: str | None = None) -> None:
+        super().__init__(message)
+        self.op = op
+        self.variant = variant
+        self.argument = argument
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to compute an operation.
+
+    op, name: identity; ``device``: ``"cpu"`` or ``"cuda"``; ``dtypes``: names of the dtypes it computes in, empty for
+    any; ``accepts(*args) -> bool``: None accepts everything; ``default``: tried first.
+    """
+
+    op: str
+    name: str
+    device: str
+    dtypes: tuple[str, ...]
+    function: Function
+    accepts: Callable[..., bool] | None = None
+    default: bool = False
+
+    def computes(self, dtype: np.dtype[Any]) -> bool:
+        """Whether it computes in ``dtype``."""
+        return not self.dtypes or dtype.name in self.dtypes
+
+
+_variants: dict[str, dict[tuple[str, str], Variant]] = {}  # op -> (device, name) -> variant
+_chosen: dict[Any, Function] = {}  # (op, device, dtype as the caller spelled it) -> function: the fast path of lookup
+_loaded: set[str] = set()
+_lock = threading.RLock()
+_overrides = threading.local()
+_uses = 0  # `use` blocks now open in all threads; while it is 0, lookup does not look at thread-local state
+
+
+def register(
+    *,
+    op: str,
+    name: str,
+    device: str = "cpu",
+    dtypes: Sequence[str] = (),
+    accepts: Callable[..., bool] | None = None,
+    default: bool = False,
+) -> Callable[[F], F]:
+    """Register the decorated function as variant ``name`` of ``op``, and return it unchanged.
+
+    dtypes: names of the dtypes it computes in (empty: any). accepts: called with the operation's arguments before the
+    kernel runs; False hands them to the next variant. default: tried first; an operation has at most one default per
+    device and dtype.
+
+    Raises KernelError when the name is taken by another function or a second default is declared.
+    """
+    for dtype in dtypes:
+        np.dtype(dtype)  # a misspelt dtype would never be found again
+
+    def decorate(function: F) -> F:
+        variant = Variant(op, name, device, tuple(dtypes), function, accepts, default)
+        with _lock:
+            known = _variants.setdefault(op, {})
+            old = known.get((device, name))
+            if old is not None and (old.function.__module__, old.function.__qualname__) != (
+                function.__module__,
+                function.__qualname__,
+            ):
+                raise KernelError(
+                    f"kernel {op!r} already has a variant {name!r} on {device}; register under another name",
+                    op=op,
+                    variant=name,
+                )
+            if default:
+                for other in known.values():
+                    shared = not other.dtypes or not dtypes or set(other.dtypes) & set(dtypes)
+                    if other.default and other.device == device and other.name != name and shared:
+                        raise KernelError(
+                            f"kernel {op!r} has the default {other.name!r} on {device}; {name!r} cannot be one too",
+                            op=op,
+                            variant=name,
+                        )
+            known[device, name] = variant
+            _chosen.clear()
+        return function
+
+    return decorate
+
+
+def unregister(op: str, name: str, device: str = "cpu") -> None:
+    """Forget a variant (a kernel of the user's own, at the end of an experiment)."""
+    with _lock:
+        if _variants.get(op, {}).pop((device, name), None) is None:
+            raise KernelError(f"kernel {op!r} has no variant {name!r} on {device} to forget", op=op, variant=name)
+        if not _variants[op]:
+            del _variants[op]
+        _chosen.clear()
+
+
+def lookup(op: str, device: str = "cpu", dtype: Any = np.float32, args: tuple[Any, ...] | None = None) -> Function:
+    """The function that computes ``op`` on ``device`` in ``dtype``, with the overrides of :func:`use` honoured.
+
+    With ``args`` the choice is made for these arguments. Without, a function comes back that asks each variant whether
+    it accepts what it is called with (or the variant itself where none can refuse).
+
+    Raises KernelError when the operation, or a variant for this device and dtype, does not exist.
+    """
+    if not _uses and args is None:
+        function = _chosen.get((op, device, dtype))
+        if function is not None:
+            return function
+    return _choose(op, device, dtype, args)
+
+
+def _choose(op: str, device: str, dtype: Any, args: tuple[Any, ...] | None) -> Function:
+    override = getattr(_overrides, "names", {}).get(op)
+    candidates = _candidates(op, device, np.dtype(dtype), override)
+    if args is not None:
+        return _first_accepting(candidates, args, forced=override is not None).function
+    first = candidates[0]
+    if first.accepts is None:
+        function = first.function
+    else:
+
+        def function(*args: Any) -> Any:
+            return _first_accepting(candidates, args, forced=override is not None).function(*args)
+
+    if override is None:
+        _chosen[op, device, dtype] = function
+    return function
+
+
+def _candidates(op: str, device: str, dtype: np.dtype[Any], override: str | None) -> list[Variant]:
+    """The variants of ``op`` for this device and dtype in the order in which they are asked; never empty."""
+    _load(op)
+    with _lock:
+        known = list(_variants.get(op, {}).values())
+    if not known:
+        _load_all()
+        close = difflib.get_close_matches(op, _variants, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(_variants))}"
+        raise KernelError(f"no kernel is registered for {op!r}; {hint}", op=op)
+    if override is not None:
+        named = [v for v in known if v.name == override]
+        if not named:
+            raise KernelError(
+                f"kernel {op!r} has no variant {override!r}; known: {', '.join(sorted({v.name for v in known}))}",
+                op=op,
+                variant=override,
+            )
+        known = named
+    fitting = [v for v in known if v.device == device and v.computes(dtype)]
+    if not fitting:
+        names = ", ".join(f"{v.name} ({v.device}: {', '.join(v.dtypes) or 'any dtype'})" for v in known)
+        raise KernelError(
+            f"kernel {op!r} has no variant for {dtype.name} on {device}; there is {names}",
+            op=op,
+            variant=override,
+            argument="dtype",
+        )
+    # A stable sort: the default, then order of registration, the reference last.
+    return sorted(fitting, key=lambda v: (not v.default, v.name == REFERENCE))
+
+
+def _first_accepting(candidates: list[Variant], args: tuple[Any, ...], *, forced: bool) -> Variant:
+    for variant in candidates:
+        if variant.accepts is None or variant.accepts(*args):
+            return variant
+    op, names = candidates[0].op, ", ".join(v.name for v in candidates)
+    shapes = ", ".join(str(a.shape) if isinstance(a, np.ndarray) else type(a).__name__ for a in args)
+    advice = "choose another variant" if forced else "register one that accepts them"
+    raise KernelError(
+        f"kernel {op!r}: {names} refused the arguments ({shapes}); {advice}",
+        op=op,
+        variant=candidates[0].name if forced else None,
+    )
+
+
+@contextmanager
+def use(**names: str) -> Iterator[None]:
+    """Compute each named operation with the named variant inside the ``with`` block, in this thread.
+
+    ``with use(lstm_forward="numpy"):`` An inner block wins over an outer one. A variant that does not exist raises
+    KernelError on entry; one that refuses its arguments raises it when called.
+    """
+    global _uses
+    for op, name in names.items():
+        _load(op)
+        if op not in _variants:
+            _load_all()
+        known = sorted({v.name for v in _variants.get(op, {}).values()})
+        if name not in known:
+            there = f"known: {', '.join(known)}" if known else "there is no such operation"
+            raise KernelError(f"kernel {op!r} has no variant {name!r}; {there}", op=op, variant=name)
+    before = getattr(_overrides, "names", {})
+    _overrides.names = {**before, **names}
+    with _lock:
+        _uses += 1
+    try:
+        yield
+    finally:
+        _overrides.names = before
+        with _lock:
+            _uses -= 1
+
+
+def variants(op: str | None = None) -> list[Variant]:
+    """All registered variants (of one operation), sorted by operation, default first; loads every family."""
+    _load_all()
+    with _lock:
+        found = [v for known in _variants.values() for v in known.values() if op is None or v.op == op]
+    return sorted(found, key=lambda v: (v.op, v.device, not v.default, v.name))
+
+
+def _load(op: str) -> None:
+    """Import the family of ``op``, or every family when the table does not know the operation."""
+    family = FAMILIES.get(op)
+    if family is not None:
+        _load_family(family)
+    elif op not in _variants:
+        _load_all()
+
+
+def _load_all() -> None:
+    import tinydl.kernels
+
+    for module in pkgutil.iter_modules(tinydl.kernels.__path__):
+        if module.ispkg:
+            _load_family(module.name)
+
+
+def _load_family(family: str) -> None:
+    if family in _loaded:
+        return
+    with _lock:
+        package = f"{__package__}.{family}"
+        # The reference stands in spec.py, the fast variants in cpu.py; a family may lack either.
+        for part in ("spec", "cpu"):
+            if importlib.util.find_spec(f"{package}.{part}") is not None:
+                importlib.import_module(f"{package}.{part}")
+        _loaded.add(family)

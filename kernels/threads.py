@@ -1,0 +1,47 @@
+"""The one thread pool: Numba's. Every parallel kernel runs on it, with no BLAS inside.
+
+A second pool (OpenBLAS's, spinning between calls) takes the same cores and more than doubles the time of a recurrent
+net, so work that is worth several threads is done by kernels of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def max_threads() -> int:
+    """The size of the pool (``NUMBA_NUM_THREADS``, by default the number of cores this process may use)."""
+    import numba
+
+    return int(numba.config.NUMBA_NUM_THREADS)
+
+
+def get_num_threads() -> int:
+    """How many threads the kernels called from this thread use."""
+    import numba
+
+    return int(numba.get_num_threads())
+
+
+def set_num_threads(count: int) -> None:
+    """Use ``count`` threads for the kernels called from this thread.
+
+    Raises ValueError unless 1 <= count <= :func:`max_threads`.
+    """
+    import numba
+
+    if not 1 <= count <= max_threads():
+        raise ValueError(f"the number of threads must be between 1 and {max_threads()}, got {count}")
+    numba.set_num_threads(count)
+
+
+@contextmanager
+def num_threads(count: int) -> Iterator[None]:
+    """Use ``count`` threads inside the ``with`` block."""
+    before = get_num_threads()
+    set_num_threads(count)
+    try:
+        yield
+    finally:
+        set_num_threads(before)

@@ -1,0 +1,402 @@
+"""Optimizers through their public face: semantics, state, resuming, refusals. No PyTorch needed."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinydl
+from tinydl import optim
+from tinydl.kernels import use
+from tinydl.nn import Parameter
+from tinydl.random import Generator
+
+OPTIMIZERS: dict[str, Any] = {
+    "SGD": lambda params: optim.SGD(params, lr=0.1),
+    "SGD momentum": lambda params: optim.SGD(params, lr=0.1, momentum=0.9, dampening=0.3, weight_decay=0.01),
+    "SGD Nesterov": lambda params: optim.SGD(params, lr=0.1, momentum=0.9, nesterov=True),
+    "Adam": lambda params: optim.Adam(params, lr=0.01),
+    "Adam amsgrad": lambda params: optim.Adam(params, lr=0.01, amsgrad=True, weight_decay=0.1, maximize=True),
+    "AdamW": lambda params: optim.AdamW(params, lr=0.01),
+    "RMSprop": lambda params: optim.RMSprop(params, lr=0.01),
+    "RMSprop centered": lambda params: optim.RMSprop(params, lr=0.01, centered=True, momentum=0.5),
+}
+SHAPES = [(3, 4), (5,), (), (0, 2), (1,)]
+
+
+def parameters(dtype: Any = np.float32, seed: int = 0) -> list[Parameter]:
+    return [Parameter(Generator(seed + i).normal(shape, dtype)) for i, shape in enumerate(SHAPES)]
+
+
+def give_gradients(params: list[Parameter], step: int, skip: tuple[int, ...] = ()) -> None:
+    for i, param in enumerate(params):
+        gradient = tinydl.from_numpy(Generator(1000 * step + i).normal(param.shape, param.dtype))
+        param.grad = None if i in skip else gradient
+
+
+def values(params: list[Parameter]) -> list[np.ndarray]:
+    return [param.data.copy() for param in params]
+
+
+def assert_same(ours: Any, theirs: Any) -> None:
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_numpy_kernels_walk_the_same_path(name: str, dtype: Any) -> None:
+    ours, theirs = parameters(dtype), parameters(dtype)
+    one, other = OPTIMIZERS[name](ours), OPTIMIZERS[name](theirs)
+    for step in range(5):
+        give_gradients(ours, step, skip=(step % 5,))
+        give_gradients(theirs, step, skip=(step % 5,))
+        one.step()
+        with use(sgd_="numpy", adam_="numpy", rmsprop_="numpy"):
+            other.step()
+        assert_same(values(ours), values(theirs))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_parameter_without_gradient_is_left_alone(name: str) -> None:
+    """It keeps its value, its moments and its own count of steps: as if the skipped steps had never been."""
+    params, alone = parameters(), parameters()
+    optimizer, reference = OPTIMIZERS[name](params), OPTIMIZERS[name]([alone[0]])
+    for step in range(6):
+        skipped = step in (0, 3)
+        before, versions = params[0].data.copy(), params[0].cell()[0]
+        give_gradients(params, step, skip=(0,) if skipped else ())
+        optimizer.step()
+        assert params[0].cell()[0] - versions == (0 if skipped else 1)
+        if skipped:
+            np.testing.assert_array_equal(params[0].data, before)
+            assert step or params[0] not in optimizer.state
+        else:
+            give_gradients(alone, step)
+            reference.step()
+    np.testing.assert_array_equal(params[0].data, alone[0].data)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_strided_parameters_and_gradients_take_the_same_steps(name: str) -> None:
+    plain, strided = parameters(), parameters()
+    memory = np.zeros((8, 9), np.float32)
+    strided[0].data = memory[6:0:-2, ::3]  # 3 x 3, with a negative stride
+    plain[0].data = strided[0].data.copy()
+    one, other = OPTIMIZERS[name](plain), OPTIMIZERS[name](strided)
+    for step in range(4):
+        give_gradients(plain, step)
+        give_gradients(strided, step)
+        for param in strided:
+            param.grad = tinydl.from_numpy(param.grad.data.copy(order="F"))
+        one.step()
+        other.step()
+    assert_same(values(plain), values(strided))
+    assert memory[6:0:-2, ::3].all()
+    assert np.count_nonzero(memory) == 9
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_parameter_bound_to_new_memory_goes_on_with_its_moments(name: str) -> None:
+    params, others = parameters(), parameters()
+    optimizer, reference = OPTIMIZERS[name](params), OPTIMIZERS[name](others)
+    for step in range(4):
+        give_gradients(params, step)
+        give_gradients(others, step)
+        old = params[0].data
+        params[0].data = old.copy()
+        optimizer.step()
+        reference.step()
+        assert not np.shares_memory(old, params[0].data)
+    assert_same(values(params), values(others))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_resuming_from_a_state_dict_gives_the_same_bits(name: str) -> None:
+    unbroken = parameters()
+    whole = OPTIMIZERS[name](unbroken)
+    for step in range(12):
+        give_gradients(unbroken, step, skip=(1,) if step < 4 else ())
+        whole.step()
+    for stop in range(12):
+        params = parameters()
+        optimizer = OPTIMIZERS[name](params)
+        for step in range(12):
+            if step == stop:
+                saved = copy.deepcopy(optimizer.state_dict())
+                params = [Parameter(value) for value in values(params)]
+                optimizer = OPTIMIZERS[name](params)
+                optimizer.load_state_dict(saved)
+            give_gradients(params, step, skip=(1,) if step < 4 else ())
+            optimizer.step()
+        assert_same(values(params), values(unbroken))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
+def test_copies_of_an_optimizer_are_independent(name: str, duplicate: Any) -> None:
+    params = parameters()
+    optimizer = OPTIMIZERS[name](params)
+    give_gradients(params, 0)
+    optimizer.step()
+    twin_params, twin = duplicate((params, optimizer))
+    for step in (1, 2):
+        give_gradients(params, step)
+        optimizer.step()
+    middle = values(twin_params)
+    for step in (1, 2):
+        give_gradients(twin_params, step)
+        twin.step()
+    assert any(not np.array_equal(a, b) for a, b in zip(middle, values(twin_params)))
+    assert_same(values(params), values(twin_params))
+
+
+def test_state_dict_has_pytorchs_layout() -> None:
+    params = parameters()
+    optimizer = optim.Adam([{"params": params[:2]}, {"params": params[2:], "lr": 0.5}], amsgrad=True)
+    give_gradients(params, 0, skip=(1,))
+    optimizer.step()
+    state = optimizer.state_dict()
+    assert [group["params"] for group in state["param_groups"]] == [[0, 1], [2, 3, 4]]
+    assert [group["lr"] for group in state["param_groups"]] == [1e-3, 0.5]
+    assert sorted(state["state"]) == [0, 2, 3, 4]
+    entry = state["state"][0]
+    assert list(entry) == ["step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"]
+    assert entry["step"].item() == 1.0
+    assert entry["step"].shape == ()
+    assert entry["exp_avg"].shape == (3, 4)
+    np.testing.assert_allclose(entry["exp_avg"].numpy(), 0.1 * params[0].grad.numpy(), rtol=1e-6)
+    json.dumps(state["param_groups"])
+
+
+def test_loading_takes_text_keys_other_dtypes_and_copies() -> None:
+    params, others = parameters(), parameters(np.float64)
+    optimizer, wide = optim.Adam(params), optim.Adam(others)
+    give_gradients(params, 0)
+    optimizer.step()
+    state = optimizer.state_dict()
+    wide.load_state_dict({**state, "state": {str(number): entry for number, entry in state["state"].items()}})
+    assert wide.state[others[0]]["exp_avg"].dtype == np.float64
+    give_gradients(others, 1)
+    wide.step()
+    assert wide.state[others[0]]["step"].item() == 2
+    assert optimizer.state[params[0]]["step"].item() == 1
+    assert wide.state[others[0]]["exp_avg"].dtype == np.float64
+
+
+def test_state_written_in_place_is_what_the_next_step_reads() -> None:
+    (param,) = parameters()[:1]
+    optimizer = optim.SGD([param], lr=1.0, momentum=0.5)
+    give_gradients([param], 0)
+    optimizer.step()
+    optimizer.state[param]["momentum_buffer"].data[...] = 8.0
+    before = param.data.copy()
+    param.grad = tinydl.zeros(3, 4)
+    optimizer.step()
+    np.testing.assert_array_equal(param.data, before - np.float32(4.0))
+
+
+def test_options_changed_between_steps_count() -> None:
+    params, others = parameters(), parameters()
+    plain = optim.SGD(params, lr=0.5)
+    give_gradients(params, 0)
+    plain.step()
+    plain.param_groups[0].update(lr=0.25, momentum=0.5, dampening=0.9, weight_decay=0.1)
+    fresh = optim.SGD(others, lr=0.25, momentum=0.5, dampening=0.9, weight_decay=0.1)
+    for param, other in zip(params, others):
+        other.data[...] = param.data
+    for step in (1, 2):
+        give_gradients(params, step)
+        give_gradients(others, step)
+        plain.step()
+        fresh.step()
+    assert_same(values(params), values(others))
+
+
+def test_groups_and_dtypes_mix() -> None:
+    singles, doubles = parameters(), parameters(np.float64, seed=50)
+    mixed = optim.Adam([{"params": [singles[0], doubles[0]], "lr": 0.1}, {"params": [doubles[1], singles[1]]}], lr=0.01)
+    copies = [Parameter(p.data.copy()) for p in (singles[0], doubles[0], doubles[1], singles[1])]
+    separate = [optim.Adam([p], lr=lr) for p, lr in zip(copies, (0.1, 0.1, 0.01, 0.01))]
+    joint = [singles[0], doubles[0], doubles[1], singles[1]]
+    for step in range(3):
+        give_gradients(joint, step)
+        give_gradients(copies, step)
+        mixed.step()
+        for optimizer in separate:
+            optimizer.step()
+    assert_same(values(joint), values(copies))
+    late = Parameter(np.ones(3, np.float32))
+    mixed.add_param_group({"params": late, "lr": 1.0})
+    give_gradients([*joint, late], 9)
+    mixed.step()
+    assert mixed.state[late]["step"].item() == 1
+    assert mixed.state[joint[0]]["step"].item() == 4
+
+
+def test_tied_parameters_move_once() -> None:
+    shared = Parameter(np.array([1.0, 2.0], np.float32))
+    optimizer = optim.SGD([shared], lr=1.0)
+    (shared * shared + 3 * shared).sum().backward()
+    optimizer.step()
+    np.testing.assert_array_equal(shared.data, [1.0 - 5.0, 2.0 - 7.0])
+
+
+def test_a_step_makes_graphs_that_saved_the_old_values_fail_loudly() -> None:
+    param = Parameter(np.ones(3, np.float32))
+    optimizer = optim.SGD([param], lr=1.0)
+    loss = (param * param).sum()
+    param.grad = tinydl.ones(3)
+    optimizer.step()
+    with pytest.raises(RuntimeError):
+        loss.backward()
+
+
+def test_zero_grad() -> None:
+    params = parameters()
+    optimizer = optim.Adam(params)
+    give_gradients(params, 0, skip=(1,))
+    memory = params[0].grad.data
+    optimizer.zero_grad(set_to_none=False)
+    assert params[0].grad.data is memory
+    assert not memory.any()
+    assert params[1].grad is None
+    optimizer.zero_grad()
+    assert all(param.grad is None for param in params)
+
+
+def test_closure() -> None:
+    param = Parameter(np.array([3.0], np.float32))
+    optimizer = optim.SGD([param], lr=0.5)
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = (param * param).sum()
+        loss.backward()
+        return loss
+
+    with tinydl.no_grad():
+        assert optimizer.step(closure).item() == 9.0
+    assert param.item() == 0.0
+    assert optimizer.step() is None
+
+
+def test_an_optimizer_minimizes() -> None:
+    """Rosenbrock's valley: far from the start, near the minimum (1, 1)."""
+    for build in (
+        lambda params: optim.Adam(params, lr=0.05),
+        lambda params: optim.RMSprop(params, lr=1e-3, momentum=0.5),
+        lambda params: optim.SGD(params, lr=5e-4, momentum=0.9),
+    ):
+        x = Parameter(np.array([-1.0, 1.5]))
+        optimizer = build([x])
+        for _ in range(4000):
+            optimizer.zero_grad()
+            ((1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2).backward()
+            optimizer.step()
+        np.testing.assert_allclose(x.data, [1, 1], atol=0.25)
+
+
+def test_a_parameter_of_your_own_optimizer() -> None:
+    """The base class carries an optimizer written with array arithmetic."""
+
+    class SignDescent(optim.Optimizer):
+        def __init__(self, params: Any, lr: float) -> None:
+            super().__init__(params, {"lr": lr})
+
+        def step(self, closure: Any = None) -> None:
+            for group in self.param_groups:
+                for param in group["params"]:
+                    param.data -= group["lr"] * np.sign(param.grad.data)
+                    self.state[param]["seen"] = tinydl.ones(1)
+
+    param = Parameter(np.array([1.0, -2.0]))
+    optimizer = SignDescent([param], 0.5)
+    param.grad = tinydl.tensor([3.0, -0.1])
+    optimizer.step()
+    np.testing.assert_array_equal(param.data, [0.5, -1.5])
+    assert optimizer.state_dict()["param_groups"] == [{"lr": 0.5, "params": [0]}]
+    assert list(optimizer.state_dict()["state"][0]) == ["seen"]
+
+
+REFUSED = [
+    (lambda p: optim.Adam(p, lr=-1), "Invalid learning rate: -1"),
+    (lambda p: optim.Adam(p, lr=math.nan), "Invalid learning rate: nan"),
+    (lambda p: optim.Adam(p, lr=math.inf), "Invalid learning rate: inf"),
+    (lambda p: optim.Adam(p, eps=-1e-8), "Invalid epsilon value: -1e-08"),
+    (lambda p: optim.Adam(p, betas=(1.0, 0.9)), "Invalid beta parameter at index 0: 1.0"),
+    (lambda p: optim.Adam(p, betas=(0.9, -0.1)), "Invalid beta parameter at index 1: -0.1"),
+    (lambda p: optim.AdamW(p, weight_decay=-0.1), "Invalid weight_decay value: -0.1"),
+    (lambda p: optim.SGD(p, momentum=-1), "Invalid momentum value: -1"),
+    (lambda p: optim.SGD(p, dampening=math.nan), "Invalid dampening value: nan"),
+    (lambda p: optim.SGD(p, nesterov=True), "Nesterov momentum requires a momentum and zero dampening"),
+    (lambda p: optim.RMSprop(p, alpha=1.0), "Invalid alpha value: 1.0"),
+    (lambda p: optim.RMSprop(p, momentum=math.inf), "Invalid momentum value: inf"),
+    (lambda p: optim.RMSprop([{"params": p, "lr": -2}]), "Invalid learning rate: -2"),
+    (lambda p: optim.Adam(p, differentiable=True), "differentiable=True is not supported"),
+    (lambda p: optim.SGD([]), "optimizer got an empty parameter list"),
+    (lambda p: optim.SGD([p[0] * 2]), "can't optimize a non-leaf Tensor"),
+    (lambda p: optim.SGD([{"params": p}, {"params": p[0]}]), "some parameters appear in more than one parameter group"),
+    (lambda p: optim.SGD([p[0], p[0]]), "duplicate parameters"),
+]
+
+
+@pytest.mark.parametrize(("build", "message"), REFUSED)
+def test_refused(build: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        build(parameters())
+
+
+def test_refused_types() -> None:
+    with pytest.raises(TypeError, match="iterable of Tensors or dicts"):
+        optim.SGD(parameters()[0])
+    with pytest.raises(TypeError, match="can only optimize Tensors, but one of the params is ndarray"):
+        optim.SGD([np.ones(3)])
+    with pytest.raises(TypeError, match="ordered"):
+        optim.SGD([{"params": set(parameters())}])
+    with pytest.raises(TypeError, match="int64"):
+        optim.SGD([tinydl.tensor([1, 2])]).step()
+
+
+def test_shapes_and_dtypes_that_changed_are_refused() -> None:
+    (param,) = parameters()[:1]
+    optimizer = optim.Adam([param])
+    param.grad = tinydl.ones(4, 3)
+    with pytest.raises(RuntimeError, match=r"\(3, 4\).*\(4, 3\)"):
+        optimizer.step()
+    give_gradients([param], 0)
+    optimizer.step()
+    param.data = param.data.astype(np.float64)
+    with pytest.raises(RuntimeError, match="float32 with 12 elements became one of float64"):
+        optimizer.step()
+
+
+def test_loading_refuses_what_does_not_fit_and_changes_nothing() -> None:
+    params = parameters()
+    optimizer = optim.Adam(params)
+    give_gradients(params, 0)
+    optimizer.step()
+    state = optimizer.state_dict()
+    with pytest.raises(ValueError, match="different number of parameter groups"):
+        optim.Adam([{"params": params[:1]}, {"params": params[1:]}]).load_state_dict(state)
+    with pytest.raises(ValueError, match="doesn't match the size"):
+        optim.Adam(params[:1]).load_state_dict(state)
+    other = optim.Adam(parameters()[::-1], lr=0.5)
+    with pytest.raises(ValueError, match=r"'exp_avg' of parameter 0 has shape \(3, 4\)"):
+        other.load_state_dict(state)
+    assert other.param_groups[0]["lr"] == 0.5
+    assert not other.state
+    with pytest.raises(ValueError, match="parameter 77"):
+        optim.Adam(parameters()).load_state_dict({**state, "state": {77: state["state"][0]}})
+
+
+def test_repr_names_the_options() -> None:
+    text = repr(optim.SGD(parameters(), lr=0.25))
+    assert text.startswith("SGD (\nParameter Group 0\n")
+    assert "    lr: 0.25\n" in text

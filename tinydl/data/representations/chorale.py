@@ -1,0 +1,77 @@
+"""Four-part music: what soprano, alto, tenor and bass do in each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from tinydl.data.representations.base import Encoded, Representation
+from tinydl.data.representations.voices import four_voices
+from tinydl.data.score import Score
+
+__all__ = ["Chorale"]
+
+_NAMES = ("Soprano", "Alto", "Tenor", "Bass")
+
+
+@dataclass(frozen=True)
+class Chorale(Representation):
+    """int64 [T, 4]: columns soprano, alto, tenor, bass; in each step a pitch 0..127 that is struck there, ``HOLD`` (-2)
+    while it goes on, or ``REST`` (-1). A step is a sixteenth by default; T ends with the last note.
+
+    Read from four parts (tracks or channels) of one voice each, or else by assigning up to four simultaneous notes to
+    the voices (see :func:`tinydl.data.representations.voices.four_voices`). Decoding gives four tracks, on channels 0
+    to 3, named after the voices.
+
+    *Keeps* start, end and pitch of every note of four-part music, exactly on the grid, and who sings it.
+    *Loses* a fifth simultaneous note (``other_voices``); velocities, tempos, meters, keys, pedal.
+    """
+
+    name: ClassVar[str] = "chorale"
+    REST: ClassVar[int] = -1
+    HOLD: ClassVar[int] = -2
+
+    def encode(self, score: Score) -> Encoded:
+        rows, loss = self._rows(score, 0, 127)
+        lines, shortened, left_out = four_voices(rows)
+        loss["shortened"] += shortened
+        loss["other_voices"] = left_out
+        loss["kept"] = sum(map(len, lines))
+        length = max((line[-1][1] for line in lines if line), default=0)
+        data = np.full((length, 4), self.REST, dtype=np.int64)
+        for voice, line in enumerate(lines):
+            for start, end, pitch in line:
+                data[start, voice] = pitch
+                data[start + 1 : end, voice] = self.HOLD
+        return Encoded(data, loss)
+
+    def decode(
+        self, data: npt.NDArray[Any], *, like: Score | None = None, velocity: int = 80, program: int = 0
+    ) -> Score:
+        """Any array of values -2..127 is a piece: HOLD without a note to hold is a rest.
+
+        Raises ``ValueError`` for another shape or value.
+        """
+        grid = np.asarray(data)
+        if grid.ndim != 2 or grid.shape[1] != 4:
+            raise ValueError(f"expected a chorale of shape [T, 4], got {list(grid.shape)}")
+        if grid.size and (grid.dtype.kind not in "iu" or grid.min() < self.HOLD or grid.max() > 127):
+            raise ValueError(f"expected whole numbers -2 (hold), -1 (rest) and 0..127, got {grid.dtype} "
+                             f"from {grid.min()} to {grid.max()}")  # fmt: skip
+        notes: list[tuple[int, int, int, int]] = []
+        for voice, column in enumerate(grid.T.tolist()):
+            pitch, start = -1, 0
+            for step, value in enumerate([*column, self.REST]):
+                if value == self.HOLD:
+                    continue
+                if pitch >= 0:
+                    notes.append((start, step, pitch, voice))
+                pitch, start = value, step
+        score = self._blank(like)
+        for voice, name in enumerate(_NAMES):
+            score.programs[voice, voice] = program
+            score.track_names[voice] = name
+        return self._add_notes(score, notes, velocity)

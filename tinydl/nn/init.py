@@ -1,0 +1,197 @@
+"""Initial values for parameters. Every function fills its tensor in place, outside any recording, and returns it.
+
+Fans: a weight of shape ``[out, in, *kernel]`` has ``fan_in = in * prod(kernel)`` and ``fan_out = out * prod(kernel)``.
+Every random fill takes ``generator=`` (default: tinydl's default one) and draws in the dtype of the tensor.
+
+>>> import tinydl
+>>> tinydl.nn.init.constant_(tinydl.empty(2), 0.5)
+tensor([0.5000, 0.5000])
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydl.random import Generator, default_generator
+from tinydl.tensor import Tensor
+
+__all__ = [
+    "calculate_gain",
+    "constant_",
+    "eye_",
+    "kaiming_normal_",
+    "kaiming_uniform_",
+    "lecun_normal_",
+    "lecun_uniform_",
+    "normal_",
+    "ones_",
+    "orthogonal_",
+    "uniform_",
+    "xavier_normal_",
+    "xavier_uniform_",
+    "zeros_",
+]
+
+
+def _fill(tensor: Tensor, values: NDArray[Any] | float) -> Tensor:
+    tensor.data[...] = values
+    tensor.bump()
+    return tensor
+
+
+def _dtype(tensor: Tensor) -> np.dtype[Any]:
+    dtype: np.dtype[Any] = np.dtype(tensor.dtype)
+    if dtype.kind != "f":
+        raise TypeError(f"a tensor of dtype {dtype} cannot be given random weights: use float32 or float64")
+    return dtype if dtype == np.float64 else np.dtype(np.float32)
+
+
+def _fans(tensor: Tensor) -> tuple[int, int]:
+    if tensor.ndim < 2:
+        raise ValueError(
+            "Fan in and fan out can not be computed for tensor with fewer than 2 dimensions: "
+            f"the shape is {tuple(tensor.shape)}"
+        )
+    field = math.prod(tensor.shape[2:])
+    return tensor.shape[1] * field, tensor.shape[0] * field
+
+
+def _fan(tensor: Tensor, mode: str) -> int:
+    fan_in, fan_out = _fans(tensor)
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"Mode {mode} not supported, please use one of ['fan_in', 'fan_out']")
+    return fan_in if mode == "fan_in" else fan_out
+
+
+def _over(numerator: float, fan: float) -> float:
+    """``numerator / fan``, with 0 for a tensor without elements."""
+    return numerator / fan if fan else 0.0
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """The factor by which weights must grow so that a layer with this nonlinearity keeps the variance.
+
+    1 for linear and convolutions and sigmoid, 5/3 for tanh, sqrt(2) for relu, ``sqrt(2 / (1 + slope**2))`` for
+    leaky_relu (``param`` is its slope, 0.01 by default), 3/4 for selu. Raises ValueError for any other name.
+    """
+    if nonlinearity == "leaky_relu":
+        slope = 0.01 if param is None else float(param)
+        return math.sqrt(2.0 / (1.0 + slope**2))
+    transposed = [f"conv_transpose{n}d" for n in (1, 2, 3)]
+    gains = dict.fromkeys(["linear", "conv1d", "conv2d", "conv3d", *transposed, "sigmoid"], 1.0)
+    gains |= {"tanh": 5.0 / 3.0, "relu": math.sqrt(2.0), "selu": 0.75}
+    if nonlinearity not in gains:
+        raise ValueError(f"Unsupported nonlinearity {nonlinearity}: known are {', '.join(sorted(gains))}, leaky_relu")
+    return gains[nonlinearity]
+
+
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Uniform on [a, b)."""
+    draws = (generator or default_generator()).random(tensor.shape, _dtype(tensor))
+    return _fill(tensor, a + (b - a) * draws)
+
+
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Normal with the given mean and standard deviation."""
+    if not std >= 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    draws = (generator or default_generator()).normal(tensor.shape, _dtype(tensor))
+    return _fill(tensor, mean + std * draws)
+
+
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """``val`` everywhere."""
+    return _fill(tensor, val)
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """0 everywhere."""
+    return _fill(tensor, 0)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """1 everywhere."""
+    return _fill(tensor, 1)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """The identity matrix, for a tensor of two dimensions."""
+    if tensor.ndim != 2:
+        raise ValueError(f"Only tensors with 2 dimensions are supported, not the shape {tuple(tensor.shape)}")
+    return _fill(tensor, np.eye(tensor.shape[0], tensor.shape[1]))
+
+
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Uniform on [-a, a) with ``a = gain * sqrt(6 / (fan_in + fan_out))``.
+
+    Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
+    """
+    bound = gain * math.sqrt(_over(6.0, sum(_fans(tensor))))
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Normal with ``std = gain * sqrt(2 / (fan_in + fan_out))``; paper as :func:`xavier_uniform_`."""
+    return normal_(tensor, 0.0, gain * math.sqrt(_over(2.0, sum(_fans(tensor)))), generator)
+
+
+def kaiming_uniform_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:
+    """Uniform on [-b, b) with ``b = gain * sqrt(3 / fan)``, ``gain = calculate_gain(nonlinearity, a)``.
+
+    He, Zhang, Ren and Sun, "Delving Deep into Rectifiers", ICCV 2015.
+    """
+    bound = calculate_gain(nonlinearity, a) * math.sqrt(_over(3.0, _fan(tensor, mode)))
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def kaiming_normal_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:
+    """Normal with ``std = gain / sqrt(fan)``; gain and paper as :func:`kaiming_uniform_`."""
+    std = calculate_gain(nonlinearity, a) * math.sqrt(_over(1.0, _fan(tensor, mode)))
+    return normal_(tensor, 0.0, std, generator)
+
+
+def lecun_uniform_(tensor: Tensor, generator: Generator | None = None) -> Tensor:
+    """Uniform on [-b, b) with ``b = sqrt(3 / fan_in)``: variance ``1 / fan_in``.
+
+    LeCun, Bottou, Orr and Müller, "Efficient BackProp", 1998, section 4.6.
+    """
+    bound = math.sqrt(_over(3.0, _fan(tensor, "fan_in")))
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def lecun_normal_(tensor: Tensor, generator: Generator | None = None) -> Tensor:
+    """Normal with ``std = 1 / sqrt(fan_in)``; paper as :func:`lecun_uniform_`."""
+    return normal_(tensor, 0.0, math.sqrt(_over(1.0, _fan(tensor, "fan_in"))), generator)
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """``gain`` times a random matrix with orthonormal rows or columns (the fewer of the two), uniform among them.
+
+    The tensor counts as a matrix [size of dimension 0, all the rest]. Q of a QR decomposition of normal draws, its
+    columns multiplied by the signs of R's diagonal: without that the distribution is not uniform (Mezzadri, Notices
+    of the AMS 54, 2007). Saxe, McClelland and Ganguli, ICLR 2014. Computed in float64.
+    """
+    _fans(tensor)  # refuses fewer than two dimensions
+    if tensor.numel() == 0:
+        return tensor
+    rows, columns = tensor.shape[0], tensor.numel() // tensor.shape[0]
+    draws = (generator or default_generator()).normal((max(rows, columns), min(rows, columns)), np.float64)
+    q, r = np.linalg.qr(draws)
+    q *= np.sign(np.diag(r))
+    return _fill(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))

@@ -1,0 +1,111 @@
+"""Gradient clipping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydl.creation import tensor
+from tinydl.kernels import lookup
+from tinydl.kernels.optim.spec import COLUMNS, DTYPE, GRAD, NUMEL
+from tinydl.tensor import Tensor
+
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    params = [parameters] if isinstance(parameters, Tensor) else parameters
+    return [param.grad for param in params if param.grad is not None]
+
+
+def _tables(gradients: list[Tensor]) -> list[tuple[list[Tensor], NDArray[np.int64], NDArray[Any]]]:
+    """The gradients by dtype: the tensors, the kernels' table of them, and an empty array of the dtype."""
+    tables = []
+    for dtype in _FLOATS:
+        chosen = [gradient for gradient in gradients if gradient.data.dtype == dtype]
+        if chosen:
+            table = np.zeros((len(chosen), COLUMNS), np.int64)
+            table[:, GRAD] = [id(gradient.data) for gradient in chosen]
+            table[:, NUMEL] = [gradient.data.size for gradient in chosen]
+            table[:, DTYPE] = dtype.num
+            tables.append((chosen, table, np.empty(0, dtype)))
+    return tables
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """Scale all gradients, in place, so that their common norm is at most ``max_norm``; returns the norm before.
+
+    With ``n = ||(g_1, ..., g_R)||`` over all elements of all gradients, each becomes
+    ``g * min(1, max_norm / (n + 1e-6))``. Pascanu, Mikolov and Bengio, ICML 2013.
+
+    Args:
+        parameters: one tensor or several; those without gradient are skipped.
+        max_norm: the bound.
+        norm_type: p of the p-norm; ``math.inf`` for the largest absolute value.
+        error_if_nonfinite: raise RuntimeError when the norm is infinite or NaN (else gradients become 0 or NaN).
+        foreach: PyTorch's; of no effect.
+
+    Returns the norm, 0-d, in the widest dtype of the gradients (float32 when there are none). Sums run in float64 in a
+    fixed order: the number of threads does not change the result.
+    """
+    gradients = _gradients(parameters)
+    max_norm, norm_type = float(max_norm), float(norm_type)
+    dtype = np.result_type(np.float32, *{gradient.data.dtype for gradient in gradients})
+    tables = _tables(gradients)
+    if norm_type == 2.0:
+        total = math.sqrt(sum(_squared_norm(*table) for table in tables))
+    else:
+        total = _p_norm([gradient.data for gradient in gradients], norm_type)
+    if error_if_nonfinite and not math.isfinite(total):
+        raise RuntimeError(
+            f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
+            "clipped. To disable this error and scale the gradients by the non-finite norm anyway, set "
+            "`error_if_nonfinite=False`"
+        )
+    coefficient = max_norm / (total + 1e-6)
+    if not coefficient >= 1.0:  # a NaN is written through, as in PyTorch
+        for chosen, table, like in tables:
+            scale = lookup("scale_gradients_", device="cpu", dtype=like.dtype)
+            if scale(table, like, coefficient) >= 0:  # not all plain: one at a time
+                for gradient in chosen:
+                    gradient.data *= like.dtype.type(coefficient)
+            for gradient in chosen:
+                gradient.bump()
+    with np.errstate(over="ignore"):  # a norm beyond the dtype is inf
+        return tensor(np.array(total).astype(dtype))
+
+
+def _squared_norm(chosen: list[Tensor], table: NDArray[np.int64], like: NDArray[Any]) -> float:
+    kernel = lookup("squared_norm", device="cpu", dtype=like.dtype)
+    irregular, total = kernel(table, like)
+    if irregular >= 0:
+        copies = [np.array(gradient.data, like.dtype, order="C") for gradient in chosen]
+        table = table.copy()
+        table[:, GRAD] = [id(copy) for copy in copies]
+        irregular, total = kernel(table, like)
+    return float(total)
+
+
+def _p_norm(arrays: list[NDArray[Any]], p: float) -> float:
+    magnitudes = [np.abs(array.astype(np.float64)) for array in arrays if array.size]
+    if p == math.inf:
+        return float(max((np.max(magnitude) for magnitude in magnitudes), default=0.0))
+    return float(sum(float(np.sum(magnitude**p)) for magnitude in magnitudes) ** (1.0 / p))
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
+    """Clamp every element of every gradient to [-clip_value, clip_value], in place. ``foreach`` has no effect."""
+    bound = float(clip_value)
+    for gradient in _gradients(parameters):
+        np.clip(gradient.data, -bound, bound, out=gradient.data)
+        gradient.bump()

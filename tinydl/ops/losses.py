@@ -1,0 +1,134 @@
+"""Losses on logits as fused operations: the kernel gives value and slope in one pass, and backward only scales the
+slope.
+
+Each names its definition in ordinary operations: what it means, what tests hold it against, and what runs when a second
+derivative is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinydl.autograd.primitives import primitive
+from tinydl.kernels import lookup
+from tinydl.ops.elementwise import softplus, where
+from tinydl.ops.indexing import gather_along
+from tinydl.ops.reducing import log_softmax_over, reduce_sum
+from tinydl.ops.shaping import reshape_to
+
+
+def reduced(loss: Any, reduction: str, norm: Any = None) -> Any:
+    """``loss`` itself, its sum, or its sum divided by ``norm`` (the number of elements by default)."""
+    if reduction == "none":
+        return loss
+    total = reduce_sum(loss, axis=None, keepdims=False)
+    if reduction == "sum":
+        return total
+    count = int(np.prod(loss.shape)) if norm is None else norm
+    return total / count if count else total * float("nan")
+
+
+def _scaled(needs: tuple[bool, ...], g: Any, slope: Any) -> tuple[Any, ...]:
+    """The gradient of the logits: the saved slope itself where ``loss.backward()`` started with one."""
+    unit = g.shape == () and g == 1
+    return (slope if unit else slope * g, *[None] * (len(needs) - 1))
+
+
+def _scaled_rows(needs: tuple[bool, ...], g: Any, slope: Any, input_shape: Any) -> tuple[Any, ...]:
+    """As :func:`_scaled`, where ``g`` may lack the class dimension of the logits."""
+    if g.shape:
+        g = np.expand_dims(g, 1)
+    elif len(input_shape) == 1 or g != 1:
+        return (slope * g, *[None] * (len(needs) - 1))
+    return _scaled(needs, g, slope)
+
+
+def bce_definition(input: Any, target: Any, weight: Any, pos_weight: Any, *, reduction: str) -> Any:
+    """-[p y log sigmoid(x) + (1 - y) log(1 - sigmoid(x))], written with softplus, which loses no digits."""
+    positive = target if pos_weight is None else target * pos_weight
+    loss = positive * softplus(-input) + (1 - target) * softplus(input)
+    return reduced(loss if weight is None else loss * weight, reduction)
+
+
+@primitive(
+    outputs=("loss", "slope"), aux=("slope",), composite=bce_definition, joint=_scaled,
+    constants="target weight pos_weight",
+)  # fmt: skip
+def bce_with_logits(input: Any, target: Any, weight: Any, pos_weight: Any, *, reduction: str) -> Any:
+    """Binary cross-entropy of logits; all of one shape and dtype but the weights, which broadcast, or are None."""
+    shape = input.shape
+    kernel = lookup("bce_with_logits", "cpu", input.dtype)
+    weights = [None if w is None else np.broadcast_to(w, shape).reshape(-1) for w in (weight, pos_weight)]
+    loss, slope = kernel(input.reshape(-1), target.reshape(-1), *weights, reduction)
+    return loss.reshape(shape) if reduction == "none" else loss, slope.reshape(shape)
+
+
+def picked(log_p: Any, target: Any, weight: Any, ignore_index: int) -> tuple[Any, Any]:
+    """-w_t log_p[n, t, ...] for each target, 0 where it is ``ignore_index``, and the weights w_t that count.
+
+    ``log_p`` [N, C, ...] (or [C]), ``target`` int64 [N, ...] (or []): an array, as is ``weight`` [C] or None.
+    """
+    axis = 1 if len(log_p.shape) > 1 else 0
+    counts = target != ignore_index
+    index = np.where(counts, target, 0)
+    classes = log_p.shape[axis]
+    if np.any((index < 0) | (index >= classes)):
+        from tinydl.kernels.loss.spec import out_of_bounds
+
+        raise out_of_bounds(int(index[(index < 0) | (index >= classes)].flat[0]), classes)
+    weights = np.ones(classes, log_p.dtype) if weight is None else weight
+    hit = np.where(counts, weights[index], 0).astype(log_p.dtype, copy=False)
+    found = reshape_to(gather_along(log_p, np.expand_dims(index, axis), axis=axis), shape=target.shape)
+    # Chosen, not multiplied: an ignored row may hold infinities.
+    return where(counts, found, np.zeros((), log_p.dtype)) * -hit, hit
+
+
+def cross_entropy_definition(
+    input: Any, target: Any, weight: Any, *, ignore_index: int, label_smoothing: float, reduction: str
+) -> Any:
+    """-log softmax(x)[t], weighted, mixed with the mean over all classes by ``label_smoothing``."""
+    axis = 1 if len(input.shape) > 1 else 0
+    target, weight = plain(target), plain(weight)
+    log_p = log_softmax_over(input, axis=axis)
+    loss, hit = picked(log_p, target, weight, ignore_index)
+    if label_smoothing:
+        classes = input.shape[axis]
+        weights = np.ones(classes, input.dtype) if weight is None else weight
+        along = weights.reshape((-1,) + (1,) * (len(input.shape) - axis - 1))
+        every = reduce_sum(
+            log_p * (along * (-label_smoothing / classes)).astype(input.dtype), axis=axis, keepdims=False
+        )
+        every = where(target != ignore_index, every, np.zeros((), input.dtype))
+        loss = loss * (1 - label_smoothing) + every
+    return reduced(loss, reduction, hit.sum())
+
+
+@primitive(
+    outputs=("loss", "slope"), aux=("slope",), composite=cross_entropy_definition, joint=_scaled_rows,
+    constants="target weight",
+)  # fmt: skip
+def softmax_cross_entropy(
+    input: Any, target: Any, weight: Any, *, ignore_index: int, label_smoothing: float, reduction: str
+) -> Any:
+    """Cross-entropy of softmax over dimension 1 (of a vector: 0) against int64 classes.
+
+    ``input`` [N, C, d1, ...] or [C], ``target`` [N, d1, ...] or [], ``weight`` [C] of the input's dtype or None.
+    """
+    kernel = lookup("softmax_cross_entropy", "cpu", input.dtype)
+    if input.ndim == 2:
+        loss, slope = kernel(input, target, weight, ignore_index, label_smoothing, reduction)
+        return loss, slope
+    # One row per position: the class dimension goes last.
+    last = input if input.ndim == 1 else np.moveaxis(input, 1, -1)
+    flat = last.reshape(-1, last.shape[-1]) if last.size else np.zeros((target.size, last.shape[-1]), input.dtype)
+    loss, slope = kernel(flat, target.reshape(-1), weight, ignore_index, label_smoothing, reduction)
+    slope = slope.reshape(last.shape)
+    slope = slope if input.ndim == 1 else np.moveaxis(slope, -1, 1)
+    return loss.reshape(target.shape) if reduction == "none" else loss, slope
+
+
+def plain(x: Any) -> Any:
+    """The array of a Tensor, and anything else as it is."""
+    return x.data if hasattr(x, "node") else x

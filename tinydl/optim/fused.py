@@ -1,0 +1,194 @@
+"""Optimizers whose step is one kernel (per group and dtype), whatever the number of parameters.
+
+Parameters and gradients stay where they are, each an array of its own; the moments are the optimizer's, rows of one
+flat array, and ``state[param]["exp_avg"]`` is a view of its stretch. The kernel finds parameters and gradients
+through a table that names their *array objects*, and reads addresses, shapes and flags from there, so that all Python
+does for a parameter at each step is write two identities into the table. See ``tinydl.kernels.optim`` for the table.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydl.creation import from_numpy
+from tinydl.kernels import lookup
+from tinydl.kernels.optim.spec import COLUMNS, DTYPE, GRAD, NUMEL, OFFSET, PARAM
+from tinydl.optim.optimizer import Closure, Optimizer, StateDict, finite, require
+from tinydl.tensor import Tensor
+
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+class FusedOptimizer(Optimizer):
+    """The plan-keeping half of SGD, Adam, AdamW and RMSprop. A subclass names its kernel, buffers and scalars."""
+
+    _op: ClassVar[str]
+    _counts_steps: ClassVar[bool] = True  # whether state_dict shows "step"
+
+    def _buffers(self, group: dict[str, Any]) -> tuple[str | None, ...]:
+        """Names in ``state[param]`` of the kernel's rows; None for a row that this group's options leave unused."""
+        raise NotImplementedError
+
+    def _scalars(self, group: dict[str, Any]) -> tuple[float, ...]:
+        """The options of ``group`` as the kernel wants them (kept in a small float64 array)."""
+        raise NotImplementedError
+
+    def _validate(self, group: dict[str, Any]) -> None:
+        require(finite(group["lr"]), f"Invalid learning rate: {group['lr']}")
+        require(finite(group["weight_decay"]), f"Invalid weight_decay value: {group['weight_decay']}")
+        require(not group.get("differentiable"), "differentiable=True is not supported: the step is a kernel")
+
+    def step(self, closure: Closure | None = None) -> Any:
+        loss = None if closure is None else self._evaluate(closure)
+        for plan in self._current_plans():
+            plan.step()
+        return loss
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        super().add_param_group(param_group)
+        self._plans: list[_Plan] | None = None  # made at the next step; they take over the state there is
+
+    def load_state_dict(self, state_dict: StateDict) -> None:
+        super().load_state_dict(state_dict)
+        self._plans = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles leave the plans behind: they hold the identities of this optimizer's arrays."""
+        return {**self.__dict__, "_plans": None}
+
+    def _current_plans(self) -> list[_Plan]:
+        if self._plans is None:
+            self._plans = [
+                _Plan(self, group, params, dtype)
+                for group in self.param_groups
+                for dtype, params in _by_dtype(group["params"]).items()
+            ]
+        return self._plans
+
+
+def _by_dtype(params: list[Tensor]) -> dict[np.dtype[Any], list[Tensor]]:
+    split: defaultdict[np.dtype[Any], list[Tensor]] = defaultdict(list)
+    for param in params:
+        if param.dtype not in _FLOATS:
+            raise TypeError(f"a parameter of dtype {param.dtype} cannot be optimized: use float32 or float64")
+        split[_FLOATS[_FLOATS.index(param.dtype)]].append(param)
+    return split
+
+
+class _Plan:
+    """Parameters of one group and dtype, with their table, moments, step counts and scalars."""
+
+    def __init__(
+        self, optimizer: FusedOptimizer, group: dict[str, Any], params: list[Tensor], dtype: np.dtype[Any]
+    ) -> None:
+        self.optimizer, self.group, self.params, self.dtype = optimizer, group, params, dtype
+        self.table = np.zeros((len(params), COLUMNS), np.int64)
+        sizes = np.array([param.data.size for param in params], np.int64)
+        self.table[:, NUMEL] = sizes
+        self.table[:, OFFSET] = np.cumsum(sizes) - sizes
+        self.table[:, DTYPE] = dtype.num
+        self.cells: memoryview[int] = self.table.reshape(-1).data  # writes from Python cost half of the array's
+        self.steps = np.zeros(len(params), np.float32)
+        self.scalars = np.zeros(0, np.float64)
+        self.given: tuple[float, ...] = ()
+        self.buffers: tuple[str | None, ...] = ()
+        self.moments: NDArray[Any] = np.zeros((0, 0), dtype)
+        self._refresh(optimizer._scalars(group))
+        self._take_over()
+
+    def step(self) -> None:
+        scalars = self.optimizer._scalars(self.group)
+        if scalars != self.given:
+            self._refresh(scalars)
+        cells, cell = self.cells, 0
+        for param in self.params:
+            grad = param.grad
+            cells[cell] = id(param.data)
+            if grad is None:
+                cells[cell + 1] = 0
+            else:
+                cells[cell + 1] = id(grad.data)
+                param.bump()
+            cell += COLUMNS
+        if self.stateless:
+            for row in [row for row in self.stateless if self.table[row, GRAD]]:
+                self._adopt(row)
+                self.stateless.discard(row)
+        kernel = lookup(self.optimizer._op, device="cpu", dtype=self.dtype)
+        if kernel(self.table, self.moments, self.steps, self.scalars) >= 0:
+            self._step_through_copies(kernel)
+
+    def _refresh(self, scalars: tuple[float, ...]) -> None:
+        """An option changed: renew the kernel's scalars, and the moments when the option adds or drops one."""
+        self.given = scalars
+        self.scalars = np.array(scalars, np.float64)
+        buffers = self.optimizer._buffers(self.group)
+        if buffers != self.buffers:
+            total = int(self.table[:, NUMEL].sum())
+            old, had, self.buffers = self.moments, self.buffers, buffers
+            self.moments = np.zeros((len(buffers), total), self.dtype)
+            for row, name in enumerate(buffers):
+                if name is not None and name in had:
+                    self.moments[row] = old[had.index(name)]
+            if had:
+                self._take_over()
+
+    def _take_over(self) -> None:
+        """Adopt the rows that have state; the others are adopted at their first gradient."""
+        if not self.optimizer._counts_steps:
+            self.steps[:] = 0
+        self.stateless = {row for row, param in enumerate(self.params) if not self.optimizer.state.get(param)}
+        for row in range(len(self.params)):
+            if row not in self.stateless:
+                self._adopt(row)
+
+    def _adopt(self, row: int) -> None:
+        """Make ``state[param]`` a dictionary of views of this plan's memory, keeping the values that it has."""
+        param, entry = self.params[row], self.optimizer.state[self.params[row]]
+        views: dict[str, NDArray[Any]] = {}
+        if self.optimizer._counts_steps:
+            views["step"] = self.steps[row : row + 1].reshape(())
+        elif any(entry.get(name) is not None for name in self.buffers if name is not None):
+            self.steps[row] = 1.0  # not shown, but it says that the buffers have begun
+        start, stop = self.table[row, OFFSET], self.table[row, OFFSET] + self.table[row, NUMEL]
+        for buffer, name in enumerate(self.buffers):
+            if name is not None:
+                views[name] = self.moments[buffer, start:stop].reshape(param.shape)
+        for name, view in views.items():
+            if entry.get(name) is not None:
+                view[...] = np.asarray(entry[name].data)
+            entry[name] = from_numpy(view)
+        if not entry:
+            del self.optimizer.state[param]
+
+    def _step_through_copies(self, kernel: Any) -> None:
+        """The step when an array is not the plain one the kernel needs: strided, or of a foreign gradient's dtype.
+
+        Such arrays are copied, the same kernel runs on the copies, and parameters are written back.
+        """
+        copies: list[NDArray[Any]] = []
+        back: list[tuple[NDArray[Any], NDArray[Any]]] = []
+        for row, param in enumerate(self.params):
+            if param.grad is None:
+                continue
+            array, grad = param.data, param.grad.data
+            if array.dtype != self.dtype or array.size != self.table[row, NUMEL]:
+                raise RuntimeError(
+                    f"a parameter of {self.dtype} with {self.table[row, NUMEL]} elements became one of {array.dtype} "
+                    f"with shape {array.shape} since the optimizer's first step: build a new optimizer for it"
+                )
+            if grad.shape != array.shape:
+                raise RuntimeError(
+                    f"a parameter of shape {array.shape} has a gradient of shape {grad.shape}: they must be equal"
+                )
+            copies += [np.array(array, self.dtype, order="C"), np.array(grad, self.dtype, order="C")]
+            back.append((array, copies[-2]))
+            self.table[row, PARAM], self.table[row, GRAD] = id(copies[-2]), id(copies[-1])
+        failed = kernel(self.table, self.moments, self.steps, self.scalars)
+        assert failed < 0, f"row {failed} of the optimizer's table is not plain even as a copy"
+        for array, copy in back:
+            array[...] = copy

@@ -1,0 +1,8 @@
+"""Hearing and seeing a score: WAV files; piano-rolls in the terminal, as PNG and as SVG."""
+
+from __future__ import annotations
+
+from tinydl.render.pianoroll import render_png, render_svg, terminal
+from tinydl.render.wav import WavInfo, render_wav
+
+__all__ = ["WavInfo", "render_png", "render_svg", "render_wav", "terminal"]
