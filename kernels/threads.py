@@ -9,6 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+#: Operations below which one thread does it all: waking the others, and waiting for the last of them, takes longer
+#: (much longer where another program has the core that one of them is to run on).
+SERIAL = 8_000_000
+
+
+def worthwhile(operations: int) -> int:
+    """How many threads to use for so many arithmetic operations: 1 below ``SERIAL``, else :func:`get_num_threads`."""
+    return 1 if operations < SERIAL else get_num_threads()
+
 
 def max_threads() -> int:
     """The size of the pool (``NUMBA_NUM_THREADS``, by default the number of cores this process may use)."""

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from tinydl.ops import losses, norm, rnn  # noqa: F401 - fused operations, registered when something first needs them
+
 Array = np.ndarray[Any, Any]
 
 
@@ -395,3 +397,70 @@ def _linear(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 0, 3), draw(rng, 4, 3), draw(rng, 4)), note="size 0")
     yield Sample((draw(rng, 3, 2).T, draw(rng, 3, 4).T, draw(rng, 8)[::2]), note="non-contiguous")
     yield Sample((x := draw(rng, 3, 3), x, draw(rng, 3)), alias=(0, 1), note="one tensor twice")
+
+
+# ------------------------------------------------------------------------------------------------- fused operations
+
+
+@entry("bce_with_logits")
+def _bce_with_logits(rng: np.random.Generator) -> Iterator[Sample]:
+    for note, x in layouts(rng):
+        y = rng.uniform(0, 1, x.shape)
+        yield Sample((x, y, None, None), {"reduction": "mean"} if x.size else {"reduction": "sum"}, (1,), note=note)
+    x, y = draw(rng, 2, 3), rng.uniform(0, 1, (2, 3))
+    weight, pos_weight = rng.uniform(0, 1, 3), rng.uniform(1, 2, (2, 3))
+    for reduction in ("mean", "sum", "none"):
+        yield Sample((x, y, weight, pos_weight), {"reduction": reduction}, (1, 2, 3), note=f"weighted {reduction}")
+
+
+@entry("softmax_cross_entropy")
+def _softmax_cross_entropy(rng: np.random.Generator) -> Iterator[Sample]:
+    shapes: list[tuple[tuple[int, ...], Any]] = [
+        ((4, 3), np.array([0, 2, 1, 1])), ((3,), np.array(2)), ((2, 3, 2), np.array([[0, 2], [1, 0]])),
+    ]  # fmt: skip
+    for reduction in ("mean", "sum", "none"):
+        for shape, target in shapes:
+            for weight, smoothing in ((None, 0.0), (rng.uniform(0.5, 1, 3), 0.2)):
+                static = {"ignore_index": 1, "label_smoothing": smoothing, "reduction": reduction}
+                yield Sample((draw(rng, *shape), target, weight), static, (2,), note=f"{len(shape)}-d {reduction}")
+    static = {"ignore_index": -100, "label_smoothing": 0.0, "reduction": "sum"}
+    yield Sample((draw(rng, 0, 3), np.zeros(0, np.int64), None), static, note="size 0")
+    yield Sample((draw(rng, 3, 4).T, np.array([0, 2, 1, 1]), None), static, note="transposed")
+
+
+@entry("layer_norm")
+def _layer_norm(rng: np.random.Generator) -> Iterator[Sample]:
+    weight, bias = draw(rng, 4), draw(rng, 4)
+    for shape in ((4,), (3, 4), (2, 2, 4), (0, 4)):
+        yield Sample((draw(rng, *shape), weight, bias), {"eps": 0.1}, note=str(shape))
+    yield Sample((draw(rng, 4, 3).T[:, ::-1], weight[::-1], None), {"eps": 0.1}, note="non-contiguous, no bias")
+    yield Sample((draw(rng, 3, 4), None, None), {"eps": 0.1}, note="no affine part")
+    yield Sample((draw(rng, 3, 4), weight, weight), {"eps": 0.1}, alias=(1, 2), note="one tensor twice")
+
+
+def _recurrent(cell: str, gates: int, states: int, second: bool = True) -> None:
+    @entry(cell, second=second)
+    def make(rng: np.random.Generator) -> Iterator[Sample]:
+        def arguments(T: int, B: int, I: int, H: int) -> tuple[Array, ...]:
+            shapes = [(T, B, I), *[(B, H)] * states, (gates * H, I), (gates * H, H), (gates * H,), (gates * H,)]
+            return tuple(draw(rng, *shape) for shape in shapes)
+
+        for reverse in (False, True):
+            for lengths in (None, np.array([2, 1])):
+                static = {"lengths": lengths, "reverse": reverse}
+                yield Sample(arguments(2, 2, 1, 2), static, note=f"reverse {reverse}, lengths {lengths}")
+        static = {"lengths": None, "reverse": False}
+        yield Sample((*arguments(2, 1, 2, 1)[:-2], None, None), static, note="no bias")
+        yield Sample(arguments(2, 0, 1, 2), static, note="no sequences")
+        x, *rest = arguments(2, 2, 1, 2)
+        yield Sample((np.asfortranarray(x[:, ::-1]), *(a[::-1] for a in rest)), static, note="negative strides")
+        slots = len(rest)
+        yield Sample((x, *rest), static, alias=(slots - 1, slots), note="one bias twice")
+        if states == 2:
+            yield Sample((x, *rest), static, alias=(1, 2), note="one state twice")
+
+
+_recurrent("rnn_tanh", 1, 1)
+_recurrent("rnn_relu", 1, 1, second=False)
+_recurrent("gru", 3, 1)
+_recurrent("lstm", 4, 2)

@@ -1,0 +1,1 @@
+"""Losses: forward and gradient in one pass over the logits."""

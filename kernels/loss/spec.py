@@ -1,0 +1,153 @@
+"""Losses on logits, each with its gradient: the value is wanted with its gradient in every training step, the
+exponentials are the cost, and so one pass over the logits gives both.
+
+``bce_with_logits(x, y, weight, pos_weight, reduction) -> (loss, gradient)``
+    Binary cross-entropy of logits ``x`` [N] against targets ``y`` [N] in [0, 1] (shapes: all flat and equal; ``weight``
+    and ``pos_weight`` are [N] or None)::
+
+        l = w * (p * y * softplus(-x) + (1 - y) * softplus(x))          softplus(x) = max(x, 0) + log1p(exp(-|x|))
+        dl/dx = w * ((1 - y) * sigmoid(x) - p * y * sigmoid(-x))
+
+    This is PyTorch's ``max(x, 0) - x y + log1p(exp(-|x|))`` as a sum of non-negative terms: nothing cancels, and a term
+    whose factor is zero counts zero even where the logit is infinite. ``gradient`` is d(sum of ``loss``)/dx, [N].
+
+``softmax_cross_entropy(x, target, weight, ignore_index, label_smoothing, reduction) -> (loss, gradient)``
+    Cross-entropy of logits ``x`` [N, C] against class indices ``target`` int64 [N], with class weights ``w`` [C] (None:
+    ones) and smoothing ``e`` (Szegedy et al., CVPR 2016, section 7)::
+
+        log_p = x - logsumexp(x)
+        l_n   = -(1 - e) * w_t * log_p[n, t] - e / C * sum_c w_c * log_p[n, c]                    t = target[n]
+        dl_n/dx_c = ((1 - e) * w_t + e / C * sum w) * p_c - (1 - e) * w_t * [c = t] - e / C * w_c
+
+    Rows whose target is ``ignore_index`` have loss and gradient zero. Any other target outside [0, C) raises
+    IndexError.
+
+``reduction`` is ``"none"`` (loss [N]), ``"sum"`` or ``"mean"`` (loss 0-d). The mean divides by N, for softmax by the
+sum of ``w_t`` over the rows that count (as PyTorch does with smoothing too); of nothing it is NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydl.kernels.registry import register
+
+Array = NDArray[Any]
+
+# Against the float64 reference, relative to the largest value: float32 sums run over up to a few thousand terms.
+TOLERANCE = {"float32": 2e-6, "float64": 1e-13}
+
+
+@register(op="bce_with_logits", name="numpy")
+def bce_with_logits(
+    x: Array, y: Array, weight: Array | None, pos_weight: Array | None, reduction: str
+) -> tuple[Array, Array]:
+    """Binary cross-entropy with logits; see the head of the file."""
+    positive = y if pos_weight is None else y * pos_weight
+    negative = 1 - y
+    decay = np.exp(-np.abs(x))  # in (0, 1]: never overflows
+    log_term = np.log1p(decay)
+    with np.errstate(invalid="ignore"):  # 0 * inf, which the next line takes out
+        loss = positive * (np.maximum(-x, 0) + log_term)
+        loss = np.where(positive == 0, 0, loss) + np.where(negative == 0, 0, negative * (np.maximum(x, 0) + log_term))
+    larger = 1 / (1 + decay)  # sigmoid(|x|)
+    smaller = decay * larger  # sigmoid(-|x|), exact where 1 - sigmoid(|x|) has no digits left
+    above = x >= 0
+    gradient = negative * np.where(above, larger, smaller) - positive * np.where(above, smaller, larger)
+    gradient = np.where(np.isnan(x), x, gradient)
+    if weight is not None:
+        loss, gradient = loss * weight, gradient * weight
+    return _reduce(loss, gradient, reduction, x.dtype.type(x.size))
+
+
+def out_of_bounds(target: int, classes: int) -> IndexError:
+    """The error of a class index that names no class."""
+    return IndexError(f"Target {target} is out of bounds: there are {classes} classes, 0 to {classes - 1}")
+
+
+@register(op="softmax_cross_entropy", name="numpy")
+def softmax_cross_entropy(
+    x: Array, target: NDArray[np.int64], weight: Array | None, ignore_index: int, label_smoothing: float, reduction: str
+) -> tuple[Array, Array]:
+    """Cross-entropy of softmax against class indices; see the head of the file."""
+    rows, classes = x.shape
+    one = x.dtype.type
+    counts = target != ignore_index
+    wrong = counts & ((target < 0) | (target >= classes))
+    if wrong.any():
+        raise out_of_bounds(int(target[wrong.argmax()]), classes)
+    if classes == 0:  # every row is ignored
+        return _reduce(np.zeros(rows, x.dtype), np.zeros_like(x), reduction, one(0))
+    every, index = np.arange(rows), np.where(counts, target, 0)
+    weights = np.ones(classes, x.dtype) if weight is None else weight
+    hit = np.where(counts, weights[index], one(0))
+
+    with np.errstate(over="ignore", invalid="ignore"):  # -inf is what logits this far apart should give
+        centred = x - x.max(axis=1, keepdims=True)
+    exponentials = np.exp(centred)
+    total = exponentials.sum(axis=1, keepdims=True)
+    p, log_p = exponentials / total, centred - np.log(total)
+
+    loss = hit * one(label_smoothing - 1) * log_p[every, index]
+    gradient = hit[:, None] * one(1 - label_smoothing) * p
+    gradient[every, index] -= hit * one(1 - label_smoothing)
+    if label_smoothing:
+        share = one(label_smoothing / classes) * weights
+        loss -= log_p @ share
+        gradient += p * share.sum() - share
+    loss[~counts] = 0
+    gradient[~counts] = 0
+    return _reduce(loss, gradient, reduction, hit.sum())
+
+
+def _reduce(loss: Array, gradient: Array, reduction: str, norm: Any) -> tuple[Array, Array]:
+    if reduction == "none":
+        return loss, gradient
+    if reduction == "sum":
+        return np.asarray(loss.sum(), loss.dtype), gradient
+    if norm == 0:  # the mean of nothing is NaN, as in PyTorch, and depends on nothing
+        return np.asarray(np.nan, loss.dtype), np.zeros_like(gradient)
+    return np.asarray(loss.sum() / norm, loss.dtype), gradient / norm
+
+
+def flops(x: Array, *_: Any) -> int:
+    """About: an exponential and a logarithm at 12 each, and 12 more an element."""
+    return 36 * x.size
+
+
+def bytes(x: Array, *others: Any) -> int:
+    """Logits and the other arrays read once, the gradient written once."""
+    return 2 * x.nbytes + sum(other.nbytes for other in others if isinstance(other, np.ndarray))
+
+
+def bce_samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:
+    """Arguments of ``bce_with_logits``: sizes off every vector width, saturated and infinite logits, each option."""
+    rng = np.random.default_rng(0)
+    for size in (0, 1, 7, 16, 67, 1024, 40_003):
+        x = (rng.standard_normal(size) * 8).astype(dtype)
+        y = (rng.random(size) < 0.3).astype(dtype)
+        weight, pos_weight = rng.random(size).astype(dtype), (1 + rng.random(size)).astype(dtype)
+        yield x, y, None, None, "mean"
+        yield x, rng.random(size).astype(dtype), None, pos_weight, "sum"
+        yield x, y, weight, None, "none"
+        yield x[::-1], y, weight, pos_weight, "mean"  # a negative stride
+    extreme = np.array([np.inf, -np.inf, 3e38, -3e38, 1e4, -1e4, 90, -90, 1e-30, 0], dtype)
+    yield extreme, (extreme > 0).astype(dtype), None, None, "none"
+
+
+def softmax_samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:
+    """Arguments of ``softmax_cross_entropy``: one class, one row, none, many; each option; large logits."""
+    rng = np.random.default_rng(1)
+    for rows, classes in ((0, 3), (1, 1), (1, 5), (32, 10), (67, 131), (513, 96), (6, 4001)):
+        x = (rng.standard_normal((rows, classes)) * 4).astype(dtype)
+        target = rng.integers(0, classes, rows)
+        weight = (0.5 + rng.random(classes)).astype(dtype)
+        yield x, target, None, -100, 0.0, "mean"
+        yield x, np.where(rng.random(rows) < 0.3, -100, target), weight, -100, 0.1, "mean"
+        yield x, np.where(rng.random(rows) < 0.3, 0, target), weight, 0, 0.0, "sum"
+        yield np.asfortranarray(x), target, None, -100, 0.2, "none"  # columns side by side in memory
+    yield np.array([[3e38, -3e38, 0], [1e4, 1e4, -1e4]], dtype), np.array([0, 1]), None, -100, 0.0, "none"

@@ -1,0 +1,79 @@
+"""The card of the matrix product: C[m, n] = sum over k of A[m, k] B[k, n].
+
+``matmul(a [M, K], b [K, N]) -> [M, N]``, both of one dtype, with any strides. The reference is NumPy's own product
+(BLAS).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydl.kernels.registry import KernelError, register
+
+Array = NDArray[Any]
+
+#: Largest |kernel - float64 reference| allowed in units of K^(1/2) * eps * |A| |B| (entries of order one).
+TOLERANCE = {"float32": 40.0, "float64": 40.0}
+
+#: M, K, N: multiples of a tile, odd, prime, one, skinny, several blocks of each size, zero.
+SIZES = (
+    (48, 64, 128), (1, 1, 1), (7, 5, 3), (131, 67, 97), (6, 300, 65), (32, 1024, 256), (257, 259, 31), (500, 1, 70),
+    (1, 700, 513),
+    (0, 3, 4), (3, 0, 4), (3, 4, 0),
+)  # fmt: skip
+
+
+def flops(M: int, K: int, N: int) -> int:
+    """Multiplications and additions of the product."""
+    return 2 * M * K * N
+
+
+def bytes_moved(M: int, K: int, N: int, dtype: Any = np.float32) -> int:
+    """Each matrix once."""
+    return (M * K + K * N + M * N) * int(np.dtype(dtype).itemsize)
+
+
+def samples(dtype: Any, seed: int = 0) -> Iterator[tuple[Array, Array]]:
+    """Arguments over ``SIZES``: contiguous, transposed, with gaps, running backwards."""
+    rng = np.random.default_rng(seed)
+    for number, (M, K, N) in enumerate(SIZES):
+        a, b = rng.normal(size=(M, K)).astype(dtype), rng.normal(size=(K, N)).astype(dtype)
+        if number % 4 == 1:
+            a = np.asfortranarray(a)
+        if number % 4 == 2:
+            b = np.asfortranarray(b)
+        if number % 4 == 3:
+            a, b = np.repeat(a, 2, axis=1)[:, ::2], b[::-1]
+        yield a, b
+
+
+def check(variant: str, a: Array, b: Array) -> None:
+    """Raise KernelError unless a [M, K] and b [K, N] are matrices that fit, of one dtype."""
+    for name, array in (("a", a), ("b", b)):
+        if array.ndim != 2:
+            raise KernelError(
+                f"matmul ({variant}): {name} must have 2 dimensions, got shape {array.shape}",
+                op="matmul", variant=variant, argument=name,
+            )  # fmt: skip
+    if a.shape[1] != b.shape[0]:
+        raise KernelError(
+            f"matmul ({variant}): shapes {a.shape} and {b.shape} cannot be multiplied; a's columns must be b's rows",
+            op="matmul", variant=variant, argument="b",
+        )  # fmt: skip
+    if a.dtype != b.dtype:
+        raise KernelError(
+            f"matmul ({variant}): a is {a.dtype.name} and b {b.dtype.name}; convert one of them",
+            op="matmul", variant=variant, argument="b",
+        )  # fmt: skip
+
+
+@register(op="matmul", name="numpy")
+def matmul(a: Array, b: Array) -> Array:
+    """``a @ b`` by NumPy (BLAS): a [M, K], b [K, N] -> [M, N]."""
+    check("numpy", a, b)
+    product: Array = np.matmul(a, b)
+    return product

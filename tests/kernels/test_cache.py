@@ -1,0 +1,102 @@
+"""Compiled kernels on disk: a changed helper is noticed, a useless disk is survived,
+the user's own cache is left alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tinydl.kernels
+from tinydl.kernels import cache, threads
+
+PROGRAM = """
+import numba
+from tinydl.kernels.probe.cpu import answer
+before = numba.config.CACHE_DIR
+print(answer(1), sum(answer.stats.cache_hits.values()), len(answer.overloads))
+assert numba.config.CACHE_DIR == before
+"""
+
+
+def copy_of_kernels(root: Path) -> Path:
+    """A tree ``tinydl/kernels`` with the real registry and cache, and a kernel whose helper stands in another file."""
+    package = root / "tinydl" / "kernels"
+    (package / "probe").mkdir(parents=True)
+    (root / "tinydl" / "__init__.py").touch()
+    for name in ("__init__.py", "registry.py", "cache.py"):
+        shutil.copy(Path(tinydl.kernels.__file__).parent / name, package / name)
+    (package / "probe" / "__init__.py").touch()
+    (package / "probe" / "helper.py").write_text(
+        "from tinydl.kernels.cache import njit\n\n@njit\ndef helper(x):\n    return x + 1\n"
+    )
+    (package / "probe" / "cpu.py").write_text(
+        "from tinydl.kernels.cache import njit\nfrom tinydl.kernels.probe.helper import helper\n\n"
+        "@njit\ndef answer(x):\n    return 10 * helper(x)\n"
+    )
+    return package
+
+
+def run(root: Path, **environment: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=root, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(root), **environment},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def test_an_edited_helper_gives_the_new_result(tmp_path: Path) -> None:
+    package, home = copy_of_kernels(tmp_path), str(tmp_path / "cache")
+    assert run(tmp_path, XDG_CACHE_HOME=home) == "20 0 1"
+    assert run(tmp_path, XDG_CACHE_HOME=home) == "20 1 1", "the second process compiled again"
+    helper = package / "probe" / "helper.py"
+    helper.write_text(helper.read_text().replace("x + 1", "x + 2"))
+    assert run(tmp_path, XDG_CACHE_HOME=home) == "30 0 1", "stale machine code"
+    folders = list((tmp_path / "cache" / "tinydl" / "kernels").iterdir())
+    assert len(folders) == 2
+    assert not list(package.rglob("*.nbi")), "the cache leaked into the source tree"
+
+
+def test_a_cache_folder_that_cannot_be_made_costs_only_the_cache(tmp_path: Path) -> None:
+    copy_of_kernels(tmp_path)
+    (tmp_path / "file").write_text("not a folder")
+    assert run(tmp_path, XDG_CACHE_HOME=str(tmp_path / "file"), TMPDIR=str(tmp_path)) == "20 0 1"
+    assert not list(tmp_path.glob("tinydl-kernels-*")), "the temporary folder was not removed at exit"
+
+
+def test_damaged_cache_files_are_compiled_again(tmp_path: Path) -> None:
+    copy_of_kernels(tmp_path)
+    home = tmp_path / "cache"
+    run(tmp_path, XDG_CACHE_HOME=str(home))
+    damaged = list(home.rglob("*.nbi")) + list(home.rglob("*.nbc"))
+    assert damaged
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:20])
+    assert run(tmp_path, XDG_CACHE_HOME=str(home)) == "20 0 1"
+
+
+def test_the_hash_covers_names_and_contents(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n")
+    first = cache.source_hash(tmp_path)
+    assert first == cache.source_hash(tmp_path)
+    (tmp_path / "a.py").write_text("x = 2\n")
+    second = cache.source_hash(tmp_path)
+    (tmp_path / "a.py").rename(tmp_path / "b.py")
+    third = cache.source_hash(tmp_path)
+    (tmp_path / "notes.txt").write_text("not a source")
+    assert len({first, second, third}) == 3 and third == cache.source_hash(tmp_path)
+
+
+def test_thread_counts() -> None:
+    before, most = threads.get_num_threads(), threads.max_threads()
+    with threads.num_threads(1):
+        assert threads.get_num_threads() == 1
+    assert threads.get_num_threads() == before
+    for count in (0, most + 1):
+        with pytest.raises(ValueError, match=f"between 1 and {most}, got {count}"):
+            threads.set_num_threads(count)

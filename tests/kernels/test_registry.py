@@ -1,0 +1,114 @@
+"""The registry: choice, refusal, override, errors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from tinydl.kernels import KernelError, lookup, register, unregister, use, variants
+from tinydl.kernels.registry import FAMILIES
+
+OP = "registry_test_op"
+
+
+@pytest.fixture(autouse=True)
+def operation() -> Iterator[None]:
+    register(op=OP, name="numpy")(lambda a: ("numpy", a))
+    register(op=OP, name="cpu.small", dtypes=("float32",), accepts=lambda a: a < 10)(lambda a: ("small", a))
+    register(op=OP, name="cpu.best", dtypes=("float32",), accepts=lambda a: a < 5, default=True)(lambda a: ("best", a))
+    yield
+    for variant in variants(OP):
+        unregister(OP, variant.name)
+
+
+def test_the_default_comes_first_and_the_reference_last() -> None:
+    function = lookup(OP, dtype=np.float32)
+    assert [function(a)[0] for a in (1, 7, 70)] == ["best", "small", "numpy"]
+
+
+def test_arguments_choose_at_lookup() -> None:
+    assert lookup(OP, dtype=np.float32, args=(7,))(7) == ("small", 7)
+
+
+def test_a_dtype_no_fast_variant_computes_goes_to_the_reference() -> None:
+    assert lookup(OP, dtype=np.float64)(1) == ("numpy", 1)
+    assert lookup(OP, dtype=np.dtype("int64"))(1) == ("numpy", 1)
+
+
+def test_use_overrides_nests_and_ends() -> None:
+    with use(**{OP: "numpy"}):
+        assert lookup(OP, dtype=np.float32)(1)[0] == "numpy"
+        with use(**{OP: "cpu.small"}):
+            assert lookup(OP, dtype=np.float32)(1)[0] == "small"
+        assert lookup(OP, dtype=np.float32)(1)[0] == "numpy"
+    assert lookup(OP, dtype=np.float32)(1)[0] == "best"
+
+
+def test_use_ends_after_an_error() -> None:
+    with pytest.raises(ZeroDivisionError), use(**{OP: "numpy"}):
+        raise ZeroDivisionError
+    assert lookup(OP, dtype=np.float32)(1)[0] == "best"
+
+
+def test_use_is_of_one_thread() -> None:
+    seen = []
+    with use(**{OP: "numpy"}):
+        other = threading.Thread(target=lambda: seen.append(lookup(OP, dtype=np.float32)(1)[0]))
+        other.start()
+        other.join()
+    assert seen == ["best"]
+
+
+def test_a_variant_that_is_forced_and_refuses_is_an_error_naming_it() -> None:
+    with use(**{OP: "cpu.best"}), pytest.raises(KernelError, match=f"{OP}.*cpu.best.*refused") as caught:
+        lookup(OP, dtype=np.float32)(50)
+    assert (caught.value.op, caught.value.variant) == (OP, "cpu.best")
+
+
+def test_errors_name_operation_variant_and_argument() -> None:
+    with pytest.raises(KernelError, match="did you mean 'lstm_forward'"):
+        lookup("lstm_forwrad")
+    unknown = "no variant 'cpu.bset'; known: cpu.best, cpu.small, numpy"
+    with pytest.raises(KernelError, match=unknown), use(**{OP: "cpu.bset"}):
+        pass
+    with use(**{OP: "cpu.best"}), pytest.raises(KernelError, match="no variant for float64 on cpu") as caught:
+        lookup(OP, dtype=np.float64)
+    assert caught.value.argument == "dtype"
+    with pytest.raises(KernelError, match="no variant for float32 on cuda"):
+        lookup(OP, device="cuda")
+    with pytest.raises(KernelError, match="already has a variant 'numpy'"):
+        register(op=OP, name="numpy")(np.add)
+    with pytest.raises(KernelError, match="has the default 'cpu.best'"):
+        register(op=OP, name="cpu.other", default=True)(np.add)
+    with pytest.raises(TypeError, match="flaot32"):
+        register(op=OP, name="cpu.other", dtypes=("flaot32",))
+
+
+def test_a_new_registration_is_seen_by_a_lookup_that_was_answered_before() -> None:
+    lookup(OP, dtype=np.float64)
+    register(op=OP, name="cpu.wide", dtypes=("float64",), default=True)(lambda a: ("wide", a))
+    assert lookup(OP, dtype=np.float64)(1)[0] == "wide"
+
+
+def test_every_operation_has_a_reference_and_one_default() -> None:
+    table: dict[str, list[str]] = {}
+    for variant in variants():
+        table.setdefault(variant.op, []).append(variant.name)
+    assert set(FAMILIES) <= set(table), "the table of families names an operation nobody registers"
+    for op, names in table.items():
+        assert "numpy" in names, f"{op} has no plain NumPy variant"
+
+
+def test_nothing_imports_numba_before_the_first_lookup() -> None:
+    program = """
+import sys, tinydl.kernels
+assert "numba" not in sys.modules and "llvmlite" not in sys.modules
+tinydl.kernels.lookup("matmul")
+assert "numba" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

@@ -1,0 +1,244 @@
+"""Losses, without PyTorch: gradients of both orders, fused against definition, options, shapes and errors."""
+
+import math
+
+import numpy as np
+import pytest
+
+import tinydl
+from tinydl import nn
+from tinydl.autograd import gradcheck, gradgradcheck
+from tinydl.nn import functional as F
+from tinydl.ops import losses
+
+RNG = np.random.default_rng(0)
+REDUCTIONS = ["mean", "sum", "none"]
+
+
+def leaf(*shape):
+    return tinydl.tensor(RNG.standard_normal(shape), requires_grad=True)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_bce_gradients(reduction, weighted):
+    x, y = leaf(3, 4), tinydl.tensor(RNG.random((3, 4)))
+    weight = tinydl.tensor(RNG.random((3, 1))) if weighted else None
+    pos_weight = tinydl.tensor(1 + RNG.random(4)) if weighted else None
+
+    def loss(x):
+        return F.binary_cross_entropy_with_logits(x, y, weight, reduction, pos_weight)
+
+    assert gradcheck(loss, x)
+    assert gradgradcheck(loss, x)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize(
+    "options", [{}, {"weight": True}, {"label_smoothing": 0.2}, {"weight": True, "label_smoothing": 0.1}]
+)
+@pytest.mark.parametrize(("shape", "target"), [((4, 3), (4,)), ((3,), ()), ((2, 3, 2, 2), (2, 2, 2))])
+def test_cross_entropy_gradients(reduction, options, shape, target):
+    options = dict(options)
+    x, t = leaf(*shape), tinydl.tensor(np.resize([0, 2, 1, 0], target))
+    if options.pop("weight", False):
+        options["weight"] = tinydl.tensor(0.5 + RNG.random(3))
+
+    def loss(x):
+        return F.cross_entropy(x, t, ignore_index=1, reduction=reduction, **options)
+
+    assert gradcheck(loss, x)
+    assert gradgradcheck(loss, x)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_fused_losses_equal_their_definitions(dtype, reduction):
+    x, y = RNG.standard_normal((6, 5)).astype(dtype) * 5, RNG.random((6, 5)).astype(dtype)
+    w, p = RNG.random((6, 5)).astype(dtype), 1 + RNG.random(5).astype(dtype)
+    classes, class_weight = RNG.integers(0, 5, 6), 0.5 + RNG.random(5).astype(dtype)
+    classes[2] = -100
+    upstream = RNG.random({"none": (6, 5)}.get(reduction, ())).astype(dtype)
+    options = {"ignore_index": -100, "label_smoothing": 0.1, "reduction": reduction}
+    cases = [
+        (losses.bce_with_logits, losses.bce_definition, (y, w, p), {"reduction": reduction}, upstream),
+        (losses.bce_with_logits, losses.bce_definition, (y, None, None), {"reduction": reduction}, upstream),
+        (
+            losses.softmax_cross_entropy, losses.cross_entropy_definition, (classes, class_weight), options,
+            upstream[:, 0] if reduction == "none" else upstream,
+        ),
+    ]  # fmt: skip
+    for fused, definition, rest, keywords, g in cases:
+        results = []
+        for function in (fused, definition):
+            logits = tinydl.tensor(x, requires_grad=True)
+            loss = function(logits, *rest, **keywords)
+            loss.backward(tinydl.tensor(g))
+            assert loss.dtype == logits.grad.dtype == dtype
+            results.append((loss.data, logits.grad.data))
+        for a, b in zip(*results, strict=True):
+            tolerance = 2e-5 if dtype == np.float32 else 1e-12
+            np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance / 10)
+
+
+def test_values_by_hand():
+    assert F.binary_cross_entropy_with_logits(tinydl.zeros(3), tinydl.tensor([0.0, 1.0, 0.5])).item() == pytest.approx(
+        math.log(2)
+    )
+    assert F.cross_entropy(tinydl.zeros(2, 4), tinydl.tensor([0, 3])).item() == pytest.approx(math.log(4))
+    log_p = tinydl.tensor([[0.2, 0.8], [0.5, 0.5]]).log()
+    wanted = (math.log(1 / 0.8) + 3 * math.log(2)) / 4
+    assert F.nll_loss(log_p, tinydl.tensor([1, 0]), weight=tinydl.tensor([3.0, 1.0])).item() == pytest.approx(wanted)
+    assert F.mse_loss(tinydl.tensor([1.0, 3.0]), tinydl.tensor([1.0, 1.0])).item() == 2
+    smoothed = F.cross_entropy(tinydl.tensor([[2.0, 0.0]]), tinydl.tensor([0]), label_smoothing=0.5).item()
+    assert smoothed == pytest.approx(math.log1p(math.exp(-2)) + 0.25 * 2)
+
+
+def test_logits_at_the_ends_of_the_range():
+    x = tinydl.tensor([1e4, -1e4, 1e30, -1e30, math.inf, -math.inf], requires_grad=True)
+    y = tinydl.tensor([1.0, 0.0, 1.0, 0.0, 1.0, 0.0])
+    loss = F.binary_cross_entropy_with_logits(x, y)
+    loss.backward()
+    assert loss.item() == 0
+    assert x.grad.tolist() == [0] * 6
+    logits = tinydl.tensor([[1e4, -1e4, 0.0], [-1e4, 1e4, -math.inf]], requires_grad=True)
+    loss = F.cross_entropy(logits, tinydl.tensor([0, 0]))
+    loss.backward()
+    assert loss.item() == 1e4
+    assert logits.grad.tolist() == [[0, 0, 0], [-0.5, 0.5, 0]]
+
+
+def test_backward_twice_gives_the_same_and_leaves_results_apart():
+    for loss_of, shape in (
+        (lambda x: F.binary_cross_entropy_with_logits(x, tinydl.ones(3, 4)), (3, 4)),
+        (lambda x: F.cross_entropy(x, tinydl.tensor([0, 1, 2])), (3, 4)),
+    ):
+        x = tinydl.tensor(RNG.standard_normal(shape).astype(np.float32), requires_grad=True)
+        loss = loss_of(x)
+        loss.backward(retain_graph=True)
+        first = x.grad.data.copy()
+        x.grad.data[:] = 99  # the user's own now: must not reach what the operation saved
+        x.grad = None
+        loss.backward(retain_graph=True)
+        assert np.array_equal(x.grad.data, first)
+        x.grad = None
+        (loss * 3).backward()
+        np.testing.assert_allclose(x.grad.data, 3 * first, rtol=1e-6)
+
+
+def test_targets_that_require_gradients():
+    x, y = leaf(2, 3), tinydl.tensor(RNG.random((2, 3)), requires_grad=True)
+    assert gradcheck(F.binary_cross_entropy_with_logits, (x, y))
+    assert gradcheck(F.cross_entropy, (x, y))
+    assert gradgradcheck(lambda x, y: F.cross_entropy(x, y, label_smoothing=0.3), (x, y))
+
+
+def test_probability_targets_equal_classes_when_one_hot():
+    x, t = leaf(5, 4), tinydl.tensor([0, 3, 1, 1, 2])
+    hot = F.one_hot(t, 4).to(x.dtype)
+    weight = tinydl.tensor(RNG.random(4))
+    for options in ({}, {"label_smoothing": 0.2}, {"weight": weight, "reduction": "sum"}, {"reduction": "none"}):
+        np.testing.assert_allclose(
+            F.cross_entropy(x, hot, **options).data, F.cross_entropy(x, t, **options).data, rtol=1e-12
+        )
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_nll_and_mse_gradients(reduction):
+    x, t, y = leaf(4, 3, 2), tinydl.tensor(RNG.integers(0, 3, (4, 2))), leaf(4, 3, 2)
+    weight = tinydl.tensor(RNG.random(3))
+    assert gradcheck(lambda x: F.nll_loss(x, t, weight, 1, reduction), x)
+    assert gradcheck(lambda x, y: F.mse_loss(x, y, reduction), (x, y))
+    assert gradgradcheck(lambda x, y: F.mse_loss(x, y, reduction), (x, y))
+
+
+def test_an_ignored_row_may_hold_anything():
+    log_p = tinydl.tensor([[-0.5, -0.5], [-math.inf, math.nan]], requires_grad=True)
+    loss = F.nll_loss(log_p, tinydl.tensor([0, -100]))
+    loss.backward()
+    assert loss.item() == 0.5
+    assert log_p.grad.tolist() == [[-1, 0], [0, 0]]
+
+
+def test_size_zero():
+    assert math.isnan(F.cross_entropy(tinydl.zeros(0, 3), tinydl.zeros(0, dtype=tinydl.int64)).item())
+    assert F.cross_entropy(tinydl.zeros(0, 3), tinydl.zeros(0, dtype=tinydl.int64), reduction="sum").item() == 0
+    assert math.isnan(F.binary_cross_entropy_with_logits(tinydl.zeros(0), tinydl.zeros(0)).item())
+    assert math.isnan(F.mse_loss(tinydl.zeros(0), tinydl.zeros(0)).item())
+    assert F.cross_entropy(tinydl.zeros(2, 3, 0), tinydl.zeros(2, 0, dtype=tinydl.int64), reduction="none").shape == (
+        2,
+        0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: F.binary_cross_entropy_with_logits(tinydl.zeros(2, 3), tinydl.zeros(3)),
+            ValueError,
+            r"Target size \(3,\) must be the same as input size \(2, 3\)",
+        ),
+        (
+            lambda: F.binary_cross_entropy_with_logits(tinydl.zeros(2), tinydl.zeros(2), weight=tinydl.zeros(3)),
+            RuntimeError,
+            r"\(3,\) does not broadcast to the input's \(2,\)",
+        ),
+        (
+            lambda: F.cross_entropy(tinydl.zeros(2, 3), tinydl.tensor([0, 3])),
+            IndexError,
+            "Target 3 is out of bounds: there are 3 classes",
+        ),
+        (lambda: F.nll_loss(tinydl.zeros(2, 3), tinydl.tensor([0, 3])), IndexError, "Target 3 is out of bounds"),
+        (
+            lambda: F.cross_entropy(tinydl.zeros(2, 3), tinydl.tensor([0, 1, 2])),
+            ValueError,
+            r"\(2, 3\) .* expects a target of shape \(2,\), but got \(3,\)",
+        ),
+        (lambda: F.cross_entropy(tinydl.zeros(2, 3), tinydl.zeros(2)), RuntimeError, "class probabilities"),
+        (
+            lambda: F.cross_entropy(tinydl.zeros(2, 3), tinydl.tensor([True, False])),
+            RuntimeError,
+            "int64, but got bool",
+        ),
+        (
+            lambda: F.cross_entropy(tinydl.zeros(2, 3), tinydl.tensor([0, 1]), weight=tinydl.ones(2)),
+            RuntimeError,
+            "all 3 classes",
+        ),
+        (
+            lambda: F.cross_entropy(tinydl.zeros(2, 3), tinydl.tensor([0, 1]), label_smoothing=2.0),
+            ValueError,
+            "label_smoothing",
+        ),
+        (
+            lambda: F.cross_entropy(tinydl.zeros(2, 3), tinydl.tensor([0, 1]), reduction="avg"),
+            ValueError,
+            "avg is not a valid value for reduction",
+        ),
+        (lambda: nn.MSELoss("avg"), ValueError, "avg is not a valid value for reduction"),
+        (lambda: F.mse_loss(tinydl.zeros(2, 1), tinydl.zeros(2)), ValueError, r"\(2, 1\) and the target \(2,\)"),
+    ],
+)
+def test_errors_name_the_thing(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_modules_pass_their_options():
+    x, y, t = leaf(4, 3), tinydl.tensor(RNG.random((4, 3))), tinydl.tensor([0, 1, 2, 1])
+    weight = tinydl.tensor(RNG.random(3))
+    pairs = [
+        (
+            nn.BCEWithLogitsLoss(weight, "sum", weight),
+            y,
+            F.binary_cross_entropy_with_logits(x, y, weight, "sum", weight),
+        ),
+        (nn.CrossEntropyLoss(weight, 1, "none", 0.1), t, F.cross_entropy(x, t, weight, 1, "none", 0.1)),
+        (nn.NLLLoss(weight, 2, "sum"), t, F.nll_loss(x, t, weight, 2, "sum")),
+        (nn.MSELoss("sum"), y, F.mse_loss(x, y, "sum")),
+    ]
+    for module, target, wanted in pairs:
+        assert np.array_equal(module(x, target).data, wanted.data)
+    assert list(nn.BCEWithLogitsLoss(weight, pos_weight=weight).state_dict()) == ["weight", "pos_weight"]
+    assert list(nn.CrossEntropyLoss().state_dict()) == []

@@ -1,0 +1,45 @@
+"""Layers, losses and their building blocks, with PyTorch's names: ``tinydl.nn``."""
+
+from tinydl.nn import functional, init, utils
+from tinydl.nn.activation import LogSigmoid, LogSoftmax, ReLU, Sigmoid, Softmax, Softplus, Tanh
+from tinydl.nn.container import ModuleDict, ModuleList, Sequential
+from tinydl.nn.dropout import Dropout
+from tinydl.nn.linear import Flatten, Identity, Linear
+from tinydl.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, NLLLoss
+from tinydl.nn.module import Module
+from tinydl.nn.normalization import LayerNorm
+from tinydl.nn.parameter import Parameter
+from tinydl.nn.rnn import GRU, LSTM, RNN, RNNBase
+from tinydl.nn.sparse import Embedding
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "BCEWithLogitsLoss",
+    "CrossEntropyLoss",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "Identity",
+    "LayerNorm",
+    "Linear",
+    "LogSigmoid",
+    "LogSoftmax",
+    "MSELoss",
+    "Module",
+    "ModuleDict",
+    "ModuleList",
+    "NLLLoss",
+    "Parameter",
+    "RNNBase",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+    "functional",
+    "init",
+    "utils",
+]

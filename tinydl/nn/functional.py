@@ -1,0 +1,335 @@
+"""Layers and losses as functions: PyTorch's ``torch.nn.functional``.
+
+Inputs and parameters of one call have one floating dtype; a mixture raises. Functions check shapes once, here; the
+operations underneath (:mod:`tinydl.ops`) do the work.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinydl.ops import elementwise, indexing, products, reducing
+from tinydl.ops import losses as _losses
+from tinydl.ops import norm as _norm
+from tinydl.tensor import Tensor
+
+if TYPE_CHECKING:
+    from tinydl.random import Generator
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def _reduction(reduction: str) -> str:
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"{reduction} is not a valid value for reduction: use 'mean', 'sum' or 'none'")
+    return reduction
+
+
+# --------------------------------------------------------------------------------------------------------- layers
+
+#: y = x W^T + b: input [..., I], weight [O, I], bias [O] or None -> [..., O]; one primitive.
+linear = products.linear
+
+
+def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+    """Rows of ``weight`` [V, D] at the indices ``input`` int [...] -> [..., D].
+
+    The row ``padding_idx`` (negative counts from the end) gets no gradient. Raises TypeError for an input that is not
+    integer and IndexError, naming the index, for one outside [0, V).
+    """
+    index = input.data if isinstance(input, Tensor) else np.asarray(input)
+    if index.dtype.kind not in "iu":
+        raise TypeError(
+            f"embedding: the indices must be integers, but got dtype {index.dtype}; convert them with .long()"
+        )
+    size = weight.shape[0]
+    if index.size and (index.min() < 0 or index.max() >= size):
+        wrong = int(index.min() if index.min() < 0 else index.max())
+        raise IndexError(
+            f"embedding: index {wrong} is out of range for {size} rows (weight shape {tuple(weight.shape)})"
+        )
+    if padding_idx is None:
+        return indexing.take_rows(weight, index)  # type: ignore[no-any-return]
+    if not -size <= padding_idx < size:
+        raise ValueError(f"embedding: padding_idx {padding_idx} must be within the {size} rows of the weight")
+    padding = (index == padding_idx % size)[..., None]
+    if not padding.any():
+        return indexing.take_rows(weight, index)  # type: ignore[no-any-return]
+    # The padding row is read from a detached copy of the weight: the value is there, the gradient is not.
+    rows = indexing.take_rows(weight, index)
+    return elementwise.where(padding, indexing.take_rows(weight.detach(), index), rows)  # type: ignore[no-any-return]
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, *, generator: Generator | None = None) -> Tensor:
+    """Each element is zero with probability ``p``, else divided by ``1 - p``; the identity unless ``training``.
+
+    The bits come from ``generator`` (tinydl's default one when None), so ``tinydl.manual_seed`` repeats them.
+    Hinton et al., arXiv:1207.0580. Raises ValueError unless 0 <= p <= 1.
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    if not training or p == 0:
+        return input
+    if generator is None:
+        from tinydl.random import default_generator
+
+        generator = default_generator()
+    kept = generator.random(input.shape, np.float32) >= p
+    return input * (kept * input.dtype.type(1 / (1 - p) if p < 1 else 0))  # type: ignore[no-any-return]
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: int | Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias, mean and variance over the last ``len(normalized_shape)``
+    dimensions.
+
+    ``input`` [..., *normalized_shape]; ``weight`` and ``bias`` of that shape, or None. The variance is the biased one.
+    Ba, Kiros and Hinton, arXiv:1607.06450. Raises RuntimeError, naming both shapes, when the last dimensions differ.
+    """
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if not shape or input.shape[-len(shape) :] != shape:
+        raise RuntimeError(
+            f"layer_norm: given normalized_shape={list(shape)}, expected input with shape [*, "
+            f"{', '.join(map(str, shape))}], but got input of size {list(input.shape)}"
+        )
+    for name, parameter in (("weight", weight), ("bias", bias)):
+        if parameter is not None and parameter.shape != shape:
+            raise RuntimeError(
+                f"layer_norm: expected {name} to be of same shape as normalized_shape {list(shape)}, but got "
+                f"{list(parameter.shape)}"
+            )
+    _one_dtype("layer_norm", input=input, weight=weight, bias=bias)
+    if len(shape) == 1:
+        return _norm.layer_norm(input, weight, bias, eps=eps)  # type: ignore[no-any-return]
+    size = math.prod(shape)
+    flat = input.reshape(*input.shape[: -len(shape)], size)
+    weight = None if weight is None else weight.reshape(size)
+    bias = None if bias is None else bias.reshape(size)
+    normalized: Tensor = _norm.layer_norm(flat, weight, bias, eps=eps).reshape(input.shape)
+    return normalized
+
+
+# ---------------------------------------------------------------------------------------------------- activations
+
+relu = elementwise.relu
+tanh = elementwise.tanh
+sigmoid = elementwise.sigmoid
+logsigmoid = elementwise.logsigmoid
+logsigmoid.__doc__ = "Elementwise: log(1 / (1 + e ** -input)), without overflow."
+
+
+def softplus(input: Tensor) -> Tensor:
+    """log(1 + e^x), exact at both ends (PyTorch's turns linear above 20, where they agree in float32)."""
+    return elementwise.softplus(input)  # type: ignore[no-any-return]
+
+
+def softmax(input: Tensor, dim: int = -1) -> Tensor:
+    """e^x / sum e^x along ``dim``."""
+    return reducing.softmax(input, dim)  # type: ignore[no-any-return]
+
+
+def log_softmax(input: Tensor, dim: int = -1) -> Tensor:
+    """log of :func:`softmax`, without overflow."""
+    return reducing.log_softmax(input, dim)  # type: ignore[no-any-return]
+
+
+def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
+    """int64 [...] -> int64 [..., num_classes] with a 1 at the index; -1 classes means one more than the largest.
+
+    Raises RuntimeError when an index is negative or too large.
+    """
+    index = input.data if isinstance(input, Tensor) else np.asarray(input)
+    if index.dtype.kind not in "iu":
+        raise RuntimeError(f"one_hot is only applicable to index tensors of type LongTensor, but got {index.dtype}")
+    if num_classes == -1:
+        if not index.size:
+            raise RuntimeError("one_hot: can not infer total number of classes from empty tensor; give num_classes")
+        num_classes = int(index.max()) + 1
+    if index.size and (index.min() < 0 or index.max() >= num_classes):
+        raise RuntimeError(
+            f"one_hot: class values must be between 0 and num_classes - 1 = {num_classes - 1}, but got "
+            f"{int(index.min())} to {int(index.max())}"
+        )
+    return Tensor((index[..., None] == np.arange(num_classes)).astype(np.int64))
+
+
+# --------------------------------------------------------------------------------------------------------- losses
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """-w [p y log sigmoid(x) + (1 - y) log(1 - sigmoid(x))] for logits x and targets y in [0, 1] of one shape.
+
+    ``weight`` w and ``pos_weight`` p broadcast to that shape. ``reduction``: ``"mean"`` over all elements, ``"sum"`` or
+    ``"none"``. Stable for any logit, infinite ones included. Raises ValueError, naming both shapes, when they differ.
+    """
+    if target.shape != input.shape:
+        raise ValueError(f"Target size {tuple(target.shape)} must be the same as input size {tuple(input.shape)}")
+    _reduction(reduction)
+    dtype = input.data.dtype
+    if _differentiable(target) or _differentiable(weight) or _differentiable(pos_weight):
+        return _losses.bce_definition(input, target, weight, pos_weight, reduction=reduction)  # type: ignore[no-any-return]
+    y = target if target.data.dtype == dtype else _constant(target, dtype)
+    weights = [None if w is None else _broadcast(_constant(w, dtype), input.shape) for w in (weight, pos_weight)]
+    return _losses.bce_with_logits(input, y, *weights, reduction=reduction)  # type: ignore[no-any-return]
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """-log softmax(x)[t]: logits against classes, or against a distribution over them.
+
+    ``input`` [N, C, d1, ...] (or [C]); ``target`` int64 [N, d1, ...] (or []), or floating, of the input's shape;
+    ``weight`` [C] per class. ``reduction="mean"`` divides by the sum of the targets' weights, leaving out those equal
+    to ``ignore_index`` (for distributions: by N d1 ...). ``label_smoothing`` e mixes the target with the uniform
+    distribution, (1 - e) target + e / C (Szegedy et al., arXiv:1512.00567).
+
+    Raises RuntimeError or ValueError naming both shapes, and IndexError naming a class outside [0, C).
+    """
+    logits, classes = input.data, target.data
+    index: Any = target
+    # The usual case first: a matrix of logits and int64 classes.
+    if not (
+        logits.ndim == 2
+        and classes.dtype == np.int64
+        and classes.shape == logits.shape[:1]
+        and reduction in REDUCTIONS
+        and 0.0 <= label_smoothing <= 1.0
+    ):
+        _reduction(reduction)
+        if not 0.0 <= label_smoothing <= 1.0:
+            raise ValueError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+        if classes.dtype.kind == "f":
+            return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
+        index = _classes("cross_entropy", logits.shape, classes)
+    if weight is not None:
+        weight = _class_weight("cross_entropy", input, weight)
+    return _losses.softmax_cross_entropy(  # type: ignore[no-any-return]
+        input, index, weight, ignore_index=ignore_index, label_smoothing=label_smoothing, reduction=reduction
+    )
+
+
+def _soft_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, label_smoothing: float
+) -> Tensor:
+    """-sum_c w_c target_c log p_c; differentiable in the target too."""
+    if input.shape != target.shape or not input.ndim:
+        raise RuntimeError(
+            f"cross_entropy: a floating target holds class probabilities and must have the input's shape "
+            f"{tuple(input.shape)}, but has {tuple(target.shape)}"
+        )
+    axis = 1 if input.ndim > 1 else 0
+    classes = input.shape[axis]
+    if label_smoothing:
+        target = target * (1 - label_smoothing) + label_smoothing / classes
+    terms = reducing.log_softmax_over(input, axis=axis) * target
+    if weight is not None:
+        along = (-1,) + (1,) * (input.ndim - axis - 1)
+        terms = terms * _class_weight("cross_entropy", input, weight).reshape(along)
+    loss = -reducing.reduce_sum(terms, axis=axis, keepdims=False)
+    return _losses.reduced(loss, reduction)  # type: ignore[no-any-return]
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    """-log p[t] for log-probabilities ``input`` [N, C, d1, ...] (or [C]) and classes ``target`` int64 [N, d1, ...] (or
+    []).
+
+    ``weight``, ``ignore_index`` and ``reduction`` as in :func:`cross_entropy`.
+    """
+    _reduction(reduction)
+    classes = _classes("nll_loss", input.shape, target.data)
+    weights = None if weight is None else _class_weight("nll_loss", input, weight)
+    loss, hit = _losses.picked(input, classes, weights, ignore_index)
+    return _losses.reduced(loss, reduction, hit.sum())  # type: ignore[no-any-return]
+
+
+def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """(x - y)^2 for two tensors of one shape.
+
+    Raises ValueError, naming both shapes, when they differ (PyTorch broadcasts with a warning: mostly a mistake).
+    """
+    if input.shape != target.shape:
+        raise ValueError(
+            f"mse_loss: the input has shape {tuple(input.shape)} and the target {tuple(target.shape)}; expand one"
+        )
+    return _losses.reduced(elementwise.square(input - target), _reduction(reduction))  # type: ignore[no-any-return]
+
+
+# -------------------------------------------------------------------------------------------------------- helpers
+
+
+def _one_dtype(name: str, **tensors: Tensor | None) -> None:
+    given = {what: tensor.dtype for what, tensor in tensors.items() if tensor is not None}
+    if len(set(given.values())) > 1:
+        listed = ", ".join(f"{what} is {dtype}" for what, dtype in given.items())
+        raise RuntimeError(f"{name}: expected one dtype, but {listed}; convert with .to()")
+
+
+def _differentiable(tensor: Any) -> bool:
+    return isinstance(tensor, Tensor) and tensor.needs_grad
+
+
+def _constant(tensor: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """The array of a tensor that gets no gradient, in the dtype of the logits."""
+    array: np.ndarray[Any, Any]
+    array = tensor.data if isinstance(tensor, Tensor) else np.asarray(tensor)
+    return array if array.dtype == dtype else array.astype(dtype)
+
+
+def _broadcast(array: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        raise RuntimeError(
+            "binary_cross_entropy_with_logits: a weight of shape "
+            f"{array.shape} does not broadcast to the input's {shape}"
+        ) from None
+
+
+def _classes(name: str, shape: tuple[int, ...], target: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The class indices as int64, after a look at the shapes."""
+    if target.dtype.kind not in "iu":
+        raise RuntimeError(f"{name}: expected a target of dtype int64, but got {target.dtype}; convert it with .long()")
+    wanted = () if len(shape) == 1 else shape[:1] + shape[2:]
+    if not shape or target.shape != wanted:
+        raise ValueError(
+            f"{name}: an input of shape {tuple(shape)} (batch, classes, ...) expects a target of shape {wanted}, "
+            f"but got {target.shape}"
+        )
+    return target.astype(np.int64, copy=False)
+
+
+def _class_weight(name: str, input: Tensor, weight: Any) -> Any:
+    classes = input.shape[1 if input.ndim > 1 else 0]
+    array = _constant(weight, input.data.dtype)
+    if array.shape != (classes,):
+        raise RuntimeError(
+            f"{name}: weight tensor should be defined either for all {classes} classes or no classes, but got weight "
+            f"tensor of shape {list(array.shape)}"
+        )
+    return array

@@ -1,0 +1,34 @@
+"""``Parameter``: a tensor that a Module registers when it is assigned as an attribute."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinydl import dtypes
+from tinydl.tensor import Tensor
+
+
+class Parameter(Tensor):
+    """A leaf tensor that requires a gradient and belongs to a module.
+
+    ``data`` is a tensor or array (its memory is shared) or anything else that makes one; none gives an empty parameter.
+    What is computed from a Parameter is an ordinary Tensor.
+
+    >>> Parameter([1.0, 2.0])
+    Parameter containing:
+    tensor([1., 2.], requires_grad=True)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
+        if data is None:
+            data = np.empty(0, dtypes.get_default_dtype())
+        super().__init__(data.data if isinstance(data, Tensor) else data, requires_grad)
+        if isinstance(data, Tensor):
+            self.ver = data.cell()  # one memory, one count of writes to it
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"

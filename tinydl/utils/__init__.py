@@ -1,0 +1,1 @@
+"""Utilities around training: :mod:`tinydl.utils.data`."""

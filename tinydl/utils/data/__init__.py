@@ -1,0 +1,31 @@
+"""Data loading: data sets, samplers, collation and the loader, with PyTorch's names.
+
+What differs from PyTorch: the order of a shuffled epoch is a pure function of (seed, epoch), so a run can be resumed in
+the middle of one; worker processes are always started by spawn.
+"""
+
+from tinydl.utils.data.collate import default_collate
+from tinydl.utils.data.dataset import ConcatDataset, Dataset, Subset, TensorDataset, random_split
+from tinydl.utils.data.loader import DataLoader
+from tinydl.utils.data.sampler import (
+    BatchSampler,
+    BucketBatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+)
+
+__all__ = [
+    "BatchSampler",
+    "BucketBatchSampler",
+    "ConcatDataset",
+    "DataLoader",
+    "Dataset",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "Subset",
+    "TensorDataset",
+    "default_collate",
+    "random_split",
+]

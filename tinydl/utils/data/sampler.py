@@ -1,0 +1,191 @@
+"""Samplers: the order in which a data set is visited.
+
+A random sampler's order is a pure function of its generator's seed and its epoch: iterating twice gives the same order
+until :meth:`Sampler.set_epoch` is called, which the DataLoader does before every pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Sized
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tinydl.random import Generator
+
+IndexT = TypeVar("IndexT", covariant=True)
+
+
+class Sampler(Generic[IndexT]):
+    """Iterates over indices (or, for a batch sampler, lists of indices)."""
+
+    epoch: int = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose which epoch's order the next iteration gives."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[IndexT]:
+        raise NotImplementedError("Subclasses of Sampler should implement __iter__.")
+
+    def __len__(self) -> int:
+        raise NotImplementedError("Subclasses of Sampler should implement __len__.")
+
+
+class SequentialSampler(Sampler[int]):
+    """0, 1, …, len - 1."""
+
+    def __init__(self, data_source: Sized) -> None:
+        self.data_source = data_source
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self.data_source)))
+
+    def __len__(self) -> int:
+        return len(self.data_source)
+
+
+class RandomSampler(Sampler[int]):
+    """A random order, another one every epoch.
+
+    Without replacement a permutation (repeated with fresh permutations where ``num_samples`` exceeds the data set's
+    size); with it, ``num_samples`` independent uniform draws. ``generator`` (default: tinydl's) gives the key only;
+    nothing is drawn from it.
+    """
+
+    def __init__(
+        self,
+        data_source: Sized,
+        replacement: bool = False,
+        num_samples: int | None = None,
+        generator: Generator | None = None,
+    ) -> None:
+        if num_samples is not None and num_samples <= 0:
+            raise ValueError(f"num_samples should be a positive integer value, but got num_samples={num_samples}")
+        self.data_source = data_source
+        self.replacement = replacement
+        self._num_samples = num_samples
+        self.generator = _key(generator)
+
+    @property
+    def num_samples(self) -> int:
+        """How many indices an epoch has."""
+        return len(self.data_source) if self._num_samples is None else self._num_samples
+
+    def __iter__(self) -> Iterator[int]:
+        size, wanted = len(self.data_source), self.num_samples
+        if size == 0:
+            return iter(())
+        stream = self.generator.fork(f"epoch {self.epoch}")
+        if self.replacement:
+            order = stream.integers(0, size, (wanted,))
+        else:
+            order = np.concatenate([stream.permutation(size) for _ in range(-(-wanted // size))])[:wanted]
+        return iter(order.tolist())
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+class BatchSampler(Sampler[list[int]]):
+    """Cuts another sampler's order into lists of ``batch_size``; ``drop_last`` leaves out a last, smaller one."""
+
+    def __init__(self, sampler: Sampler[int], batch_size: int, drop_last: bool = False) -> None:
+        self.sampler = sampler
+        self.batch_size = _batch_size(batch_size)
+        self.drop_last = drop_last
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose which epoch's order the next iteration gives."""
+        self.epoch = epoch
+        if hasattr(self.sampler, "set_epoch"):
+            self.sampler.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        batch: list[int] = []
+        for index in self.sampler:
+            batch.append(index)
+            if len(batch) == self.batch_size:
+                yield batch
+                batch = []
+        if batch and not self.drop_last:
+            yield batch
+
+    def __len__(self) -> int:
+        return len(self.sampler) // self.batch_size if self.drop_last else -(-len(self.sampler) // self.batch_size)
+
+
+class BucketBatchSampler(Sampler[list[int]]):
+    """Batches of items of similar length, so that little of a padded batch is padding.
+
+    A shuffled epoch permutes the data set, sorts it by length inside consecutive windows of ``window`` batches, cuts
+    batches, and permutes the batches: every item comes once, neighbours are alike, and the order is a pure function of
+    (seed, epoch). Without ``shuffle``, one window holds everything and batches come shortest first.
+
+    Args:
+        lengths: the length of each item of the data set.
+        batch_size: items in a batch.
+        shuffle: another order each epoch.
+        drop_last: leave out batches smaller than ``batch_size`` (at most one an epoch).
+        window: batches in a sorting window: 1 is a plain shuffle, a large one pads least and mixes least.
+        generator: gives the seed (default: tinydl's); nothing is drawn from it.
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        batch_size: int,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        window: int = 50,
+        generator: Generator | None = None,
+    ) -> None:
+        if window < 1:
+            raise ValueError(f"window should be a positive number of batches, but got window={window}")
+        self.lengths = np.asarray(lengths, dtype=np.int64)
+        if self.lengths.ndim != 1:
+            raise ValueError(f"lengths should be one number per item, but got an array of shape {self.lengths.shape}")
+        self.batch_size = _batch_size(batch_size)
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.window = window
+        self.generator = _key(generator)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        size = len(self.lengths)
+        if not self.shuffle:
+            order = np.argsort(self.lengths, kind="stable")
+            starts = np.arange(0, size, self.batch_size)
+        else:
+            stream = self.generator.fork(f"epoch {self.epoch}")
+            order = np.asarray(stream.permutation(size), dtype=np.int64)
+            step = self.window * self.batch_size
+            for start in range(0, size, step):
+                part = order[start : start + step]
+                order[start : start + step] = part[np.argsort(self.lengths[part], kind="stable")]
+            starts = np.arange(0, size, self.batch_size)
+            starts = starts[stream.permutation(len(starts))]
+        for start in starts.tolist():
+            batch = order[start : start + self.batch_size].tolist()
+            if len(batch) == self.batch_size or not self.drop_last:
+                yield batch
+
+    def __len__(self) -> int:
+        size = len(self.lengths)
+        return size // self.batch_size if self.drop_last else -(-size // self.batch_size)
+
+
+def _batch_size(batch_size: int) -> int:
+    if not isinstance(batch_size, (int, np.integer)) or isinstance(batch_size, bool) or batch_size <= 0:
+        raise ValueError(f"batch_size should be a positive integer value, but got batch_size={batch_size}")
+    return int(batch_size)
+
+
+def _key(generator: Generator | None) -> Generator:
+    """A generator of the sampler's own, keyed by the seed of the one given: later draws from that change nothing."""
+    if generator is None:
+        from tinydl.random import default_generator
+
+        generator = default_generator()
+    return generator.fork("sampler")
