@@ -11,6 +11,23 @@ from tinydl.ops.reducing import reduce_sum
 from tinydl.ops.shaping import expand_to, reshape_to
 
 
+# Multiply-adds from which OpenBLAS would wake its own threads beside the kernels' pool (tinydl.kernels.matmul says why
+# that is slow). Below, BLAS runs on one thread and wins by its small overhead.
+_LARGE = 4 * 65536
+
+
+def product(a: Any, b: Any) -> Any:
+    """``a @ b`` of arrays: large products with a matrix on the kernels' thread pool, all others on BLAS."""
+    if b.ndim == 2 and a.ndim > 1 and a.size * b.shape[1] > _LARGE and a.shape[-1] == b.shape[0] and a.dtype == b.dtype:
+        if a.ndim > 2:
+            return product(rows(a), b).reshape(*a.shape[:-1], b.shape[1])
+        from tinydl.kernels import lookup
+
+        if a.dtype.kind == "f" and type(a) is np.ndarray:
+            return lookup("matmul", "cpu", a.dtype, (a, b))(a, b)
+    return np.matmul(a, b)
+
+
 @primitive(view=True, input=lambda g: swap_last(g))
 def swap_last(input: Any) -> Any:
     """The last two dimensions exchanged: the transpose of each matrix."""
@@ -23,7 +40,7 @@ def swap_last(input: Any) -> Any:
 )
 def mm(input: Any, other: Any) -> Any:
     """[..., M, K] @ [..., K, N] -> [..., M, N]; leading dimensions broadcast."""
-    return np.matmul(input, other)
+    return product(input, other)
 
 
 @primitive(
@@ -34,7 +51,7 @@ def mm(input: Any, other: Any) -> Any:
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """y = x W^T + b: input[..., I], weight[O, I], bias[O] or None -> [..., O]."""
     try:
-        y = np.matmul(input, weight.T)
+        y = product(input, weight.T)
     except ValueError:
         _refuse("linear", input, weight.T)
         raise
@@ -59,7 +76,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
 )
 def linear_weight(input: Any, other: Any) -> Any:
     """The weight's gradient in :func:`linear`: input[..., O], other[..., I] -> [O, I], summed over all rows."""
-    return np.matmul(rows(input).T, rows(other))
+    return product(rows(input).T, rows(other))
 
 
 @primitive(input=lambda g, input_shape: expand_to(g, shape=input_shape))

@@ -1,0 +1,173 @@
+"""The Bernoulli LSTM: its likelihood is the papers', sums to one, and is what its samples follow."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+import tinydl
+from tinydl import registry
+from tinydl.errors import ConfigError
+from tinydl.random import Generator
+from tinydl.training import collate
+
+
+def build(seed=0, **options):
+    tinydl.manual_seed(seed)
+    return registry.build("lstm", **{"hidden": 6, "pitches": 3, **options}).eval()
+
+
+def sharpened(model, scale=6.0):
+    """Larger weights, so that the past matters."""
+    with tinydl.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter * scale)
+    return model
+
+
+def rolls(*lengths, pitches=3, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.random((length, pitches)) < 0.5 for length in lengths]
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_log_prob_is_the_recurrence_of_the_paper(layers):
+    model = sharpened(build(layers=layers))
+    (x,) = rolls(7)
+    weight = {name: tensor.data.astype(np.float64) for name, tensor in model.state_dict().items()}
+    sigmoid = lambda a: 1 / (1 + np.exp(-a))
+    h, c = np.zeros((layers, 6)), np.zeros((layers, 6))
+    expected, frame = [], np.zeros(3)
+    for target in x:
+        below = frame
+        for k in range(layers):
+            gates = weight[f"rnn.weight_ih_l{k}"] @ below + weight[f"rnn.bias_ih_l{k}"]
+            gates += weight[f"rnn.weight_hh_l{k}"] @ h[k] + weight[f"rnn.bias_hh_l{k}"]
+            i, f, g, o = np.split(gates, 4)
+            c[k] = sigmoid(f) * c[k] + sigmoid(i) * np.tanh(g)
+            h[k] = below = sigmoid(o) * np.tanh(c[k])
+        y = sigmoid(weight["output.weight"] @ h[-1] + weight["output.bias"])
+        expected.append(np.log(np.where(target, y, 1 - y)).sum())
+        frame = target.astype(float)
+    np.testing.assert_allclose(model.log_prob(x), expected, rtol=2e-5)
+
+
+def test_probabilities_of_all_pieces_sum_to_one():
+    model = sharpened(build())
+    frames = list(itertools.product((False, True), repeat=3))
+    pieces = [np.array(piece) for piece in itertools.product(frames, repeat=3)]  # 8^3 pieces of three frames
+    total = np.exp(model.score(collate(pieces)).log_prob.sum(1)).sum()
+    assert abs(total - 1) < 1e-5
+
+
+def test_padding_and_neighbours_change_nothing():
+    model = sharpened(build())
+    pieces = rolls(2, 9, 5)
+    score = model.score(collate(pieces))
+    for piece, log_prob, prediction in zip(pieces, score.log_prob, score.prediction):
+        np.testing.assert_allclose(log_prob[: len(piece)], model.log_prob(piece), rtol=1e-5)
+        np.testing.assert_array_equal(prediction[: len(piece)], model.score(collate([piece])).prediction[0])
+
+
+def test_loss_is_the_mean_over_predicted_frames():
+    model = sharpened(build())
+    pieces = rolls(4, 9, 6)
+    batch = collate(pieces, skip=[0, 3, 1])
+    chosen = np.concatenate([model.log_prob(piece)[skip:] for piece, skip in zip(pieces, (0, 3, 1))])
+    assert len(chosen) == 4 + 6 + 5
+    np.testing.assert_allclose(model.loss(batch).item(), -chosen.mean(), rtol=1e-5)
+
+
+def test_gradient_ignores_padding():
+    model = build()
+    pieces = rolls(3, 8)
+    model.loss(collate(pieces)).backward()
+    alone = [p.grad.data.copy() for p in model.parameters()]
+    model.zero_grad()
+    (model.loss(collate(pieces[:1])) * (3 / 11) + model.loss(collate(pieces[1:])) * (8 / 11)).backward()
+    for parameter, expected in zip(model.parameters(), alone):
+        np.testing.assert_allclose(parameter.grad.data, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_every_dropout_acts_in_training_only():
+    (x,) = rolls(6)
+    for name in ("input_dropout", "recurrent_dropout", "output_dropout"):
+        zero = {"input_dropout": 0.0, "recurrent_dropout": 0.0, "output_dropout": 0.0}
+        model = build(**{**zero, name: 0.5})
+        quiet = [model.loss(collate([x])).item() for _ in range(2)]
+        assert quiet[0] == quiet[1]
+        model.train()
+        assert len({model.loss(collate([x])).item() for _ in range(5)}) == 5, name
+    model = build(**zero).train()
+    assert model.loss(collate([x])).item() == model.loss(collate([x])).item()
+
+
+def test_it_starts_at_the_marginals():
+    model = build(hidden=2)
+    with tinydl.no_grad():
+        model.output.weight.zero_()
+    pieces = [np.array([[1, 0, 0], [1, 1, 0], [1, 0, 0]], bool)]
+    model.prepare(pieces)
+    p = 1 / (1 + np.exp(-model.output.bias.data))
+    np.testing.assert_allclose(p, [4 / 5, 2 / 5, 1 / 5], rtol=1e-6)  # (count + 1) / (frames + 2)
+
+
+def test_samples_follow_the_likelihood():
+    model = sharpened(build(pitches=2, hidden=4), 4.0)
+    count = 6000
+    seen: dict[bytes, int] = {}
+    for piece in model.sample(count, 2, rng=Generator(5)):
+        seen[piece.tobytes()] = seen.get(piece.tobytes(), 0) + 1
+    frames = list(itertools.product((False, True), repeat=2))
+    pieces = [np.array(piece) for piece in itertools.product(frames, repeat=2)]
+    expected = count * np.exp(model.score(collate(pieces)).log_prob.sum(1))
+    observed = np.array([seen.get(piece.tobytes(), 0) for piece in pieces])
+    assert observed.sum() == count
+    assert ((observed - expected) ** 2 / expected).sum() < 45  # 15 degrees of freedom: by chance once in 10,000
+
+
+def test_same_seed_same_music_whatever_the_number():
+    model = sharpened(build())
+    three = model.sample(3, 8, rng=Generator(1))
+    assert all((a == b).all() for a, b in zip(three, model.sample(5, 8, rng=Generator(1))))
+    assert any((a != b).any() for a, b in zip(three, model.sample(3, 8, rng=Generator(2))))
+    assert (three[0] != three[1]).any()
+    assert three[0].dtype == np.bool_
+    assert three[0].shape == (8, 3)
+
+
+def test_a_primer_is_continued():
+    model = sharpened(build(max_silence=10**6))
+    (whole,) = model.sample(1, 9, temperature=0.0)
+    (rest,) = model.sample(1, 5, temperature=0.0, condition={"primer": whole[:4]})
+    np.testing.assert_array_equal(rest, whole[4:])
+    np.testing.assert_array_equal(whole, model.score(collate([whole])).prediction[0])
+    with pytest.raises(ValueError, match=r"roll \[T, 3\], but has the shape \(4, 2\)"):
+        model.sample(1, 5, condition={"primer": whole[:4, :2]})
+
+
+def test_temperature_spreads():
+    model = build()
+    model.output.bias.data[:] = 2.0
+    notes = [np.mean(model.sample(50, 20, temperature=t, rng=Generator(0))) for t in (0.25, 1.0, 4.0)]
+    assert notes[0] > 0.98 > notes[1] > 0.8 > notes[2] > 0.5
+
+
+@pytest.mark.parametrize("longest", [0, 1, 3])
+def test_silence_does_not_last(longest):
+    model = build(max_silence=longest)
+    model.output.bias.data[:] = -30.0  # left alone, silent for ever
+    for roll in model.sample(3, 40, rng=Generator(0)):
+        runs = [len(list(group)) for silent, group in itertools.groupby(~roll.any(1)) if silent]
+        assert max(runs, default=0) == longest
+        assert roll.any()
+
+
+@pytest.mark.parametrize(
+    "option", [{"hidden": 0}, {"layers": 0}, {"input_dropout": 1.0}, {"max_silence": -1}, {"lr": 0.0}]
+)
+def test_options_that_mean_nothing(option):
+    with pytest.raises(ConfigError, match=next(iter(option))):
+        build(**option)

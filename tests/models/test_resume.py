@@ -1,0 +1,64 @@
+"""Both models: stopped at every step of a run of twelve and resumed, the same bytes come out."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import numpy as np
+import pytest
+
+import tinydl
+from tinydl import registry
+from tinydl.data import load
+from tinydl.training import Interrupted, Silent, evaluate, fit, load_model
+
+NAMES = ("best.safetensors", "last.safetensors", "log.jsonl")
+OPTIONS = {
+    "lstm": {"hidden": 12, "layers": 2, "chunk": 24, "step": 1},
+    "melody-lstm": {"hidden": 12, "layers": 2, "embedding": 6, "chunk": 48},
+}
+COMMON = {"steps": 12, "eval_every": 2, "batch": 3, "schedule": "plateau", "patience": 5, "lr": 0.02}
+DATA = {"lstm": "demo-chorales", "melody-lstm": "demo-tunes"}
+
+
+class StopAt(Silent):
+    def __init__(self, step):
+        self.step = step
+
+    def tick(self, step, *rest):
+        if step == self.step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.fixture(scope="module", params=sorted(OPTIONS))
+def setting(request):
+    def build():
+        tinydl.manual_seed(1)
+        return registry.build(request.param, **COMMON, **OPTIONS[request.param])
+
+    splits = load(DATA[request.param], build().representation)
+    splits.train, splits.valid = [piece[:60] for piece in splits.train[:8]], splits.valid[:2]
+    return build, splits
+
+
+def test_resume_at_every_step(setting, tmp_path):
+    build, splits = setting
+    fit(build(), splits, tmp_path / "whole", seed=1, progress=Silent())
+    expected = [(tmp_path / "whole" / name).read_bytes() for name in NAMES]
+    run = tmp_path / "run"
+    for step in range(1, 12):  # one run, stopped after every single step
+        with pytest.raises(Interrupted, match=f"at step {step} "):
+            fit(build(), splits, run, seed=1, resume=step > 1, progress=StopAt(step))
+    fit(build(), splits, run, seed=1, resume=True, progress=Silent())
+    assert [(run / name).read_bytes() for name in NAMES] == expected
+
+
+def test_the_best_weights_come_back(setting, tmp_path):
+    build, splits = setting
+    model = build()
+    result = fit(model, splits, tmp_path / "run", seed=1, progress=Silent())
+    loaded, _ = load_model(tmp_path / "run")
+    assert evaluate(loaded, splits.valid)["nll_per_frame"] == pytest.approx(result.valid, rel=1e-12)
+    for piece in splits.valid:
+        np.testing.assert_array_equal(loaded.log_prob(piece), model.log_prob(piece))

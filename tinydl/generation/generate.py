@@ -1,0 +1,102 @@
+"""From a run's folder to new pieces: the best model, its encoding, and a seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinydl.errors import ConfigError, DataError
+from tinydl.generation.sampling import check
+from tinydl.random import Generator
+from tinydl.training.checkpoint import load_model
+
+if TYPE_CHECKING:
+    from tinydl.data.score import Score
+
+TOKENS = ("melody", "events")
+BARS = 16  # where none were asked for
+TOKENS_PER_BAR = 64  # more than any bar of a tune holds
+
+
+def generate(
+    run: str | Path,
+    num: int = 1,
+    bars: int | None = None,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    primer: Score | str | Path | None = None,
+    seed: int = 0,
+) -> list[tuple[Score, dict[str, Any]]]:
+    """Sample new pieces; the same seed gives the same music, and piece i does not depend on ``num``.
+
+    Args:
+        run: a run's folder, or its ``best.safetensors``, which alone is read.
+        num: how many pieces.
+        bars: their length in bars, the primer not counted. None: a model that knows where a piece ends decides; others
+            write 16. A model without bars takes them as 4/4.
+        temperature: below 1 more predictable, above 1 bolder; 0 the most probable. See
+            :mod:`tinydl.generation.sampling`, also for ``top_k`` and ``top_p``, which are for models of tokens.
+        primer: a score, or a MIDI file, that every piece begins with and goes on from.
+
+    Returns:
+        per piece its score and ``{"notes", "seconds", "nll_per_frame"}``; the last is the piece's own -ln p per
+        predicted frame, in nats, at temperature 1, the primer's frames left out (None for a model without
+        ``log_prob``).
+
+    Raises:
+        ConfigError: a number that means nothing, or an option that the model does not have.
+        CheckpointError: no usable run.
+        DataError, MidiError: a primer that cannot be used.
+    """
+    from tinydl.data.representations import representation
+
+    check(temperature, top_k, top_p)
+    for name, value in {"num": num, "bars": bars}.items():
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} must be at least 1, but is {value}")
+    model, card = load_model(run)
+    encoding = representation(card.representation)
+    tokens = encoding.name in TOKENS
+    condition: dict[str, Any] = {}
+    if top_k is not None or top_p is not None:
+        if not tokens:
+            raise ConfigError(
+                f"the model {card.model!r} draws notes, not tokens: it has no top-k and top-p, use the temperature"
+            )
+        condition = {"top_k": top_k, "top_p": top_p}
+    start = None
+    if primer is not None:
+        start = condition["primer"] = _encode(primer, encoding)
+    if tokens:
+        length = TOKENS_PER_BAR * (bars or 4 * BARS)
+        condition["bars"] = bars
+    else:
+        length = encoding.steps(bars or BARS)
+    rng = Generator(seed).fork("generate")
+    pieces = model.sample(num, length, temperature, condition, rng)
+    made = []
+    for piece in pieces:
+        whole = piece if start is None else np.concatenate([start, piece])
+        score = encoding.decode(whole)
+        likelihood = model.log_prob(whole)[-len(piece) :] if model.density != "none" else []
+        nll = -float(np.mean(likelihood)) if len(likelihood) else None
+        made.append((score, {"notes": len(score.notes), "seconds": score.seconds, "nll_per_frame": nll}))
+    return made
+
+
+def _encode(primer: Score | str | Path, encoding: Any) -> Any:
+    if isinstance(primer, (str, Path)):
+        from tinydl.data import midi
+
+        name, (score, _) = str(primer), midi.read(primer)
+    else:
+        name, score = "the primer", primer
+    if not score.notes:
+        raise DataError(f"{name} holds no notes: a primer needs at least one")
+    data = encoding.encode(score).data
+    if not len(data) or (data.dtype == np.bool_ and not data.any()):
+        raise DataError(f"{name} cannot be a primer: nothing of it is left as {encoding.name}")
+    return data[:-1] if encoding.name in TOKENS and data[-1] == encoding.EOS else data

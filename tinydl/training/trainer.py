@@ -1,0 +1,223 @@
+"""A model in training: one step, one validation, and the state that makes both repeatable. No files, no clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import tinydl
+from tinydl import nn, optim
+from tinydl.errors import DataError, TinydlError
+from tinydl.random import Generator
+from tinydl.training.checkpoint import weights_of
+from tinydl.training.evaluation import mean_nll
+from tinydl.training.recipe import Batch, Recipe, chunks, collate
+from tinydl.utils.data import BucketBatchSampler
+
+WINDOW = 4  # batches among which pieces are sorted by length: little padding, and still another mixture every epoch
+
+
+class Diverged(TinydlError):
+    """The loss or the gradient is not finite any more."""
+
+
+class Trainer:
+    """A model in training: optimizer, schedule, data order, running average, best weights: all that resume restores.
+
+    Args:
+        model: built and, on a fresh run, prepared.
+        train, valid: pieces, as the model reads them.
+        seed: of data order and dropout.
+        steps, epochs: training ends at the first of these that is given, else at the recipe's ``steps``.
+        horizon: where a cosine schedule reaches 0 (default: where training ends).
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        train: list[NDArray[Any]],
+        valid: list[NDArray[Any]],
+        *,
+        seed: int,
+        steps: int | None = None,
+        epochs: int | None = None,
+        horizon: int | None = None,
+    ) -> None:
+        self.model, self.train, self.valid = model, train, valid
+        recipe: Recipe = model.config
+        self.recipe = recipe
+        if not train:
+            raise DataError("the train split is empty: there is nothing to learn from")
+        self.chunks = chunks([len(piece) for piece in train], recipe.chunk, recipe.context)
+        # The order of an epoch is a pure function of (seed, epoch), and the position in it of the step.
+        self.sampler = BucketBatchSampler(
+            [len(chunk) for chunk in self.chunks], recipe.batch, window=WINDOW, generator=Generator(seed).fork("order")
+        )
+        self.epoch_length = len(self.sampler)
+        self._epoch, self._order = -1, list[list[int]]()
+        given = [n for n in (steps, epochs and epochs * self.epoch_length) if n is not None]
+        self.limit = min(given, default=recipe.steps)
+        self.horizon = self.limit if horizon is None else horizon
+        tinydl.default_generator().set_state(Generator(seed).fork("training").state())  # what dropout draws from
+
+        self.parameters = dict(model.named_parameters())
+        matrices = [p for p in self.parameters.values() if p.ndim > 1]
+        vectors = [p for p in self.parameters.values() if p.ndim <= 1]
+        groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+        self.optimizer = optim.AdamW([group for group in groups if group["params"]], lr=recipe.lr)
+        self.cosine = self.plateau = None
+        if recipe.schedule == "cosine":
+            self.cosine = optim.lr_scheduler.CosineAnnealingLR(self.optimizer, T_max=self.horizon)
+        elif recipe.schedule == "plateau":
+            self.plateau = optim.lr_scheduler.ReduceLROnPlateau(
+                self.optimizer, factor=0.5, patience=recipe.patience // 4
+            )
+
+        self.step = 0
+        self.average = {name: p.data.copy() for name, p in self.parameters.items()} if recipe.average else None
+        self.best: dict[str, Any] | None = None  # {"step", "valid", "weights"}
+        self.stale = 0  # validations since the best one
+        self.losses: list[float] = []  # since the last row of the log
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether validation has not improved for ``patience`` times."""
+        return self.stale >= self.recipe.patience
+
+    def batch(self, step: int) -> Batch:
+        """The batch of the ``step``-th step, counted from 0."""
+        epoch, index = divmod(step, self.epoch_length)
+        if epoch != self._epoch:
+            self.sampler.set_epoch(epoch)
+            self._epoch, self._order = epoch, list(self.sampler)
+        members = [self.chunks[i] for i in self._order[index]]
+        return collate([self.train[c.piece][c.start : c.stop] for c in members], [c.skip for c in members])
+
+    def advance(self) -> tuple[float, float]:
+        """One step: returns its loss in nats per frame, and the norm of its gradient before clipping.
+
+        Raises:
+            Diverged: one of the two is not finite; the weights are as they were before the step.
+        """
+        self.model.train()
+        batch = self.batch(self.step)
+        self.optimizer.zero_grad()
+        norm = math.nan
+        with np.errstate(all="ignore"):  # what is not finite is found below, and said in one sentence
+            loss = self.model.loss(batch)
+            value = float(loss.item())
+            if math.isfinite(value):
+                loss.backward()
+                norm = float(nn.utils.clip_grad_norm_(self.parameters.values(), self.recipe.clip or math.inf).item())
+        if not math.isfinite(norm):
+            what = "the gradient is not finite" if math.isfinite(value) else f"the loss is {value}"
+            smaller = f"{self.lr / 3:.2g}"
+            raise Diverged(
+                f"training diverged at step {self.step + 1}: {what}; try a smaller learning rate (-o lr={smaller})"
+            )
+        self.optimizer.step()
+        self.step += 1
+        if self.cosine is not None and self.step < self.horizon:
+            self.cosine.step()
+        if self.average is not None:
+            self._update_average()
+        self.losses.append(value)
+        return value, norm
+
+    def _update_average(self) -> None:
+        """a <- a + (1 - d)(w - a), with a shorter memory d = (1 + n) / (10 + n) at the beginning."""
+        assert self.average is not None
+        rate = 1 - min(self.recipe.average, (1 + self.step) / (10 + self.step))
+        for name, parameter in self.parameters.items():
+            difference = parameter.data - self.average[name]
+            difference *= rate
+            self.average[name] += difference
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the model has the averaged weights."""
+        if self.average is None:
+            yield
+            return
+        current = {name: p.data.copy() for name, p in self.parameters.items()}
+        try:
+            self.assign(self.average)
+            yield
+        finally:
+            self.assign(current)
+
+    def assign(self, values: dict[str, NDArray[Any]]) -> None:
+        """Copy values into the parameters."""
+        with tinydl.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(tinydl.from_numpy(values[name]))
+
+    def validate(self) -> dict[str, Any]:
+        """Measure the (averaged) weights on the validation split, keep them if they are the best; a row for the log.
+
+        Without validation pieces, the newest weights are the best.
+        """
+        with self.averaged():
+            valid = mean_nll(self.model, self.valid) if self.valid else None
+            if valid is not None and not math.isfinite(valid):
+                raise Diverged(f"training diverged: at step {self.step} the validation loss is {valid}; try a lower lr")
+            if valid is not None and self.plateau is not None:
+                self.plateau.step(valid)
+            better = valid is None or self.best is None or valid < self.best["valid"]
+            if better:
+                self.best = {"step": self.step, "valid": valid, "weights": weights_of(self.model)}
+        self.stale = 0 if better else self.stale + 1
+        return {"step": self.step, "valid": valid, "best": better}
+
+    def log_row(self, norm: float, lr: float) -> dict[str, Any]:
+        """The row of the newest step; its loss is the mean since the row before."""
+        loss, self.losses = math.fsum(self.losses) / len(self.losses), []
+        return {
+            "step": self.step,
+            "epoch": (self.step - 1) // self.epoch_length,
+            "loss": loss,
+            "grad_norm": norm,
+            "lr": lr,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Everything but the weights."""
+        scheduler = self.cosine or self.plateau
+        return {
+            "step": self.step,
+            "horizon": self.horizon,
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": scheduler.state_dict() if scheduler is not None else None,
+            "random": tinydl.default_generator().state(),
+            "average": self.average,
+            "best": self.best,
+            "stale": self.stale,
+            "losses": self.losses,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """The inverse of :meth:`state`; KeyError, ValueError or TypeError when ``state`` is not of this model."""
+        self.step, self.stale, self.losses = int(state["step"]), int(state["stale"]), list(state["losses"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        scheduler = self.cosine or self.plateau
+        if scheduler is not None:
+            scheduler.load_state_dict(state["scheduler"])
+        tinydl.default_generator().set_state(state["random"])
+        if self.average is not None:
+            for name, array in self.average.items():
+                if array.shape != state["average"][name].shape:
+                    raise ValueError(
+                        f"the running average of {name!r} has shape {state['average'][name].shape}, not {array.shape}"
+                    )
+                array[...] = state["average"][name]
+        self.best = state["best"]
