@@ -39,7 +39,7 @@ def _recorded(n: Node, g: Any, edges: tuple[Any, ...]) -> Sequence[Any]:
         return _through_definition(n, g, edges, values)
     if op.joint is not None:
         names = next(iter(op.plan.values()), ())
-        result = op.joint(tuple(e is not None for e in edges), g, *[values[w] for w in names])
+        result = op.joint(tuple(e is not None for e in edges[: len(op.args)]), g, *[values[w] for w in names])
     else:
         result = []
         for a, e in zip(op.args, edges):
@@ -160,7 +160,9 @@ def _walk(
                 g = hook(g, create_graph)
         if capture and k in capture:
             capture[k] = g
-        edges = n.edges
+        edges = n.others
+        if edges is None:
+            edges = (n.first, n.second)
         if needed is not None:
             edges = tuple([e if e is not None and id(e) in needed else None for e in edges])
             if all(e is None for e in edges):

@@ -168,7 +168,7 @@ class Function:
             op = _FunctionOp(cls, ctx, [(m.shape, m.dtype) for _, m in tensors], len(tensors))
             n: Node = object.__new__(Node)
             n.op, n.id = op, _primitives._next_id()
-            n.edges = tuple((a.node or a) if need else None for a, need in zip(args, needs))
+            n.others = tuple((a.node or a) if need else None for a, need in zip(args, needs))
             n.shapes = tuple(a.shape if need else None for a, need in zip(args, needs))
             n.saved = ctx
             n.extra = {"dtypes": [getattr(a, "dtype", None) for a in args]}

@@ -1,0 +1,22 @@
+"""Benchmarks: every figure the project claims, measured against the best rival at hand.
+
+``python -m tinydl.benchmarks`` lists them, ``python -m tinydl.benchmarks NAME ...`` runs some and appends a row per
+figure to ``benchmarks/results/NAME.csv``. How they measure stands in :mod:`tinydl.benchmarks.harness`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tinydl.benchmarks.harness import Benchmark
+
+# In the order they are run: the control first, the longest last.
+NAMES = ("control", "import_time", "overhead", "chain", "mlp_step", "lstm_step", "jsb")
+
+
+def load(name: str) -> Benchmark:
+    """The benchmark of that name (its module is imported only now)."""
+    benchmark: Benchmark = importlib.import_module(f"tinydl.benchmarks.{name}").BENCHMARK
+    return benchmark

@@ -1,0 +1,69 @@
+"""``python -m tinydl.benchmarks [NAME ...]``: list the benchmarks, or run some (``all`` for every one)."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import statistics
+import sys
+from collections.abc import Sequence
+
+from tinydl.benchmarks import NAMES, harness, load, report
+
+
+def control_now() -> tuple[str, list[harness.Row]]:
+    """The control's figures in this run, and a warning on stderr when this machine was faster before."""
+    measured = list(harness.measure(load("control"), say))
+    for row in measured:
+        before = [
+            float(old["ours"])
+            for old in harness.history("control")
+            if (old["machine"], old["case"]) == (harness.machine(), row.case)
+        ]
+        if before and row.ours > 1.25 * statistics.median(before):
+            times = row.ours / statistics.median(before)
+            say(f"warning: the control ({row.case}) takes {times:.2f} times its usual time: this machine is slow now")
+    return ", ".join(f"{row.case} {harness.figure(row.ours)} {row.unit}" for row in measured), measured
+
+
+def say(line: str) -> None:
+    """Progress and warnings go to stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmarks named; exit code 1 when one could not be measured, 2 for an unknown name."""
+    parser = argparse.ArgumentParser(prog="python -m tinydl.benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="what to run; 'all' for everything; none lists")
+    parser.add_argument("--no-record", action="store_true", help="append nothing to benchmarks/results/")
+    options = parser.parse_args(argv)
+    if not options.names:
+        for name in NAMES:
+            print(f"{name:12s} {load(name).title}")
+        return 0
+    wanted = list(NAMES) if options.names == ["all"] else options.names
+    for name in wanted:
+        if name not in NAMES:
+            near = difflib.get_close_matches(name, NAMES, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "python -m tinydl.benchmarks lists them"
+            say(f"tinydl.benchmarks: error: there is no benchmark {name!r}; {hint}")
+            return 2
+    failed = False
+    control, control_rows = control_now()
+    for name in wanted:
+        try:
+            for row in control_rows if name == "control" else harness.measure(load(name), say):
+                row.control = control
+                print(row.line(), flush=True)
+                if not options.no_record:
+                    harness.append(row)
+        except harness.BenchmarkError as error:
+            failed = True
+            say(f"tinydl.benchmarks: {name} was not measured: {error}")
+    if not options.no_record:
+        report.update(harness.RESULTS.parents[1] / "README.md")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

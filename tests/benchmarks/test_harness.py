@@ -1,0 +1,178 @@
+"""The harness itself: it refuses sides that disagree, drops what is missing in one line, and writes what it saw."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.meta.tree import ROOT
+from tinydl.benchmarks import NAMES, harness, load, report
+
+
+def samples(*seconds: float) -> harness.Samples:
+    return harness.Samples(clean=[{"": s} for s in seconds])
+
+
+def test_ratio_is_rival_over_ours_in_the_unit_asked_for() -> None:
+    benchmark = harness.Benchmark("x", "", {}, unit="us", per=1000)
+    sides = {"tinydl": samples(0.001, 0.002, 0.003), "rival": samples(0.008, 0.004, 0.006)}
+    (row,) = harness.rows(benchmark, "", sides, "")
+    assert row.ours == pytest.approx(2.0)
+    assert row.rival == pytest.approx(6.0)
+    assert row.ratio == pytest.approx(3.0)
+    assert row.ours_p20 < row.ours < row.ours_p80
+    assert row.clean == "3/3 3/3"
+
+
+def test_noisy_samples_are_left_out_while_enough_clean_ones_exist() -> None:
+    mixed = harness.Samples(clean=[{"": 1.0}] * 3, noisy=[{"": 9.0}] * 10)
+    assert mixed.quantiles("") == (1.0, 1.0, 1.0)
+    assert mixed.tally() == "3/13"
+    assert harness.Samples(clean=[{"": 1.0}], noisy=[{"": 9.0}] * 3).quantiles("")[1] == 9.0
+
+
+def test_a_job_with_parts_reports_its_own_times() -> None:
+    assert harness.timed(lambda: {"forward": 1.0, "backward": 3.0}, 4) == {"forward": 1.0, "backward": 3.0}
+    assert harness.timed(lambda: time.sleep(0.01), 2)[harness.WHOLE] >= 0.01
+
+
+@pytest.mark.parametrize("other", [[1.0, 2.1], [1.0], [1.0, float("nan")]])
+def test_sides_that_disagree_are_not_timed(other: list[float]) -> None:
+    harness.agree({"a": [1.0, 2.0], "b": [1.0, 2.0001]}, 1e-3)
+    with pytest.raises(harness.BenchmarkError, match="nothing was timed"):
+        harness.agree({"a": [1.0, 2.0], "b": other}, 1e-3)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the run-queue delay is Linux's")
+def test_run_queue_delay_sees_a_neighbour() -> None:
+    def spin() -> None:
+        end = time.perf_counter() + 0.3
+        while time.perf_counter() < end:
+            pass
+
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("needs to pin processes to a core")
+    before_affinity = os.sched_getaffinity(0)
+    core = min(before_affinity)
+    try:
+        os.sched_setaffinity(0, {core})
+        neighbour = subprocess.Popen([sys.executable, "-c", "while True: pass"])  # inherits the core
+        try:
+            time.sleep(0.2)
+            before = harness.run_queue_delay()
+            spin()
+            assert harness.run_queue_delay() - before > harness.MAX_DELAY * 0.3
+        finally:
+            neighbour.kill()
+            neighbour.wait()
+    finally:
+        os.sched_setaffinity(0, before_affinity)
+
+
+def test_a_missing_rival_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fake:
+        def __init__(self, name: str, side: str) -> None:
+            self.side = side
+
+        def ask(self, **request: object) -> dict[str, object]:
+            if "case" in request:
+                return {"missing": "no module"} if self.side == "rival" else {"check": [], "first": 0.0, "count": 1}
+            return {"parts": {"": 1.0}, "delay": 0.0}
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(harness, "Worker", Fake)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+    def never(case: str) -> harness.Job:
+        raise AssertionError("sides are set up in the workers")
+
+    lines: list[str] = []
+    benchmark = harness.Benchmark("x", "", {"tinydl": never, "rival": never})
+    (row,) = harness.compare(benchmark, "", lines.append)
+    assert lines == ["x: rival is left out (no module)"]
+    assert row.ratio is None and row.rival is None and row.ours == pytest.approx(1000.0)
+
+
+def test_rows_are_appended_with_their_circumstances(tmp_path: Path) -> None:
+    for ours in (1.0, 2.0):
+        harness.append(harness.Row("x", "case", "ms", ours, ours, ours), tmp_path)
+    first, second = harness.history("x", tmp_path)
+    assert (first["ours"], second["ours"]) == ("1", "2")
+    assert first["rival"] == "" and first["machine"] == harness.machine() and "numpy" in first["versions"]
+    assert len((tmp_path / "x.csv").read_text().splitlines()) == 3
+
+
+def test_the_table_shows_the_newest_row_of_each_figure(tmp_path: Path) -> None:
+    assert "Nothing is measured" in report.table(tmp_path)
+    for ours in (1.0, 2.0):
+        harness.append(
+            harness.Row("mlp_step", "", "us", ours, ours, ours, "torch", 6.0, 6.0, 6.0, 6.0 / ours), tmp_path
+        )
+    page = tmp_path / "README.md"
+    page.write_text(f"above\n{report.BEGIN}\nold\n{report.END}\nbelow\n")
+    report.update(page, tmp_path)
+    before, inside, after = report.between(page.read_text())
+    assert before.startswith("above") and after.endswith("below\n")
+    assert inside == report.table(tmp_path)
+    assert "| `mlp_step` | 2 us | torch | 6 us | 3 |" in inside and "| 1 us |" not in inside
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "tinydl.benchmarks", *arguments]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_the_list_names_every_benchmark() -> None:
+    done = command()
+    assert done.returncode == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == list(NAMES)
+    modules = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if "\nBENCHMARK = " in path.read_text()}
+    assert modules == set(NAMES)
+    assert all(load(name).name == name for name in NAMES)
+
+
+def test_an_unknown_name_gets_the_nearest() -> None:
+    done = command("lstm_stepp")
+    assert done.returncode == 2
+    assert (
+        done.stderr.strip() == "tinydl.benchmarks: error: there is no benchmark 'lstm_stepp'; did you mean 'lstm_step'?"
+    )
+
+
+def test_a_worker_measures_in_its_own_process() -> None:
+    worker = harness.Worker("control", "plain")
+    try:
+        setup = worker.ask(case="python")
+        assert setup["count"] >= 1
+        answer = worker.ask(count=2)
+        assert 0 < answer["parts"][""] < 5 and answer["delay"] >= 0
+        with pytest.raises(harness.BenchmarkError):
+            worker.ask(count="two")
+    finally:
+        worker.close()
+    assert worker.process.returncode == 0
+
+
+def test_jsb_is_chosen_on_validation_and_reads_test_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from tinydl.benchmarks import jsb
+
+    calls: list[tuple[str, ...]] = []
+
+    def cli(*arguments: str) -> str:
+        calls.append(arguments)
+        return json.dumps({"nll_per_frame": 8.0 + len(calls)})
+
+    monkeypatch.setattr(jsb, "tinydl", cli)
+    monkeypatch.setattr(harness, "RESULTS", tmp_path)
+    (row,) = jsb.run()
+    assert [c[0] for c in calls] == ["train", "evaluate"] * len(jsb.SEEDS)
+    assert (row.ours_p20, row.ours, row.ours_p80) == (10.0, 12.0, 14.0)
+    assert len(json.loads((tmp_path / "jsb.json").read_text())["runs"]) == len(jsb.SEEDS)

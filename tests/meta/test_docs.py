@@ -1,0 +1,101 @@
+"""The documentation tells the truth: its commands exist, its programs run, its links lead somewhere."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.meta.tree import ROOT
+from tinydl import cli
+from tinydl.benchmarks import NAMES, report
+from tinydl.cli.parser import Parser, spread_overrides
+from tinydl.version import __version__
+
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of a page in a language."""
+    return [body for name, body in FENCE.findall(page.read_text(encoding="utf-8")) if name == language]
+
+
+def commands() -> list[list[str]]:
+    """Every command of every shell block, as words, comments gone."""
+    lines = [line for page in PAGES for block in blocks(page, "sh") for line in block.splitlines()]
+    lines = [line.removeprefix("$ ").removeprefix(".venv/bin/") for line in lines]
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def test_readme_shows_the_two_jobs() -> None:
+    assert ["make", "demo"] in commands() and ["make", "test"] in commands()
+    assert sum(words[0] == "tinydl" for words in commands()) >= 5
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    asked = {words[1] for words in commands() if words[0] == "make" and len(words) > 1}
+    assert {"demo", "test"} <= asked <= targets
+
+
+def test_tinydl_commands_parse() -> None:
+    for words in commands():
+        if words[0] != "tinydl" or words[1].startswith("-"):
+            continue
+        length = 2 if " ".join(words[1:3]) in cli.COMMANDS else 1
+        name, rest = " ".join(words[1 : 1 + length]), words[1 + length :]
+        assert name in cli.COMMANDS, f"no command {name!r}, shown as: {' '.join(words)}"
+        if {"-h", "--help"} & set(rest):
+            continue
+        module, _, attribute = cli.COMMANDS[name][0].partition(":")
+        Parser(name, getattr(importlib.import_module(module), attribute)).parse(spread_overrides(rest))
+
+
+def test_benchmarks_named_exist() -> None:
+    for words in commands():
+        if words[1:3] == ["-m", "tinydl.benchmarks"]:
+            assert set(words[3:]) <= {*NAMES, "all", "--no-record"}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
+def test_programs_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tinydl.autograd.primitives import registry
+
+    monkeypatch.chdir(tmp_path)
+    before = dict(registry())
+    namespace: dict[str, Any] = {"__name__": "page"}
+    try:
+        for block in blocks(page, "python"):
+            exec(compile(block, str(page), "exec"), namespace)
+    finally:  # a page's own primitives are no part of the table of operations
+        registry().clear()
+        registry().update(before)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_paths_named_exist(page: Path) -> None:
+    for path in re.findall(
+        r"`((?:tinydl|kernels|models|tests|benchmarks)/[\w./-]*)`", page.read_text(encoding="utf-8")
+    ):
+        assert (ROOT / path).exists(), f"{page.name} names {path}"
+
+
+def test_figures_in_the_readme_are_those_measured() -> None:
+    _, shown, _ = report.between((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert shown == report.table(), "python -m tinydl.benchmarks NAME rewrites the table"
+
+
+def test_changelog_knows_this_version() -> None:
+    assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text()

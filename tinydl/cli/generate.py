@@ -1,0 +1,101 @@
+"""``tinydl generate RUN --out FILE.mid``: new music from a trained model."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tinydl.cli._files import Outputs
+from tinydl.cli._output import clock, note, say, say_json, say_table
+from tinydl.cli.parser import SEED, Command, Parser, add_json, integer, number, path_ending
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("run", metavar="RUN", help="the folder of tinydl train, or its best.safetensors")
+    parser.add_argument(
+        "--out", metavar="FILE.mid", type=path_ending(".mid", ".midi"), required=True, help="the file to write"
+    )
+    parser.add_argument(
+        "--num",
+        metavar="K",
+        type=integer(1, 1000),
+        default=1,
+        help="pieces; above 1, FILE-1.mid ... FILE-K.mid (default: 1)",
+    )
+    parser.add_argument(
+        "--bars", metavar="N", type=integer(1, 1000), help="length in bars (default: the model's choice, or 16)"
+    )
+    parser.add_argument(
+        "--temperature", metavar="T", type=number(0), default=1.0, help="below 1 safer, above 1 bolder (default: 1)"
+    )
+    parser.add_argument("--top-k", metavar="K", type=integer(1), help="draw among the K most probable tokens only")
+    parser.add_argument(
+        "--top-p", metavar="P", type=number(0, 1), help="draw among the most probable tokens that hold P together"
+    )
+    parser.add_argument("--primer", metavar="FILE.mid", help="music to begin with and go on from")
+    parser.add_argument("--seed", metavar="S", type=SEED, default=0, help="the same seed, the same music (default: 0)")
+    parser.add_argument("--wav", action="store_true", help="also write a .wav beside each .mid")
+    parser.add_argument("--force", action="store_true", help="replace files that exist")
+    add_json(parser, "a list with file, notes, seconds and nll_per_frame of each piece")
+
+
+def targets(out: str, num: int) -> list[Path]:
+    """The names of ``num`` pieces.
+
+    >>> [path.name for path in targets("new.mid", 2)], [path.name for path in targets("new.mid", 1)]
+    (['new-1.mid', 'new-2.mid'], ['new.mid'])
+    """
+    path = Path(out)
+    return [path] if num == 1 else [path.with_name(f"{path.stem}-{i}{path.suffix}") for i in range(1, num + 1)]
+
+
+def _run(args: argparse.Namespace) -> int:
+    from tinydl import render
+    from tinydl.data import midi
+    from tinydl.generation import generate
+
+    paths = targets(args.out, args.num)
+    with Outputs(force=args.force) as outputs:
+        written = [outputs.new(path) for path in paths]  # a place that cannot be used is said before any work
+        pieces = generate(
+            args.run,
+            num=args.num,
+            bars=args.bars,
+            temperature=args.temperature,
+            top_k=args.top_k,
+            top_p=args.top_p,
+            primer=args.primer,
+            seed=args.seed,
+        )
+        for path, (score, _), file in zip(paths, pieces, written):
+            midi.write(score, file)
+            if args.wav and not score.notes:
+                note(f"{path} holds no notes: there is nothing to hear, and no .wav of it")
+            elif args.wav:
+                render.render_wav(score, outputs.new(path.with_suffix(".wav")))
+        outputs.commit()
+    if args.json:
+        say_json([{"file": str(path), **facts} for path, (_, facts) in zip(paths, pieces)])
+        return 0
+    rows = []
+    for path, (_, facts) in zip(paths, pieces):
+        nll = facts["nll_per_frame"]
+        rows.append((path, facts["notes"], clock(facts["seconds"]), "-" if nll is None else f"{nll:.3f}"))
+    say_table(("file", "notes", "time", "nats/frame"), rows)
+    say(f"seed {args.seed}; another --seed gives other music")
+    return 0
+
+
+GENERATE = Command(
+    description=(
+        "Write new music from a run's best weights. nats/frame says how surprising a piece is to its own model:\n"
+        "compare it with tinydl evaluate. A file that exists is not overwritten without --force."
+    ),
+    examples=[
+        "tinydl generate run --out new.mid --wav",
+        "tinydl generate run --out new.mid --num 8 --bars 32 --temperature 0.9 --seed 1",
+        "tinydl generate run --out answer.mid --primer question.mid --json",
+    ],
+    arguments=_arguments,
+    run=_run,
+)

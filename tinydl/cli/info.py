@@ -1,0 +1,170 @@
+"""``tinydl info``: what runs where, and why something does not."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from typing import Any
+
+from tinydl.cli._output import say, say_json, say_pairs
+from tinydl.cli.parser import Command, Parser, add_json
+
+_PACKAGES = ("numpy", "numba", "mido", "safetensors", "rich", "pooch", "threadpoolctl", "scipy", "matplotlib", "cupy")
+
+
+def _arguments(parser: Parser) -> None:
+    add_json(parser, "versions, threads and backends")
+
+
+def _run(args: argparse.Namespace) -> int:
+    facts = gather()
+    if args.json:
+        say_json(facts)
+        return 0
+    for number, (title, values) in enumerate(facts.items()):
+        if number:
+            say()
+        say(title)
+        say_pairs((f"  {name}", value) for name, value in values.items())
+    return 0
+
+
+def gather() -> dict[str, dict[str, Any]]:
+    """Everything that the command prints: versions, threads, backends, folders, names."""
+    return {
+        "versions": _versions(),
+        "threads": _threads(),
+        "backends": _backends(),
+        "folders": _folders(),
+        "names": _names(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    from tinydl.cli import version
+
+    found = {"tinydl": version(), "python": platform.python_version(), "system": platform.platform()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _threads() -> dict[str, Any]:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    found: dict[str, Any] = {"cores": usable}
+    try:
+        import numba
+
+        found["numba"] = numba.get_num_threads()
+    except ImportError as error:
+        found["numba"] = f"none: {error}"
+    try:
+        import numpy  # noqa: F401  (loads the BLAS that is asked about)
+        import threadpoolctl
+
+        for pool in threadpoolctl.threadpool_info():
+            if pool["user_api"] == "blas":
+                found[f"blas ({pool['internal_api']} {pool.get('version')})"] = pool["num_threads"]
+    except ImportError as error:
+        found["blas"] = f"unknown: {error}"
+    for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        if name in os.environ:
+            found[name] = os.environ[name]
+    return found
+
+
+def _backends() -> dict[str, str]:
+    return {
+        "cpu (numpy)": "ready",
+        "cpu (numba kernels)": _numba(),
+        "cuda (cupy)": _cupy(),
+        "wav (built-in synthesizer)": "ready",
+        "wav (fluidsynth)": _fluidsynth(),
+        "datasets (.mat files)": "ready" if _has("scipy") else "missing: pip install 'tinydl[datasets]' brings scipy",
+    }
+
+
+def _has(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def _numba() -> str:
+    try:
+        import numba
+    except Exception as error:  # a numba that does not fit this numpy raises more than ImportError
+        return f"missing: {error}"
+    return f"ready ({numba.config.CPU_NAME or platform.machine()})"
+
+
+def _cupy() -> str:
+    if not _has("cupy"):
+        return "missing: cupy is not installed (pip install cupy-cuda12x, on a machine with an NVIDIA GPU)"
+    try:
+        import cupy  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+        count = cupy.cuda.runtime.getDeviceCount()
+        return f"found {count} device{'s' * (count != 1)}; tinydl {_release()} trains on the CPU"
+    except Exception as error:  # a driver that is missing or too old, in cupy's own words
+        return f"missing: {error}"
+
+
+def _release() -> str:
+    from tinydl.cli import version
+
+    return version()
+
+
+def _fluidsynth() -> str:
+    from tinydl.render.wav import find_soundfont
+
+    program, soundfont = shutil.which("fluidsynth"), find_soundfont()
+    if program is None:
+        return "missing: fluidsynth is not on PATH; the built-in synthesizer is used"
+    if soundfont is None:
+        return f"missing: {program} has no soundfont (set TINYDL_SOUNDFONT to a .sf2); the built-in synthesizer is used"
+    return f"ready ({program}, {soundfont})"
+
+
+def _folders() -> dict[str, str]:
+    from tinydl.data.datasets import cache_folder
+
+    mirror = os.environ.get("TINYDL_DATA")
+    return {
+        "package": os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+        "python": sys.executable,
+        "datasets": str(cache_folder()),
+        "data mirror ($TINYDL_DATA)": mirror or "not set",
+        "compiled kernels": _kernel_folder(),
+    }
+
+
+def _kernel_folder() -> str:
+    from tinydl.kernels import cache
+
+    try:
+        return str(cache.folder() or "nowhere: no folder can be written, so kernels are compiled in every process")
+    except ImportError as error:
+        return f"none: {error}"
+
+
+def _names() -> dict[str, str]:
+    from tinydl.data.splits import known_names
+    from tinydl.registry import models
+
+    return {"models": ", ".join(models()), "datasets": ", ".join(known_names())}
+
+
+INFO = Command(
+    description="Print versions, threads and backends, and why a backend is missing: paste it into a bug report.",
+    examples=["tinydl info", "tinydl info --json"],
+    arguments=_arguments,
+    run=_run,
+)

@@ -1,0 +1,213 @@
+"""``tinydl train MODEL DATA --out RUN``: a corpus goes in, a run's folder comes out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinydl.cli import _output
+from tinydl.cli._errors import Interrupted, UsageError
+from tinydl.cli._output import clock, note, say, say_pairs, say_table
+from tinydl.cli.data import load, report_columns, report_rows, say_report, say_splits, unit
+from tinydl.cli.parser import SEED, Command, Parser, integer, number
+
+if TYPE_CHECKING:
+    from tinydl.data.splits import Splits
+    from tinydl.training import Result
+
+SHOWN_ROWS = 12  # of files that were not simply kept; `tinydl data show` shows them all
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="lstm (polyphony) or melody-lstm (tunes)")
+    parser.add_argument("data", metavar="DATA", help="a folder of MIDI files, a .mid file, or a dataset's name")
+    parser.add_argument("--out", metavar="RUN", help="the run's folder, new or empty (with --dry-run not needed)")
+    parser.add_argument("--minutes", metavar="M", type=number(0), help="stop after so many minutes of this call")
+    parser.add_argument("--epochs", metavar="N", type=integer(1), help="stop after so many passes over the data")
+    parser.add_argument("--steps", metavar="N", type=integer(1), help="stop after so many steps (default: the model's)")
+    parser.add_argument("--seed", metavar="S", type=SEED, help="of weights, data order and split (default: 0)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in RUN, to the same bits")
+    parser.add_argument("--checkpoint-every", metavar="STEPS", type=integer(1), help="steps between checkpoints")
+    parser.add_argument(
+        "--log-every", metavar="K", type=integer(1), default=10, help="steps between log lines (default: 10)"
+    )
+    parser.add_argument(
+        "-o", dest="options", metavar="KEY=VALUE", action="append", default=[], help="an option of the model"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show data, options, size and speed; train nothing and write nothing"
+    )
+
+
+def _run(args: argparse.Namespace) -> int:
+    import tinydl
+    from tinydl import registry
+    from tinydl.cli._progress import Introduced
+    from tinydl.training import checkpoint, loop, progress_for
+
+    if args.out is None and not args.dry_run:
+        raise UsageError("tinydl train needs --out, the folder for the run; tinydl train -h shows its usage")
+    out = Path(args.out or "")
+    options: dict[str, Any] = overrides(args.options)
+    registry.configure(args.model, **options)  # a wrong name or value is said before anything is read
+    seed = args.seed
+    last = out / checkpoint.LAST
+    if args.out and args.resume and last.exists():  # what is not given again is as it was
+        card = checkpoint.card(last)
+        if card.model == args.model:
+            options = {**card.config, **options}
+            seed = card.seed if seed is None else seed
+    seed = 0 if seed is None else seed
+    if not args.dry_run:
+        loop.check_folder(out, args.resume)
+    tinydl.manual_seed(seed)
+    model = registry.build(args.model, **options)
+    splits = load(_located(args.data), model.representation, seed=seed)
+    limits = {"steps": args.steps, "epochs": args.epochs}
+    if args.dry_run:
+        return _dry_run(model, splits, seed, **limits)
+    progress = Introduced(progress_for(), lambda: _introduce(model, splits))
+    try:
+        result = loop.fit(
+            model,
+            splits,
+            out,
+            **limits,
+            minutes=args.minutes,
+            seed=seed,
+            resume=args.resume,
+            checkpoint_every=args.checkpoint_every,
+            log_every=args.log_every,
+            progress=progress,
+        )
+    except loop.Interrupted as stop:
+        raise Interrupted(str(stop)) from None
+    _conclude(result, splits, args.out)
+    return 0
+
+
+def overrides(pairs: list[str]) -> dict[str, str]:
+    """``["hidden=64", "lr=0.01"]`` as a dictionary; their types and names are the registry's business."""
+    options: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        key = key.strip().replace("-", "_")
+        if not key or not equals or not value:
+            raise UsageError(f"-o: must be KEY=VALUE, not {pair!r}")
+        if key in options:
+            raise UsageError(f"-o: {key} is given twice ({options[key]!r} and {value!r})")
+        options[key] = value.strip()
+    return options
+
+
+def _located(data: str) -> str:
+    """A path made absolute, so that ``tinydl evaluate`` finds the data again from any folder; names as they are."""
+    from tinydl.data.splits import known_names
+
+    path = Path(data).expanduser()
+    return str(path.resolve()) if data not in known_names() and path.exists() else data
+
+
+def _introduce(model: Any, splits: Splits) -> None:
+    """What is about to be trained, on what: on stderr."""
+    from tinydl.cli._progress import note_compilation
+
+    if splits.report:
+        rows = report_rows(splits.report, every=False)
+        if rows:
+            say_table(report_columns(splits), rows[:SHOWN_ROWS], stream=sys.stderr)
+            if len(rows) > SHOWN_ROWS:
+                note(f"... and {len(rows) - SHOWN_ROWS} more; tinydl data show {splits.source} lists every file")
+        note(splits.report.summary())
+        if splits.report.remark:
+            note(splits.report.remark)
+    pieces = " / ".join(str(len(splits[split])) for split in ("train", "valid", "test"))
+    note(f"{model.model_name}: {_parameters(model):,} parameters; train / valid / test: {pieces} pieces")
+    _warn_if_small(model, splits)
+    note_compilation()
+
+
+def _warn_if_small(model: Any, splits: Splits) -> None:
+    if len(splits.train) < model.config.batch:
+        note(
+            f"tinydl: warning: {len(splits.train)} training pieces are fewer than a batch ({model.config.batch}): the "
+            f"model may learn them by heart; more MIDI files help"
+        )
+
+
+def _parameters(model: Any) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _conclude(result: Result, splits: Splits, run: str) -> None:
+    why = {"steps": "", "minutes": " (time is up)", "patience": " (validation no longer improves)"}[result.reason]
+    say(f"{run}: {result.step} steps in {clock(result.seconds)}{why}")
+    if result.valid is not None:
+        say(f"best validation loss {result.valid:.4f} nats/{unit(splits)[:-1]}, at step {result.best_step}")
+    say("next:")
+    say(f"  tinydl generate {_output.quoted(run)} --out new.mid --wav")
+    say(f"  tinydl evaluate {_output.quoted(run)}")
+
+
+def _dry_run(model: Any, splits: Splits, seed: int, *, steps: int | None, epochs: int | None) -> int:
+    """Everything that training would start with, and how long a step takes; nothing is written."""
+    import dataclasses
+
+    from tinydl.cli._progress import note_compilation
+    from tinydl.training import Trainer
+
+    if splits.report:
+        say_report(splits)
+        say()
+    say_splits(splits)
+    say()
+    say(f"options of {model.model_name} (-o KEY=VALUE)")
+    say_pairs((f"  {key}", value) for key, value in dataclasses.asdict(model.config).items())
+    say()
+    model.prepare(splits.train)
+    trainer = Trainer(model, splits.train, splits.valid, seed=seed, steps=steps, epochs=epochs)
+    _warn_if_small(model, splits)
+    note_compilation()
+    note("timing a step ...")
+    started = time.perf_counter()
+    loss, _ = trainer.advance()  # compiles kernels where they are not cached
+    first = time.perf_counter() - started
+    times: list[float] = []
+    while len(times) < 3 or (sum(times) < 1.0 and len(times) < 20):
+        started = time.perf_counter()
+        trainer.advance()
+        times.append(time.perf_counter() - started)
+    step = sorted(times)[len(times) // 2]
+    say_pairs(
+        [
+            ("parameters", f"{_parameters(model):,}"),
+            ("steps per epoch", trainer.epoch_length),
+            ("steps at most", f"{trainer.limit} ({trainer.limit / trainer.epoch_length:.1f} epochs)"),
+            ("first step", f"{first:.2f} s, loss {loss:.3f}"),
+            ("a step", f"{step * 1e3:.1f} ms"),
+            ("all steps", f"about {clock(step * trainer.limit)}, validation not counted"),
+        ]
+    )
+    return 0
+
+
+TRAIN = Command(
+    description=(
+        "Train a model and keep the best weights, by validation, in the folder RUN:\n"
+        "config.json, log.jsonl, last.safetensors (to resume from), best.safetensors (to generate from).\n"
+        "Training ends at the first of --steps, --epochs, --minutes, or when validation stops improving.\n"
+        "Ctrl-C saves; the same command with --resume goes on, to the same bits as without the break.\n"
+        "--dry-run lists the model's options (-o), with their values."
+    ),
+    examples=[
+        "tinydl train lstm my_midis/ --out run --minutes 5",
+        "tinydl train melody-lstm song.mid --out run --steps 500 -o hidden=64 lr=0.002",
+        "tinydl train lstm jsb --out run --resume",
+        "tinydl train lstm my_midis/ --out run --dry-run",
+    ],
+    arguments=_arguments,
+    run=_run,
+)
