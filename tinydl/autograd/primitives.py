@@ -47,8 +47,8 @@ class Node:
     harmless).
     """
 
-    # One or two edges stand in slots and not in a tuple, and equal tuples of shapes are one object: the garbage collector
-    # visits every container of a long graph again and again, which was more than half of the cost of recording one.
+    # One or two edges stand in slots and not in a tuple, and equal tuples of shapes are one object: the garbage
+    # collector visits every container of a long graph again and again, which was half of the cost of recording one.
     __slots__ = ("op", "id", "first", "second", "others", "saved", "shapes", "extra", "__weakref__")
 
     op: Any
@@ -560,7 +560,8 @@ class _Built:
                     f"{dtype})",
                 ]
         else:
-            line += ["  e0 = edges[0]" if len(args) == 1 else f"  {', '.join(f'e{i}' for i in range(len(args)))} = edges"]
+            unpacked = ", ".join(f"e{i}" for i in range(len(args)))
+            line += ["  e0 = edges[0]" if len(args) == 1 else f"  {unpacked} = edges"]
             for i, a in enumerate(args):
                 line += [f"  d{i} = None", f"  if e{i} is not None:"]
                 if a not in op.rules:
@@ -599,7 +600,8 @@ def _lift(op: Primitive, inputs: tuple[Any, ...], static: dict[str, Any]) -> Any
 
 def _pick(node: Node, k: int) -> Node:
     n: Node = object.__new__(Node)
-    n.op, n.id, n.first, n.second, n.others, n.saved, n.shapes, n.extra = PICK, _next_id(), node, None, None, k, (), None
+    n.op, n.id, n.first, n.second, n.others = PICK, _next_id(), node, None, None
+    n.saved, n.shapes, n.extra = k, (), None
     return n
 
 

@@ -10,7 +10,6 @@ from tinydl.autograd.primitives import primitive
 from tinydl.ops.reducing import reduce_sum
 from tinydl.ops.shaping import expand_to, reshape_to
 
-
 # Multiply-adds from which OpenBLAS would wake its own threads beside the kernels' pool (tinydl.kernels.matmul says why
 # that is slow). Below, BLAS runs on one thread and wins by its small overhead.
 _LARGE = 4 * 65536
