@@ -24,7 +24,8 @@ SMALL = ["-o", "hidden=12", "chunk=64", "batch=4", "step=0.5", "eval_every=4"]
 @pytest.fixture(autouse=True)
 def only_the_shipped_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tests register models of their own; the command line's messages shall not depend on the order of tests."""
-    monkeypatch.setattr(registry, "_registered", {n: m for n, m in registry._registered.items() if n in registry._SHIPPED})
+    for name in set(registry._registered) - set(registry._SHIPPED):
+        monkeypatch.delitem(registry._registered, name)
 
 
 @dataclass(frozen=True)
