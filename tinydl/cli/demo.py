@@ -80,10 +80,11 @@ def _run(args: argparse.Namespace) -> int:
 
 def _clear(run: Path) -> Path:
     """Remove the run of the demo before; anything else in its place is left alone."""
-    from tinydl.training import checkpoint, tensorfile
+    from tinydl.training import checkpoint
+    from tinydl.utils.files import temporary
 
     names = (checkpoint.CONFIG, checkpoint.LOG, checkpoint.LAST, checkpoint.BEST)
-    ours = {run / name for name in names} | {tensorfile.temporary(run / name) for name in names}
+    ours = {run / name for name in names} | {temporary(run / name) for name in names}
     if run.is_dir():
         present = set(run.iterdir())
         if strangers := sorted(present - ours):

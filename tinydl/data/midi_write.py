@@ -6,7 +6,6 @@ Every note-on has its note-off, whole files appear at once or not at all, and wh
 
 from __future__ import annotations
 
-import contextlib
 import io
 import operator
 import os
@@ -17,6 +16,7 @@ from typing import Any, SupportsIndex
 from tinydl.data.midi_read import MAX_BEATS, MAX_EVENTS, MAX_TRACKS, shown
 from tinydl.data.score import KEY_NAMES, Note, Pedal, Score
 from tinydl.errors import MidiError
+from tinydl.utils.files import replacing
 
 __all__ = ["as_written", "write"]
 
@@ -185,19 +185,8 @@ def _mido_track(events: list[Event]) -> Any:
 
 
 def _replace_file(name: str, content: bytes) -> None:
-    """Writes a temporary file beside ``name`` and renames it, so that no reader ever sees half a file."""
-    folder, base = os.path.split(name)
-    temporary = os.path.join(folder, f".{base[:100]}.{os.getpid()}.tmp")
     try:
-        try:
-            with open(temporary, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, name)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+        with replacing(name) as part:
+            part.write_bytes(content)
     except OSError as error:
         raise MidiError(f"cannot write {shown(name)}: {error.strerror or type(error).__name__}") from error

@@ -18,6 +18,7 @@ import numpy as np
 from tinydl.data.score import Score
 from tinydl.errors import DataError
 from tinydl.render.synth import PEAK, SAMPLE_RATE, synthesize
+from tinydl.utils.files import replacing
 
 __all__ = ["ENGINES", "WavInfo", "atomic", "find_soundfont", "render_wav"]
 
@@ -99,23 +100,12 @@ def find_soundfont() -> Path | None:
 
 @contextmanager
 def atomic(target: Path) -> Iterator[Path]:
-    """A path beside ``target`` to write to; renamed to ``target`` at the end, removed after an error."""
+    """As :func:`tinydl.utils.files.replacing`, with a DataError of one sentence."""
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    except OSError as error:
-        raise DataError(f"cannot write {target}: {error.strerror}") from error
-    os.close(handle)
-    part = Path(name)
-    try:
-        yield part
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o666 & ~mask)  # mkstemp's 0600 is for secrets
-        part.replace(target)
+        with replacing(target) as part:
+            yield part
     except OSError as error:
         raise DataError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _builtin(piece: Score, target: Path) -> WavInfo:
@@ -166,7 +156,7 @@ def _fluidsynth(program: str, soundfont: Path, piece: Score, target: Path) -> Wa
         )
         try:
             peak, rms, seconds = _measure(part)
-        except (wave.Error, EOFError, ZeroDivisionError):
+        except (wave.Error, EOFError, ZeroDivisionError, FileNotFoundError):
             said = (run.stderr or run.stdout).strip().splitlines()
             raise DataError(f"it wrote no sound ({said[-1] if said else f'exit status {run.returncode}'})") from None
     return WavInfo(str(target), "fluidsynth", seconds, SAMPLE_RATE, 2, peak, rms, str(soundfont))

@@ -22,8 +22,8 @@ from tinydl.training import checkpoint as files
 from tinydl.training.checkpoint import Card, Checkpoint
 from tinydl.training.log import Log
 from tinydl.training.progress import Progress, progress_for
-from tinydl.training.tensorfile import temporary
 from tinydl.training.trainer import Trainer
+from tinydl.utils.files import temporary
 
 if TYPE_CHECKING:
     from tinydl.data import Splits

@@ -1,4 +1,4 @@
-"""Reading and writing ``.safetensors`` files, and replacing a file atomically.
+"""Reading and writing ``.safetensors`` files.
 
 The format (https://github.com/huggingface/safetensors): eight bytes, the length N of the header, little-endian; N
 bytes of JSON, ``{name: {"dtype", "shape", "data_offsets": [begin, end]}, ..., "__metadata__": {str: str}}``; then the
@@ -8,7 +8,6 @@ arrays, without holes. Nothing in such a file can be executed. It is read here b
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydl.errors import CheckpointError
+from tinydl.utils.files import replacing
 
 MAX_HEADER = 8 * 2**20  # a thousand times what a model needs, and little enough to parse in any memory
 CHECKSUM = "crc32"  # in the metadata: CRC-32 of all other metadata and all arrays
@@ -36,39 +36,11 @@ class _Invalid(Exception):
     """Why a file is not a valid one; becomes a CheckpointError that names the file."""
 
 
-def temporary(path: Path) -> Path:
-    """Where a file is written before it is renamed: one fixed name beside it, so that a leftover is known as one."""
-    return path.with_name(f".{path.name}.tmp")
-
-
 def replace(path: Path, parts: Iterable[bytes | memoryview]) -> None:
-    """Write a file so that, whenever the machine stops, its name holds the old content or the new one, whole.
-
-    The bytes go to a temporary file in the same folder, which is flushed to the disk *before* it is renamed (else the
-    name could reach the disk before the bytes), and the folder is flushed after (else the renaming could be lost).
-
-    Raises OSError, with the old file as it was and no temporary file left.
-    """
-    temp = temporary(path)
-    try:
-        descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-        with os.fdopen(descriptor, "wb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temp, path)
-    except BaseException:
-        temp.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot flush a folder
-            raise
-    finally:
-        os.close(folder)
+    """Write a file in one piece or not at all (:func:`tinydl.utils.files.replacing`). Raises OSError."""
+    with replacing(path) as temp, open(temp, "wb") as file:
+        for part in parts:
+            file.write(part)
 
 
 def write(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> None:
