@@ -176,10 +176,10 @@ def load_model(run: str | Path) -> tuple[Any, Card]:
     return model, checkpoint.card
 
 
-def write_config(run: Path, card: Card, train_seconds: float) -> None:
-    """Write RUN/config.json atomically: the card, and the seconds trained so far."""
+def write_config(run: Path, card: Card, limits: dict[str, Any], train_seconds: float) -> None:
+    """Write RUN/config.json atomically: the card, what was to end the training, and the seconds trained so far."""
     entries = {key: value for key, value in asdict(card).items() if key not in ("step", "valid")}
-    text = json.dumps({**entries, "train_seconds": round(train_seconds, 3)}, indent=2) + "\n"
+    text = json.dumps({**entries, "limits": limits, "train_seconds": round(train_seconds, 3)}, indent=2) + "\n"
     try:
         tensorfile.replace(run / CONFIG, [text.encode()])
     except OSError as error:

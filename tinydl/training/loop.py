@@ -100,7 +100,7 @@ def fit(
         raise ConfigError(f"cannot make the folder {out}: {error.strerror or error}") from error
     log = Log(out / files.LOG)
     try:
-        run = _Run(model, splits, out, log, progress, seed, steps, epochs)
+        run = _Run(model, splits, out, log, progress, seed, {"steps": steps, "epochs": epochs, "minutes": minutes})
         run.begin(resume)
         return run.go(minutes, checkpoint_every or model.config.eval_every, log_every)
     except OSError as error:
@@ -123,12 +123,11 @@ class _Run:
         log: Log,
         progress: Progress,
         seed: int,
-        steps: int | None,
-        epochs: int | None,
+        limits: dict[str, Any],
     ) -> None:
         self.model, self.out, self.log, self.progress, self.seed = model, out, log, progress, seed
         self.splits = splits
-        self.limits = (steps, epochs)
+        self.limits = limits
         self.card = Card(
             model=model.model_name,
             config=dataclasses.asdict(model.config),
@@ -154,7 +153,7 @@ class _Run:
             if self.splits.train:  # the Trainer refuses an empty corpus
                 self.model.prepare(self.splits.train)
             self.trainer = self._trainer(None)
-            files.write_config(self.out, self.card, 0.0)
+            files.write_config(self.out, self.card, self.limits, 0.0)
         else:
             self._check_same(found.card, last)
             files.install(self.model, found.weights, last)
@@ -174,7 +173,7 @@ class _Run:
             self.progress.message(f"resuming at step {self.trainer.step}")
 
     def _trainer(self, horizon: int | None) -> Trainer:
-        steps, epochs = self.limits
+        steps, epochs = self.limits["steps"], self.limits["epochs"]
         train, valid = self.splits.train, self.splits.valid
         return Trainer(self.model, train, valid, seed=self.seed, steps=steps, epochs=epochs, horizon=horizon)
 
@@ -221,7 +220,7 @@ class _Run:
         card = dataclasses.replace(self.card, step=self.trainer.step, valid=valid)
         files.save(self.out / files.LAST, Checkpoint(card, files.weights_of(self.model), state))
         self.saved = self.trainer.step
-        files.write_config(self.out, self.card, self.seconds_before + seconds)
+        files.write_config(self.out, self.card, self.limits, self.seconds_before + seconds)
 
     def go(self, minutes: float | None, checkpoint_every: int, log_every: int) -> Result:
         """Train until a limit is reached."""
