@@ -236,7 +236,7 @@ class Tensor:
 
     def contiguous(self) -> Tensor:
         """Itself when contiguous, else a contiguous copy."""
-        return self if self.data.flags.c_contiguous else casting.clone(self)
+        return self if self.data.flags.c_contiguous else casting.contiguous(self)
 
     def is_floating_point(self) -> bool:
         """Whether the dtype is floating."""

@@ -185,3 +185,15 @@ def test_misuse_is_one_clear_sentence(f: Any, kind: type[Exception], message: st
     with pytest.raises(kind, match=message) as caught:
         f()
     assert "\n" not in str(caught.value)
+
+
+def test_memory_layout_is_kept_by_elementwise_operations() -> None:
+    """Channels-last is a property of strides: shapes stay PyTorch's."""
+    last = tinydl.Tensor(
+        np.random.default_rng(0).standard_normal((2, 5, 4, 3)).transpose(0, 3, 1, 2), requires_grad=True
+    )
+    for y in (last * 2, last + last, last.exp(), last.relu(), last.clone(), tinydl.nn.functional.softmax(last, 1)):
+        assert y.shape == (2, 3, 5, 4) and y.stride() == last.stride()
+    assert last.contiguous().is_contiguous() and not last.is_contiguous()
+    (g,) = tinydl.autograd.grad(last.relu().sum(), last)
+    assert g.is_contiguous()  # results of grad() are contiguous, whatever the input's layout

@@ -131,6 +131,7 @@ unary(
     "softplus",
     "logsigmoid",
     "clone",
+    "contiguous",
     "identity",
 )
 unary("sqrt", "rsqrt", "log", "log2", "log10", low=0.3)

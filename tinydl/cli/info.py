@@ -14,7 +14,7 @@ from typing import Any
 from tinydl.cli._output import say, say_json, say_pairs
 from tinydl.cli.parser import Command, Parser, add_json
 
-_PACKAGES = ("numpy", "numba", "mido", "safetensors", "rich", "pooch", "threadpoolctl", "scipy", "matplotlib", "cupy")
+_PACKAGES = ("numpy", "numba", "mido", "rich", "pooch", "threadpoolctl", "scipy", "matplotlib", "cupy")
 
 
 def _arguments(parser: Parser) -> None:

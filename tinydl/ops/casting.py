@@ -23,5 +23,11 @@ def identity(input: Any) -> Any:
 
 @primitive(input=lambda g: g)
 def clone(input: Any) -> Any:
-    """A copy of ``input`` in fresh, contiguous memory; gradients flow through."""
+    """A copy of ``input`` in fresh memory of the same layout; gradients flow through."""
+    return np.array(input, order="K", copy=True)
+
+
+@primitive(input=lambda g: g)
+def contiguous(input: Any) -> Any:
+    """A copy of ``input`` in row-major order."""
     return np.array(input, order="C", copy=True)

@@ -175,7 +175,7 @@ def relu(input: Any) -> Any:
 @primitive(input=lambda g, other: gate(g, other), other=lambda g: nothing(g))
 def gate(input: Any, other: Any) -> Any:
     """0 where ``other`` <= 0, else ``input`` (also beside a NaN): the gradient of :func:`relu`."""
-    out = np.array(input, copy=True, order="C")
+    out = np.array(input, copy=True, order="K")
     np.putmask(out, other <= 0, 0)  # 2.3 us for 2,048 elements, where() 5.7
     return out
 
