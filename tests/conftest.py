@@ -11,7 +11,7 @@ settings.register_profile("push", derandomize=True, deadline=None, suppress_heal
 settings.load_profile("push")
 
 
-# A shell starts its background jobs with Ctrl-C ignored, and child processes inherit that: tests of Ctrl-C could not pass.
+# A shell starts background jobs with Ctrl-C ignored, and child processes inherit that: tests of Ctrl-C could not pass.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
