@@ -76,6 +76,10 @@ def njit(**options: Any) -> Callable[[F], F]: ...
 def njit(function: Any = None, **options: Any) -> Any:
     """``numba.njit`` whose machine code is kept in :func:`folder`; used as ``@njit`` or ``@njit(parallel=True)``.
 
+    A helper with ``fastmath`` needs ``forceinline=True``. Else the process that compiled it calls the helper's own
+    machine code, while one that loads its callers from the disk calls the copies inside them, which were optimised
+    apart: the first run on a machine would give other last bits than all later ones.
+
     Numba is imported by the first decorated function, which stands in a module that is itself imported at the first
     lookup of its operation. A full or failing disk costs the cache, never the result.
     """

@@ -8,9 +8,12 @@ registration, ``numpy`` (which accepts everything) last.
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import importlib.util
+import os
 import pkgutil
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -279,10 +282,25 @@ def _load_all() -> None:
 def _load_family(family: str) -> None:
     if family in _loaded:
         return
-    with _lock:
-        package = f"{__package__}.{family}"
-        # The reference stands in spec.py, the fast variants in cpu.py; a family may lack either.
-        for part in ("spec", "cpu"):
-            if importlib.util.find_spec(f"{package}.{part}") is not None:
-                importlib.import_module(f"{package}.{part}")
-        _loaded.add(family)
+    package = f"{__package__}.{family}"
+    # The reference stands in spec.py, the fast variants in cpu.py; a family may lack either. Imported without our lock:
+    # a thread that holds it would wait here for one that imports the module and waits in `register` for the lock.
+    for part in ("spec", "cpu") if _compiles() else ("spec",):
+        if importlib.util.find_spec(f"{package}.{part}") is not None:
+            importlib.import_module(f"{package}.{part}")
+    _loaded.add(family)
+
+
+@functools.lru_cache(maxsize=1)
+def _compiles() -> bool:
+    """Whether Numba is installed and compiles; without (``NUMBA_DISABLE_JIT=1``), only the references can run.
+
+    Found out without importing it, which takes longer than many a program that needs none of its kernels.
+    """
+    try:
+        installed = all(importlib.util.find_spec(name) is not None for name in ("numba", "llvmlite"))
+    except (ImportError, ValueError):  # ValueError: sys.modules holds a None in its place
+        return False
+    numba = sys.modules.get("numba")
+    disabled = os.environ.get("NUMBA_DISABLE_JIT") or 0 if numba is None else numba.config.DISABLE_JIT
+    return installed and not int(disabled)

@@ -12,6 +12,7 @@ taken earlier refuses to be used afterwards.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -103,6 +104,15 @@ class Tensor:
         self.data = as_array(data, dtype)
         self.grad = self.node = self.ver = self.taken = None
         self.needs_grad = False
+        if requires_grad is not True and requires_grad is not False:
+            raise TypeError(
+                f"Tensor(data, requires_grad) got {requires_grad!r} for requires_grad; to make one of given sizes use "
+                "zeros() or empty()"
+            )
+        if isinstance(data, Tensor) and self.data is data.data:  # one memory, one version
+            data._refuse_stale("Tensor")
+            self.ver = data.cell()
+            self.taken = self.ver[1]
         if requires_grad:
             self.requires_grad = True
 
@@ -129,6 +139,10 @@ class Tensor:
         if self.ver is None:
             self.ver = [0, 0]
         return self.ver
+
+    def _refuse_stale(self, name: str) -> None:
+        if self.taken is not None and self.ver is not None and self.taken != self.ver[1]:
+            _primitives._stale(self, name)
 
     def bump(self) -> None:
         """Declare that the memory was written outside the engine (by a kernel, by NumPy): stale saved values are then
@@ -258,39 +272,21 @@ class Tensor:
         """Keep the gradient of a tensor that is no leaf in its ``.grad``."""
         if not self.needs_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        if self.node is None:
-            return
-        import weakref
+        if self.node is not None and not any(isinstance(hook, _Keep) for hook in self._hooks()):
+            self._hooks().append(_Keep(self))
 
-        me = weakref.ref(self)
-
-        def keep(g: Any, create_graph: bool) -> Any:
-            tensor = me()
-            if tensor is not None and g is not None:
-                new = g if create_graph else Tensor._from_array(np.array(g, copy=True))
-                tensor.grad = new if tensor.grad is None else tensor.grad + new
-            return g
-
-        self._hooks().append(keep)
-
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Hook:
         """Call ``hook`` with the gradient of this tensor during backward; what it returns (unless None) replaces it.
 
-        For tensors made by an operation. Returns a function that removes the hook.
+        For tensors made by an operation. Returns a handle whose ``remove()`` takes the hook away.
         """
         if self.node is None:
             raise RuntimeError(
                 "register_hook is for tensors made by an operation; read .grad of a leaf after backward instead"
             )
-
-        def run(g: Any, create_graph: bool) -> Any:
-            given = g if create_graph else Tensor._from_array(_primitives._as_array(g))
-            found = hook(given)
-            return g if found is None else (found if create_graph else found.data)
-
-        hooks = self._hooks()
-        hooks.append(run)
-        return lambda: hooks.remove(run)
+        handle = Hook(hook, self._hooks())
+        self._hooks().append(handle)
+        return handle
 
     def _hooks(self) -> list[Any]:
         if self.node.extra is None:
@@ -299,6 +295,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same memory without history."""
+        self._refuse_stale("detach")
         out = Tensor._from_array(self.data)
         out.ver = self.cell()
         out.taken = out.ver[1]
@@ -363,10 +360,12 @@ class Tensor:
         """The array itself (shared memory). Raises RuntimeError for a tensor that requires a gradient."""
         if self.needs_grad:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        self._refuse_stale("numpy")
         return self.data
 
     def item(self) -> Any:
         """The only element, as a Python number."""
+        self._refuse_stale("item")
         if self.data.size != 1:
             raise RuntimeError(
                 f"a Tensor with {self.data.size} elements cannot be converted to Scalar; its shape is "
@@ -376,6 +375,7 @@ class Tensor:
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
+        self._refuse_stale("tolist")
         return self.data.tolist()
 
     def __float__(self) -> Any:
@@ -444,7 +444,7 @@ class Tensor:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """NumPy's functions on tensors are our operations; one without a counterpart raises TypeError."""
         op = _UFUNCS.get(ufunc)
-        if method == "reduce" and ufunc is np.add:
+        if method == "reduce" and ufunc is np.add and not set(kwargs) - {"axis", "keepdims"}:
             return reducing.sum(inputs[0], kwargs.get("axis", 0), kwargs.get("keepdims", False))
         if op is None or method != "__call__" or kwargs:
             raise TypeError(
@@ -499,8 +499,7 @@ class Tensor:
                 )
             self._rebind(op(self, *args, **kwargs), name)
             return self
-        if self.taken is not None and self.ver is not None and self.taken != self.ver[1]:
-            _primitives._stale(self, f"{name}_")
+        self._refuse_stale(f"{name}_")
         before, mode.on = mode.on, False
         try:
             out = op(self, *args, **kwargs)
@@ -527,6 +526,12 @@ class Tensor:
             out = casting.cast(out, dtype=self.dtype)
         if self.ver is not None:
             self.ver[1] += 1  # views taken of the old memory are stale now
+        if self.node is not None and self.node.extra and out.node is not None:
+            hooks = self.node.extra.get("hooks", [])
+            kept = [hook for hook in hooks if isinstance(hook, _Keep) and hook.tensor() is self]
+            if kept:  # .grad is to be that of the value this handle has from now on
+                hooks.remove(kept[0])
+                out._hooks().append(kept[0])
         self.data, self.node, self.needs_grad, self.ver, self.taken = out.data, out.node, out.needs_grad, out.ver, None
 
     def add_(self, other: Any, *, alpha: Any = 1) -> Tensor:
@@ -615,6 +620,7 @@ class Tensor:
         return self._in_place(_copied, src.to(self.dtype))
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        self._refuse_stale("setitem")
         items, _ = indexing.index_of(index, self.shape)
         value = value if isinstance(value, Tensor) else np.asarray(value)
         value = value.to(self.dtype) if isinstance(value, Tensor) else value.astype(self.dtype)
@@ -734,6 +740,43 @@ class Tensor:
     )  # fmt: skip
     mm = products.matmul
     bmm, outer, dot = products.bmm, products.outer, products.dot
+
+
+class Hook:
+    """A function that a backward pass calls with a gradient; ``remove()`` ends that."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor | None], hooks: list[Any]) -> None:
+        self._function, self._hooks = function, hooks
+
+    def __call__(self, g: Any, create_graph: bool) -> Any:
+        found = self._function(g if create_graph else Tensor._from_array(_primitives._as_array(g)))
+        if found is None:
+            return g
+        if tuple(found.shape) != tuple(g.shape) or found.dtype != g.dtype:
+            raise RuntimeError(
+                f"a hook returned a gradient of shape {tuple(found.shape)} and dtype {found.dtype}, "
+                f"expected {tuple(g.shape)} and {g.dtype}"
+            )
+        return found if create_graph else found.data
+
+    def remove(self) -> None:
+        """Take the hook away (once or more often)."""
+        if self in self._hooks:
+            self._hooks.remove(self)
+
+
+class _Keep:
+    """The hook of ``retain_grad``: it adds what arrives to the tensor's ``.grad``."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = weakref.ref(tensor)  # the tensor holds the node, which holds this
+
+    def __call__(self, g: Any, create_graph: bool) -> Any:
+        tensor = self.tensor()
+        if tensor is not None and g is not None:
+            new = g if create_graph else Tensor._from_array(np.array(g, copy=True))
+            tensor.grad = new if tensor.grad is None else tensor.grad + new
+        return g
 
 
 def _filled(x: Tensor, value: Any) -> Tensor:

@@ -45,7 +45,7 @@ _L0, _L1, _L2, _L3, _L4 = (_f(c) for c in (1.0000000040, 0.33333155074, 0.200125
 _ZERO, _HALF, _ONE, _TWO = _f(0), _f(0.5), _f(1), _f(2)
 
 
-@njit(fastmath=_EXACT, error_model="numpy")
+@njit(fastmath=_EXACT, error_model="numpy", forceinline=True)
 def _exp(x: Any) -> Any:
     """e^x for x <= 0: x = n ln 2 + r, a polynomial in r, and n put into the exponent bits. NaN stays NaN."""
     v = _LOWEST if x < _LOWEST else x
@@ -56,7 +56,7 @@ def _exp(x: Any) -> Any:
     return _ZERO if x < _LOWEST else y
 
 
-@njit(fastmath=_EXACT, error_model="numpy")
+@njit(fastmath=_EXACT, error_model="numpy", forceinline=True)
 def _log1p(e: Any) -> Any:
     """log(1 + e) for 0 <= e <= 1, as 2 atanh(e / (2 + e)): small e keep all their digits."""
     s = e / (e + _TWO)
@@ -67,7 +67,7 @@ def _log1p(e: Any) -> Any:
 # ------------------------------------------------------------------------------------------------ binary cross-entropy
 
 
-@njit(fastmath=_EXACT, error_model="numpy")
+@njit(fastmath=_EXACT, error_model="numpy", forceinline=True)
 def _bce_one(x: Any, positive: Any, negative: Any) -> Any:
     """Loss and gradient at one logit, where the positive and the negative class weigh this much."""
     e = _exp(-abs(x))
@@ -83,7 +83,7 @@ def _bce_one(x: Any, positive: Any, negative: Any) -> Any:
     return loss, gradient
 
 
-@njit(fastmath=_SUMS, error_model="numpy")
+@njit(fastmath=_SUMS, error_model="numpy", forceinline=True)
 def _sum(values: Any) -> Any:
     """The sum, in a loop that stores nothing: a loop that also stored would be run as vectors or one by one, depending
     on where the arrays lie in memory, and the last bits of its sum with it."""
@@ -93,7 +93,7 @@ def _sum(values: Any) -> Any:
     return total
 
 
-@njit(fastmath=_EXACT, error_model="numpy")
+@njit(fastmath=_EXACT, error_model="numpy", forceinline=True)
 def _bce_block(x: Any, y: Any, scale: Any, loss: Any, gradient: Any) -> Any:
     """Losses and, times ``scale``, gradients."""
     for i in range(x.size):
@@ -101,7 +101,7 @@ def _bce_block(x: Any, y: Any, scale: Any, loss: Any, gradient: Any) -> Any:
         gradient[i] = slope * scale
 
 
-@njit(fastmath=_EXACT, error_model="numpy")
+@njit(fastmath=_EXACT, error_model="numpy", forceinline=True)
 def _bce_block_weighted(x: Any, y: Any, weight: Any, pos_weight: Any, scale: Any, loss: Any, gradient: Any) -> Any:
     """:func:`_bce_block` with a weight and a weight of the positive class for every element."""
     for i in range(x.size):
@@ -159,7 +159,7 @@ def bce_with_logits(
 # ----------------------------------------------------------------------------------------------- softmax cross-entropy
 
 
-@njit(fastmath=_SUMS | {"nnan"}, error_model="numpy")
+@njit(fastmath=_SUMS | {"nnan"}, error_model="numpy", forceinline=True)
 def _largest(row: Any) -> Any:
     """The largest entry. Which one where some are NaN is open: the exponentials are then NaN whatever is subtracted."""
     top = row[0]
@@ -168,13 +168,13 @@ def _largest(row: Any) -> Any:
     return top
 
 
-@njit(fastmath=_EXACT, error_model="numpy")
+@njit(fastmath=_EXACT, error_model="numpy", forceinline=True)
 def _surprise(x: Any, top: Any, log_total: Any) -> Any:
     """-log p = log_total - (x - top), in this order: log_total + top would round at the size of the logits."""
     return log_total - (x - top)
 
 
-@njit(fastmath=_SUMS, error_model="numpy")
+@njit(fastmath=_SUMS, error_model="numpy", forceinline=True)
 def _softmax_block(
     x: Any, target: Any, weight: Any, ignore_index: Any, smoothing: Any, scale: Any, loss: Any, gradient: Any
 ) -> Any:

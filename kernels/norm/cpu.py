@@ -26,7 +26,7 @@ PARALLEL_FROM = 32_768
 _ROWS = 64  # rows whose dweight and dbias are summed before they are added to the others'
 
 
-@njit(fastmath=_SUMS, error_model="numpy")
+@njit(fastmath=_SUMS, error_model="numpy", forceinline=True)
 def _forward_row(x: Any, weight: Any, bias: Any, eps: Any, y: Any) -> Any:
     d = np.float32(x.size)
     total = _ZERO
@@ -55,7 +55,7 @@ def _forward(x: Any, weight: Any, bias: Any, eps: Any, y: Any, mean: Any, rstd: 
         mean[n], rstd[n] = _forward_row(x[n], weight, bias, eps, y[n])
 
 
-@njit(fastmath=_SUMS, error_model="numpy")
+@njit(fastmath=_SUMS, error_model="numpy", forceinline=True)
 def _backward_row(g: Any, x: Any, weight: Any, mean: Any, rstd: Any, dx: Any, dweight: Any, dbias: Any) -> Any:
     d = np.float32(x.size)
     mean_q = _ZERO

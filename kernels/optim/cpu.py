@@ -345,7 +345,8 @@ def _rmsprop_parallel(table: Any, moments: Any, steps: Any, scalars: Any) -> Any
 # --- gradient norms -------------------------------------------------------------------------------------------------
 
 
-@njit(fastmath={"reassoc", "contract"})  # without reassociation a sum is one chain of dependent additions
+# Without reassociation a sum is one chain of dependent additions.
+@njit(fastmath={"reassoc", "contract"}, forceinline=True)
 def _sum_of_squares(x: Any) -> Any:
     total = 0.0
     for i in range(x.size):

@@ -649,6 +649,9 @@ def _run_forward(cell: type[Cell], x: Array, h0: Array, c0: Array | None, w_ih: 
     keep = cell.vectors == 1  # the plain net's backward needs nothing but its output
     gates = empty((P, T, B, 4, lanes), dtype) if keep else call.scratch("gates", B * 4 * lanes)
     cells = empty((P, T + 1, B, units), dtype) if c0 is not None else np.empty(1, dtype)
+    if lengths is not None and keep:  # the steps past an end are not computed, but another variant may read them
+        gates[...] = 0
+        cells[...] = 0
     output, h_n = np.empty((T, B, H), dtype), np.empty((B, H), dtype)
     c_n = np.empty((B, H), dtype) if c0 is not None else None
     none = np.empty(0, dtype)

@@ -95,3 +95,12 @@ def test_an_interrupted_demo_starts_again(run: Run, tmp_path: Path, monkeypatch:
     assert outcome.err.splitlines()[-1] == "tinydl: interrupted; the same command starts the demo again"
     assert not (tmp_path / "demo.mid").exists() and (tmp_path / "run" / "last.safetensors").exists()
     assert run("demo", "--out", tmp_path).code == 0 and (tmp_path / "demo.mid").exists()
+
+
+def test_the_demo_replaces_nothing_that_it_did_not_make(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "demo.mid").write_bytes(b"mine")
+    (tmp_path / "run" / "config.json").write_bytes(b"mine too")
+    error = run("demo", "--out", tmp_path).error()
+    assert error == f"{tmp_path / 'demo.mid'} is not the demo's: choose another folder with --out"
+    assert content(tmp_path) == {"demo.mid": b"mine", "run/config.json": b"mine too"}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Run
+from tinydl.data import midi
+from tinydl.data.corpus import demo_scores
 
 KEYS = ["file", "status", "type", "ticks_per_beat", "tracks", "notes", "seconds", "dropped"]
 
@@ -126,3 +130,23 @@ def test_a_name_with_a_newline_or_bytes_that_are_no_text_stays_one_line(run: Run
     for name in ("a\nb.mid", "bad\udcff.mid", "\x1b[31m.mid"):
         error = run("midi", "info", tmp_path / name).error()
         assert "\x1b" not in error and "\udcff" not in error
+
+
+def test_names_that_begin_with_a_dash_or_command_the_terminal(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("-dash.mid", "red\x1b[31m.mid"):
+        midi.write(demo_scores("tunes", 1, 0)[0], tmp_path / name)
+    outcome = run("midi", "info", "--", "-dash.mid", "red\x1b[31m.mid")
+    assert outcome.code == 0 and "-dash.mid" in outcome.out
+    assert "\x1b" not in outcome.out and "red\\x1b[31m.mid" in outcome.out
+
+
+def test_closed_streams_are_no_internal_error(tmp_path: Path) -> None:
+    for stream in ("stdout", "stderr"):
+        number = {"stdout": 1, "stderr": 2}[stream]
+        done = subprocess.run(
+            ["sh", "-c", f'exec "{sys.executable}" -m tinydl data list {number}>&-'], capture_output=True, check=False
+        )
+        assert done.returncode == 0 and b"error" not in done.stderr

@@ -257,3 +257,67 @@ def test_gradcheck_finds_a_wrong_gradient() -> None:
         autograd.gradcheck(lambda a: a * 2, (tinydl.ones(2, requires_grad=True),))
     with pytest.raises(ValueError, match="requires_grad=True"):
         autograd.gradcheck(lambda a: a * 2, (tinydl.ones(2),))
+
+
+def test_a_saved_output_that_comes_back_does_not_lose_gradients() -> None:
+    """The output saved for backward re-enters the graph beside the caller's: both contributions count."""
+
+    class ExpAndDouble(autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            y = x.exp()
+            ctx.save_for_backward(y)
+            return y, x * 2
+
+        @staticmethod
+        def backward(ctx: Any, gy: Any, gz: Any) -> Any:
+            (y,) = ctx.saved_tensors
+            return gy * y + gz * 2
+
+    x = leaf(3)
+    y, z = ExpAndDouble.apply(x)
+    (g,) = autograd.grad((y + z).sum(), x, create_graph=True)
+    (d,) = autograd.grad((3 * g + 5 * y).sum(), x)
+    np.testing.assert_allclose(d.data, 8 * np.exp(x.data))
+
+
+def test_a_tensor_by_name_is_not_silently_a_constant() -> None:
+    with pytest.raises(TypeError, match="Scale.apply: 'factor' requires a gradient; pass it by position"):
+        Scale.apply(leaf(3), factor=leaf(3))
+
+
+def test_modes_shared_by_threads_and_generators() -> None:
+    import threading
+
+    shared, seen = tinydl.no_grad(), []
+
+    def other() -> None:
+        with shared:
+            started.set()
+            go_on.wait()
+        seen.append(tinydl.is_grad_enabled())
+
+    started, go_on = threading.Event(), threading.Event()
+    thread = threading.Thread(target=other)
+    thread.start()
+    started.wait()
+    with tinydl.no_grad(), shared:
+        go_on.set()
+        thread.join()
+    assert seen == [True] and tinydl.is_grad_enabled()
+
+    @tinydl.no_grad()
+    def values() -> Any:
+        for _ in range(2):
+            yield tinydl.is_grad_enabled()
+
+    assert [(inside, tinydl.is_grad_enabled()) for inside in values()] == [(False, True)] * 2
+    nested = autograd.detect_anomaly()
+    with nested, nested:
+        pass
+    setting = tinydl.set_grad_enabled(False)
+    with setting:
+        pass
+    with setting:
+        assert not tinydl.is_grad_enabled()
+    assert tinydl.is_grad_enabled()

@@ -175,3 +175,48 @@ def test_detach_shares_memory_and_clone_does_not() -> None:
     x = leaf(3)
     assert np.shares_memory(x.detach().data, x.data) and not x.detach().requires_grad
     assert not np.shares_memory(x.clone().data, x.data) and x.clone().requires_grad
+
+
+def test_numbers_rows_and_iteration_are_views() -> None:
+    x = tinydl.zeros(3)
+    x[0].fill_(7.0)
+    for v in x:
+        v.add_(1.0)
+    assert x.tolist() == [8, 1, 1]
+    x.flip(0).zero_()  # a copy, as in PyTorch
+    assert x.tolist() == [8, 1, 1]
+
+
+def test_indices_that_change_after_the_call_do_not_matter() -> None:
+    x, mask, at = leaf(3), tinydl.tensor([True, False, False]), tinydl.tensor([0, 0])
+    y, z = x[mask].sum(), x[at].sum()
+    mask.copy_(tinydl.tensor([False, True, False]))
+    at.fill_(2)
+    assert autograd.grad(y, x)[0].tolist() == [1, 0, 0] and autograd.grad(z, x)[0].tolist() == [2, 0, 0]
+
+
+def test_a_tensor_of_a_tensor_shares_memory_and_version() -> None:
+    x, w = leaf(2), tinydl.ones(2, dtype=tinydl.float64)
+    y = (x * tinydl.Tensor(w)).sum()
+    w.zero_()
+    with pytest.raises(RuntimeError, match="the input 'other' of mul"):
+        y.backward()
+
+
+def test_stale_views_refuse_every_use() -> None:
+    h = leaf(2, 2) * 1
+    v, w = h[0], h[0, 0]
+    h *= 2.0
+    for use in (v.tolist, v.detach, w.item, lambda: v.__setitem__(0, 1.0)):
+        with pytest.raises(RuntimeError, match="is a view of a tensor that a recorded in-place operation has replaced"):
+            use()
+
+
+def test_retain_grad_counts_once_and_follows_the_handle() -> None:
+    x = leaf(1)
+    h = x * 2
+    h.retain_grad()
+    h.retain_grad()
+    h *= 3.0
+    (h * 5).sum().backward()
+    assert h.grad.tolist() == [5] and x.grad.tolist() == [30]

@@ -3,6 +3,7 @@ the user's own cache is left alone."""
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -100,3 +101,42 @@ def test_thread_counts() -> None:
     for count in (0, most + 1):
         with pytest.raises(ValueError, match=f"between 1 and {most}, got {count}"):
             threads.set_num_threads(count)
+
+
+SAME_BITS = """
+import hashlib, numpy as np
+from tinydl.kernels import lookup
+rng = np.random.default_rng(0)
+x, t = rng.standard_normal((300, 177)).astype("f"), rng.integers(0, 177, 300)
+y, g = (rng.standard_normal(5000).astype("f") for _ in range(2))
+digest = hashlib.sha256()
+for results in (
+    lookup("softmax_cross_entropy")(x, t, None, -100, 0.0, "mean"),
+    lookup("bce_with_logits")(y, (g > 1).astype("f"), None, None, "mean"),
+):
+    for array in results:
+        digest.update(np.ascontiguousarray(array).tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_the_process_that_compiles_gives_the_bits_of_those_that_load(tmp_path: Path) -> None:
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    runs = [
+        subprocess.run([sys.executable, "-c", SAME_BITS], env=environment, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    assert runs[0].stdout == runs[1].stdout != ""
+
+
+def test_helpers_with_fast_mathematics_are_inlined() -> None:
+    """Their own machine code and the copies inside their callers would differ in the last bits (see cache.njit)."""
+    found = 0
+    for path in Path(cache.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "njit":
+                options = {keyword.arg for keyword in node.keywords}
+                if "fastmath" in options:
+                    found += 1
+                    assert "forceinline" in options, f"{path.name}:{node.lineno}"
+    assert found > 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -112,3 +113,71 @@ tinydl.kernels.lookup("matmul")
 assert "numba" in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+def _run(program: str, **environment: str) -> None:
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120, env={**os.environ, **environment})
+
+
+_TRAIN = """
+import numpy as np, tinydl
+from tinydl import nn, optim
+
+tinydl.manual_seed(0)
+lstm, norm, head = nn.LSTM(3, 4), nn.LayerNorm(4), nn.Linear(4, 5)
+parameters = [*lstm.parameters(), *norm.parameters(), *head.parameters()]
+optimizer = optim.Adam(parameters, lr=0.01)
+x, target = tinydl.ones(6, 2, 3), tinydl.zeros(12, dtype=tinydl.int64)
+def loss():
+    return nn.functional.cross_entropy(head(norm(lstm(x)[0])).reshape(12, 5), target)
+first = loss()
+first.backward()
+nn.utils.clip_grad_norm_(parameters, 1.0)
+optimizer.step()
+assert loss().item() < first.item()
+tinydl.rand(1 << 17)
+"""
+
+
+def test_the_references_train_where_numba_does_not_compile() -> None:
+    fast = "assert {v.name for v in tinydl.kernels.variants()} == {'numpy'}"
+    big = "(tinydl.ones(200, 200) @ tinydl.ones(200, 200)).sum().item() == 200.0**3"
+    _run(f"{_TRAIN}\n{fast}\nassert {big}", NUMBA_DISABLE_JIT="1")
+
+
+@pytest.mark.parametrize("hidden", ["numba", "llvmlite"])
+def test_the_references_train_where_numba_is_not_installed(hidden: str) -> None:
+    blocker = f"""
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == {hidden!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Blocker())
+"""
+    _run(blocker + _TRAIN)
+
+
+def test_an_import_and_a_lookup_in_two_threads_do_not_wait_for_each_other() -> None:
+    _run("""
+import sys, threading
+from tinydl.kernels import lookup, registry
+inside, go = threading.Event(), threading.Event()
+register = registry.register
+def slow(**options):  # the import stops at its first registration, holding the module's import lock
+    if threading.current_thread().name == "importer" and not inside.is_set():
+        inside.set()
+        go.wait(1)
+    return register(**options)
+registry.register = slow
+import_it = lambda: __import__("tinydl.kernels.rnn.cpu")
+importer = threading.Thread(target=import_it, name="importer", daemon=True)
+found = []
+looker = threading.Thread(target=lambda: found.append(lookup("lstm_forward")), daemon=True)
+importer.start()
+assert inside.wait(60)
+looker.start()
+importer.join(20)
+looker.join(20)
+assert not importer.is_alive() and found
+""")

@@ -104,3 +104,14 @@ def test_clip_value() -> None:
     clip_grad_value_(params, 0.5)
     np.testing.assert_array_equal(params[0].grad.data, [0.5, -0.5, 0.25])
     np.testing.assert_array_equal(params[1].grad.data, [[-0.5]])
+
+
+def test_half_precision_is_clipped_too() -> None:
+    params = with_gradients(np.array([3.0, 0.0], np.float16), np.array([4.0], np.float32))
+    norm = clip_grad_norm_(params, 1.0)
+    assert norm.item() == 5.0
+    assert norm.dtype == np.float32
+    assert params[0].grad.dtype == np.float16
+    np.testing.assert_allclose(params[0].grad.data, [0.6, 0.0], rtol=1e-3)
+    np.testing.assert_allclose(params[1].grad.data, [0.8], rtol=1e-6)
+    assert params[0].grad.cell()[0] == 1

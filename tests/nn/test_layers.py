@@ -65,6 +65,21 @@ def test_embedding():
     assert not frozen.weight.requires_grad
 
 
+@pytest.mark.parametrize("padding_idx", [None, 1, 2])
+def test_an_embeddings_index_changed_before_backward_is_noticed(padding_idx):
+    weight = leaf((3, 2))
+    index = tinydl.tensor([0, 1, 0])
+    out = F.embedding(index, weight, padding_idx)
+    index.fill_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation: the input 'index' of take_rows"):
+        out.sum().backward()
+    array = np.array([0, 0, 0])
+    out = F.embedding(array, weight)
+    array[:] = 1
+    out.sum().backward()
+    assert weight.grad.data[:, 0].tolist() == [3, 0, 0]
+
+
 @pytest.mark.parametrize("padding_idx", [None, 1])
 def test_embedding_gradients_to_second_order(padding_idx):
     index = tinydl.tensor([[0, 1], [2, 0]])

@@ -133,6 +133,63 @@ def test_targets_that_require_gradients():
     assert gradgradcheck(lambda x, y: F.cross_entropy(x, y, label_smoothing=0.3), (x, y))
 
 
+def test_weights_that_require_gradients():
+    x, y = leaf(4, 3), tinydl.tensor(RNG.random((4, 3)))
+    w = tinydl.tensor(RNG.random(3) + 0.5, requires_grad=True)
+    assert gradcheck(lambda x, w: F.cross_entropy(x, y, w), (x, w))
+    assert gradcheck(lambda x, w: F.binary_cross_entropy_with_logits(x, y, w, pos_weight=w), (x, w))
+    single = tinydl.tensor(RNG.random((4, 3)).astype(np.float32), requires_grad=True)
+    F.cross_entropy(single, y.float(), w).backward()
+    assert w.grad.dtype == np.float64
+    classes = tinydl.tensor([0, 2, 1, 1])
+    for loss in (F.cross_entropy, F.nll_loss):
+        with pytest.raises(NotImplementedError, match=rf"{loss.__name__}: .*'weight' \(shape \(3,\)\).*detach"):
+            loss(x, classes, w)
+        with tinydl.no_grad():
+            wanted = loss(x, classes, w).item()
+        assert loss(x, classes, w.detach()).item() == wanted
+
+
+def _bce(x, y, w, p):
+    return F.binary_cross_entropy_with_logits(x, y, w, pos_weight=p)
+
+
+@pytest.mark.parametrize(
+    ("loss", "constants", "changed"),
+    [
+        (F.cross_entropy, lambda: (tinydl.tensor([0, 2, 1, 1]), tinydl.ones(3)), 0),
+        (F.cross_entropy, lambda: (tinydl.tensor([0, 2, 1, 1]), tinydl.ones(3)), 1),
+        (F.cross_entropy, lambda: (tinydl.tensor([[0, 1]] * 4), tinydl.ones(3)), 0),
+        (F.cross_entropy, lambda: (tinydl.ones(4, 3), tinydl.ones(3)), 0),
+        (_bce, lambda: (tinydl.ones(4, 3), tinydl.ones(3), tinydl.ones(3)), 0),
+        (_bce, lambda: (tinydl.ones(4, 3), tinydl.ones(3), tinydl.ones(3)), 1),
+        (_bce, lambda: (tinydl.ones(4, 3), tinydl.ones(3), tinydl.ones(3)), 2),
+    ],
+)
+def test_a_target_or_weight_changed_before_backward_is_noticed(loss, constants, changed):
+    arguments = constants()
+    x = tinydl.tensor(
+        RNG.random((4, 3, 2) if arguments[0].shape == (4, 2) else (4, 3)).astype(np.float32), requires_grad=True
+    )
+    out = loss(x, *arguments)
+    arguments[changed].zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.backward()
+
+
+def test_constants_that_were_converted_may_change():
+    x = leaf(4, 3)
+    target, weight = tinydl.tensor([0, 2, 1, 1], dtype=tinydl.int32), tinydl.tensor([1.0, 2.0, 3.0])
+    for loss in (F.cross_entropy, F.nll_loss):
+        (wanted,) = tinydl.autograd.grad(loss(x, target.long(), weight.double()), x)
+        changed_target, changed_weight = target.clone(), weight.clone()
+        out = loss(x, changed_target, changed_weight)
+        changed_target.zero_()
+        changed_weight.zero_()
+        (got,) = tinydl.autograd.grad(out, x, create_graph=True)
+        np.testing.assert_allclose(got.data, wanted.data, rtol=1e-12)
+
+
 def test_probability_targets_equal_classes_when_one_hot():
     x, t = leaf(5, 4), tinydl.tensor([0, 3, 1, 1, 2])
     hot = F.one_hot(t, 4).to(x.dtype)

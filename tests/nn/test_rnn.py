@@ -239,7 +239,6 @@ def test_gradients_reach_every_parameter_of_a_stack():
             "one integer for each of the 2 sequences",
         ),
         (lambda: nn.GRU(3, 4)(tinydl.zeros(5, 2, 3), lengths=[5, 6]), ValueError, "between 0 and the 5 steps"),
-        (lambda: nn.GRU(3, 4, dropout=0.5), ValueError, "num_layers greater than 1"),
         (lambda: nn.GRU(3, 4, 2, dropout=1.5), ValueError, r"range \[0, 1\]"),
         (lambda: nn.GRU(3, 0), ValueError, "hidden_size must be greater than zero"),
         (lambda: nn.GRU(3.0, 4), TypeError, "input_size should be of type int, got: float"),
@@ -249,6 +248,58 @@ def test_gradients_reach_every_parameter_of_a_stack():
 def test_errors_name_the_thing(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_dropout_of_one_layer_warns_as_in_pytorch(name):
+    with pytest.warns(UserWarning, match="num_layers greater than 1, but got dropout=0.5 and num_layers=1"):
+        layer = MODULES[name](3, 4, dropout=0.5)
+    x = tinydl.ones(4, 2, 3)
+    assert np.array_equal(layer(x)[0].data, layer(x)[0].data)
+
+
+@pytest.mark.parametrize("noise", [np.nan, np.inf])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_stands_in_the_padding_reaches_no_gradient(cell, reverse, noise):
+    op, lengths = getattr(ops, cell), np.array([1, 3, 0])
+    clean = inputs_of(cell, 3, 3)
+    clean[0].data[np.arange(3)[:, None] >= lengths] = 0
+    noisy = [tinydl.tensor(a.data.copy()) for a in clean]
+    noisy[0].data[np.arange(3)[:, None] >= lengths] = noise
+    wanted = run(op, clean, lengths, reverse)
+    for function in (op, op.op.composite):
+        got = run(function, noisy, lengths, reverse)
+        for one, other in zip(got[0] + got[1], wanted[0] + wanted[1], strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-12)
+
+
+def test_second_derivatives_are_finite_with_nan_in_the_padding():
+    layer = nn.LSTM(2, 3).double()
+    x = tinydl.tensor(np.random.default_rng(4).standard_normal((3, 2, 2)), requires_grad=True)
+    x.data[2, 0] = np.nan
+    output, _ = layer(x, lengths=[2, 3])
+    (first,) = tinydl.autograd.grad((output**2).sum(), x, create_graph=True)
+    (first**2).sum().backward()
+    for tensor in (x, *layer.parameters()):
+        assert np.isfinite(tensor.grad.data).all()
+    assert not x.grad.data[2, 0].any()
+
+
+@pytest.mark.parametrize("kind", ["tensor", "array"])
+def test_lengths_may_be_refilled_before_backward(kind):
+    layer = nn.GRU(2, 3).double()
+    x = tinydl.tensor(np.random.default_rng(5).standard_normal((4, 2, 2)), requires_grad=True)
+    gradients = []
+    for refill in (False, True):
+        lengths = np.array([2, 3])
+        output, _ = layer(x, lengths=tinydl.from_numpy(lengths) if kind == "tensor" else lengths)
+        if refill:
+            lengths[:] = 4
+        x.grad = None
+        (output**2).sum().backward()
+        gradients.append(x.grad.data)
+    np.testing.assert_array_equal(*gradients)
 
 
 def test_repr():

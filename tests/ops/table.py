@@ -206,6 +206,9 @@ def _sums(rng: np.random.Generator) -> Iterator[Sample]:
     yield from _reduction(rng)
 
 
+unary("root", low=0.3)
+
+
 @entry("reduce_logsumexp")
 def _logsumexp(rng: np.random.Generator) -> Iterator[Sample]:
     yield from _reduction(rng, empty=False)

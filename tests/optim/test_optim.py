@@ -400,3 +400,25 @@ def test_repr_names_the_options() -> None:
     text = repr(optim.SGD(parameters(), lr=0.25))
     assert text.startswith("SGD (\nParameter Group 0\n")
     assert "    lr: 0.25\n" in text
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop"])
+def test_a_gradient_that_is_no_tensor_is_refused_before_the_kernel_reads_it(name: str) -> None:
+    params = [Parameter(np.ones(2, np.float32)), Parameter(np.ones((1, 3), np.float32))]
+    optimizer = OPTIMIZERS[name](params)
+    for param in params:
+        param.grad = tinydl.zeros(*param.shape)
+    optimizer.step()
+    before = values(params)
+    params[1].grad = np.ones((1, 3), np.float32)  # type: ignore[assignment]  # its .data is a new object at every look
+    with pytest.raises(TypeError, match=r"parameter 1 of shape \(1, 3\) .* a Tensor of ndarray and a ndarray"):
+        optimizer.step()
+    params[1].grad = tinydl.ones(1, 3)
+    params[1].grad.data = memoryview(np.ones((1, 3), np.float32))
+    with pytest.raises(TypeError, match=r"parameter 1 of shape \(1, 3\) .* a Tensor of memoryview"):
+        optimizer.step()
+    params[1].grad, params[1].data = tinydl.ones(1, 3), [[1.0, 1.0, 1.0]]
+    with pytest.raises(TypeError, match=r"parameter 1 of shape \(1, 3\) .* a Tensor of list"):
+        optimizer.step()
+    params[1].data = before[1]
+    assert_same(values(params), before)

@@ -14,12 +14,15 @@ class detect_anomaly:
     Run the forward call *and* ``backward`` inside. Raises RuntimeError naming operation, argument, file and line.
     """
 
+    def __init__(self) -> None:
+        self._before: list[tuple[bool | str, bool]] = []
+
     def __enter__(self) -> detect_anomaly:
-        self._before = mode.on, mode.anomaly
+        self._before.append((mode.on, mode.anomaly))
         mode.anomaly = True
         if mode.on:
             mode.on = ANOMALY
         return self
 
     def __exit__(self, *exc: Any) -> None:
-        mode.on, mode.anomaly = self._before
+        mode.on, mode.anomaly = self._before.pop()

@@ -175,7 +175,9 @@ def _walk(
                 slots = acc[id(parent)] = [None] * len(parent.op.public)
                 nodes[parent.id] = parent
                 push(heap, -parent.id)
-            slots[n.saved] = g
+            # A saved output that comes back into the graph has a pick of its own beside the caller's.
+            old = slots[n.saved]
+            slots[n.saved] = g if old is None else old + g
             continue
         results = _recorded(n, g, edges) if create_graph else op.pull(n, g, edges)
         if anomaly:
@@ -391,8 +393,7 @@ def grad(
                 f"One of the differentiated Tensors does not require grad: input {i}, of shape {tuple(x.shape)}"
             )
     roots, seeds = _roots(ys, gs, "grad") if ys else ([], [])
-    targets = {id(x.node or x) for x in xs}
-    needed = _leading_to(roots, targets)
+    needed = _leading_to(roots, [x.node or x for x in xs])
     capture: dict[int, Any] = {id(x.node): None for x in xs if x.node is not None}
     acc, _ = _run(roots, seeds, create_graph, create_graph if retain_graph is None else retain_graph, needed, capture)
     del seeds
@@ -414,18 +415,22 @@ def grad(
     return tuple(results)
 
 
-def _leading_to(roots: Sequence[Any], targets: set[int]) -> set[int]:
-    """Ids of the targets and of all nodes, reachable from ``roots``, from which a target can be reached."""
+def _leading_to(roots: Sequence[Any], targets: Sequence[Any]) -> set[int]:
+    """Ids of the targets and of all nodes, reachable from ``roots``, from which a target can be reached.
+
+    A node is older than whatever uses it, so nothing before the oldest target is of interest (for a leaf, nothing is).
+    """
+    oldest = min(t.id if isinstance(t, Node) else -1 for t in targets)
     seen: dict[int, Node] = {}
     stack = [r for r in roots if isinstance(r, Node)]
     for r in stack:
         seen[id(r)] = r
     while stack:
         for e in stack.pop().edges:
-            if type(e) is Node and id(e) not in seen:
+            if type(e) is Node and e.id >= oldest and id(e) not in seen:
                 seen[id(e)] = e
                 stack.append(e)
-    needed = set(targets)
+    needed = {id(t) for t in targets}
     for n in sorted(seen.values(), key=lambda n: n.id):  # inputs before what uses them
         for e in n.edges:
             if e is not None and id(e) in needed:

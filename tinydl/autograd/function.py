@@ -21,7 +21,6 @@ class FunctionCtx:
     def __init__(self) -> None:
         self._saved: tuple[Any, ...] = ()
         self._non_differentiable: set[int] = set()
-        self._dirty: tuple[Any, ...] = ()
         self._freed = False
         self.needs_input_grad: tuple[bool, ...] = ()
         self._materialize = True
@@ -148,6 +147,9 @@ class Function:
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run :meth:`forward` and record the call."""
         tensor = _primitives.Tensor  # type: ignore[attr-defined]
+        for key, value in kwargs.items():
+            if isinstance(value, tensor) and value.requires_grad:
+                raise TypeError(f"{cls.__name__}.apply: {key!r} requires a gradient; pass it by position, not by name")
         ctx = FunctionCtx()
         ctx.name = cls.__name__
         needs = tuple(isinstance(a, tensor) and a.requires_grad for a in args)

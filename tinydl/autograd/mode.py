@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -17,37 +18,59 @@ class _Mode(threading.local):
     on: bool | str = True
     anomaly: bool = False  # detect_anomaly() is active in this thread
 
+    def __init__(self) -> None:
+        self.before: list[bool | str] = []  # what the open ``with`` blocks of this thread found
+
 
 mode = _Mode()
 
 
 class _Setting:
-    """Sets ``mode.on`` for a ``with`` block or for each call of a decorated function; re-entrant."""
+    """Sets ``mode.on`` for a ``with`` block or for each call of a decorated function; re-entrant, in any thread."""
 
     def __init__(self, on: bool) -> None:
         self._on = on
-        self._before: list[bool | str] = []
-
-    def _enter(self) -> bool | str:
-        return ANOMALY if self._on and mode.anomaly else self._on
 
     def __enter__(self) -> None:
-        self._before.append(mode.on)
-        mode.on = self._enter()
+        mode.before.append(mode.on)
+        mode.on = ANOMALY if self._on and mode.anomaly else self._on
 
     def __exit__(self, *exc: object) -> None:
-        mode.on = self._before.pop()
+        mode.on = mode.before.pop()
 
     def __call__(self, function: F) -> F:
+        if inspect.isgeneratorfunction(function):
+            return self._around_generator(function)  # type: ignore[return-value]
+
         @functools.wraps(function)
         def inside(*args: Any, **kwargs: Any) -> Any:
-            before, mode.on = mode.on, self._enter()
-            try:
+            with self:
                 return function(*args, **kwargs)
-            finally:
-                mode.on = before
 
         return inside  # type: ignore[return-value]
+
+    def _around_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The setting holds while the generator runs, not while its caller does between two values."""
+
+        @functools.wraps(function)
+        def generator(*args: Any, **kwargs: Any) -> Any:
+            inner = function(*args, **kwargs)
+            advance, given = inner.send, None
+            while True:
+                try:
+                    with self:
+                        value = advance(given)
+                except StopIteration as end:
+                    return end.value
+                try:
+                    given, advance = (yield value), inner.send
+                except GeneratorExit:
+                    inner.close()
+                    raise
+                except BaseException as error:
+                    given, advance = error, inner.throw
+
+        return generator
 
 
 class no_grad(_Setting):
@@ -98,14 +121,17 @@ class set_grad_enabled(_Setting):
 
     def __init__(self, enabled: bool) -> None:
         super().__init__(bool(enabled))
-        self._before.append(mode.on)
-        mode.on = bool(enabled)
+        self._found: list[bool | str] = [mode.on]  # for the first ``with`` block, or for a decorated function
+        mode.on = ANOMALY if enabled and mode.anomaly else bool(enabled)
 
     def __enter__(self) -> None:
-        pass  # set since construction
+        super().__enter__()
+        if self._found:
+            mode.before[-1] = self._found.pop()
 
     def __call__(self, function: F) -> F:
-        mode.on = self._before.pop()
+        if self._found:
+            mode.on = self._found.pop()
         return super().__call__(function)
 
 

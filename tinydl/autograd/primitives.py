@@ -554,10 +554,10 @@ class _Built:
                 if a in op.constants:
                     line += [f"  d{i} = None", f"  if edges[{i}] is not None: missing(op, {a!r})"]
                     continue
+                off = f"d{i}.shape != shapes[{i}]" + (f" or d{i}.dtype is not g.dtype" if dtype != "None" else "")
                 line += [
                     f"  d{i} = d[{i}] if edges[{i}] is not None else None",
-                    f"  if d{i} is not None and d{i}.shape != shapes[{i}]: d{i} = settle(op, {a!r}, d{i}, shapes[{i}], "
-                    f"{dtype})",
+                    f"  if d{i} is not None and ({off}): d{i} = settle(op, {a!r}, d{i}, shapes[{i}], {dtype})",
                 ]
         else:
             unpacked = ", ".join(f"e{i}" for i in range(len(args)))

@@ -6,6 +6,7 @@ This package is the one door upward: it alone looks models and benchmarks up by 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -34,6 +35,11 @@ _START = """start here:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code (see :mod:`tinydl.cli._errors`)."""
     words = list(sys.argv[1:] if argv is None else argv)
+    # Python has None for a stream that was closed before it started (`>&-`): then nobody wants to read it.
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot encode a name shows an escape, not a traceback
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

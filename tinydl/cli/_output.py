@@ -45,10 +45,15 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def visible(text: str) -> str:
+    """``text`` with control characters and stray bytes of a file's name as escapes: they would command the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, stream: TextIO | None = None) -> None:
     """A table: rich on a terminal, else aligned columns two spaces apart. Numbers are flushed right."""
     out = sys.stdout if stream is None else stream
-    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    cells = [["" if cell is None else visible(str(cell)) for cell in row] for row in rows]
     right = [bool(cells) and all(_numeric(row[i]) for row in cells) for i in range(len(columns))]
     if is_terminal(out):
         from rich.console import Console

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +41,7 @@ def _run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file: choose another folder with --out")
-    run = _clear(out / "run")
+    run = _clear(out)
     note(f"1/3  composing the training music: {DATA}, by rule")
     tinydl.manual_seed(SEED)
     model = registry.build(MODEL, **OPTIONS)
@@ -71,27 +74,46 @@ def _run(args: argparse.Namespace) -> int:
     say(f"wrote {out / 'demo.mid'} ({facts['notes']} notes, {clock(facts['seconds'])}), demo.wav, demo.png")
     say()
     say("next, more of it, then your own music:")
-    folder = quoted(str(run))
-    say(f"  tinydl generate {folder} --out more.mid --num 4 --bars {BARS} --temperature {TEMPERATURE} --wav")
-    say(f"  tinydl evaluate {folder}")
-    say("  tinydl train lstm my_midis/ --out run --minutes 5")
+    folder, program = quoted(str(run)), _program()
+    say(f"  {program} generate {folder} --out more.mid --num 4 --bars {BARS} --temperature {TEMPERATURE} --wav")
+    say(f"  {program} evaluate {folder}")
+    say(f"  {program} train lstm my_midis/ --out run --minutes 5")
     return 0
 
 
-def _clear(run: Path) -> Path:
-    """Remove the run of the demo before; anything else in its place is left alone."""
+def _clear(out: Path) -> Path:
+    """Remove the run of the demo before; what another program or person put there is left alone, and refused."""
+    from tinydl.errors import CheckpointError
     from tinydl.training import checkpoint
     from tinydl.utils.files import temporary
 
+    run = out / "run"
     names = (checkpoint.CONFIG, checkpoint.LOG, checkpoint.LAST, checkpoint.BEST)
     ours = {run / name for name in names} | {temporary(run / name) for name in names}
-    if run.is_dir():
-        present = set(run.iterdir())
-        if strangers := sorted(present - ours):
-            raise UsageError(f"{strangers[0]} is not the demo's: choose another folder with --out")
-        for path in present:
-            path.unlink()
+    present = set(run.iterdir()) if run.is_dir() else set()
+    strangers = sorted(present - ours)
+    found = [out / f"demo{ending}" for ending in (".mid", ".wav", ".png") if (out / f"demo{ending}").exists()]
+    if not strangers and (present or found):
+        try:
+            before = checkpoint.read_config(run)
+            made_here = (before["model"], before.get("source")) == (MODEL, DATA)
+        except CheckpointError:
+            made_here = False
+        if not made_here:
+            strangers = [*found, *sorted(present)]
+    if strangers:
+        raise UsageError(f"{strangers[0]} is not the demo's: choose another folder with --out")
+    for path in present:
+        path.unlink()
     return run
+
+
+def _program() -> str:
+    """How to call tinydl from this shell: by its path where the environment it lives in is not active."""
+    here = Path(sys.executable).with_name("tinydl")
+    if shutil.which("tinydl") or not here.exists():
+        return "tinydl"
+    return quoted(os.path.relpath(here))
 
 
 def unigram_nll(train: Sequence[NDArray[Any]], held_out: Sequence[NDArray[Any]], vocabulary: int) -> float:

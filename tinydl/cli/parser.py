@@ -49,7 +49,11 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         """Parse ``argv``; options and positionals may stand in any order."""
-        known, extra = self.parse_known_intermixed_args(list(argv))
+        words = list(argv)
+        if "--" in words:  # what follows are no options; names that begin with a dash can only be files here
+            cut = words.index("--")
+            words[cut:] = [f"./{word}" if word.startswith("-") else word for word in words[cut + 1 :]]
+        known, extra = self.parse_known_intermixed_args(words)
         if extra:
             word = extra[0].partition("=")[0]
             if word.startswith("-") and word != "-":

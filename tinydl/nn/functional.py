@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinydl.autograd.mode import mode
 from tinydl.ops import elementwise, indexing, products, reducing
 from tinydl.ops import losses as _losses
 from tinydl.ops import norm as _norm
@@ -41,7 +42,8 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
     The row ``padding_idx`` (negative counts from the end) gets no gradient. Raises TypeError for an input that is not
     integer and IndexError, naming the index, for one outside [0, V).
     """
-    index = input.data if isinstance(input, Tensor) else np.asarray(input)
+    rows: Any = input if isinstance(input, Tensor) else np.array(input)  # not an array that the caller may change
+    index = rows.data if isinstance(rows, Tensor) else rows
     if index.dtype.kind not in "iu":
         raise TypeError(
             f"embedding: the indices must be integers, but got dtype {index.dtype}; convert them with .long()"
@@ -53,15 +55,15 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
             f"embedding: index {wrong} is out of range for {size} rows (weight shape {tuple(weight.shape)})"
         )
     if padding_idx is None:
-        return indexing.take_rows(weight, index)  # type: ignore[no-any-return]
+        return indexing.take_rows(weight, rows)  # type: ignore[no-any-return]
     if not -size <= padding_idx < size:
         raise ValueError(f"embedding: padding_idx {padding_idx} must be within the {size} rows of the weight")
     padding = (index == padding_idx % size)[..., None]
+    taken = indexing.take_rows(weight, rows)
     if not padding.any():
-        return indexing.take_rows(weight, index)  # type: ignore[no-any-return]
+        return taken  # type: ignore[no-any-return]
     # The padding row is read from a detached copy of the weight: the value is there, the gradient is not.
-    rows = indexing.take_rows(weight, index)
-    return elementwise.where(padding, indexing.take_rows(weight.detach(), index), rows)  # type: ignore[no-any-return]
+    return elementwise.where(padding, indexing.take_rows(weight.detach(), index), taken)  # type: ignore[no-any-return]
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, *, generator: Generator | None = None) -> Tensor:
@@ -181,11 +183,13 @@ def binary_cross_entropy_with_logits(
         raise ValueError(f"Target size {tuple(target.shape)} must be the same as input size {tuple(input.shape)}")
     _reduction(reduction)
     dtype = input.data.dtype
+    for w in (weight, pos_weight):
+        if w is not None:
+            _check_broadcast(w.shape, input.shape)
     if _differentiable(target) or _differentiable(weight) or _differentiable(pos_weight):
         return _losses.bce_definition(input, target, weight, pos_weight, reduction=reduction)  # type: ignore[no-any-return]
-    y = target if target.data.dtype == dtype else _constant(target, dtype)
-    weights = [None if w is None else _broadcast(_constant(w, dtype), input.shape) for w in (weight, pos_weight)]
-    return _losses.bce_with_logits(input, y, *weights, reduction=reduction)  # type: ignore[no-any-return]
+    weights = [None if w is None else _constant(w, dtype) for w in (weight, pos_weight)]
+    return _losses.bce_with_logits(input, _constant(target, dtype), *weights, reduction=reduction)  # type: ignore[no-any-return]
 
 
 def cross_entropy(
@@ -203,7 +207,8 @@ def cross_entropy(
     to ``ignore_index`` (for distributions: by N d1 ...). ``label_smoothing`` e mixes the target with the uniform
     distribution, (1 - e) target + e / C (Szegedy et al., arXiv:1512.00567).
 
-    Raises RuntimeError or ValueError naming both shapes, and IndexError naming a class outside [0, C).
+    Raises RuntimeError or ValueError naming both shapes, IndexError naming a class outside [0, C), and
+    NotImplementedError for a ``weight`` that requires a gradient (against a distribution it gets one).
     """
     logits, classes = input.data, target.data
     index: Any = target
@@ -220,7 +225,7 @@ def cross_entropy(
             raise ValueError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
         if classes.dtype.kind == "f":
             return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
-        index = _classes("cross_entropy", logits.shape, classes)
+        index = _classes("cross_entropy", logits.shape, target)
     if weight is not None:
         weight = _class_weight("cross_entropy", input, weight)
     return _losses.softmax_cross_entropy(  # type: ignore[no-any-return]
@@ -244,7 +249,7 @@ def _soft_cross_entropy(
     terms = reducing.log_softmax_over(input, axis=axis) * target
     if weight is not None:
         along = (-1,) + (1,) * (input.ndim - axis - 1)
-        terms = terms * _class_weight("cross_entropy", input, weight).reshape(along)
+        terms = terms * _class_weight("cross_entropy", input, weight, constant=False).reshape(along)
     loss = -reducing.reduce_sum(terms, axis=axis, keepdims=False)
     return _losses.reduced(loss, reduction)  # type: ignore[no-any-return]
 
@@ -259,11 +264,11 @@ def nll_loss(
     """-log p[t] for log-probabilities ``input`` [N, C, d1, ...] (or [C]) and classes ``target`` int64 [N, d1, ...] (or
     []).
 
-    ``weight``, ``ignore_index`` and ``reduction`` as in :func:`cross_entropy`.
+    ``weight``, ``ignore_index``, ``reduction`` and errors as in :func:`cross_entropy`.
     """
     _reduction(reduction)
-    classes = _classes("nll_loss", input.shape, target.data)
-    weights = None if weight is None else _class_weight("nll_loss", input, weight)
+    classes = _losses.plain(_classes("nll_loss", input.shape, target))
+    weights = None if weight is None else _losses.plain(_class_weight("nll_loss", input, weight))
     loss, hit = _losses.picked(input, classes, weights, ignore_index)
     return _losses.reduced(loss, reduction, hit.sum())  # type: ignore[no-any-return]
 
@@ -294,25 +299,22 @@ def _differentiable(tensor: Any) -> bool:
     return isinstance(tensor, Tensor) and tensor.needs_grad
 
 
-def _constant(tensor: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """The array of a tensor that gets no gradient, in the dtype of the logits."""
-    array: np.ndarray[Any, Any]
-    array = tensor.data if isinstance(tensor, Tensor) else np.asarray(tensor)
-    return array if array.dtype == dtype else array.astype(dtype)
+def _constant(tensor: Tensor, dtype: Any) -> Any:
+    """A tensor that gets no gradient: itself, so that a change before the backward pass is noticed, or as a new array
+    of ``dtype``."""
+    return tensor if tensor.data.dtype == dtype else tensor.data.astype(dtype)
 
 
-def _broadcast(array: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    try:
-        return np.broadcast_to(array, shape)
-    except ValueError:
+def _check_broadcast(shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    lead = len(wanted) - len(shape)
+    if lead < 0 or any(size not in (1, want) for size, want in zip(shape, wanted[lead:])):
         raise RuntimeError(
-            "binary_cross_entropy_with_logits: a weight of shape "
-            f"{array.shape} does not broadcast to the input's {shape}"
-        ) from None
+            f"binary_cross_entropy_with_logits: a weight of shape {shape} does not broadcast to the input's {wanted}"
+        )
 
 
-def _classes(name: str, shape: tuple[int, ...], target: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The class indices as int64, after a look at the shapes."""
+def _classes(name: str, shape: tuple[int, ...], target: Tensor) -> Any:
+    """The class indices as int64 (see :func:`_constant`), after a look at the shapes."""
     if target.dtype.kind not in "iu":
         raise RuntimeError(f"{name}: expected a target of dtype int64, but got {target.dtype}; convert it with .long()")
     wanted = () if len(shape) == 1 else shape[:1] + shape[2:]
@@ -321,15 +323,21 @@ def _classes(name: str, shape: tuple[int, ...], target: np.ndarray[Any, Any]) ->
             f"{name}: an input of shape {tuple(shape)} (batch, classes, ...) expects a target of shape {wanted}, "
             f"but got {target.shape}"
         )
-    return target.astype(np.int64, copy=False)
+    return _constant(target, np.int64)
 
 
-def _class_weight(name: str, input: Tensor, weight: Any) -> Any:
+def _class_weight(name: str, input: Tensor, weight: Tensor, constant: bool = True) -> Any:
     classes = input.shape[1 if input.ndim > 1 else 0]
-    array = _constant(weight, input.data.dtype)
-    if array.shape != (classes,):
+    if weight.shape != (classes,):
         raise RuntimeError(
             f"{name}: weight tensor should be defined either for all {classes} classes or no classes, but got weight "
-            f"tensor of shape {list(array.shape)}"
+            f"tensor of shape {list(weight.shape)}"
         )
-    return array
+    if not weight.needs_grad or not mode.on:
+        return _constant(weight, input.data.dtype)
+    if constant:
+        raise NotImplementedError(
+            f"{name}: the derivative with respect to 'weight' (shape {tuple(weight.shape)}) is not implemented for "
+            "targets that are classes; detach() it"
+        )
+    return weight.to(input.data.dtype)

@@ -7,6 +7,7 @@ PyTorch's lack is ``lengths=``: sequences of different length in one padded batc
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -59,9 +60,10 @@ class RNNBase(Module):
                 f"zeroed, but got {dropout}"
             )
         if dropout > 0 and num_layers == 1:
-            raise ValueError(
-                f"{name}: dropout acts between layers, so dropout={dropout} needs num_layers greater than 1: add "
-                "layers, or put nn.Dropout behind"
+            warnings.warn(
+                "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "
+                f"num_layers greater than 1, but got dropout={dropout} and num_layers={num_layers}",
+                stacklevel=2,
             )
         self.input_size = input_size
         self.hidden_size = hidden_size
@@ -272,7 +274,10 @@ class GRU(RNNBase):
 
 
 def _checked_lengths(lengths: Any, batch: int, steps: int, batched: bool) -> np.ndarray[Any, Any] | None:
-    """``lengths`` as an int64 array [B], or None where every sequence has all steps."""
+    """``lengths`` as an int64 array [B], or None where every sequence has all steps.
+
+    A copy: the backward pass reads it, and the caller may refill his own for the next batch before that.
+    """
     if lengths is None:
         return None
     array = np.asarray(lengths.data if isinstance(lengths, Tensor) else lengths)
@@ -286,4 +291,4 @@ def _checked_lengths(lengths: Any, batch: int, steps: int, batched: bool) -> np.
             f"lengths should be between 0 and the {steps} steps of the input, but go from {array.min()} to "
             f"{array.max()}"
         )
-    return None if (array == steps).all() else array.astype(np.int64, copy=False)
+    return None if (array == steps).all() else array.astype(np.int64)

@@ -260,5 +260,5 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
 
             input = input.to(dtypes.get_default_dtype()) if hasattr(input, "to") else input
         return clamp_between(input, min=min, max=max)
-    low = input if min is None else maximum(input, min)
-    return low if max is None else minimum(low, max)
+    low = input if min is None else where(lt(input, min), min, input)
+    return low if max is None else where(gt(low, max), max, low)

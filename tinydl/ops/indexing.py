@@ -13,7 +13,7 @@ from tinydl.autograd.primitives import primitive
 @primitive(view=True, input=lambda g, index, input_shape: put_slice(g, index=index, shape=input_shape))
 def take_slice(input: Any, *, index: Any) -> Any:
     """``input[index]`` for integers, slices, None and Ellipsis: a view."""
-    return input[index]
+    return input[index if Ellipsis in index else (*index, ...)]  # with it NumPy gives a 0-d view, not a scalar
 
 
 @primitive(input=lambda g, index: take_slice(g, index=index))
@@ -154,7 +154,10 @@ def index_of(index: Any, shape: tuple[int, ...]) -> tuple[Any, bool]:
                 raise IndexError(f"index {k} is out of bounds for dimension {dim} with size {shape[dim]}")
             dim += 1
     if advanced:
-        items = tuple(i.astype(np.int64) if isinstance(i, np.ndarray) and i.dtype.kind not in "b" else i for i in items)
+        # Copies: what is saved of an index has no version that could tell of a later change.
+        items = tuple(
+            i.astype(bool if i.dtype.kind == "b" else np.int64) if isinstance(i, np.ndarray) else i for i in items
+        )
     return items, advanced
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
-from tinydl.ops.reducing import reduce_sum
+from tinydl.ops.reducing import reduce_sum, sum_rows
 from tinydl.ops.shaping import expand_to, reshape_to
 
 # Multiply-adds from which OpenBLAS would wake its own threads beside the kernels' pool (tinydl.kernels.matmul says why
@@ -81,7 +81,7 @@ def linear_weight(input: Any, other: Any) -> Any:
 @primitive(input=lambda g, input_shape: expand_to(g, shape=input_shape))
 def column_sums(input: Any) -> Any:
     """[..., N] -> [N], summed over all rows: the bias's gradient in :func:`linear`."""
-    return input if len(input.shape) == 1 else np.add.reduce(rows(input), axis=0)
+    return input if len(input.shape) == 1 else sum_rows(rows(input))
 
 
 def rows(x: Any) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from tinydl import dtypes
 from tinydl.autograd.primitives import primitive
 from tinydl.ops.casting import cast
-from tinydl.ops.elementwise import eq, exp, log, mask, sqrt, square
+from tinydl.ops.elementwise import eq, exp, gate, log, mask, square
 from tinydl.ops.shaping import expand_to, reshape_to
 
 
@@ -34,7 +34,34 @@ def _back(g: Any, shape: tuple[int, ...], axis: Any) -> Any:
 @primitive(input=lambda g, input_shape, axis: _back(g, input_shape, axis))
 def reduce_sum(input: Any, *, axis: Any, keepdims: Any) -> Any:
     """Sum over ``axis``."""
+    if input.dtype == np.float32 and axis and input.size > _BLOCK and tuple(axis) == tuple(range(len(axis))):
+        kept_shape = input.shape[len(axis) :]
+        if kept_shape and input.flags.c_contiguous:
+            out = sum_rows(input.reshape(-1, *kept_shape)) if input.size else np.zeros(kept_shape, input.dtype)
+            return out.reshape((1,) * len(axis) + kept_shape) if keepdims else out
     return np.add.reduce(input, axis=axis, keepdims=keepdims)
+
+
+_BLOCK = 512
+
+
+def sum_rows(x: Any) -> Any:
+    """The sum over the first dimension, by blocks of blocks.
+
+    NumPy adds pairwise along the last dimension only; down a column it adds one by one, and 2,000,000 times 0.1 in
+    float32 comes out 1.5 % short.
+    """
+    while len(x) > 2 * _BLOCK:
+        whole = len(x) // _BLOCK * _BLOCK
+        blocks = np.add.reduce(x[:whole].reshape(-1, _BLOCK, *x.shape[1:]), axis=1)
+        x = np.concatenate([blocks, np.add.reduce(x[whole:], axis=0)[None]])
+    return np.add.reduce(x, axis=0)
+
+
+@primitive(input=lambda g, out: gate(g, out) / (out * 2 + mask(eq(out, 0), g)))
+def root(input: Any) -> Any:
+    """The square root, with the subgradient 0 at 0."""
+    return np.sqrt(input)
 
 
 @primitive(smooth=False, input=lambda g, input, out, axis: _to_extrema(g, input, out, axis))
@@ -151,7 +178,9 @@ def _pick_dim(dim: Any, axis: Any) -> Any:
     return dim if axis is None else axis
 
 
-def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None) -> Any:
+def sum(
+    input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, out: None = None
+) -> Any:
     """Sum of all elements, or over ``dim``; integers and booleans sum as int64."""
     if dtype is not None:
         input = cast(input, dtype=dtypes.as_dtype(dtype))
@@ -160,7 +189,9 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
     return reduce_sum(input, axis=axis_of(_pick_dim(dim, axis), input.ndim), keepdims=keepdim)
 
 
-def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None) -> Any:
+def mean(
+    input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, out: None = None
+) -> Any:
     """Mean over ``dim`` (all, by default); floating dtypes only."""
     if dtype is not None:
         input = cast(input, dtype=dtypes.as_dtype(dtype))
@@ -209,8 +240,8 @@ def std(
     unbiased: bool | None = None,
     axis: Any = None,
 ) -> Any:
-    """Standard deviation: the square root of :func:`var`."""
-    return sqrt(var(input, dim, correction=correction, keepdim=keepdim, unbiased=unbiased, axis=axis))
+    """Standard deviation: the square root of :func:`var`; where it is 0, so is its gradient."""
+    return root(var(input, dim, correction=correction, keepdim=keepdim, unbiased=unbiased, axis=axis))
 
 
 def _nonempty(input: Any, axis: Any, name: str) -> None:
@@ -262,7 +293,7 @@ class Extreme(tuple):  # type: ignore[type-arg]
     indices = property(lambda self: self[1])
 
 
-def max(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Any:
+def max(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, out: None = None) -> Any:
     """Maximum of all; with ``dim`` (values, indices), the gradient going to the index; with a tensor,
     :func:`maximum`."""
     from tinydl.ops.elementwise import maximum
@@ -270,7 +301,7 @@ def max(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None)
     return _extreme(input, _pick_dim(dim, axis), keepdim, amax, argmax_over, maximum)
 
 
-def min(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Any:
+def min(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, out: None = None) -> Any:
     """Minimum of all; with ``dim`` (values, indices), the gradient going to the index; with a tensor,
     :func:`minimum`."""
     from tinydl.ops.elementwise import minimum

@@ -26,6 +26,14 @@ from tinydl.ops.shaping import split, stack
 State = tuple[Any, ...]
 
 
+def _within(input: Any, lengths: Any) -> Any:
+    """``input`` with zeros beyond the lengths: what stands there may be NaN, and NaN times no gradient is NaN."""
+    if lengths is None:
+        return input
+    inside = np.arange(input.shape[0])[:, None] < lengths
+    return where(inside[:, :, None], input, np.zeros((), input.dtype))
+
+
 def _scan(step: Callable[..., State], projected: Any, state: State, lengths: Any, reverse: bool) -> tuple[Any, State]:
     """Run ``step(projected[t], *state)`` over time: all outputs [T, B, H], and the last state."""
     steps = projected.shape[0]
@@ -53,7 +61,7 @@ def _elman(activation: Callable[[Any], Any]) -> Callable[..., Any]:
         def step(x: Any, h: Any) -> State:
             return (activation(x + linear(h, w_hh, b_hh)),)
 
-        output, (h_n,) = _scan(step, linear(input, w_ih, b_ih), (h0,), lengths, reverse)
+        output, (h_n,) = _scan(step, linear(_within(input, lengths), w_ih, b_ih), (h0,), lengths, reverse)
         return output, h_n
 
     return definition
@@ -117,7 +125,7 @@ def lstm_definition(
         c = sigmoid(f) * c + sigmoid(i) * tanh(g)
         return sigmoid(o) * tanh(c), c
 
-    output, (h_n, c_n) = _scan(step, linear(input, w_ih, b_ih), (h0, c0), lengths, reverse)
+    output, (h_n, c_n) = _scan(step, linear(_within(input, lengths), w_ih, b_ih), (h0, c0), lengths, reverse)
     return output, h_n, c_n
 
 
@@ -165,7 +173,7 @@ def gru_definition(
         n = tanh(x_n + r * h_n)
         return ((1 - z) * n + z * h,)
 
-    output, (h_n,) = _scan(step, linear(input, w_ih, b_ih), (h0,), lengths, reverse)
+    output, (h_n,) = _scan(step, linear(_within(input, lengths), w_ih, b_ih), (h0,), lengths, reverse)
     return output, h_n
 
 

@@ -188,10 +188,11 @@ def unsqueeze(input: Any, dim: int) -> Any:
 
 
 def flip(input: Any, *dims: Any) -> Any:
-    """Elements in reverse order along ``dims`` (a copy in PyTorch, a view here)."""
+    """A copy with the elements in reverse order along ``dims``."""
+    from tinydl.ops.casting import contiguous
     from tinydl.ops.reducing import axis_of
 
-    return reverse(input, axes=axis_of(_sizes(dims), input.ndim) or ())
+    return contiguous(reverse(input, axes=axis_of(_sizes(dims), input.ndim) or ()))
 
 
 def cat(tensors: Any, dim: int = 0) -> Any:

@@ -21,6 +21,7 @@ from tinydl.optim.optimizer import Closure, Optimizer, StateDict, finite, requir
 from tinydl.tensor import Tensor
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+_ndarray = np.ndarray  # a global is found twice as fast as an attribute of the module
 
 
 class FusedOptimizer(Optimizer):
@@ -107,11 +108,14 @@ class _Plan:
         cells, cell = self.cells, 0
         for param in self.params:
             grad = param.grad
-            cells[cell] = id(param.data)
             if grad is None:
                 cells[cell + 1] = 0
             else:
-                cells[cell + 1] = id(grad.data)
+                array = param.data
+                # The kernel reads memory through these identities: whatever is no array that lives on must not pass.
+                if not (isinstance(grad, Tensor) and type(grad.data) is _ndarray and type(array) is _ndarray):
+                    raise self._unreadable(cell // COLUMNS)
+                cells[cell], cells[cell + 1] = id(array), id(grad.data)
                 param.bump()
             cell += COLUMNS
         if self.stateless:
@@ -121,6 +125,15 @@ class _Plan:
         kernel = lookup(self.optimizer._op, device="cpu", dtype=self.dtype)
         if kernel(self.table, self.moments, self.steps, self.scalars) >= 0:
             self._step_through_copies(kernel)
+
+    def _unreadable(self, row: int) -> TypeError:
+        param, grad = self.params[row], self.params[row].grad
+        number = next(n for n, other in enumerate(self.group["params"]) if other is param)
+        got = f"Tensor of {type(grad.data).__name__}" if isinstance(grad, Tensor) else type(grad).__name__
+        return TypeError(
+            f"parameter {number} of shape {tuple(np.shape(param.data))} and its gradient must both be Tensors of NumPy "
+            f"arrays, but they are a Tensor of {type(param.data).__name__} and a {got}: convert with tinydl.tensor()"
+        )
 
     def _refresh(self, scalars: tuple[float, ...]) -> None:
         """An option changed: renew the kernel's scalars, and the moments when the option adds or drops one."""

@@ -226,7 +226,7 @@ class _Run:
         """Train until a limit is reached."""
         trainer, recipe = self.trainer, self.trainer.recipe
         deadline = math.inf if minutes is None else 60 * minutes
-        first, started = trainer.step, time.monotonic()
+        first, started, warm = trainer.step, time.monotonic(), 0.0
         self.progress.start(self.trainer.limit)
         with _stop_requests() as stop:
             while True:
@@ -238,7 +238,9 @@ class _Run:
                 loss, norm = trainer.advance()
                 step = trainer.step
                 seconds = time.monotonic() - started
-                rate = (step - first) / max(seconds, 1e-9)
+                if step == first + 1:
+                    warm = seconds  # the first step compiles kernels: it says nothing about the others
+                rate = (step - first - 1) / max(seconds - warm, 1e-9) if step > first + 1 else 1 / max(seconds, 1e-9)
                 eta = min((self.trainer.limit - step) / rate, deadline - seconds)
                 self.progress.tick(step, loss, norm, lr, rate, eta)
                 if step == 1 or step % log_every == 0:

@@ -14,8 +14,6 @@ from tinydl.kernels import lookup
 from tinydl.kernels.optim.spec import COLUMNS, DTYPE, GRAD, NUMEL
 from tinydl.tensor import Tensor
 
-_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
-
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     params = [parameters] if isinstance(parameters, Tensor) else parameters
@@ -25,14 +23,14 @@ def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 def _tables(gradients: list[Tensor]) -> list[tuple[list[Tensor], NDArray[np.int64], NDArray[Any]]]:
     """The gradients by dtype: the tensors, the kernels' table of them, and an empty array of the dtype."""
     tables = []
-    for dtype in _FLOATS:
-        chosen = [gradient for gradient in gradients if gradient.data.dtype == dtype]
-        if chosen:
-            table = np.zeros((len(chosen), COLUMNS), np.int64)
-            table[:, GRAD] = [id(gradient.data) for gradient in chosen]
-            table[:, NUMEL] = [gradient.data.size for gradient in chosen]
-            table[:, DTYPE] = dtype.num
-            tables.append((chosen, table, np.empty(0, dtype)))
+    for scalar in dict.fromkeys(gradient.data.dtype.type for gradient in gradients):
+        chosen = [gradient for gradient in gradients if gradient.data.dtype.type is scalar]
+        like = np.empty(0, scalar)
+        table = np.zeros((len(chosen), COLUMNS), np.int64)
+        table[:, GRAD] = [id(gradient.data) for gradient in chosen]
+        table[:, NUMEL] = [gradient.data.size for gradient in chosen]
+        table[:, DTYPE] = like.dtype.num
+        tables.append((chosen, table, like))
     return tables
 
 
