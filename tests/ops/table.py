@@ -260,12 +260,14 @@ def _expand(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng),), {"shape": (2, 3)})
     yield Sample((draw(rng, 2, 1),), {"shape": (3, 2, 2)})
     yield Sample((draw(rng, 1, 3),), {"shape": (0, 3)})
+    yield Sample((draw(rng, 0, 1),), {"shape": (2, 0, 4)}, note="size 0")
 
 
 @entry("reverse")
 def _reverse(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 2, 3),), {"axes": (0,)})
     yield Sample((draw(rng, 2, 3).T,), {"axes": (0, 1)})
+    yield Sample((draw(rng, 0, 3),), {"axes": (1,)}, note="size 0")
 
 
 @entry("concatenate")
@@ -292,6 +294,8 @@ def _take_slice(rng: np.random.Generator) -> Iterator[Sample]:
     for index in _BASIC:
         yield Sample((draw(rng, 3, 4),), {"index": index}, note=str(index))
     yield Sample((draw(rng, 4, 3).T,), {"index": (slice(1, None),)}, note="transposed")
+    yield Sample((draw(rng, 0, 4),), {"index": (slice(None), 1)}, note="size 0")
+    yield Sample((draw(rng),), {"index": (Ellipsis, None)}, note="0-d")
 
 
 @entry("put_slice")
@@ -329,6 +333,7 @@ def _overwrite(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 3, 4), draw(rng)), {"index": (slice(None), 2)}, note="a 0-d value")
     yield Sample((draw(rng, 3, 4), draw(rng, 2, 4)), {"index": (np.array([0, 2]),)})
     yield Sample((draw(rng, 3, 4), 2.5), {"index": (slice(0, 2),)}, note="a number")
+    yield Sample((draw(rng, 0, 4), draw(rng, 4)), {"index": (slice(None),)}, note="size 0")
 
 
 @entry("gather_along")

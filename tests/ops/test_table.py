@@ -125,3 +125,75 @@ def test_functions_without_derivative_do_not_record(name: str) -> None:
     for sample in TABLE[name].make(np.random.default_rng(5)):
         args = [tinydl.Tensor(x, requires_grad=floating(x)) if isinstance(x, np.ndarray) else x for x in sample.args]
         assert not registry()[name].call(*args, **sample.static).requires_grad
+
+
+def strided(x: Any) -> Any:
+    """The same numbers with gaps between them, in column-major order."""
+    memory = np.full(tuple(2 * n for n in reversed(x.shape)), np.nan)
+    view = memory.T[(slice(None, None, 2),) * x.ndim]
+    view[...] = x
+    return view
+
+
+def reversed_(x: Any) -> Any:
+    """The same numbers stored backwards along every dimension: all strides negative."""
+    back = (slice(None, None, -1),) * x.ndim
+    return x[back].copy()[back]
+
+
+WIDE = [
+    (c, i)
+    for c, i in DIFFERENTIABLE
+    if not c[2].alias and any(floating(x) and x.ndim and x.size > 1 for x in c[2].args)
+]
+
+
+@pytest.mark.parametrize("store", [strided, reversed_], ids=["strided", "negative_strides"])
+@pytest.mark.parametrize(("name", "i", "sample"), [c for c, _ in WIDE], ids=[i for _, i in WIDE])
+def test_memory_layout_does_not_matter(name: str, i: int, sample: Sample, store: Any) -> None:
+    """Every operation, every sample: the same value and gradients wherever the numbers lie."""
+    plain = Sample(tuple(np.ascontiguousarray(x) if floating(x) and x.ndim else x for x in sample.args), sample.static)
+    other = Sample(tuple(store(x) if floating(x) and x.ndim else x for x in plain.args), sample.static)
+    found = []
+    for s in (plain, other):
+        args, at = tensors(Sample(s.args, s.static, sample.constant))
+        leaves = [args[k] for k in at]
+        out = call(name, s, args, at)(*leaves)
+        outs = out if isinstance(out, tuple) else (out,)
+        rng = np.random.default_rng(3)
+        seeds = [tinydl.Tensor(np.asarray(rng.uniform(-1, 1, o.shape))) for o in outs]
+        found.append([*outs, *grad(outs, leaves, seeds, allow_unused=True)])
+    for a, b in zip(*found):
+        assert (a is None) == (b is None)
+        if a is not None:
+            np.testing.assert_allclose(a.data, b.data, rtol=1e-10, atol=1e-12)
+
+
+def pairs_of_slots() -> list[Any]:
+    """Samples in which two inputs have one shape: one tensor can stand in both slots."""
+    found = []
+    for (name, _, sample), label in DIFFERENTIABLE:
+        places = [k for k, x in enumerate(sample.args) if floating(x) and k not in sample.constant]
+        constants = registry()[name].constants
+        for a in places:
+            for b in places:
+                names = registry()[name].args
+                known = not registry()[name].variadic
+                if a < b and sample.args[a].shape == sample.args[b].shape and sample.args[a].size:
+                    if not (known and {names[a], names[b]} & set(constants)):
+                        found.append(
+                            pytest.param(
+                                name, Sample(sample.args, sample.static, sample.constant, (a, b)), id=f"{label}-{a}-{b}"
+                            )
+                        )
+    return found
+
+
+@pytest.mark.parametrize(("name", "sample"), pairs_of_slots())
+def test_one_tensor_in_two_slots(name: str, sample: Sample) -> None:
+    args, at = tensors(sample)
+    f = call(name, sample, args, at)
+    leaves = tuple(args[k] for k in at)
+    assert gradcheck(f, leaves)
+    if TABLE[name].second and registry()[name].smooth:
+        assert gradgradcheck(f, leaves)

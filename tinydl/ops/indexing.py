@@ -164,10 +164,12 @@ def index_of(index: Any, shape: tuple[int, ...]) -> tuple[Any, bool]:
 def getitem(input: Any, index: Any) -> Any:
     """``input[index]``: a view for integers and slices, a copy for index tensors."""
     kind = type(index)
-    if kind is int or kind is slice:
-        index = (index,)
-        if kind is slice and input.data.ndim and (index[0].step is None or index[0].step > 0):
-            return take_slice(input, index=index)
+    if kind is int:
+        shape = input.data.shape
+        if shape and -shape[0] <= index < shape[0]:
+            return take_slice(input, index=(index,))
+    elif kind is slice and input.data.ndim and (index.step is None or index.step > 0):
+        return take_slice(input, index=(index,))
     items, advanced = index_of(index, input.shape)
     return take_index(input, index=items) if advanced else take_slice(input, index=items)
 

@@ -17,6 +17,8 @@ _LARGE = 4 * 65536
 
 def product(a: Any, b: Any) -> Any:
     """``a @ b`` of arrays: large products with a matrix on the kernels' thread pool, all others on BLAS."""
+    if a.size * b.size <= _LARGE:  # the usual case, told by one multiplication
+        return np.matmul(a, b)
     if b.ndim == 2 and a.ndim > 1 and a.size * b.shape[1] > _LARGE and a.shape[-1] == b.shape[0] and a.dtype == b.dtype:
         if a.ndim > 2:
             return product(rows(a), b).reshape(*a.shape[:-1], b.shape[1])
