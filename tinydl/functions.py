@@ -105,7 +105,14 @@ for _room, _names in _FUNCTIONS.items():
         globals()[_name] = _converting(getattr(_room, _name))
 cat = concat = _converting_all(shaping.cat)
 stack = _converting_all(shaping.stack)
-where = elementwise.where
+
+
+def where(condition: Any, input: Any = None, other: Any = None) -> Any:
+    """``input`` where ``condition`` (bool) holds, else ``other``; without them the indices where it holds."""
+    out = elementwise.where(condition if isinstance(condition, Tensor) else as_tensor(condition), input, other)
+    return out if isinstance(out, (Tensor, tuple)) else as_tensor(out)
+
+
 atan, multiply, subtract, divide, true_divide, mm, clip = (
     globals()["arctan"], globals()["mul"], globals()["sub"], globals()["div"], globals()["div"], globals()["matmul"],
     globals()["clamp"],

@@ -286,6 +286,7 @@ class _Built:
             "stale": _stale,
             "user_line": _user_line,
             "freed": _freed,
+            "misfit": _misfit,
             "one_of": _one_of,
             "changed": _changed,
             "missing": _missing,
@@ -389,7 +390,11 @@ class _Built:
             else:
                 many = ", ".join(f"y[{op.outputs.index(o)}]" for o in op.public)
                 line += [f"    y = {raw}", f"    return {many}"]
-        line += [f"  y = forward({', '.join(f'x{i}' for i in range(len(args)))}{passed})"]
+        compute = f"y = forward({', '.join(f'x{i}' for i in range(len(args)))}{passed})"
+        if op.promote and len(args) == 2:  # entering a try costs nothing
+            line += [f"  try: {compute}", f"  except ValueError: misfit({op.name!r}, x0, x1)"]
+        else:
+            line += [f"  {compute}"]
         line += self._wrap() if len(op.outputs) == 1 else self._wrap_many()
         return "\n".join(line)
 
@@ -667,6 +672,21 @@ def _settle(op: Any, arg: str, d: Any, shape: tuple[int, ...], dtype: Any) -> An
         )
     axes = tuple(range(lead)) + tuple(i + lead for i, s in enumerate(shape) if s == 1 and d.shape[i + lead] != 1)
     return reshape_to(reduce_sum(d, axis=axes, keepdims=False), shape=shape)
+
+
+def _misfit(name: str, a: Any, b: Any) -> None:
+    """While a ValueError of NumPy is handled: if two shapes are what is wrong, say so in PyTorch's words."""
+    left, right = np.shape(a), np.shape(b)
+    rank = max(len(left), len(right))
+    wide = [(1,) * (rank - len(shape)) + tuple(shape) for shape in (left, right)]
+    for d, (m, n) in reversed(list(enumerate(zip(*wide)))):
+        if m != n and 1 not in (m, n):
+            raise RuntimeError(
+                f"{name}: The size of tensor a ({m}) must match the size of tensor b ({n}) at non-singleton dimension "
+                f"{d}; "
+                f"the shapes are {tuple(left)} and {tuple(right)}"
+            ) from None
+    raise  # the error being handled
 
 
 def _stale(x: Any, name: str) -> None:

@@ -23,7 +23,10 @@ def _arguments(parser: Parser) -> None:
         help="pieces; above 1, FILE-1.mid ... FILE-K.mid (default: 1)",
     )
     parser.add_argument(
-        "--bars", metavar="N", type=integer(1, 1000), help="length in bars (default: the model's choice, or 16)"
+        "--bars",
+        metavar="N",
+        type=integer(1, 1000),
+        help="bars to write, those of the primer not counted (default: the model's choice, or 16)",
     )
     parser.add_argument(
         "--temperature", metavar="T", type=number(0), default=1.0, help="below 1 safer, above 1 bolder (default: 1)"

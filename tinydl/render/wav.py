@@ -105,7 +105,7 @@ def atomic(target: Path) -> Iterator[Path]:
         with replacing(target) as part:
             yield part
     except OSError as error:
-        raise DataError(f"cannot write {target}: {error.strerror or error}") from error
+        raise DataError(f"cannot write {target}: {error.strerror or f'{error} (is the disk full?)'}") from error
 
 
 def _builtin(piece: Score, target: Path) -> WavInfo:
