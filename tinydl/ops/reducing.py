@@ -34,7 +34,9 @@ def _back(g: Any, shape: tuple[int, ...], axis: Any) -> Any:
 @primitive(input=lambda g, input_shape, axis: _back(g, input_shape, axis))
 def reduce_sum(input: Any, *, axis: Any, keepdims: Any) -> Any:
     """Sum over ``axis``."""
-    if input.dtype == np.float32 and axis and input.size > _BLOCK and tuple(axis) == tuple(range(len(axis))):
+    if axis is None and not keepdims:
+        return np.add.reduce(input, None)
+    if axis and input.size > _BLOCK and input.dtype == np.float32 and tuple(axis) == tuple(range(len(axis))):
         kept_shape = input.shape[len(axis) :]
         if kept_shape and input.flags.c_contiguous:
             out = sum_rows(input.reshape(-1, *kept_shape)) if input.size else np.zeros(kept_shape, input.dtype)
@@ -182,6 +184,8 @@ def sum(
     input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, out: None = None
 ) -> Any:
     """Sum of all elements, or over ``dim``; integers and booleans sum as int64."""
+    if dim is None and axis is None and dtype is None and input.dtype.kind == "f":
+        return reduce_sum(input, axis=None, keepdims=keepdim)
     if dtype is not None:
         input = cast(input, dtype=dtypes.as_dtype(dtype))
     elif input.dtype.kind != "f" and input.dtype != np.int64:

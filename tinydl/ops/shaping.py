@@ -62,6 +62,13 @@ def concatenate(*tensors: Any, axis: int) -> Any:
 
 
 def _sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    if len(shape) == 1 and type(shape[0]) is tuple:
+        shape = shape[0]
+    for s in shape:
+        if type(s) is not int:
+            break
+    else:
+        return shape  # the usual case
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = tuple(shape[0])
     return tuple(int(s) for s in shape)
