@@ -461,6 +461,7 @@ def _recurrent(cell: str, gates: int, states: int, second: bool = True) -> None:
         static = {"lengths": None, "reverse": False}
         yield Sample((*arguments(2, 1, 2, 1)[:-2], None, None), static, note="no bias")
         yield Sample(arguments(2, 0, 1, 2), static, note="no sequences")
+        yield Sample(arguments(2, 1, 2, 2), static, note="weights of one shape")  # so that one can stand for both
         x, *rest = arguments(2, 2, 1, 2)
         yield Sample((np.asfortranarray(x[:, ::-1]), *(a[::-1] for a in rest)), static, note="negative strides")
         slots = len(rest)
