@@ -38,6 +38,7 @@ FAMILIES: dict[str, str] = {
         for cell in ("lstm", "gru", "rnn_tanh", "rnn_relu")
         for direction in ("forward", "backward")
     },
+    **dict.fromkeys(("nade_forward", "nade_backward", "nade_sample"), "nade"),
     **dict.fromkeys(("random_bits", "random_uniform_float32", "random_uniform_float64"), "random"),
     **dict.fromkeys(("sgd_", "adam_", "rmsprop_", "squared_norm", "scale_gradients_"), "optim"),
 }

@@ -26,7 +26,11 @@ __all__ = ["build", "configure", "model_class", "models", "register_model"]
 
 ModelT = TypeVar("ModelT", bound=type)
 
-_SHIPPED = {"lstm": "tinydl.models.lstm", "melody-lstm": "tinydl.models.melody_lstm"}
+_SHIPPED = {
+    **dict.fromkeys(("gru", "lstm", "tanh-rnn"), "tinydl.models.rnn"),
+    "lstm-nade": "tinydl.models.lstm_nade",
+    "melody-lstm": "tinydl.models.melody_lstm",
+}
 _registered: dict[str, type] = {}
 
 

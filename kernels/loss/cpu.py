@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tinydl.kernels.cache import njit
 from tinydl.kernels.loss.spec import out_of_bounds
 from tinydl.kernels.registry import register
+from tinydl.kernels.scalar import EXACT, ONE, SUMS, ZERO, exp, log1p
 
 Array = NDArray[Any]
 _f = np.float32
@@ -27,85 +28,48 @@ _f = np.float32
 PARALLEL_FROM = 32_768
 _BLOCK = 4096  # elements a partial sum runs over in float32 (16 vector lanes: 256 terms each)
 
-# Sums may be reordered, which vectors need; infinities and NaN keep their meaning. The range reduction of exp must be
-# computed as written, so it does without `reassoc`.
-_SUMS = {"contract", "nsz", "arcp", "reassoc"}
-_EXACT = {"contract", "nsz", "arcp"}
-
-_LOG2E = _f(1.4426950408889634)
-_LN2_HIGH = _f(0.693359375)  # 355/512: n * _LN2_HIGH is exact for |n| < 2**15
-_LN2_LOW = _f(-2.1219444005469057e-4)  # ln 2 - 355/512
-_LOWEST = _f(-87.0)  # exp of less counts as 0, instead of a subnormal number
-# (e^r - 1 - r) / r^2 on |r| <= ln(2)/2, minimax of degree 4: absolute error of e^r 7.5e-9
-_E0, _E1, _E2, _E3, _E4 = (
-    _f(c) for c in (0.50000000269, 0.16666576970, 0.041666375182, 0.0083631812348, 0.0013941120031)
-)
-# atanh(s) / s in z = s^2 on [0, 1/9], minimax of degree 4: error 4.0e-9
-_L0, _L1, _L2, _L3, _L4 = (_f(c) for c in (1.0000000040, 0.33333155074, 0.20012557089, 0.13978833936, 0.14095768952))
-_ZERO, _HALF, _ONE, _TWO = _f(0), _f(0.5), _f(1), _f(2)
-
-
-@njit(fastmath=_EXACT, error_model="numpy", forceinline=True)
-def _exp(x: Any) -> Any:
-    """e^x for x <= 0: x = n ln 2 + r, a polynomial in r, and n put into the exponent bits. NaN stays NaN."""
-    v = _LOWEST if x < _LOWEST else x
-    n = np.floor(v * _LOG2E + _HALF)
-    r = (v - n * _LN2_HIGH) - n * _LN2_LOW
-    p = ((((_E4 * r + _E3) * r + _E2) * r + _E1) * r + _E0) * (r * r) + r + _ONE
-    y = p * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
-    return _ZERO if x < _LOWEST else y
-
-
-@njit(fastmath=_EXACT, error_model="numpy", forceinline=True)
-def _log1p(e: Any) -> Any:
-    """log(1 + e) for 0 <= e <= 1, as 2 atanh(e / (2 + e)): small e keep all their digits."""
-    s = e / (e + _TWO)
-    z = s * s
-    return _TWO * s * ((((_L4 * z + _L3) * z + _L2) * z + _L1) * z + _L0)
-
-
 # ------------------------------------------------------------------------------------------------ binary cross-entropy
 
 
-@njit(fastmath=_EXACT, error_model="numpy", forceinline=True)
+@njit(fastmath=EXACT, error_model="numpy", forceinline=True)
 def _bce_one(x: Any, positive: Any, negative: Any) -> Any:
     """Loss and gradient at one logit, where the positive and the negative class weigh this much."""
-    e = _exp(-abs(x))
-    log_term = _log1p(e)
-    larger = _ONE / (_ONE + e)  # sigmoid(|x|)
+    e = exp(-abs(x))
+    log_term = log1p(e)
+    larger = ONE / (ONE + e)  # sigmoid(|x|)
     smaller = e * larger  # sigmoid(-|x|)
-    up = x if x > 0 else _ZERO
-    down = _ZERO if x > 0 else -x
-    loss = (_ZERO if positive == 0 else positive * (down + log_term)) + (
-        _ZERO if negative == 0 else negative * (up + log_term)
+    up = x if x > 0 else ZERO
+    down = ZERO if x > 0 else -x
+    loss = (ZERO if positive == 0 else positive * (down + log_term)) + (
+        ZERO if negative == 0 else negative * (up + log_term)
     )
     gradient = negative * (larger if x >= 0 else smaller) - positive * (smaller if x >= 0 else larger)
     return loss, gradient
 
 
-@njit(fastmath=_SUMS, error_model="numpy", forceinline=True)
+@njit(fastmath=SUMS, error_model="numpy", forceinline=True)
 def _sum(values: Any) -> Any:
     """The sum, in a loop that stores nothing: a loop that also stored would be run as vectors or one by one, depending
     on where the arrays lie in memory, and the last bits of its sum with it."""
-    total = _ZERO
+    total = ZERO
     for i in range(values.size):
         total += values[i]
     return total
 
 
-@njit(fastmath=_EXACT, error_model="numpy", forceinline=True)
+@njit(fastmath=EXACT, error_model="numpy", forceinline=True)
 def _bce_block(x: Any, y: Any, scale: Any, loss: Any, gradient: Any) -> Any:
     """Losses and, times ``scale``, gradients."""
     for i in range(x.size):
-        loss[i], slope = _bce_one(x[i], y[i], _ONE - y[i])
+        loss[i], slope = _bce_one(x[i], y[i], ONE - y[i])
         gradient[i] = slope * scale
 
 
-@njit(fastmath=_EXACT, error_model="numpy", forceinline=True)
+@njit(fastmath=EXACT, error_model="numpy", forceinline=True)
 def _bce_block_weighted(x: Any, y: Any, weight: Any, pos_weight: Any, scale: Any, loss: Any, gradient: Any) -> Any:
     """:func:`_bce_block` with a weight and a weight of the positive class for every element."""
     for i in range(x.size):
-        one, slope = _bce_one(x[i], y[i] * pos_weight[i], _ONE - y[i])
+        one, slope = _bce_one(x[i], y[i] * pos_weight[i], ONE - y[i])
         loss[i] = one * weight[i]
         gradient[i] = slope * weight[i] * scale
 
@@ -146,7 +110,7 @@ def bce_with_logits(
         v = np.ones_like(x) if pos_weight is None else _plain(pos_weight)
     gradient = np.empty_like(x)
     loss = np.empty_like(x) if reduction == "none" else _NOTHING
-    scale = _f(1 / size) if reduction == "mean" and size else _ONE
+    scale = _f(1 / size) if reduction == "mean" and size else ONE
     kernel = _bce_parallel if size >= PARALLEL_FROM else _bce_serial
     total = kernel(x, y, w, v, weighted, scale, loss, gradient)
     if reduction == "none":
@@ -159,7 +123,7 @@ def bce_with_logits(
 # ----------------------------------------------------------------------------------------------- softmax cross-entropy
 
 
-@njit(fastmath=_SUMS | {"nnan"}, error_model="numpy", forceinline=True)
+@njit(fastmath=SUMS | {"nnan"}, error_model="numpy", forceinline=True)
 def _largest(row: Any) -> Any:
     """The largest entry. Which one where some are NaN is open: the exponentials are then NaN whatever is subtracted."""
     top = row[0]
@@ -168,13 +132,13 @@ def _largest(row: Any) -> Any:
     return top
 
 
-@njit(fastmath=_EXACT, error_model="numpy", forceinline=True)
+@njit(fastmath=EXACT, error_model="numpy", forceinline=True)
 def _surprise(x: Any, top: Any, log_total: Any) -> Any:
     """-log p = log_total - (x - top), in this order: log_total + top would round at the size of the logits."""
     return log_total - (x - top)
 
 
-@njit(fastmath=_SUMS, error_model="numpy", forceinline=True)
+@njit(fastmath=SUMS, error_model="numpy", forceinline=True)
 def _softmax_block(
     x: Any, target: Any, weight: Any, ignore_index: Any, smoothing: Any, scale: Any, loss: Any, gradient: Any
 ) -> Any:
@@ -189,23 +153,23 @@ def _softmax_block(
             gradient[n, c] = x[n, c] - top
     flat = gradient.reshape(-1)
     for i in range(flat.size):
-        flat[i] = _exp(flat[i])
+        flat[i] = exp(flat[i])
     share = smoothing / np.float32(classes)
     for n in range(rows):
         slope, t = gradient[n], target[n]
         if t == ignore_index:
-            loss[n] = _ZERO
-            slope[:] = _ZERO
+            loss[n] = ZERO
+            slope[:] = ZERO
             continue
         total = _sum(slope)
         log_total = np.float32(np.log(total))
         top = _largest(x[n])
-        hit = (weight[t] if weight.size else _ONE) * (_ONE - smoothing)
+        hit = (weight[t] if weight.size else ONE) * (ONE - smoothing)
         one = hit * _surprise(x[n, t], top, log_total)
         factor = hit
         if smoothing > 0:
             for c in range(classes):
-                w = share * (weight[c] if weight.size else _ONE)
+                w = share * (weight[c] if weight.size else ONE)
                 one += w * _surprise(x[n, c], top, log_total)
                 factor += w
         factor *= scale / total
@@ -213,7 +177,7 @@ def _softmax_block(
             slope[c] *= factor
         if smoothing > 0:
             for c in range(classes):
-                slope[c] -= share * scale * (weight[c] if weight.size else _ONE)
+                slope[c] -= share * scale * (weight[c] if weight.size else ONE)
         slope[t] -= hit * scale
         loss[n] = one
 
@@ -231,7 +195,7 @@ def _softmax(
             if t < 0 or t >= classes:
                 return 0.0, 0.0, n
             norm += weight[t] if weight.size else 1.0
-    scale = np.float32(1 / norm) if mean else _ONE
+    scale = np.float32(1 / norm) if mean else ONE
     smoothing = np.float32(label_smoothing)
     losses = loss if loss.size else np.empty(rows, np.float32)
     step = max(1, _BLOCK // max(classes, 1))

@@ -114,13 +114,13 @@ def test_threads_do_not_change_the_bits():
 
 
 def test_float32_exponential_and_logarithm_to_two_ulp():
-    from tinydl.kernels.loss import cpu
+    from tinydl.kernels import scalar
 
     x = -np.concatenate([np.linspace(0, 86.9, 20_001), np.logspace(-30, 1, 2_000)]).astype(np.float32)
-    exponential = np.array([cpu._exp(v) for v in x], np.float64)
+    exponential = np.array([scalar.exp(v) for v in x], np.float64)
     wanted = np.exp(x.astype(np.float64))
     assert (np.abs(exponential - wanted) / np.spacing(wanted.astype(np.float32))).max() < 2
     e = np.concatenate([np.linspace(0, 1, 20_001), np.logspace(-37, 0, 2_000)]).astype(np.float32)
-    logarithm = np.array([cpu._log1p(v) for v in e], np.float64)
+    logarithm = np.array([scalar.log1p(v) for v in e], np.float64)
     wanted = np.log1p(e.astype(np.float64))
     assert (np.abs(logarithm - wanted) / np.spacing(wanted.astype(np.float32))).max() < 3

@@ -112,9 +112,9 @@ def test_tests_never_import_a_floor_by_its_folder() -> None:
         ("tinydl/ops/x.py", "import kernels"),
         ("tinydl/ops/x.py", "def f():\n    from tinydl import models"),
         ("tinydl/training/x.py", "def f():\n    importlib.import_module('tinydl.models')"),
-        ("tinydl/cli/x.py", "from tinydl.models import lstm"),
+        ("tinydl/cli/x.py", "from tinydl.models import rnn"),
         ("models/x.py", "from tinydl.benchmarks import harness"),
-        ("tests/x.py", "from models import lstm"),
+        ("tests/x.py", "from models import rnn"),
     ],
 )
 def test_the_check_sees_a_wrong_import(where: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:

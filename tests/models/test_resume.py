@@ -1,4 +1,4 @@
-"""Both models: stopped at every step of a run of twelve and resumed, the same bytes come out."""
+"""Models: stopped at every step of a run of twelve and resumed, the same bytes come out."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from tinydl.training import Interrupted, Silent, evaluate, fit, load_model
 NAMES = ("best.safetensors", "last.safetensors", "log.jsonl")
 OPTIONS = {
     "lstm": {"hidden": 12, "layers": 2, "chunk": 24, "step": 1},
+    "lstm-nade": {"hidden": 12, "units": 8, "nade_dropout": 0.1, "chunk": 24, "step": 1},
     "melody-lstm": {"hidden": 12, "layers": 2, "embedding": 6, "chunk": 48},
 }
 COMMON = {"steps": 12, "eval_every": 2, "batch": 3, "schedule": "plateau", "patience": 5, "lr": 0.02}
-DATA = {"lstm": "demo-chorales", "melody-lstm": "demo-tunes"}
+DATA = {"lstm": "demo-chorales", "lstm-nade": "demo-chorales", "melody-lstm": "demo-tunes"}
 
 
 class StopAt(Silent):

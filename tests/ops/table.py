@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydl.ops import losses, norm, rnn  # noqa: F401 - fused operations, registered when something first needs them
+from tinydl.ops import losses, nade, norm, rnn  # noqa: F401 - fused operations, registered when something first needs them
 
 Array = np.ndarray[Any, Any]
 
@@ -435,6 +435,32 @@ def _softmax_cross_entropy(rng: np.random.Generator) -> Iterator[Sample]:
     static = {"ignore_index": -100, "label_smoothing": 0.0, "reduction": "sum"}
     yield Sample((draw(rng, 0, 3), np.zeros(0, np.int64), None), static, note="size 0")
     yield Sample((draw(rng, 3, 4).T, np.array([0, 2, 1, 1]), None), static, note="transposed")
+
+
+def _nade_arguments(rng: np.random.Generator, N: int, P: int, D: int) -> tuple[Array, ...]:
+    return (draw(rng, N, P), draw(rng, N, D), draw(rng, P, D), draw(rng, P, D))
+
+
+@entry("nade")
+def _nade(rng: np.random.Generator) -> Iterator[Sample]:
+    for N, P, D in ((3, 4, 2), (1, 2, 1), (0, 3, 2), (2, 5, 3)):
+        yield Sample((rng.random((N, P)) < 0.5, *_nade_arguments(rng, N, P, D)), note=f"{N} frames of {P} pitches")
+    for share in (0.0, 1.0):
+        x = rng.random((2, 3)) < share
+        yield Sample((x, *_nade_arguments(rng, 2, 3, 2)), note=f"{share:.0%} of the notes")
+    x, (b, c, w, v) = rng.random((3, 4)) < 0.5, _nade_arguments(rng, 3, 4, 2)
+    yield Sample((x[::-1], b[:, ::-1], np.asfortranarray(c), w[::-1], v.copy("F")), note="non-contiguous")
+    yield Sample((x, b, c, w, w), alias=(3, 4), note="one tensor twice")  # tied weights
+    square = draw(rng, 3, 3)
+    matrices = (square, square, draw(rng, 3, 3), draw(rng, 3, 3))
+    yield Sample((x[:, :3], *matrices), alias=(1, 2), note="one tensor as both biases")
+
+
+@entry("nade_sample")
+def _nade_sample(rng: np.random.Generator) -> Iterator[Sample]:
+    for temperature, sounding in ((1.0, False), (0.5, True), (0.0, True)):
+        static = {"temperature": temperature, "sounding": np.full(3, sounding)}
+        yield Sample((rng.random((3, 4)), *_nade_arguments(rng, 3, 4, 2)), static, note=f"temperature {temperature}")
 
 
 @entry("layer_norm")

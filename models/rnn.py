@@ -1,32 +1,36 @@
-"""An LSTM with independent Bernoulli outputs: polyphonic music, one frame at a time.
+"""Recurrent nets with independent Bernoulli outputs: polyphonic music, one frame at a time. Three cells, one model.
 
 Papers
     Boulanger-Lewandowski, Bengio, Vincent, "Modeling temporal dependencies in high-dimensional sequences", ICML 2012,
     arXiv:1206.6392: the task (88 pitches, log-likelihood per frame) and the four data sets.
     Chung, Gulcehre, Cho, Bengio, "Empirical evaluation of gated recurrent neural networks on sequence modeling", 2014,
-    arXiv:1412.3555: this model on them (sections 2 and 3.1).
+    arXiv:1412.3555: the tanh, GRU and LSTM nets on them (sections 2 and 3).
     Merity, Keskar, Socher, "Regularizing and optimizing LSTM language models", ICLR 2018, arXiv:1708.02182: dropout on
     the recurrent *weights*, and averaged weights, which small data need.
 
 The model.  A piece is x_1 ... x_T, x_t in {0,1}^P. By the chain rule p(x) = prod_t p(x_t | x_<t), with
 
-    p(x_t | x_<t) = prod_k y_tk^x_tk (1 - y_tk)^(1 - x_tk),      y_t = sigmoid(W h_(t-1) + b)
+    p(x_t | x_<t) = prod_k y_tk^x_tk (1 - y_tk)^(1 - x_tk),      y_t = sigmoid(V h_(t-1) + b)
 
-where h_(t-1) has read x_<t; the first frame is predicted as well, from a frame x_0 = 0. The LSTM, without
-peepholes, in the order i, f, g, o of the rows of the weights:
+where h_(t-1) has read x_<t; the first frame is predicted as well, from a frame x_0 = 0. The cells:
 
-    i_t = sigmoid(W_i x_t + U_i h_(t-1) + b_i)        f_t = sigmoid(W_f x_t + U_f h_(t-1) + b_f)
-    g_t = tanh(W_g x_t + U_g h_(t-1) + b_g)           o_t = sigmoid(W_o x_t + U_o h_(t-1) + b_o)
-    c_t = f_t c_(t-1) + i_t g_t                       h_t = o_t tanh(c_t)
+    tanh-rnn    h_t = tanh(W x_t + U h_(t-1) + b_h)
 
-Given the past, the notes of a frame are independent: this is what RNN-RBM and RNN-NADE improve on.
+    gru         r_t = sigmoid(W_r x_t + U_r h_(t-1) + b_r)          z_t = sigmoid(W_z x_t + U_z h_(t-1) + b_z)
+                n_t = tanh(W_n x_t + r_t (U_n h_(t-1) + b_n))       h_t = (1 - z_t) n_t + z_t h_(t-1)
+
+    lstm        i_t = sigmoid(W_i x_t + U_i h_(t-1) + b_i)          f_t = sigmoid(W_f x_t + U_f h_(t-1) + b_f)
+                g_t = tanh(W_g x_t + U_g h_(t-1) + b_g)             o_t = sigmoid(W_o x_t + U_o h_(t-1) + b_o)
+                c_t = f_t c_(t-1) + i_t g_t                         h_t = o_t tanh(c_t)
+
+Given the past, the notes of a frame are independent: this is what RNN-RBM and RNN-NADE (``lstm_nade.py``) improve on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,17 +40,16 @@ from tinydl import Tensor, nn
 from tinydl.errors import ConfigError
 from tinydl.generation.sampling import bernoulli_frame
 from tinydl.nn import functional as F
-from tinydl.ops.rnn import lstm
+from tinydl.ops.rnn import gru, lstm, rnn_tanh
 from tinydl.random import Generator
 from tinydl.registry import register_model
 from tinydl.training import Batch, Recipe, Score, collate
 
-State = list[tuple[Tensor, Tensor]]  # per layer (h, c), each [B, H]
+State = list[tuple[Tensor, ...]]  # per layer (h,) or (h, c), each [B, H]
 
 
-@register_model("lstm")
-class Lstm(nn.Module):
-    """Bernoulli LSTM over piano-rolls, bool [T, P]."""
+class Recurrent(nn.Module):
+    """What the three have in common: piano-rolls, bool [T, P], read frame by frame."""
 
     @dataclass(frozen=True)
     class Config(Recipe):
@@ -54,10 +57,10 @@ class Lstm(nn.Module):
 
         Attributes:
             hidden: H, units per layer.
-            layers: LSTM layers, one upon another.
-            input_dropout: notes of x_t that the LSTM does not see.
+            layers: recurrent layers, one upon another.
+            input_dropout: notes of x_t that the net does not see.
             recurrent_dropout: entries of U that are 0, one mask per batch (Merity et al.).
-            output_dropout: entries of h_t that the next layer, or W, does not see.
+            output_dropout: entries of h_t that the next layer, or the output, does not see.
             step: length of a frame in beats (quarter notes); a named dataset has its own.
             pitches: P; 88 is the piano, from A0 (MIDI 21).
             max_silence: when sampling, so many silent frames may follow each other; 0 forbids silence.
@@ -84,18 +87,20 @@ class Lstm(nn.Module):
                 self._require(name, 0 <= getattr(self, name) < 1, "in [0, 1)")
             self._require("max_silence", self.max_silence >= 0, "0 or more")
 
-    model_name = "lstm"
     density = "exact"
+    layer: ClassVar[Callable[..., Any]]  # holds the weights
+    cell: ClassVar[Callable[..., Any]]  # the operation: (x, state ..., W, U, b_W, b_U) -> (h of all steps, state ...)
+    states: ClassVar[int]  # tensors of the state
 
     def __init__(self, config: Config | None = None) -> None:
         super().__init__()
         self.config = config = config or self.Config()
         self.representation = {"name": "roll", "step": config.step}
-        self.rnn = nn.LSTM(config.pitches, config.hidden, config.layers)
+        self.rnn = type(self).layer(config.pitches, config.hidden, config.layers)
         self.output = nn.Linear(config.hidden, config.pitches)
 
     def prepare(self, pieces: Sequence[NDArray[Any]]) -> None:
-        """Start b at the log-odds of each pitch's share of the training frames: only what W adds is to be learned."""
+        """Start b at the log-odds of each pitch's share of the training frames: only what V adds is to be learned."""
         if pieces[0].shape[1] != self.config.pitches:
             width = pieces[0].shape[1]
             raise ConfigError(f"the data have {width} pitches, but the option 'pitches' is {self.config.pitches}")
@@ -106,54 +111,66 @@ class Lstm(nn.Module):
             self.output.get_parameter("bias").copy_(tinydl.from_numpy(log_odds))
 
     def initial_state(self, batch: int) -> State:
-        """h_0 = c_0 = 0 for every layer."""
+        """h_0 = 0 (and c_0 = 0) for every layer."""
         zero = tinydl.zeros(batch, self.config.hidden)
-        return [(zero, zero)] * self.config.layers
+        return [(zero,) * self.states] * self.config.layers
 
     def read(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         """Read x, float [T, B, P], in ``state``: the last layer's h [T, B, H], and the state after."""
         config = self.config
         h = F.dropout(frames, config.input_dropout, self.training)
         after = []
-        for layer, (h0, c0) in enumerate(state):
+        for layer, before in enumerate(state):
             w, u, b_w, b_u = (
                 getattr(self.rnn, f"{name}_l{layer}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
             )
             u = F.dropout(u, config.recurrent_dropout, self.training)
-            h, h_n, c_n = lstm(h, h0, c0, w, u, b_w, b_u, lengths=None, reverse=False)
+            h, *last = type(self).cell(h, *before, w, u, b_w, b_u, lengths=None, reverse=False)
             h = F.dropout(h, config.output_dropout, self.training)
-            after.append((h_n, c_n))
+            after.append(tuple(last))
         return h, after
 
-    def logits(self, rolls: NDArray[Any]) -> Tensor:
-        """W h_(t-1) + b for t = 1 ... T, float [T, B, P], of rolls x, bool [B, T, P]."""
+    def past(self, rolls: NDArray[Any]) -> Tensor:
+        """h_0 ... h_(T-1), float [T, B, H], of rolls x, bool [B, T, P]: what each frame is predicted from."""
         previous = np.zeros((rolls.shape[1], rolls.shape[0], rolls.shape[2]), np.float32)
         previous[1:] = rolls[:, :-1].swapaxes(0, 1)
         h, _ = self.read(tinydl.from_numpy(previous), self.initial_state(len(rolls)))
-        z: Tensor = self.output(h)
-        return z
+        return h
 
     def loss(self, batch: Batch) -> Tensor:
         """-mean over predicted frames of sum_k ln p(x_tk | x_<t), in nats; a scalar."""
         rolls = np.ascontiguousarray(batch.data.swapaxes(0, 1), np.float32)
-        mask = np.ascontiguousarray(batch.mask.T[:, :, None], np.float32)
-        weight = tinydl.from_numpy(mask / mask.sum())
+        weight = np.ascontiguousarray(batch.mask.T[:, :, None], np.float32)
+        weight /= weight.sum()
         return F.binary_cross_entropy_with_logits(
-            self.logits(batch.data), tinydl.from_numpy(rolls), weight=weight, reduction="sum"
+            self.output(self.past(batch.data)),
+            tinydl.from_numpy(rolls),
+            weight=tinydl.from_numpy(weight),
+            reduction="sum",
         )
 
     @tinydl.no_grad()
     def score(self, batch: Batch) -> Score:
         """ln p(x_t | x_<t) of every frame, and the notes with y_tk > 1/2."""
-        z = self.logits(batch.data).numpy().swapaxes(0, 1)
-        # ln y^x (1-y)^(1-x) = -softplus(z) if x = 0, -softplus(-z) if x = 1
-        log_prob = -np.logaddexp(np.float32(0), np.where(batch.data, -z, z)).sum(-1, dtype=np.float64)
-        return Score(log_prob, z > 0, batch.mask)
+        z = self.output(self.past(batch.data)).numpy().swapaxes(0, 1)
+        return Score(_log_bernoulli(batch.data, z).sum(-1, dtype=np.float64), z > 0, batch.mask)
 
     def log_prob(self, piece: NDArray[Any]) -> NDArray[Any]:
         """ln p(x_t | x_<t), float64 [T], of one whole piece, bool [T, P]; with the dropout of the mode."""
         score = self.score(collate([piece]))
         return score.log_prob[score.mask]
+
+    @tinydl.no_grad()
+    def element_log_prob(self, piece: NDArray[Any]) -> NDArray[np.float64]:
+        """ln p(x_tk | x_<t), float64 [T, P]: what every note, and every rest, adds to :meth:`log_prob`."""
+        z = self.output(self.past(piece[None])).numpy()[:, 0]
+        return _log_bernoulli(piece, z.astype(np.float64))
+
+    def draw(self, h: Tensor, u: NDArray[np.float64], temperature: float, sounding: NDArray[np.bool_]) -> NDArray[Any]:
+        """Frames x, bool [B, P], from what the past says, h [B, H], with uniform numbers u [B, P]."""
+        z = self.output(h).numpy()
+        drawn = [bernoulli_frame(z_i, u_i, temperature, sounding=bool(s)) for z_i, u_i, s in zip(z, u, sounding)]
+        return np.stack(drawn)
 
     @tinydl.no_grad()
     def sample(
@@ -169,28 +186,66 @@ class Lstm(nn.Module):
         The logits are divided by ``temperature``; near 0 a note sounds exactly where its probability is above 1/2.
         ``condition={"primer": roll}`` continues a roll, bool [T, P], which is not repeated in the result.
 
-        A Bernoulli model that has drawn a long silence may find silence ever more likely, and end there. After
-        ``max_silence`` silent frames the next frame is therefore drawn from p(x_t | x_<t, x_t != 0).
+        A model that has drawn a long silence may find silence ever more likely, and end there. After ``max_silence``
+        silent frames the next frame is therefore drawn from p(x_t | x_<t, x_t != 0).
         """
         primer = np.asarray((condition or {}).get("primer", np.zeros((0, self.config.pitches), bool)), bool)
         if primer.ndim != 2 or primer.shape[1] != self.config.pitches:
             raise ValueError(f"the primer must be a roll [T, {self.config.pitches}], but has the shape {primer.shape}")
         rng = tinydl.default_generator() if rng is None else rng
-        streams = [rng.fork(f"sample {i}") for i in range(n)]
         rolls = np.zeros((n, length, self.config.pitches), bool)
+        u = np.zeros(rolls.shape)
+        for i in range(n):
+            u[i] = rng.fork(f"sample {i}").random(rolls.shape[1:], np.float64)
         # x_0 = 0, then the primer
         read = np.zeros((len(primer) + 1, n, self.config.pitches), np.float32)
         read[1:] = primer[:, None]
         silence = np.zeros(n, np.int64)
         state = self.initial_state(n)
-        for t in range(length):
+        for t in range(length if n else 0):
             h, state = self.read(tinydl.from_numpy(read), state)
-            z = self.output(h[-1]).numpy()
-            for i, stream in enumerate(streams):
-                u = stream.random((self.config.pitches,), np.float64)
-                rolls[i, t] = bernoulli_frame(
-                    z[i], u, temperature, sounding=bool(silence[i] >= self.config.max_silence)
-                )
+            rolls[:, t] = self.draw(h[-1], u[:, t], temperature, silence >= self.config.max_silence)
             silence = np.where(rolls[:, t].any(-1), 0, silence + 1)
             read = rolls[None, :, t].astype(np.float32)
         return list(rolls)
+
+
+def _log_bernoulli(x: NDArray[Any], z: NDArray[Any]) -> NDArray[Any]:
+    """ln y^x (1 - y)^(1 - x) for y = sigmoid(z): -softplus(z) if x = 0, -softplus(-z) if x = 1."""
+    log_prob: NDArray[Any] = -np.logaddexp(z.dtype.type(0), np.where(x, -z, z))
+    return log_prob
+
+
+@register_model("tanh-rnn")
+class TanhRnn(Recurrent):
+    """The simple recurrent net (Elman 1990), the baseline of both papers."""
+
+    @dataclass(frozen=True)
+    class Config(Recurrent.Config):
+        """As :class:`Recurrent.Config`; without gates, a smaller learning rate and weaker dropout learn best."""
+
+        hidden: int = 320
+        lr: float = 1e-3
+        recurrent_dropout: float = 0.3
+
+    layer, cell, states = nn.RNN, rnn_tanh, 1
+
+
+@register_model("gru")
+class Gru(Recurrent):
+    """Gated recurrent units (Cho et al. 2014)."""
+
+    @dataclass(frozen=True)
+    class Config(Recurrent.Config):
+        """As :class:`Recurrent.Config`."""
+
+        lr: float = 3e-3
+
+    layer, cell, states = nn.GRU, gru, 1
+
+
+@register_model("lstm")
+class Lstm(Recurrent):
+    """Long short-term memory, without peepholes (Hochreiter and Schmidhuber 1997, Gers et al. 2000)."""
+
+    layer, cell, states = nn.LSTM, lstm, 2

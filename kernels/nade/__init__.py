@@ -1,0 +1,1 @@
+"""Neural autoregressive distribution estimator: frames of binary notes, likelihood, gradient and sampling."""

@@ -1,0 +1,185 @@
+"""The card of NADE: the likelihood of binary frames, one pitch given those below it, its gradient, and drawing frames.
+
+Papers
+    Larochelle, Murray, "The neural autoregressive distribution estimator", AISTATS 2011:
+    equations 9 and 10, algorithm 1.
+    Boulanger-Lewandowski, Bengio, Vincent, "Modeling temporal dependencies in high-dimensional sequences", ICML 2012,
+    arXiv:1206.6392, section 6: biases of its own for every frame, as here.
+
+A frame x in {0,1}^P with biases b [P] and c [D], weights W and V, both [P, D] (a row for each pitch)::
+
+    a_i = c + sum over j < i of x_j W_j        h_i = sigmoid(a_i)        z_i = b_i + V_i . h_i
+    p(x_i = 1 | x_<i) = sigmoid(z_i)           log p(x) = -sum_i softplus(-z_i if x_i else z_i)
+
+*The state changes only after an active note.* Between two notes all pitches share one h, so a frame costs
+(notes + 1) D sigmoids and not P D; the products V_i . h_i remain. A frame of four-part music has 5 states where the
+equations have 88.
+
+**Gradient** of sum_n g_n log p(x_n), where s_i = x_i - sigmoid(z_i) is the slope of log p along z_i. Each term of a_i
+reaches every later state, so the slopes along a are summed from the top down::
+
+    db_i = g s_i                 dV_i = g s_i h_i          dh_i = g s_i V_i        da_i = dh_i h_i (1 - h_i)
+    dc = sum_i da_i              dW_j = x_j sum over i > j of da_i
+
+=============  ==========================================  ===========================================================
+operation      arguments                                   result
+=============  ==========================================  ===========================================================
+nade_forward   x bool [N, P], b [N, P], c [N, D],          log p [N], slope s [N, P]
+               w [P, D], v [P, D]
+nade_backward  g [N], x, b, c, w, v, slope, needs          db [N, P], dc [N, D], dw [P, D], dv [P, D]; ``needs`` has a
+                                                           bool for each, where it is False the result is None
+nade_sample    u float64 [N, P] in [0, 1), b, c, w, v,     x bool [N, P]
+               temperature, sounding bool [N]
+=============  ==========================================  ===========================================================
+
+**Drawing**: x_i = [u_i < sigmoid(z_i / temperature)], from the lowest pitch up; at temperature 0, x_i = [z_i > 0].
+Where ``sounding``, the frame is drawn from the same distribution given that it is not silent. No rejection is needed:
+as long as nothing sounds, h_1 is the state of all pitches, so with r_i = prod over j >= i of (1 - p_j), the probability
+that nothing sounds from i on, the first note falls on i with probability p_i / (1 - r_i). At temperature 0 the pitch
+with the largest z under h_1 sounds at least.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydl.kernels.registry import KernelError, register
+
+Array = NDArray[Any]
+
+#: Against the float64 reference, relative to the largest value: sums over up to P pitches and D units.
+TOLERANCE = {"float32": 4e-6, "float64": 1e-13}
+
+COLD = 1e-6  # a temperature at or below this draws the more probable value
+
+
+def check(op: str, variant: str, x: Array, b: Array, c: Array, w: Array, v: Array) -> None:
+    """Raise KernelError unless shapes and dtypes are those of the card."""
+    shapes = {"x": ("N", "P"), "b": ("N", "P"), "c": ("N", "D"), "w": ("P", "D"), "v": ("P", "D")}
+    sizes = dict(zip("NPD", (*b.shape[:2], *c.shape[1:2])))
+    for (name, letters), array in zip(shapes.items(), (x, b, c, w, v)):
+        wanted = tuple(sizes.get(letter, 0) for letter in letters)
+        if array.shape != wanted:
+            raise KernelError(
+                f"{op} ({variant}): {name} must have shape [{', '.join(letters)}] = {wanted}, got {array.shape}",
+                op=op, variant=variant, argument=name,
+            )  # fmt: skip
+        if name == "x" and array.dtype != np.bool_:
+            raise KernelError(
+                f"{op} ({variant}): x must be bool, got {array.dtype.name}", op=op, variant=variant, argument="x"
+            )
+        if name != "x" and array.dtype != b.dtype:
+            raise KernelError(
+                f"{op} ({variant}): {name} must be {b.dtype.name} as b is, got {array.dtype.name}",
+                op=op, variant=variant, argument=name,
+            )  # fmt: skip
+
+
+def sigmoid(a: Array) -> Array:
+    """1 / (1 + e^-a), without overflow."""
+    e = np.exp(-np.abs(a))
+    return np.where(a >= 0, 1 / (1 + e), e / (1 + e)).astype(a.dtype, copy=False)
+
+
+def logits(x: Array, b: Array, c: Array, w: Array, v: Array) -> Array:
+    """z [N, P], one pitch after another; see the head of the file."""
+    z = np.empty(b.shape, b.dtype)
+    a = c.copy()
+    for i in range(x.shape[1]):
+        z[:, i] = b[:, i] + sigmoid(a) @ v[i]
+        a += np.where(x[:, i, None], w[i], 0)
+    return z
+
+
+def log_bernoulli(x: Array, z: Array) -> Array:
+    """log p(x_i | x_<i) = -softplus(-z_i if x_i else z_i), elementwise."""
+    log_p: Array = -np.logaddexp(z.dtype.type(0), np.where(x, -z, z))
+    return log_p
+
+
+@register(op="nade_forward", name="numpy")
+def nade_forward(x: Array, b: Array, c: Array, w: Array, v: Array) -> tuple[Array, Array]:
+    """Log-likelihood and slope; see the head of the file."""
+    check("nade_forward", "numpy", x, b, c, w, v)
+    z = logits(x, b, c, w, v)
+    return log_bernoulli(x, z).sum(1, dtype=b.dtype), np.where(x, sigmoid(-z), -sigmoid(z))
+
+
+@register(op="nade_backward", name="numpy")
+def nade_backward(
+    g: Array, x: Array, b: Array, c: Array, w: Array, v: Array, slope: Array, needs: tuple[bool, ...]
+) -> tuple[Array | None, ...]:
+    """The gradients of g . log p; see the head of the file."""
+    check("nade_backward", "numpy", x, b, c, w, v)
+    db = slope * g[:, None]
+    dc, dw, dv = np.zeros_like(c), np.zeros_like(w), np.zeros_like(v)
+    a = c + x.astype(c.dtype) @ w  # behind the last pitch
+    for i in reversed(range(x.shape[1])):
+        dw[i] = np.where(x[:, i, None], dc, 0).sum(0)
+        a -= np.where(x[:, i, None], w[i], 0)
+        h = sigmoid(a)
+        dv[i] = db[:, i] @ h
+        dc += db[:, i, None] * v[i] * h * (1 - h)
+    return tuple(d if need else None for d, need in zip((db, dc, dw, dv), needs))
+
+
+@register(op="nade_sample", name="numpy")
+def nade_sample(
+    u: Array, b: Array, c: Array, w: Array, v: Array, temperature: float, sounding: Array
+) -> NDArray[np.bool_]:
+    """Frames from uniform numbers; see the head of the file."""
+    x: Array = np.zeros(b.shape, np.bool_)
+    check("nade_sample", "numpy", x, b, c, w, v)
+    cold = temperature <= COLD
+    first = (b + sigmoid(c) @ v.T).astype(np.float64)
+    log_silent = np.zeros_like(first)  # log r
+    if not cold:
+        log_silent = -np.cumsum(np.logaddexp(0, first / temperature)[:, ::-1], 1)[:, ::-1]
+    loudest = first.argmax(1) if first.size else np.zeros(len(first), np.int64)
+    a, waiting = c.copy(), np.array(sounding, np.bool_)  # waiting: must sound, and nothing has yet
+    for i in range(x.shape[1]):
+        z = (b[:, i] + sigmoid(a) @ v[i]).astype(np.float64)
+        if cold:
+            x[:, i] = (z > 0) | (waiting & (loudest == i) & ~(first > 0).any(1))
+        else:
+            rest = np.where(waiting, -np.expm1(log_silent[:, i]), 1.0)
+            x[:, i] = (u[:, i] * rest < sigmoid(z / temperature)) | (waiting & (i == x.shape[1] - 1))
+        waiting &= ~x[:, i]
+        a += np.where(x[:, i, None], w[i], 0)
+    return x
+
+
+def states(x: Array) -> int:
+    """How many hidden states the frames x [N, P] have: one, and one more after each note but the topmost pitch's."""
+    return int(x.shape[0] + x[:, :-1].sum())
+
+
+def flops(x: Array, b: Array, c: Array, w: Array, v: Array) -> int:
+    """Of the forward: the products V . h, and about 20 operations for each sigmoid of a state and each logit."""
+    frames, pitches = x.shape
+    units = c.shape[1]
+    return int(2 * frames * pitches * units + 20 * (states(x) * units + frames * pitches))
+
+
+def bytes(x: Array, b: Array, c: Array, w: Array, v: Array) -> int:
+    """Of the forward: every argument read once, log p and slope written once."""
+    return int(x.nbytes + 2 * b.nbytes + c.nbytes + w.nbytes + v.nbytes + len(x) * b.itemsize)
+
+
+def samples(dtype: Any = np.float64, seed: int = 0) -> Iterator[tuple[Array, ...]]:
+    """Arguments of ``nade_forward``: sizes off every vector width, none and all notes, one pitch, saturated logits."""
+    rng = np.random.default_rng(seed)
+    for frames, pitches, units, share in (
+        (0, 3, 4, 0.5), (1, 1, 1, 0.5), (3, 5, 7, 0.5), (33, 88, 100, 0.05), (130, 88, 128, 0.04), (7, 17, 65, 0.0),
+        (5, 16, 32, 1.0), (2, 1, 33, 1.0), (4, 6, 0, 0.5), (1000, 12, 16, 0.3),
+    ):  # fmt: skip
+        x = rng.random((frames, pitches)) < share
+        b = (2 * rng.standard_normal((frames, pitches))).astype(dtype)
+        c = rng.standard_normal((frames, units)).astype(dtype)
+        w, v = (rng.standard_normal((2, pitches, units)) / np.sqrt(max(units, 1))).astype(dtype)
+        yield x, b, c, w, v
+        yield x[::-1], 20 * b, np.asfortranarray(c), np.repeat(w, 2, 1)[:, ::2], v.copy("F")  # saturated; views

@@ -1,0 +1,50 @@
+"""Functions of one float32 inside a loop: polynomials without a branch, which LLVM turns into vectors.
+
+A library call would keep the loop scalar. Each is always inlined (see ``cache.njit``); float64 loops have NumPy's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinydl.kernels.cache import njit
+
+_f = np.float32
+
+# Sums may be reordered, which vectors need; infinities and NaN keep their meaning. The range reduction of exp must be
+# computed as written, so it does without `reassoc`.
+SUMS = {"contract", "nsz", "arcp", "reassoc"}
+EXACT = {"contract", "nsz", "arcp"}
+
+_LOG2E = _f(1.4426950408889634)
+_LN2_HIGH = _f(0.693359375)  # 355/512: n * _LN2_HIGH is exact for |n| < 2**15
+_LN2_LOW = _f(-2.1219444005469057e-4)  # ln 2 - 355/512
+_LOWEST = _f(-87.0)  # exp of less counts as 0, instead of a subnormal number
+# (e^r - 1 - r) / r^2 on |r| <= ln(2)/2, minimax of degree 4: absolute error of e^r 7.5e-9
+_E0, _E1, _E2, _E3, _E4 = (
+    _f(c) for c in (0.50000000269, 0.16666576970, 0.041666375182, 0.0083631812348, 0.0013941120031)
+)
+# atanh(s) / s in z = s^2 on [0, 1/9], minimax of degree 4: error 4.0e-9
+_L0, _L1, _L2, _L3, _L4 = (_f(c) for c in (1.0000000040, 0.33333155074, 0.20012557089, 0.13978833936, 0.14095768952))
+ZERO, _HALF, ONE, _TWO = _f(0), _f(0.5), _f(1), _f(2)
+
+
+@njit(fastmath=EXACT, error_model="numpy", forceinline=True)
+def exp(x: Any) -> Any:
+    """e^x for x <= 0: x = n ln 2 + r, a polynomial in r, and n put into the exponent bits. NaN stays NaN."""
+    v = _LOWEST if x < _LOWEST else x
+    n = np.floor(v * _LOG2E + _HALF)
+    r = (v - n * _LN2_HIGH) - n * _LN2_LOW
+    p = ((((_E4 * r + _E3) * r + _E2) * r + _E1) * r + _E0) * (r * r) + r + ONE
+    y = p * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
+    return ZERO if x < _LOWEST else y
+
+
+@njit(fastmath=EXACT, error_model="numpy", forceinline=True)
+def log1p(e: Any) -> Any:
+    """log(1 + e) for 0 <= e <= 1, as 2 atanh(e / (2 + e)): small e keep all their digits."""
+    s = e / (e + _TWO)
+    z = s * s
+    return _TWO * s * ((((_L4 * z + _L3) * z + _L2) * z + _L1) * z + _L0)
