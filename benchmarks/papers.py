@@ -395,10 +395,10 @@ def train_all(
                 results[run] = found
                 done += 1
                 left = clock(makespan([w.entry.minutes for w in waiting if w.entry not in failed] or [0], jobs))
+                valid = "not chosen (too short)" if found["valid"] is None else harness.figure(found["valid"])
                 note(
-                    f"papers: {run}: validation {harness.figure(found['valid'] or float('nan'))}, test "
-                    f"{harness.figure(found['nll_per_frame'])} nats per frame, trained {clock(found['train_seconds'])} "
-                    f"({done} of {len(results)} runs; at most {left} to go)"
+                    f"papers: {run}: validation {valid}, test {harness.figure(found['nll_per_frame'])} nats per frame, "
+                    f"trained {clock(found['train_seconds'])} ({done} of {len(results)} runs; at most {left} to go)"
                 )
                 complete(run.entry)
     except KeyboardInterrupt:

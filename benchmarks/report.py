@@ -19,6 +19,7 @@ AVERAGES = {  # of tinydl.training.evaluation, and their names in a table
     "nll_skip_first": "first left out",
     "nll_per_sequence": "mean of pieces",
 }
+SHORT = {"Boulanger-Lewandowski 2012": "B-L 2012"}
 MARKS = {
     "recalled": ("†", "recalled, not verified (the others were read)"),
     "nll_skip_first": ("‡", "first frames left out"),
@@ -125,7 +126,8 @@ def papers_table(folder: Path = RESULTS) -> str:
         "validation, the test split read once a run; cores: 1 per run, for at most the minutes given.",
         "Published: **bold** where ours, averaged in the same way, is lower; "
         + "; ".join(f"{mark} {words}" for name, (mark, words) in MARKS.items() if name in used)
-        + ". The papers stand in `benchmarks/published.py`.",
+        + f". The papers ({', '.join(f'{short}: {name}' for name, short in SHORT.items())}) are cited in "
+        "`benchmarks/published.py`.",
         f"{last['machine']}; {last['versions']}; {last['date'][:10]}, {commits}.",
     ]
     return "\n".join([*lines, "", "\n".join(legend)])
@@ -141,14 +143,15 @@ def published_cell(row: Mapping[str, Any], used: set[str]) -> str:
             *([f.kind] if f.kind in MARKS else []),
         ]
         used.update(names)
-        text = f"{f.model} {f.text}"
+        text = f"{f.text} as quoted in {f.quoted_by}" if f.quoted_by else f"{f.model} {f.text}"
         if row[f.average] is not None and row[f.average] < f.value:
             text = f"**{text}**"
         return text + "".join(MARKS[name][0] for name in names)
 
-    found = published.beside(row["model"], row["data"])
-    groups = groupby(found, key=lambda f: f.origin)
-    return "; ".join(f"{origin}: {', '.join(figure(f) for f in figures)}" for origin, figures in groups)
+    papers: dict[str, list[str]] = {}
+    for f in published.beside(row["model"], row["data"]):  # a quotation comes after the original
+        papers.setdefault(f.paper, []).append(figure(f))
+    return "; ".join(f"{SHORT.get(paper, paper)}: {', '.join(figures)}" for paper, figures in papers.items())
 
 
 def say_papers(rows: Iterable[dict[str, Any]]) -> None:
