@@ -361,14 +361,14 @@ def train_all(
     # The longest first, so that the last ones end together.
     missing = sorted((run for run in results if results[run] is None), key=lambda run: -run.entry.minutes)
     done = len(results) - len(missing)
-    total = f"{len(results)} runs, {len(plan[next(iter(plan))])} of each of {len(plan)} rows"
+    total = f"{len(results)} runs (rows: {len(plan)}, seeds of each: {len(results) // len(plan)})"
     if not missing:
-        note(f"papers: all {total}, were trained earlier; --again trains them anew ({work})")
+        note(f"papers: all of {total} were trained earlier; --again trains them anew ({work})")
         return []
     left = clock(makespan([run.entry.minutes for run in missing], jobs))
     place = f"{jobs} core" if jobs == 1 else f"{jobs} cores, a run on each"
-    note(f"papers: {total}; {done} are there; the others take at most {left} on {place}, evaluation not counted")
-    note(f"papers: finished runs are kept in {work}")
+    note(f"papers: {total}, {done} of them finished earlier; the others take at most {left} on {place}")
+    note(f"papers: evaluation comes on top; finished runs are kept in {work}")
     children = Children()
 
     def one(run: Run) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def test_three_seeds_of_every_row_are_recorded_and_shown(
     code, out, err = say()
     assert code == 0, err
     assert sorted(stub.trained) == [(model, seed) for model in ("lstm", "lstm-nade") for seed in (1, 2, 3)]
-    assert "6 runs, 3 of each of 2 rows; 0 are there" in err
+    assert "6 runs (rows: 2, seeds of each: 3), 0 of them finished earlier" in err
 
     rows = {row["model"]: row for row in json.loads((harness.RESULTS / "papers.json").read_text())["rows"]}
     row = rows["lstm-nade"]
@@ -135,7 +135,7 @@ def test_a_stopped_call_goes_on_with_what_is_missing(say: Say, monkeypatch: pyte
     assert row["model"] == "lstm-nade"
 
     code, out, err = say()
-    assert code == 0 and "4 are there; the others take at most" in err
+    assert code == 0 and "4 of them finished earlier; the others take at most" in err
     assert len(stub.trained) == 6 == len(set(stub.trained))
     assert [row["model"] for row in report.paper_rows(harness.RESULTS)] == ["lstm", "lstm-nade"]
     assert "> lstm-nade" in out and "> lstm " in out
