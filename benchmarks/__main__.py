@@ -8,7 +8,7 @@ import statistics
 import sys
 from collections.abc import Sequence
 
-from tinydl.benchmarks import NAMES, harness, load, report
+from tinydl.benchmarks import NAMES, PAPERS, harness, load, report
 
 
 def control_now() -> tuple[str, list[harness.Row]]:
@@ -33,18 +33,26 @@ def say(line: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmarks named; exit code 1 when one could not be measured, 2 for an unknown name."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if PAPERS in words:
+        from tinydl.benchmarks import papers
+
+        words.remove(PAPERS)
+        return papers.main(words)
     parser = argparse.ArgumentParser(prog="python -m tinydl.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="what to run; 'all' for everything; none lists")
     parser.add_argument("--no-record", action="store_true", help="append nothing to benchmarks/results/")
-    options = parser.parse_args(argv)
+    options = parser.parse_args(words)
     if not options.names:
-        for name in NAMES:
-            print(f"{name:12s} {load(name).title}")
+        from tinydl.benchmarks import papers
+
+        for name, title in [*((name, load(name).title) for name in NAMES), (PAPERS, papers.TITLE)]:
+            print(f"{name:12s} {title}")
         return 0
     wanted = list(NAMES) if options.names == ["all"] else options.names
     for name in wanted:
         if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, n=1)
+            near = difflib.get_close_matches(name, [*NAMES, PAPERS], n=1)
             hint = f"did you mean {near[0]!r}?" if near else "python -m tinydl.benchmarks lists them"
             say(f"tinydl.benchmarks: error: there is no benchmark {name!r}; {hint}")
             return 2

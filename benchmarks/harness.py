@@ -138,14 +138,18 @@ def versions() -> str:
 
 
 def commit() -> str:
-    """Short hash of the checkout, with ``+`` when it is changed; ``installed`` outside one."""
+    """Short hash of the checkout, with ``+`` when it is changed; ``installed`` outside one.
+
+    What measuring itself writes, the results and the README's tables, does not count as a change.
+    """
+    written = (":(top,exclude)benchmarks/results", ":(top,exclude)README.md")
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(Path(__file__).resolve().parent), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain") else "")
+        return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--", ":/", *written) else "")
     except (OSError, subprocess.CalledProcessError):
         return "installed"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.meta.tree import ROOT
-from tinydl.benchmarks import NAMES, harness, load, report
+from tinydl.benchmarks import NAMES, PAPERS, harness, load, report
 
 
 def samples(*seconds: float) -> harness.Samples:
@@ -117,7 +116,8 @@ def test_the_table_shows_the_newest_row_of_each_figure(tmp_path: Path) -> None:
             harness.Row("mlp_step", "", "us", ours, ours, ours, "torch", 6.0, 6.0, 6.0, 6.0 / ours), tmp_path
         )
     page = tmp_path / "README.md"
-    page.write_text(f"above\n{report.BEGIN}\nold\n{report.END}\nbelow\n")
+    begin, end = report.BEGIN.format("benchmarks"), report.END.format("benchmarks")
+    page.write_text(f"above\n{begin}\nold\n{end}\nbelow\n")
     report.update(page, tmp_path)
     before, inside, after = report.between(page.read_text())
     assert before.startswith("above") and after.endswith("below\n")
@@ -133,7 +133,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_list_names_every_benchmark() -> None:
     done = command()
     assert done.returncode == 0
-    assert [line.split()[0] for line in done.stdout.splitlines()] == list(NAMES)
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [*NAMES, PAPERS]
     modules = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if "\nBENCHMARK = " in path.read_text()}
     assert modules == set(NAMES)
     assert all(load(name).name == name for name in NAMES)
@@ -159,20 +159,3 @@ def test_a_worker_measures_in_its_own_process() -> None:
     finally:
         worker.close()
     assert worker.process.returncode == 0
-
-
-def test_jsb_is_chosen_on_validation_and_reads_test_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from tinydl.benchmarks import jsb
-
-    calls: list[tuple[str, ...]] = []
-
-    def cli(*arguments: str) -> str:
-        calls.append(arguments)
-        return json.dumps({"nll_per_frame": 8.0 + len(calls)})
-
-    monkeypatch.setattr(jsb, "tinydl", cli)
-    monkeypatch.setattr(harness, "RESULTS", tmp_path)
-    (row,) = jsb.run()
-    assert [c[0] for c in calls] == ["train", "evaluate"] * len(jsb.SEEDS)
-    assert (row.ours_p20, row.ours, row.ours_p80) == (10.0, 12.0, 14.0)
-    assert len(json.loads((tmp_path / "jsb.json").read_text())["runs"]) == len(jsb.SEEDS)

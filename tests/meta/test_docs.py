@@ -12,7 +12,7 @@ import pytest
 
 from tests.meta.tree import ROOT
 from tinydl import cli
-from tinydl.benchmarks import NAMES, report
+from tinydl.benchmarks import NAMES, PAPERS, papers, report
 from tinydl.cli.parser import Parser, spread_overrides
 from tinydl.version import __version__
 
@@ -59,7 +59,10 @@ def test_tinydl_commands_parse() -> None:
 def test_benchmarks_named_exist() -> None:
     for words in commands():
         if words[1:3] == ["-m", "tinydl.benchmarks"]:
-            assert set(words[3:]) <= {*NAMES, "all", "--no-record"}
+            if PAPERS in words:
+                papers.parser().parse(words[4:])
+            else:
+                assert set(words[3:]) <= {*NAMES, "all", "--no-record"}
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
@@ -93,8 +96,9 @@ def test_paths_named_exist(page: Path) -> None:
 
 
 def test_figures_in_the_readme_are_those_measured() -> None:
-    _, shown, _ = report.between((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert shown == report.table(), "python -m tinydl.benchmarks NAME rewrites the table"
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, made in (("benchmarks", report.table()), ("papers", report.papers_table())):
+        assert report.between(page, name)[1] == made, "python -m tinydl.benchmarks NAME rewrites the table"
 
 
 def test_changelog_knows_this_version() -> None:

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from tinydl.errors import DataError
+from tinydl.utils.files import user_cache
 
 __all__ = ["Dataset", "cache_folder", "dataset", "fetch", "get", "list_datasets", "local", "rolls", "show"]
 
@@ -144,8 +145,7 @@ def cache_folder() -> Path:
     """Where downloads are kept: ``$TINYDL_CACHE``, else ``tinydl/data`` in the user's cache folder."""
     if own := os.environ.get("TINYDL_CACHE"):
         return Path(own).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "tinydl" / "data"
+    return user_cache("data")
 
 
 def fetch(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Replacing a file so that its name never holds half of one."""
+"""Files: replacing one so that its name never holds half of one, and the user's cache folder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def user_cache(name: str) -> Path:
+    """``$XDG_CACHE_HOME/tinydl/<name>`` (``~/.cache`` by default); it need not exist."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "tinydl" / name
 
 
 def temporary(path: Path) -> Path:
