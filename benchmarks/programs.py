@@ -78,3 +78,39 @@ def lstm(torch: Library, **adam: Any) -> Job:
         return torch.nn.functional.binary_cross_entropy_with_logits(net["out"](hidden), target)
 
     return train(torch, net, loss, **adam)
+
+
+def dense_nade(torch: Library, x: Any, b: Any, c: Any, w: Any, v: Any) -> Any:
+    """log p(x) as the paper writes it, 88 states: x bool [N, P], b [N, P], c [N, D], w and v [P, D] -> [N]."""
+    a, log_prob = c, 0
+    for i in range(x.shape[1]):
+        z = b[:, i] + torch.sigmoid(a) @ v[i]
+        log_prob = log_prob - torch.nn.functional.softplus(torch.where(x[:, i], -z, z))
+        a = a + x[:, i : i + 1] * w[i]
+    return log_prob
+
+
+def lstm_nade(torch: Library, nade: Callable[..., Any], **adam: Any) -> Job:
+    """RNN-NADE: LSTM(88, 256) over T=64, B=32; the biases of a NADE of 128 units by Linear; four notes a frame.
+
+    nade: computes log p of frames, as :func:`dense_nade` does.
+    """
+    rng = np.random.default_rng(1)
+    rolls = np.zeros((65, 32, 88), bool)
+    np.put_along_axis(rolls, rng.random(rolls.shape).argpartition(4, axis=2)[:, :, :4], True, axis=2)
+    past, x = torch.from_numpy(rolls[:-1].astype(np.float32)), torch.from_numpy(rolls[1:].reshape(-1, 88))
+    net = torch.nn.ModuleDict(
+        {
+            "lstm": torch.nn.LSTM(88, 256),
+            "b": torch.nn.Linear(256, 88),
+            "c": torch.nn.Linear(256, 128),
+            "w": torch.nn.Linear(128, 88, bias=False),
+            "v": torch.nn.Linear(128, 88, bias=False),
+        }
+    )
+
+    def loss() -> Any:
+        h = net["lstm"](past)[0].reshape(-1, 256)
+        return -nade(x, net["b"](h), net["c"](h), net["w"].weight, net["v"].weight).mean()
+
+    return train(torch, net, loss, **adam)

@@ -11,7 +11,7 @@ from typing import Any
 from tinydl.benchmarks import published
 from tinydl.benchmarks.harness import RESULTS, history
 
-HEADLINES = ("import_time", "chain", "mlp_step", "lstm_step")
+HEADLINES = ("import_time", "chain", "mlp_step", "lstm_step", "nade_step")
 BEGIN, END = "<!-- {}: begin -->", "<!-- {}: end -->"  # around the table of that name
 PAPERS = "papers.json"
 AVERAGES = {  # of tinydl.training.evaluation, and their names in a table
