@@ -224,9 +224,8 @@ class TanhRnn(Recurrent):
     class Config(Recurrent.Config):
         """As :class:`Recurrent.Config`; without gates, a smaller learning rate and weaker dropout learn best."""
 
-        hidden: int = 320
-        lr: float = 1e-3
-        recurrent_dropout: float = 0.3
+        recurrent_dropout: float = 0.5
+        lr: float = 3e-3
 
     layer, cell, states = nn.RNN, rnn_tanh, 1
 
@@ -234,12 +233,6 @@ class TanhRnn(Recurrent):
 @register_model("gru")
 class Gru(Recurrent):
     """Gated recurrent units (Cho et al. 2014)."""
-
-    @dataclass(frozen=True)
-    class Config(Recurrent.Config):
-        """As :class:`Recurrent.Config`."""
-
-        lr: float = 3e-3
 
     layer, cell, states = nn.GRU, gru, 1
 
