@@ -11,10 +11,10 @@ __all__ = ["PALETTE", "Colour", "Voices", "bars_of", "beat_ticks", "facts", "pit
 
 Colour = tuple[int, int, int]
 
-# Eight colours that stay apart for colour-blind eyes too (after Okabe and Ito, darkened for a light ground).
+# Eight colours that stay apart for colour-blind eyes too (after Okabe and Ito, darkened to 3 : 1 on white).
 PALETTE: tuple[Colour, ...] = (
     (0, 104, 178), (213, 94, 0), (0, 146, 108), (190, 92, 155),
-    (196, 144, 0), (70, 150, 205), (110, 84, 160), (90, 90, 90),
+    (168, 122, 0), (70, 150, 205), (110, 84, 160), (90, 90, 90),
 )  # fmt: skip
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
