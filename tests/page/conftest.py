@@ -124,7 +124,7 @@ def opened(chromium: Any) -> Iterator[Open]:
     files: list[str] = []
 
     def open_page(path: Path, *, script: str = "", **options: Any) -> Any:
-        context = chromium.new_context(offline=True, **{"viewport": {"width": 1100, "height": 800}, **options})
+        context = chromium.new_context(offline=True, **{"viewport": {"width": 900, "height": 600}, **options})
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(10_000)

@@ -15,7 +15,7 @@ from html import escape
 import numpy as np
 
 from tinydl.data.score import Score
-from tinydl.render.layout import PALETTE, bars_of, beat_ticks, pitch_name, span, voices_of
+from tinydl.render.layout import PALETTE, bars_of, beat_ticks, count, pitch_name, span, voices_of
 from tinydl.utils.text import visible
 
 __all__ = ["SURPRISE", "Roll", "Series", "chart", "level", "roll", "text", "ticks"]
@@ -137,7 +137,7 @@ def roll(
     if frame_nll is not None:
         _strip(out, axis, frame_nll, frame_beats * score.ticks_per_beat, scale, _HEAD + panel + _GAP, width, starts)
     lowest, highest = (pitch_name(extreme(note.pitch for note in score.notes)) for extreme in (min, max))
-    label = f"Piano-roll of {len(score.notes)} notes in {len(bars)} bars, {lowest} to {highest}"
+    label = f"Piano-roll of {count(len(score.notes), 'note')} in {count(len(bars), 'bar')}, {lowest} to {highest}"
     if frame_nll is not None:
         label += f"; below it the surprise of every frame, {min(frame_nll):.1f} to {max(frame_nll):.1f} nats"
     opening = '<svg class="{}" width="{}" height="{}" {}>'
@@ -221,7 +221,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def _decades(low: float, high: float) -> list[float]:
-    """The powers of ten within [low, high], with 2 and 5 times them where there would be fewer than three."""
+    """The powers of ten within [low, high], with 2 and 5 times them where there would be fewer than two."""
     for factors in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
         found = [
             f * 10.0**k
@@ -229,7 +229,7 @@ def _decades(low: float, high: float) -> list[float]:
             for f in factors
             if low <= f * 10.0**k <= high
         ]
-        if len(found) >= 3:
+        if len(found) >= 2:
             return found
     return found
 

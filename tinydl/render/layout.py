@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tinydl.data.score import DRUM_CHANNEL, Score
 from tinydl.errors import DataError
 
-__all__ = ["PALETTE", "Colour", "Voices", "bars_of", "beat_ticks", "facts", "pitch_name", "span", "voices_of"]
+__all__ = ["PALETTE", "Colour", "Voices", "bars_of", "beat_ticks", "count", "facts", "pitch_name", "span", "voices_of"]
 
 Colour = tuple[int, int, int]
 
@@ -76,10 +76,15 @@ def beat_ticks(score: Score, tick: int) -> int:
 def facts(score: Score, bars: int) -> list[str]:
     """What stands over a roll: bars, meter, key, tempo, length, notes."""
     meter = score.meter_at(0)
-    parts = [f"{bars} bars", f"{meter.numerator}/{meter.denominator}"]
+    parts = [count(bars, "bar"), f"{meter.numerator}/{meter.denominator}"]
     if score.keys:
         parts.append(score.keys[0].key)
     if score.tempos:
         parts.append(f"{score.tempos[0].bpm:.0f} quarter notes/min")
     seconds = score.seconds
-    return [*parts, f"{int(seconds // 60)}:{seconds % 60:04.1f}", f"{len(score.notes)} notes"]
+    return [*parts, f"{int(seconds // 60)}:{seconds % 60:04.1f}", count(len(score.notes), "note")]
+
+
+def count(n: int, what: str) -> str:
+    """``1 bar``, ``2 bars``."""
+    return f"{n} {what}{'s' * (n != 1)}"
