@@ -58,6 +58,7 @@ def whole_page() -> Page:
         facts=["8.1 nats/frame"],
         note_nll=rng.exponential(1.5, len(chorale.notes)).tolist(),
         frame_nll=rng.gamma(4.0, 2.0, frames).tolist(),
+        frame_ticks=[k * chorale.ticks_per_beat for k in range(frames)],
         file="chorale.mid",
     )
     return Page(

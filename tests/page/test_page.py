@@ -150,7 +150,9 @@ def test_velocity_pedal_instrument_and_drums_reach_the_player() -> None:
 def test_surprise_is_in_colour_in_words_and_under_the_roll() -> None:
     score = Score(480, [Note(480 * k, 480 * (k + 1), 60 + k) for k in range(4)])
     nats = [0.1, 0.25, 1.2, 9.0]
-    found, music = one(Piece("P", score, note_nll=nats, frame_nll=[1.0, 2.0, 4.0, 0.5], frame_beats=1.0))
+    found, music = one(
+        Piece("P", score, note_nll=nats, frame_nll=[1.0, 2.0, 4.0, 0.5], frame_ticks=[0, 480, 960, 1440])
+    )
     notes = [a for a, _ in found.all("rect") if re.fullmatch(r"s\d", a.get("class", ""))]
     assert [a["class"] for a in notes] == ["s0", "s1", "s3", "s7"]
     titles = [t for _, t in found.all("title")]
@@ -164,12 +166,28 @@ def test_surprise_is_in_colour_in_words_and_under_the_roll() -> None:
     assert any("Surprise of a note, nats" in t for _, t in found.all("p"))
 
 
+def test_a_note_that_the_model_does_not_hear_says_so() -> None:
+    score = Score(480, [Note(480 * k, 480 * (k + 1), 60 + k) for k in range(2)])
+    found, music = one(Piece("P", score, note_nll=[None, 1.0]))
+    assert [t for _, t in found.all("title")][1:] == ["C4, bar 1, not heard by the model", "C#4, bar 1, 1.00 nats"]
+    assert music["nats"] == [None, 1.0] and "not heard by the model" in [t for _, t in found.all("li")]
+    assert len(found.all("rect", class_="unheard")) == 1
+
+
 @pytest.mark.parametrize(
     ("piece", "part"),
     [
         (Piece("P", bent(), note_nll=[1.0]), "'P' has 8 notes, but 1 surprises of notes"),
-        (Piece("P", bent(), frame_nll=[1.0, float("nan")]), "the surprise of every frame must be a finite number"),
-        (Piece("P", bent(), frame_nll=[]), "the surprise of every frame must be a finite number"),
+        (Piece("P", bent(), note_nll=[float("inf")] * 8), "the surprise of a note must be a finite number"),
+        (
+            Piece("P", bent(), frame_nll=[1.0, float("nan")], frame_ticks=[0, 9]),
+            "the surprise of a frame must be a finite",
+        ),
+        (Piece("P", bent(), frame_nll=[]), "'P' has 0 frames, but 0 surprises of frames"),
+        (
+            Piece("P", bent(), frame_nll=[1.0, 2.0], frame_ticks=[5, 5]),
+            "every frame must begin later than the one before",
+        ),
     ],
 )
 def test_surprise_that_does_not_fit_is_refused(piece: Piece, part: str) -> None:

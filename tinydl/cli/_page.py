@@ -54,7 +54,8 @@ def piece(
     made = dataclasses.replace(made, facts=[] if mean is None else [f"{mean:.3f} {unit}"])
     if unit == "nats/token" or len(nats) != len(data):
         return made  # tokens have no place of their own in time
-    return dataclasses.replace(made, frame_nll=nats.tolist(), frame_beats=float(as_step(encoding.step)))
+    frame = float(as_step(encoding.step)) * score.ticks_per_beat
+    return dataclasses.replace(made, frame_nll=nats.tolist(), frame_ticks=[k * frame for k in range(len(nats))])
 
 
 def settings(

@@ -43,9 +43,10 @@ class Piece:
         score: the music.
         about: a sentence under the title.
         facts: words beside the bars, length and notes that every piece shows, such as ``"8.1 nats/frame"``.
-        note_nll: float [notes], -ln p of every note in nats, in the order of ``score.notes``; colours the notes.
+        note_nll: float [notes], -ln p of every note in nats, in the order of ``score.notes``; colours the notes. None
+            for a note that the model does not hear.
         frame_nll: float [frames], -ln p of every frame in nats; drawn under the roll, aligned in time.
-        frame_beats: length of a frame in beats (quarter notes).
+        frame_ticks: [frames], where the frames begin, ever later.
         file: the name under which its .mid is saved from the page.
     """
 
@@ -53,9 +54,9 @@ class Piece:
     score: Score
     about: str = ""
     facts: Sequence[str] = ()
-    note_nll: Sequence[float] | None = None
+    note_nll: Sequence[float | None] | None = None
     frame_nll: Sequence[float] | None = None
-    frame_beats: float = 1.0
+    frame_ticks: Sequence[float] = ()
     file: str = "piece.mid"
 
 
@@ -260,14 +261,8 @@ def _piece(piece: Piece, k: int) -> str:
             f'<p class="facts">{text(" · ".join(shown))}</p>{save}</header>{about}'
             '<p class="about">This piece holds no notes: there is nothing to see or to hear.</p></article>'
         )
-    for what, given, wanted in (("note", piece.note_nll, len(score.notes)), ("frame", piece.frame_nll, None)):
-        if given is None:
-            continue
-        if wanted is not None and len(given) != wanted:
-            raise ValueError(f"{piece.title!r} has {wanted} notes, but {len(given)} surprises of notes")
-        if not len(given) or not all(map(math.isfinite, given)):
-            raise ValueError(f"{piece.title!r}: the surprise of every {what} must be a finite number, of one at least")
-    drawn = roll(score, piece.note_nll, piece.frame_nll, piece.frame_beats)
+    _check_surprise(piece)
+    drawn = roll(score, piece.note_nll, piece.frame_nll, piece.frame_ticks)
     shown = [*facts(score, len(bars_of(score))), *piece.facts]
     data = json.dumps(_music(piece, drawn), separators=(",", ":"))  # numbers alone: no "<" can end the element
     return f"""<article class="piece" aria-labelledby="piece-{k}">
@@ -285,11 +280,29 @@ aria-label="Position in {name}"><span class="time" aria-hidden="true"></span></d
 """
 
 
+def _check_surprise(piece: Piece) -> None:
+    ticks = list(piece.frame_ticks)
+    for what, nats, wanted in (
+        ("note", piece.note_nll, len(piece.score.notes)),
+        ("frame", piece.frame_nll, len(ticks)),
+    ):
+        if nats is None:
+            continue
+        if len(nats) != wanted or not wanted:
+            raise ValueError(f"{piece.title!r} has {wanted} {what}s, but {len(nats)} surprises of {what}s")
+        if not all(math.isfinite(x) for x in nats if x is not None):
+            raise ValueError(f"{piece.title!r}: the surprise of a {what} must be a finite number")
+    if any(later <= earlier for earlier, later in zip(ticks, ticks[1:])):
+        raise ValueError(f"{piece.title!r}: every frame must begin later than the one before")
+
+
 def _legend(piece: Piece, drawn: Roll) -> str:
     if piece.note_nll is not None:
         borders = [f"{border:g}" for border in SURPRISE]
         labels = [f"below {borders[0]}", *map("–".join, zip(borders, borders[1:])), f"{borders[-1]} and more"]
         items = "".join(f'<li><span class="swatch s{k}"></span>{label}</li>' for k, label in enumerate(labels))
+        if None in piece.note_nll:
+            items += '<li><span class="swatch unheard"></span>not heard by the model</li>'
         return f'<p class="key">Surprise of a note, nats</p><ul class="legend scale">{items}</ul>\n'
     if len(drawn.voices) < 2:
         return ""
@@ -333,10 +346,9 @@ def _music(piece: Piece, drawn: Roll) -> dict[str, Any]:
         "patches": [_patch(patch) for patch in patches],
     }
     if piece.note_nll is not None:
-        music["nats"] = [round(float(nats), 2) for nats in piece.note_nll]
+        music["nats"] = [nats if nats is None else round(float(nats), 2) for nats in piece.note_nll]
     if piece.frame_nll is not None:
-        at = np.arange(len(piece.frame_nll)) * piece.frame_beats * score.ticks_per_beat
-        music["frames"] = [_ms(s) for s in score.to_seconds(at).tolist()]
+        music["frames"] = [_ms(s) for s in score.to_seconds(np.asarray(piece.frame_ticks)).tolist()]
         music["frameNats"] = [round(float(nats), 2) for nats in piece.frame_nll]
     return music
 

@@ -9,7 +9,7 @@ Each piece carries its music as JSON:
   bends      [seconds, pixels]: between two of them the cursor moves evenly
   patches    instruments of tinydl's synthesizer: amplitudes of the harmonics of a dark and of a bright wave, times in
              seconds (attack, release, decay of middle C or 0 for a held sound, fade of the bright wave), level, cents
-  nats, frames, frameNats   surprise of notes, starts of frames, surprise of frames, where they are known
+  nats, frames, frameNats   surprise of notes (null: not heard), starts of frames, surprise of frames, where known
 */
 (() => {
   const Audio = window.AudioContext || window.webkitAudioContext;
@@ -361,11 +361,12 @@ Each piece carries its music as JSON:
         this.lit = lit;
       }
       const bar = Math.max(1, rank(music.bars, seconds + 1e-3));
-      const named = this.sounding(seconds).map(k => pitchName(music.notes[k][2]) + (music.nats ? ` ${music.nats[k].toFixed(2)}` : ""));
+      const nats = k => music.nats?.[k] == null ? "" : ` ${music.nats[k].toFixed(2)}`;
+      const named = this.sounding(seconds).map(k => pitchName(music.notes[k][2]) + nats(k));
       let words = `Bar ${bar}: ${named.join(", ") || "silence"}`;
       if (music.nats && named.length) words += " nats";
       if (music.frames) {
-        const frame = rank(music.frames, seconds + 1e-3) - 1;
+        const frame = Math.max(0, rank(music.frames, seconds + 1e-3) - 1);
         words += `; frame ${frame + 1}: ${music.frameNats[frame].toFixed(2)} nats`;
       }
       const time = `${clock(seconds)} / ${clock(music.seconds)}`;

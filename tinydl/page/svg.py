@@ -71,18 +71,18 @@ class Roll:
 
 def roll(
     score: Score,
-    note_nll: Sequence[float] | None = None,
+    note_nll: Sequence[float | None] | None = None,
     frame_nll: Sequence[float] | None = None,
-    frame_beats: float = 1.0,
+    frame_ticks: Sequence[float] = (),
 ) -> Roll:
     """Draw a score in one line, to be scrolled: time in ticks to the right, pitch upward.
 
     Args:
         score: what to draw; it holds at least one note.
         note_nll: float [notes], nats of every note in the order of the score: they become the colours of the notes,
-            which are else those of the voices.
+            which are else those of the voices. None is a note that the model does not hear.
         frame_nll: float [frames], nats of every frame: bars under the roll.
-        frame_beats: length of a frame in beats (quarter notes).
+        frame_ticks: [frames], where the frames begin, ever later.
 
     Raises :class:`tinydl.errors.DataError` when the score holds no notes.
     """
@@ -122,8 +122,9 @@ def roll(
             # Soft notes are paler, yet never so pale that they are lost on the ground.
             name, extra = f"v{voices.number[note.track, note.channel] % len(PALETTE)}", 0.8 + 0.2 * note.velocity / 127
         else:
-            name, extra = f"s{level(note_nll[k])}", 1.0
-            title += f", {note_nll[k]:.2f} nats"
+            nats, extra = note_nll[k], 1.0
+            name = "unheard" if nats is None else f"s{level(nats)}"
+            title += ", not heard by the model" if nats is None else f", {nats:.2f} nats"
         if len(voices.names) > 1:
             title += f", {voices.names[voices.number[note.track, note.channel]]}"
         y, wide = _HEAD + (high - note.pitch) * _ROW, max(2.0, (note.end - note.start) * scale - 1.2)
@@ -135,7 +136,7 @@ def roll(
         )
     out.append("</g>")
     if frame_nll is not None:
-        _strip(out, axis, frame_nll, frame_beats * score.ticks_per_beat, scale, _HEAD + panel + _GAP, width, starts)
+        _strip(out, axis, frame_nll, frame_ticks, scale, _HEAD + panel + _GAP, width, starts)
     lowest, highest = (pitch_name(extreme(note.pitch for note in score.notes)) for extreme in (min, max))
     label = f"Piano-roll of {count(len(score.notes), 'note')} in {count(len(bars), 'bar')}, {lowest} to {highest}"
     if frame_nll is not None:
@@ -157,13 +158,13 @@ def _strip(
     out: list[str],
     axis: list[str],
     nats: Sequence[float],
-    frame: float,
+    begins: Sequence[float],
     scale: float,
     top: float,
     width: float,
     bars: Sequence[int],
 ) -> None:
-    """Bars of nats per frame under the roll; ``frame`` is the length of one in ticks."""
+    """Bars of nats under the roll, each as wide as its frame, which lasts until the next begins."""
     marks = ticks(0.0, max([*nats, 1e-3]), 3)
     if marks[-1] < max(nats):
         marks.append(marks[-1] + marks[1] - marks[0])
@@ -171,12 +172,10 @@ def _strip(
     bottom = top + _STRIP
     out.append(f'<rect class="panel" y="{top}" width="{number(width)}" height="{_STRIP}"/>')
     out.append('<g class="frames">')
-    for k, value in enumerate(nats):
-        x, tall = k * frame * scale, _STRIP * value / highest
-        wide = min(frame * scale, width - x)
-        if wide <= 0:
-            break
-        bar = bisect_right(bars, k * frame)
+    for k, (begin, stop, value) in enumerate(zip(begins, [*begins[1:], width / scale], nats)):
+        x, tall = begin * scale, _STRIP * value / highest
+        wide = min(stop * scale, width) - x
+        bar = bisect_right(bars, begin)
         out.append(
             f'<rect x="{number(x + 0.3)}" y="{number(bottom - tall)}" width="{number(max(0.8, wide - 0.6))}" '
             f'height="{number(tall)}"><title>frame {k + 1}, bar {bar}, {value:.2f} nats</title></rect>'
