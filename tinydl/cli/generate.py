@@ -118,7 +118,7 @@ def _page(args: argparse.Namespace, paths: list[Path], pieces: list[tuple[Score,
     ]
     valid = "" if card.valid is None else f" (validation: {card.valid:.3f} {unit_of(card.representation['name'])})"
     count = "One new piece" if len(music) == 1 else f"{len(music)} new pieces"
-    command = ["tinydl", "generate", "run", "--out", paths[0].name if args.num == 1 else Path(args.out).name]
+    command = ["tinydl", "generate", "run", "--out", Path(args.out).name, "--html", Path(args.html).name]
     values = [("seed of the music", args.seed), ("temperature", f"{args.temperature:g}")]
     return Page(
         f"New music from {card.model}",

@@ -362,7 +362,8 @@ Each piece carries its music as JSON:
       }
       const bar = Math.max(1, rank(music.bars, seconds + 1e-3));
       const nats = k => music.nats?.[k] == null ? "" : ` ${music.nats[k].toFixed(2)}`;
-      const named = this.sounding(seconds).map(k => pitchName(music.notes[k][2]) + nats(k));
+      const chord = this.sounding(seconds).sort((a, b) => music.notes[a][2] - music.notes[b][2]);
+      const named = chord.map(k => pitchName(music.notes[k][2]) + nats(k));
       let words = `Bar ${bar}: ${named.join(", ") || "silence"}`;
       if (music.nats && named.length) words += " nats";
       if (music.frames) {

@@ -265,8 +265,7 @@ def chart(
     ys = np.concatenate([np.asarray(s.y, dtype=np.float64) for s in series])
     x0, x1 = float(xs.min()), float(xs.max())
     y0, y1 = y_range or (float(ys.min()), float(ys.max()))
-    if x1 == x0:
-        x0, x1 = x0 - 1, x1 + 1
+    x0, x1 = (x0 - 0.01 * (x1 - x0), x1 + 0.01 * (x1 - x0)) if x1 > x0 else (x0 - 1, x1 + 1)  # room for the last dot
     if log:
         y0, y1 = (y0 / 1.1, y1 * 1.1) if y1 / y0 < 1.2 else (y0, y1)
     elif y1 == y0:
