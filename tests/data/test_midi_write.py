@@ -222,3 +222,11 @@ def test_the_same_score_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_score_without_notes_is_a_file_too() -> None:
     assert there_and_back(Score()) == Score()
+
+
+def test_the_bytes_are_those_of_the_file(tmp_path: Path) -> None:
+    score = Score(480, [Note(0, 480, 60), Note(480, 960, 64, 100)], meters=[Meter(0, 3, 4)])
+    midi.write(score, tmp_path / "a.mid")
+    assert midi.to_bytes(score) == (tmp_path / "a.mid").read_bytes()
+    with pytest.raises(MidiError, match="^cannot write the piece: "):
+        midi.to_bytes(Score(480, [Note(0, 480, 128)]))

@@ -17,7 +17,7 @@ from tinydl.data.score import Meter, Note, Score
 from tinydl.errors import DataError
 from tinydl.render import render_png, render_svg, terminal
 from tinydl.render.font import bitmap
-from tinydl.render.pianoroll import _PALETTE
+from tinydl.render.layout import PALETTE
 
 
 def decode_png(data: bytes) -> np.ndarray:
@@ -47,7 +47,7 @@ def test_png_shows_each_voice_in_its_colour_and_order(tmp_path: Path) -> None:
     render_png(score, tmp_path / "a.png", scale=1)
     image = decode_png((tmp_path / "a.png").read_bytes()).astype(int)
     heights = []
-    for colour in _PALETTE[:4]:  # soprano above alto above tenor above bass
+    for colour in PALETTE[:4]:  # soprano above alto above tenor above bass
         near = np.abs(image[60:] - np.array(colour)).max(axis=2) < 60
         assert near.sum() > 500
         first_system = np.flatnonzero(near[:250].any(axis=1))

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("tinydl.cli.train:TRAIN", "train a model on a folder of MIDI files, a file, or a dataset"),
     "generate": ("tinydl.cli.generate:GENERATE", "write new music from a trained model as .mid (and .wav)"),
     "evaluate": ("tinydl.cli.evaluate:EVALUATE", "measure a trained model on held-out music"),
+    "report": ("tinydl.cli.report:REPORT", "write a page about a run: music to hear, curves, likelihood, settings"),
     "render": ("tinydl.cli.render:RENDER", "hear and see a .mid file: .wav, .png, or a piano-roll in the terminal"),
     "data list": ("tinydl.cli.data:LIST", "the datasets that tinydl knows by name"),
     "data show": ("tinydl.cli.data:SHOW", "what is in a dataset, a folder or a file, and what was left out"),
@@ -29,7 +30,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 _START = """start here:
   tinydl demo                                         hear what it does, no network
   tinydl train lstm my_midis/ --out run --minutes 5   learn your own music
-  tinydl generate run --out new.mid --wav             and write some more of it"""
+  tinydl generate run --out new.mid --wav             and write some more of it
+  tinydl report run --html run.html                   hear and see all of it in a browser"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
+from tinydl.utils.text import visible
+
 
 def is_terminal(stream: TextIO) -> bool:
     """Whether a person is looking at ``stream`` (a closed or replaced stream is not one)."""
@@ -43,11 +45,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
     return value
-
-
-def visible(text: str) -> str:
-    """``text`` with control characters and stray bytes of a file's name as escapes: they would command the terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, stream: TextIO | None = None) -> None:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tinydl.cli._files import Outputs
 from tinydl.cli._output import clock, note, say, say_json, say_table
+from tinydl.cli._page import add_force_and_html, piece, sampling_words, settings, unit_of
 from tinydl.cli.parser import SEED, Command, Parser, add_json, integer, number, path_ending
+from tinydl.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from tinydl.data.score import Score
+    from tinydl.page import Page
 
 
-def _arguments(parser: Parser) -> None:
-    parser.add_argument("run", metavar="RUN", help="the folder of tinydl train, or its best.safetensors")
-    parser.add_argument(
-        "--out", metavar="FILE.mid", type=path_ending(".mid", ".midi"), required=True, help="the file to write"
-    )
-    parser.add_argument(
-        "--num",
-        metavar="K",
-        type=integer(1, 1000),
-        default=1,
-        help="pieces; above 1, FILE-1.mid ... FILE-K.mid (default: 1)",
-    )
+def add_sampling(parser: Parser, num: int, pieces: str) -> None:
+    """The options of new music that every command with some has: how many, how long, how bold, which."""
+    parser.add_argument("--num", metavar="K", type=integer(1, 1000), default=num, help=f"{pieces} (default: {num})")
     parser.add_argument(
         "--bars",
         metavar="N",
@@ -31,14 +29,22 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument(
         "--temperature", metavar="T", type=number(0), default=1.0, help="below 1 safer, above 1 bolder (default: 1)"
     )
+    parser.add_argument("--seed", metavar="S", type=SEED, default=0, help="the same seed, the same music (default: 0)")
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("run", metavar="RUN", help="the folder of tinydl train, or its best.safetensors")
+    parser.add_argument(
+        "--out", metavar="FILE.mid", type=path_ending(".mid", ".midi"), required=True, help="the file to write"
+    )
+    add_sampling(parser, 1, "pieces; above 1, FILE-1.mid ... FILE-K.mid")
     parser.add_argument("--top-k", metavar="K", type=integer(1), help="draw among the K most probable tokens only")
     parser.add_argument(
         "--top-p", metavar="P", type=number(0, 1), help="draw among the most probable tokens that hold P together"
     )
     parser.add_argument("--primer", metavar="FILE.mid", help="music to begin with and go on from")
-    parser.add_argument("--seed", metavar="S", type=SEED, default=0, help="the same seed, the same music (default: 0)")
     parser.add_argument("--wav", action="store_true", help="also write a .wav beside each .mid")
-    parser.add_argument("--force", action="store_true", help="replace files that exist")
+    add_force_and_html(parser, required=False)
     add_json(parser, "a list with file, notes, seconds and nll_per_frame of each piece")
 
 
@@ -60,6 +66,7 @@ def _run(args: argparse.Namespace) -> int:
     paths = targets(args.out, args.num)
     with Outputs(force=args.force) as outputs:
         written = [outputs.new(path) for path in paths]  # a place that cannot be used is said before any work
+        page = outputs.new(args.html) if args.html else None
         pieces = generate(
             args.run,
             num=args.num,
@@ -76,6 +83,10 @@ def _run(args: argparse.Namespace) -> int:
                 note(f"{path} holds no notes: there is nothing to hear, and no .wav of it")
             elif args.wav:
                 render.render_wav(score, outputs.new(path.with_suffix(".wav")))
+        if page is not None:
+            from tinydl.page import write
+
+            write(_page(args, paths, pieces), page)
         outputs.commit()
     if args.json:
         say_json([{"file": str(path), **facts} for path, (_, facts) in zip(paths, pieces)])
@@ -86,7 +97,37 @@ def _run(args: argparse.Namespace) -> int:
         rows.append((path, facts["notes"], clock(facts["seconds"]), "-" if nll is None else f"{nll:.3f}"))
     say_table(("file", "notes", "time", "nats/frame"), rows)
     say(f"seed {args.seed}; another --seed gives other music")
+    if args.html:
+        say(f"to listen, open {args.html} in a browser")
     return 0
+
+
+def _page(args: argparse.Namespace, paths: list[Path], pieces: list[tuple[Score, dict[str, Any]]]) -> Page:
+    """The page of ``--html``."""
+    from tinydl.page import Music, Page
+    from tinydl.training import checkpoint
+
+    model, card = checkpoint.load_model(args.run)
+    try:
+        limits = checkpoint.read_config(Path(args.run)).get("limits")
+    except CheckpointError:  # the best weights alone, away from their run
+        limits = None
+    music = [
+        piece(path.stem, score, model, card, file=path.name, nll=facts["nll_per_frame"])
+        for path, (score, facts) in zip(paths, pieces)
+    ]
+    valid = "" if card.valid is None else f" (validation: {card.valid:.3f} {unit_of(card.representation['name'])})"
+    count = "One new piece" if len(music) == 1 else f"{len(music)} new pieces"
+    command = ["tinydl", "generate", "run", "--out", Path(args.out).name, "--html", Path(args.html).name]
+    values = [("seed of the music", args.seed), ("temperature", f"{args.temperature:g}")]
+    return Page(
+        f"New music from {card.model}",
+        f"{count} by the model {card.model}, trained on {card.source} for {card.step:,} steps{valid}.",
+        [
+            Music("Listen", music),
+            settings(card, limits, [*command, *sampling_words(args)], values),
+        ],
+    )
 
 
 GENERATE = Command(
@@ -97,6 +138,7 @@ GENERATE = Command(
     examples=[
         "tinydl generate run --out new.mid --wav",
         "tinydl generate run --out new.mid --num 8 --bars 32 --temperature 0.9 --seed 1",
+        "tinydl generate run --out new.mid --num 4 --html new.html",
         "tinydl generate run --out answer.mid --primer question.mid --json",
     ],
     arguments=_arguments,

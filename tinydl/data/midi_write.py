@@ -18,7 +18,7 @@ from tinydl.data.score import KEY_NAMES, Note, Pedal, Score
 from tinydl.errors import MidiError
 from tinydl.utils.files import replacing
 
-__all__ = ["as_written", "write"]
+__all__ = ["as_written", "to_bytes", "write"]
 
 # Events of one tick in this order: the maps first, and what ends before what begins.
 _MAPS, _ENDS, _BEGINS = 0, 1, 2
@@ -60,6 +60,11 @@ def write(score: Score, path: str | os.PathLike[str]) -> None:
     written.
     """
     name = os.fspath(path)
+    _replace_file(name, to_bytes(score, name))
+
+
+def to_bytes(score: Score, name: str = "the piece") -> bytes:
+    """The content of the file that :func:`write` writes; a :class:`MidiError` calls it ``name``."""
     tracks = _tracks(as_written(_checked(score, name)))
 
     from mido import MidiFile
@@ -69,7 +74,7 @@ def write(score: Score, path: str | os.PathLike[str]) -> None:
         file.tracks.append(_mido_track(events))
     buffer = io.BytesIO()
     file.save(file=buffer)
-    _replace_file(name, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _checked(score: Score, name: str) -> Score:

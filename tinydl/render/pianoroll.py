@@ -18,20 +18,13 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from tinydl.data.score import DRUM_CHANNEL, Note, Score
-from tinydl.errors import DataError
+from tinydl.data.score import Note, Score
 from tinydl.render.font import HEIGHT, WIDTH, bitmap
+from tinydl.render.layout import PALETTE, Colour, Voices, bars_of, beat_ticks, facts, pitch_name, span, voices_of
 from tinydl.render.wav import atomic
 
 __all__ = ["render_png", "render_svg", "terminal"]
 
-Colour = tuple[int, int, int]
-
-# Eight colours that stay apart for colour-blind eyes too (after Okabe and Ito, darkened for a light ground).
-_PALETTE: tuple[Colour, ...] = (
-    (0, 104, 178), (213, 94, 0), (0, 146, 108), (190, 92, 155),
-    (196, 144, 0), (70, 150, 205), (110, 84, 160), (90, 90, 90),
-)  # fmt: skip
 _TERMINAL = (75, 208, 79, 176, 220, 117, 141, 250)  # the same, from the terminal's 256 colours
 _PAPER, _PANEL, _BLACK_KEY = (250, 249, 246), (255, 255, 255), (243, 241, 236)
 _BAR, _BEAT, _OCTAVE = (172, 166, 154), (230, 226, 218), (214, 209, 199)
@@ -40,14 +33,6 @@ _INK, _FAINT = (46, 44, 40), (122, 116, 106)
 _SYSTEM_WIDTH = 1180  # pixels of the grid
 _MAX_HEIGHT = 2600  # of the systems together: 16 of usual size
 _MIN_BEAT = 5  # pixels; beats closer than this are not ruled
-_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-
-
-def _pitch_name(pitch: int) -> str:
-    """MIDI 60 is C4."""
-    return f"{_NAMES[pitch % 12]}{pitch // 12 - 1}"
-
-
 # What to draw: a list of shapes, the same for PNG and SVG
 
 
@@ -80,46 +65,10 @@ class _Picture:
     texts: list[_Text]
 
 
-@dataclass(frozen=True)
-class _Voices:
-    """The voices of a score: (track, channel) → its number, and their names."""
-
-    number: dict[tuple[int, int], int]
-    names: list[str]
-
-
-def _voices(score: Score) -> _Voices:
-    keys = sorted({(note.track, note.channel) for note in score.notes})
-    names = []
-    for k, (track, channel) in enumerate(keys):
-        name = score.track_names.get(track, "").strip()
-        names.append(name or ("drums" if channel == DRUM_CHANNEL else f"voice {k + 1}"))
-    return _Voices({key: k for k, key in enumerate(keys)}, names)
-
-
-def _bars(score: Score) -> list[tuple[int, int]]:
-    """(start, end) of every bar in ticks."""
-    if not score.notes:
-        raise DataError("there is nothing to draw: the score holds no notes")
-    lines = score.bars()
-    last, meter = lines[-1]
-    whole = last + max(1, 4 * score.ticks_per_beat * meter.numerator // meter.denominator)  # show the last bar whole
-    starts = [tick for tick, _ in lines]
-    return list(zip(starts, [*starts[1:], max(whole, score.end_tick)]))
-
-
-def _span(score: Score) -> tuple[int, int]:
-    """Lowest and highest row: the pitches in use, some air, and at least an octave and a half."""
-    low, high = min(n.pitch for n in score.notes) - 2, max(n.pitch for n in score.notes) + 2
-    while high - low < 18:
-        low, high = low - 1, high + 1
-    return max(0, low), min(127, high)
-
-
 def _layout(score: Score, title: str) -> _Picture:
-    bars = _bars(score)
-    low, high = _span(score)
-    voices = _voices(score)
+    bars = bars_of(score)
+    low, high = span(score)
+    voices = voices_of(score)
     row = max(4.0, min(9.0, 300 / (high - low + 1)))
     per_system = next(
         k for k in (4, 8, 12, 16, 32, 64) if k == 64 or len(bars) / k <= 4 or k >= 16 and len(bars) / k <= 16
@@ -132,14 +81,14 @@ def _layout(score: Score, title: str) -> _Picture:
     longest = max(system[-1][1] - system[0][0] for system in shown)
     scale = _SYSTEM_WIDTH / longest  # pixels per tick, the same in all systems
     boxes: list[_Box] = []
-    texts = [_Text(left, 40, _facts(score, len(bars)), _FAINT)]
+    texts = [_Text(left, 40, "   ".join(facts(score, len(bars))), _FAINT)]
     if title:
         texts.append(_Text(left, 16, title, _INK, size=2))
     x = left + _SYSTEM_WIDTH
     for k in reversed(range(min(len(voices.names), 10))):  # the legend, from the right
         x -= WIDTH * len(voices.names[k]) + 6
         texts.append(_Text(x, 40, voices.names[k], _INK))
-        boxes.append(_Box(x - 13, 39, 9, 9, _PALETTE[k % 8], radius=2))
+        boxes.append(_Box(x - 13, 39, 9, 9, PALETTE[k % 8], radius=2))
         x -= 24
     by_start = [note.start for note in score.notes]
     first_note = 0
@@ -154,9 +103,9 @@ def _layout(score: Score, title: str) -> _Picture:
                 boxes.append(_Box(left, y, width, row, _BLACK_KEY))
             if pitch % 12 == 0:
                 boxes.append(_Box(left, y + row - 0.5, width, 1, _OCTAVE))
-                texts.append(_Text(left - 6, y + row / 2 - HEIGHT / 2, _pitch_name(pitch), _FAINT, "end"))
+                texts.append(_Text(left - 6, y + row / 2 - HEIGHT / 2, pitch_name(pitch), _FAINT, "end"))
         for k, (bar, bar_end) in enumerate(system):
-            beat = _beat(score, bar)
+            beat = beat_ticks(score, bar)
             for tick in range(bar + beat, bar_end, beat) if beat * scale >= _MIN_BEAT else ():
                 boxes.append(_Box(left + (tick - start) * scale - 0.5, y0, 1, panel, _BEAT))
             boxes.append(_Box(left + (bar - start) * scale - 0.5, y0 - 4, 1, panel + 4, _BAR))
@@ -178,34 +127,15 @@ def _layout(score: Score, title: str) -> _Picture:
 
 
 def _note_box(
-    note: Note, voices: _Voices, start: int, end: int, left: float, y0: float, high: int, row: float, scale: float
+    note: Note, voices: Voices, start: int, end: int, left: float, y0: float, high: int, row: float, scale: float
 ) -> _Box:
     begin, stop = max(note.start, start), min(note.end, end)
     width = max(2.0, (stop - begin) * scale - 1.2)  # a sliver of light between repeated notes
     y = y0 + (high - note.pitch) * row
-    colour = _PALETTE[voices.number[note.track, note.channel] % 8]
+    colour = PALETTE[voices.number[note.track, note.channel] % 8]
     return _Box(
         left + (begin - start) * scale + 0.4, y + 0.4, width, row - 0.8, colour, 0.55 + 0.45 * note.velocity / 127, 1.8
     )
-
-
-def _beat(score: Score, tick: int) -> int:
-    """Ticks of a beat as counted: a dotted quarter in 6/8, 9/8, 12/8, else the meter's unit."""
-    meter = score.meter_at(tick)
-    unit = 4 * score.ticks_per_beat // meter.denominator
-    compound = meter.denominator >= 8 and meter.numerator % 3 == 0 and meter.numerator > 3
-    return max(1, 3 * unit if compound else unit)
-
-
-def _facts(score: Score, bars: int) -> str:
-    meter = score.meter_at(0)
-    parts = [f"{bars} bars", f"{meter.numerator}/{meter.denominator}"]
-    if score.keys:
-        parts.append(score.keys[0].key)
-    if score.tempos:
-        parts.append(f"{score.tempos[0].bpm:.0f} quarter notes/min")
-    seconds = score.seconds
-    return "   ".join([*parts, f"{int(seconds // 60)}:{seconds % 60:04.1f}", f"{len(score.notes)} notes"])
 
 
 # PNG
@@ -347,11 +277,11 @@ def terminal(
         out = stream or sys.stdout
         colour = out.isatty() and "NO_COLOR" not in os.environ
     columns = max(30, width or shutil.get_terminal_size((100, 24)).columns)
-    bars = _bars(score)
-    voices = _voices(score)
+    bars = bars_of(score)
+    voices = voices_of(score)
     margin = 5
     step = _column_ticks(score, bars[0], columns - margin - 2)
-    low, high = _span(score)
+    low, high = span(score)
     low, high = low - low % 2, high + (high + 1) % 2  # whole lines of two semitones
     lines: list[str] = []
     at = 0
@@ -389,7 +319,7 @@ def _column_ticks(score: Score, bar: tuple[int, int], room: int) -> int:
 
 def _system(
     score: Score,
-    voices: _Voices,
+    voices: Voices,
     bars: list[tuple[int, int]],
     first: int,
     step: int,
@@ -426,7 +356,7 @@ def _system(
     for row in range(0, high - low + 1, 2):
         pitch = high - row
         c = next((p for p in (pitch, pitch - 1) if p % 12 == 0), None)
-        label = (_pitch_name(c) if c is not None else "").rjust(4) + " "
+        label = (pitch_name(c) if c is not None else "").rjust(4) + " "
         drawn = [
             _cell(int(grid[row, i]), int(grid[row + 1, i]), span is None, colour) for i, span in enumerate(columns)
         ]

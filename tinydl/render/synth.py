@@ -23,7 +23,7 @@ from tinydl.data.score import DRUM_CHANNEL, Score
 from tinydl.errors import DataError
 from tinydl.random import Generator
 
-__all__ = ["MAX_SECONDS", "PEAK", "SAMPLE_RATE", "Patch", "patch", "synthesize"]
+__all__ = ["MAX_SECONDS", "PEAK", "SAMPLE_RATE", "Event", "Patch", "events", "patch", "synthesize"]
 
 SAMPLE_RATE = 44_100
 MAX_SECONDS = 1_800  # half an hour; an hour of sound is most often a mistake in a file's timing
@@ -92,7 +92,9 @@ def patch(program: int) -> Patch:
 
 
 @dataclass(frozen=True)
-class _Event:
+class Event:
+    """One note to be sounded."""
+
     start: int  # sample
     length: int  # samples until the key is released
     pitch: int
@@ -111,9 +113,14 @@ def synthesize(score: Score, *, room: bool = True) -> Iterator[np.ndarray]:
     Raises:
         DataError: the score has no notes, or lasts longer than ``MAX_SECONDS``.
     """
-    events = _events(score)
+    if not score.notes:
+        raise DataError("there is nothing to hear: the score holds no notes")
+    seconds = score.seconds
+    if seconds > MAX_SECONDS:
+        raise DataError(f"the piece lasts {seconds:,.0f} s, and at most {MAX_SECONDS:,} s are rendered: cut it first")
+    sounding = events(score)
     cache = _NoteCache()
-    total = max(event.start + event.length for event in events) + SAMPLE_RATE
+    total = max(event.start + event.length for event in sounding) + SAMPLE_RATE
     blocks = -(-total // _BLOCK)
     convolve = _Room() if room else None
     tail = np.zeros((0, 2), dtype=np.float32)
@@ -123,8 +130,8 @@ def synthesize(score: Score, *, room: bool = True) -> Iterator[np.ndarray]:
         size = max(_BLOCK, len(tail))
         sound = np.zeros((size, 2), dtype=np.float32)
         sound[: len(tail)] = tail
-        while position < len(events) and events[position].start < end:
-            event = events[position]
+        while position < len(sounding) and sounding[position].start < end:
+            event = sounding[position]
             position += 1
             left, right = cache.note(event)
             at = event.start - block * _BLOCK
@@ -137,25 +144,21 @@ def synthesize(score: Score, *, room: bool = True) -> Iterator[np.ndarray]:
         yield convolve(dry) if convolve is not None else dry
 
 
-def _events(score: Score) -> list[_Event]:
-    if not score.notes:
-        raise DataError("there is nothing to hear: the score holds no notes")
-    seconds = score.seconds
-    if seconds > MAX_SECONDS:
-        raise DataError(f"the piece lasts {seconds:,.0f} s, and at most {MAX_SECONDS:,} s are rendered: cut it first")
+def events(score: Score) -> list[Event]:
+    """The notes of a score as they sound, the pedal obeyed, in order of their start; as many as the score has."""
     played = score.apply_pedal()
     starts = played.to_seconds([note.start for note in played.notes])
     ends = played.to_seconds([note.end for note in played.notes])
     tracks = sorted({(note.track, note.channel) for note in played.notes if note.channel != DRUM_CHANNEL})
     pans = {key: 0.55 * (2 * i / (len(tracks) - 1) - 1) if len(tracks) > 1 else 0.0 for i, key in enumerate(tracks)}
-    events = []
+    found = []
     for note, start, end in zip(played.notes, starts.tolist(), ends.tolist()):
         key = (note.track, note.channel)
         drum = note.channel == DRUM_CHANNEL
         # One player alone sits at a wide piano: low notes left, high notes right.
         pan = pans.get(key, 0.0) if len(tracks) > 1 else max(-0.5, min(0.5, (note.pitch - 62) / 60))
-        events.append(
-            _Event(
+        found.append(
+            Event(
                 start=round(start * SAMPLE_RATE),
                 length=max(1, round(min(end - start, _LONGEST_NOTE) * SAMPLE_RATE)),
                 pitch=note.pitch,
@@ -164,7 +167,7 @@ def _events(score: Score) -> list[_Event]:
                 patch=None if drum else patch(score.programs.get(key, 0)),
             )
         )
-    return sorted(events, key=lambda event: event.start)
+    return sorted(found, key=lambda event: event.start)
 
 
 @dataclass
@@ -174,7 +177,7 @@ class _NoteCache:
     notes: dict[tuple[str, int, int], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     samples: int = 0
 
-    def note(self, event: _Event) -> tuple[np.ndarray, np.ndarray]:
+    def note(self, event: Event) -> tuple[np.ndarray, np.ndarray]:
         name = event.patch.name if event.patch is not None else "drums"
         key = (name, event.pitch, event.length if event.patch is not None else 0)
         found = self.notes.get(key)

@@ -1,0 +1,143 @@
+"""``tinydl report RUN --html FILE.html``: everything about a run on one page, to hear and to see."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinydl.cli._files import Outputs
+from tinydl.cli._output import clock, note, say
+from tinydl.cli._page import add_force_and_html, piece, sampling_words, settings, unit_of
+from tinydl.cli.evaluate import add_data, figures, held_out
+from tinydl.cli.generate import add_sampling
+from tinydl.cli.parser import Command, Parser
+
+if TYPE_CHECKING:
+    from tinydl.data.splits import Splits
+    from tinydl.page import Page, Piece, Table
+    from tinydl.training.checkpoint import Card
+
+_MEANING = {
+    "model": "its name in tinydl train",
+    "data": "what it was trained on, and measured on a part of",
+    "split": "which part; whole pieces, carried state",
+    "kind": "what the likelihood is: exact, a bound, or an estimate",
+    "nll_per_frame": "-ln p summed over all frames, the first included, over the number of frames",
+    "nll_skip_first": "the same without every piece's first frame",
+    "nll_per_sequence": "the mean over pieces of each piece's own mean",
+    "accuracy": "of the thresholded prediction: TP / (TP + FP + FN) of notes, or the share of right tokens",
+    "frames": "predicted frames, or tokens",
+    "params": "numbers that were learned",
+    "train_seconds": "time spent training",
+    "seed": "of weights, data order and split",
+}
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("run", metavar="RUN", help="the folder of tinydl train")
+    add_sampling(parser, 4, "new pieces on the page")
+    add_data(parser)
+    add_force_and_html(parser, required=True)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from tinydl.page import write
+
+    with Outputs(force=args.force) as outputs:
+        target = outputs.new(args.html)  # a place that cannot be used is said before any work
+        page = _page(args)
+        write(page, target)
+        outputs.commit()
+    size = Path(args.html).stat().st_size
+    say(f"wrote {args.html} ({size / 1e6:.1f} MB): {', '.join(section.title.lower() for section in page.sections)}")
+    say("to listen, open it in a browser")
+    return 0
+
+
+def _page(args: argparse.Namespace) -> Page:
+    from tinydl.generation import generate
+    from tinydl.page import Curves, Music, Page, Tables
+    from tinydl.training import checkpoint, log
+
+    model, card, config, splits = held_out(args.run, args.data)
+    split = "test" if splits.test else "valid"  # a corpus of two pieces has no test split
+    note(f"measuring on the {split} split: {len(splits[split])} pieces")
+    found = figures(model, card, config, splits, split)
+    note(f"writing new music: {args.num} piece{'s' * (args.num > 1)}")
+    made = generate(args.run, num=args.num, bars=args.bars, temperature=args.temperature, seed=args.seed)
+    unit = unit_of(card.representation["name"])
+    samples = [
+        piece(f"Sample {k}", score, model, card, file=f"sample-{k}.mid", nll=facts["nll_per_frame"])
+        for k, (score, facts) in enumerate(made, start=1)
+    ]
+    drawn = f"seed {args.seed}, temperature {args.temperature:g}"
+    sections: list[Any] = [
+        Music("New music", samples, f"Drawn from the model ({drawn}): nothing was chosen by hand."),
+        Music("A real piece", [_real(args, model, card, splits, split)], "To compare with."),
+    ]
+    folder = Path(args.run) if Path(args.run).is_dir() else Path(args.run).parent
+    rows = log.read(folder / checkpoint.LOG) if (folder / checkpoint.LOG).exists() else []
+    if rows:
+        intro = (
+            f"The mean training loss since the row before, and the validation loss of the averaged weights, in {unit}."
+        )
+        sections.append(
+            Curves(
+                "Learning",
+                rows,
+                unit,
+                intro if card.config.get("average") else intro.replace(" of the averaged weights", ""),
+            )
+        )
+    sections.append(Tables("Likelihood", [_likelihood(found, unit)]))
+    command = ["tinydl", "report", "run", "--html", Path(args.html).name, *sampling_words(args)]
+    values = [("seed of the music", args.seed), ("temperature", f"{args.temperature:g}")]
+    sections.append(settings(card, config.get("limits"), command, values))
+    return Page(
+        f"{card.model} on {card.source}",
+        f"A model of {found['params']:,} parameters, trained for {card.step:,} steps "
+        f"({clock(config.get('train_seconds') or 0.0)}), finds music that it has not seen {found['nll_per_frame']:.3f} "
+        f"{unit} surprising ({split} split), and writes music of its own.",
+        sections,
+    )
+
+
+def _real(args: argparse.Namespace, model: Any, card: Card, splits: Splits, split: str) -> Piece:
+    """The first piece of the split that is as long as the samples, cut to their length where it has frames."""
+    from tinydl.generation.generate import BARS
+
+    pieces, names, encoding = splits[split], splits.names[split], splits.representation
+    steps = encoding.steps(args.bars or BARS)
+    frames = unit_of(encoding.name) == "nats/frame"
+    long = [k for k, data in enumerate(pieces) if not frames or len(data) >= steps]
+    chosen = long[0] if long else max(range(len(pieces)), key=lambda k: len(pieces[k]))
+    data = pieces[chosen]
+    about = f"From the {split} split, as the model reads it."
+    if frames and len(data) > steps:
+        data, about = data[:steps], f"{about[:-1]}; its first {args.bars or BARS} bars of four beats."
+    return piece(names[chosen], encoding.decode(data), model, card, about=about, file="real.mid")
+
+
+def _likelihood(found: dict[str, Any], unit: str) -> Table:
+    from tinydl.page import Table
+
+    rows = [(key, str(value) if key == "seed" else value, _MEANING[key]) for key, value in found.items()]
+    return Table(
+        "tinydl evaluate",
+        ("figure", "value", "what it is"),
+        rows,
+        caption=f"Negative log-likelihoods in {unit}; lower is better.",
+        digits=4,
+    )
+
+
+REPORT = Command(
+    description=(
+        "Write one page about a run: new music and real music to hear and to see, learning curves, likelihood, and\n"
+        "the settings to make all of it again. The page is one file, works offline, and needs a browser to listen."
+    ),
+    examples=["tinydl report run --html run.html", "tinydl report run --html run.html --num 8 --bars 32 --seed 1"],
+    arguments=_arguments,
+    run=_run,
+)
