@@ -127,6 +127,11 @@ class MelodyLstm(nn.Module):
         score = self.score(collate([piece]))
         return score.log_prob[score.mask]
 
+    def element_log_prob(self, piece: NDArray[Any]) -> NDArray[np.float64]:
+        """ln p(w_t | w_<t), float64 [L]: of each token in its own place; of BOS, which is given, 0."""
+        log_prob: NDArray[np.float64] = self.score(collate([piece])).log_prob[0]
+        return log_prob
+
     @tinydl.no_grad()
     def sample(
         self,

@@ -80,7 +80,7 @@ def test_a_corpus_smaller_than_the_batch_is_one_line_and_trains(run: Run, music:
     ("words", "sentence"),
     [
         ("ltsm demo", "no model is named 'ltsm'; did you mean 'lstm'?"),
-        ("transformer demo", "no model is named 'transformer'; the models are lstm, melody-lstm"),
+        ("transformer demo", "no model is named 'transformer'; the models are gru, lstm, lstm-nade, melody-lstm, tanh-rnn"),
         ("lstm jbs", "'jbs' is neither a folder or file nor the name of a dataset; did you mean 'jsb'?"),
         ("lstm demo -o hiden=3", "model 'lstm' has no option 'hiden'; did you mean 'hidden'?"),
         ("lstm demo -o hidden=many", "option 'hidden' of model 'lstm' must be a whole number, but got 'many'"),

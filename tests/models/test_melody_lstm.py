@@ -56,6 +56,14 @@ def test_bos_is_given_and_eos_is_predicted():
     assert not model.score(collate([tune])).mask[0, 0]
 
 
+def test_every_token_has_its_share_in_its_own_place():
+    model = build(scale=5.0)
+    for tune in tunes(model):
+        shares = model.element_log_prob(tune)
+        assert shares.shape == tune.shape and shares.dtype == np.float64 and shares[0] == 0
+        np.testing.assert_array_equal(shares[1:], model.log_prob(tune))
+
+
 def test_log_prob_follows_the_past_only():
     model = build(scale=5.0)
     (tune,) = tunes(model, 1)

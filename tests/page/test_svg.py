@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
+from importlib import resources
 
 import pytest
 
 from tinydl.data.corpus import demo_scores
 from tinydl.data.score import Meter, Note, Score
 from tinydl.errors import DataError
-from tinydl.page.svg import SURPRISE, Series, chart, level, roll, ticks
+from tinydl.page.svg import Series, chart, roll, ticks
+from tinydl.render.heat import BORDERS, COLOURS, level
 
 
 def boxes(svg: str) -> list[dict[str, float]]:
@@ -56,7 +59,15 @@ def test_a_roll_without_notes_is_refused() -> None:
 
 
 def test_levels_of_surprise_grow() -> None:
-    assert [level(x) for x in (0.0, *SURPRISE, 1e9)] == [0, 1, 2, 3, 4, 5, 6, 7, 7]
+    assert [level(x) for x in (0.0, *BORDERS, 1e9)] == [0, 1, 2, 3, 4, 5, 6, 7, 7]
+
+
+def test_the_light_page_has_the_colours_of_the_pictures() -> None:
+    style = (resources.files("tinydl.page") / "page.css").read_text("utf-8").splitlines()
+    light = next(line for line in style if line.strip().startswith("--s0:"))
+    assert re.findall(r"--s(\d): (#[0-9a-f]{6});", light) == [
+        (str(k), f"#{r:02x}{g:02x}{b:02x}") for k, (r, g, b) in enumerate(COLOURS)
+    ]
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-3.2, 17.0), (7.9e-5, 8.1e-5), (0.0, 2e6), (5.0, 5.0)])

@@ -15,7 +15,7 @@ import pytest
 from tinydl.data.corpus import demo_scores
 from tinydl.data.score import Meter, Note, Score
 from tinydl.errors import DataError
-from tinydl.render import render_png, render_svg, terminal
+from tinydl.render import Heat, render_png, render_svg, terminal
 from tinydl.render.font import bitmap
 from tinydl.render.layout import PALETTE
 
@@ -130,3 +130,38 @@ def test_font() -> None:
     assert picture == ["#####.", *["..#..."] * 6]
     assert (bitmap("é") == bitmap("?")).all()
     assert len({bitmap(chr(c)).tobytes() for c in range(32, 127)}) == 95
+
+
+HEATED = Score(480, [Note(0, 480, 60), Note(480, 960, 62), Note(960, 1920, 64), Note(960, 1920, 40)])
+HEAT = Heat([0.1, 7.25, None, 1.2], [0.5, 8.0, 1.0, 1.0, 2.0], [0, 480, 960, 960, 1440])
+
+
+def test_svg_colours_notes_by_their_nats_and_says_them(tmp_path: Path) -> None:
+    render_svg(HEATED, tmp_path / "h.svg", heat=HEAT)
+    svg = "{http://www.w3.org/2000/svg}"
+    root = ElementTree.parse(tmp_path / "h.svg").getroot()
+    notes = [node for node in root.iter(f"{svg}rect") if node.get("rx") == "1.8"]
+    titles = {node.find(f"{svg}title").text: node.get("fill") for node in notes}  # type: ignore[union-attr]
+    assert len(notes) == len(titles) == 4
+    assert titles["C4, bar 1, beat 1: 0.10 nats"] == "#4699ac"
+    assert titles["D4, bar 1, beat 2: 7.25 nats"] == "#561100"
+    assert titles["E2, bar 1, beat 3: no surprise of its own"] == "#c6c1b8"
+    texts = [node.text for node in root.iter(f"{svg}text")]
+    assert {"7.2", "surprise of a note, nats", "<0.25", "5+", "none", "8.0", "0 nats"} <= set(texts)
+    bars = [float(node.get("height", 0)) for node in root.iter(f"{svg}rect") if node.get("fill") == "#706a60"]
+    np.testing.assert_allclose(np.array(bars) / max(bars), [0.5 / 8, 1, 2 / 8, 2 / 8], atol=1e-3)  # one tick adds up
+    render_png(HEATED, tmp_path / "h.png", heat=HEAT, scale=1)
+    image = decode_png((tmp_path / "h.png").read_bytes())
+    assert (image == (86, 17, 0)).all(-1).sum() > 1000
+
+
+def test_terminal_shows_nats_with_and_without_colour() -> None:
+    plain = terminal(HEATED, width=60, colour=False, heat=HEAT).split("\n")
+    strip = next(line for line in plain if line.startswith("nats "))
+    assert strip == "nats │▁▁██▂▂▂▂" and "0 to 8.0 nats" in plain[-1]  # a column is an eighth
+    colours = terminal(HEATED, width=60, colour=True, heat=HEAT)
+    for code in (31, 196, 244, 149):  # below 0.25, above 5, none, 1 to 1.5
+        assert f"38;5;{code}m" in colours
+    assert "none" in colours and "5+" in colours and "nats (surprise of a note)" in colours
+    still = terminal(HEATED, width=60, colour=False, heat=Heat([0.0] * 4, [0.0] * 2, [0, 480]))
+    assert "█" not in next(line for line in still.split("\n") if line.startswith("nats "))

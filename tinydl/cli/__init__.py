@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("tinydl.cli.generate:GENERATE", "write new music from a trained model as .mid (and .wav)"),
     "evaluate": ("tinydl.cli.evaluate:EVALUATE", "measure a trained model on held-out music"),
     "report": ("tinydl.cli.report:REPORT", "write a page about a run: music to hear, curves, likelihood, settings"),
+    "surprise": ("tinydl.cli.surprise:SURPRISE", "show which notes of a .mid file surprise a trained model"),
     "render": ("tinydl.cli.render:RENDER", "hear and see a .mid file: .wav, .png, or a piano-roll in the terminal"),
     "data list": ("tinydl.cli.data:LIST", "the datasets that tinydl knows by name"),
     "data show": ("tinydl.cli.data:SHOW", "what is in a dataset, a folder or a file, and what was left out"),

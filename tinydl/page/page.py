@@ -25,8 +25,9 @@ import numpy as np
 from tinydl.data import midi
 from tinydl.data.score import Score
 from tinydl.errors import DataError
-from tinydl.page.svg import SURPRISE, Roll, Series, chart, roll, text
+from tinydl.page.svg import Roll, Series, chart, roll, text
 from tinydl.render import synth
+from tinydl.render.heat import BORDERS
 from tinydl.render.layout import PALETTE, bars_of, facts
 from tinydl.utils.files import replacing
 from tinydl.version import __version__
@@ -298,7 +299,7 @@ def _check_surprise(piece: Piece) -> None:
 
 def _legend(piece: Piece, drawn: Roll) -> str:
     if piece.note_nll is not None:
-        borders = [f"{border:g}" for border in SURPRISE]
+        borders = [f"{border:g}" for border in BORDERS]
         labels = [f"below {borders[0]}", *map("–".join, zip(borders, borders[1:])), f"{borders[-1]} and more"]
         items = "".join(f'<li><span class="swatch s{k}"></span>{label}</li>' for k, label in enumerate(labels))
         if None in piece.note_nll:

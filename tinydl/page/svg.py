@@ -15,14 +15,11 @@ from html import escape
 import numpy as np
 
 from tinydl.data.score import Score
+from tinydl.render.heat import level
 from tinydl.render.layout import PALETTE, bars_of, beat_ticks, count, pitch_name, span, voices_of
 from tinydl.utils.text import visible
 
-__all__ = ["SURPRISE", "Roll", "Series", "chart", "level", "roll", "text", "ticks"]
-
-# Borders of the eight colours of surprise, in nats: the same on every page, so that pieces can be compared.
-# 0.25 nats is a probability of 78 %, 1 nat of 37 %, 3 nats of 5 %.
-SURPRISE = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
+__all__ = ["Roll", "Series", "chart", "roll", "text", "ticks"]
 
 _AXIS = 46  # width of the axis at the left
 _HEAD, _ROW, _GAP, _STRIP = 20, 8, 18, 60  # heights: bar numbers, a semitone, air, the strip of surprise
@@ -42,11 +39,6 @@ def number(x: float) -> str:
     ('3', '0', '10.2')
     """
     return f"{round(x, 1) + 0.0:.1f}".removesuffix(".0")  # + 0.0: no negative zero
-
-
-def level(nats: float) -> int:
-    """The number of the colour of a surprise, 0 .. 7: how many of ``SURPRISE`` it reaches."""
-    return bisect_right(SURPRISE, nats)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from tinydl.render.heat import Heat
 from tinydl.render.pianoroll import render_png, render_svg, terminal
 from tinydl.render.wav import WavInfo, render_wav
 
-__all__ = ["WavInfo", "render_png", "render_svg", "render_wav", "terminal"]
+__all__ = ["Heat", "WavInfo", "render_png", "render_svg", "render_wav", "terminal"]

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tinydl.data.score import DRUM_CHANNEL, Score
 from tinydl.errors import DataError
 
-__all__ = ["PALETTE", "Colour", "Voices", "bars_of", "beat_ticks", "count", "facts", "pitch_name", "span", "voices_of"]
+__all__ = [
+    "PALETTE",
+    "Colour",
+    "Voices",
+    "bars_and_beats",
+    "bars_of",
+    "beat_ticks",
+    "count",
+    "facts",
+    "pitch_name",
+    "span",
+    "voices_of",
+]
 
 Colour = tuple[int, int, int]
 
@@ -88,3 +102,18 @@ def facts(score: Score, bars: int) -> list[str]:
 def count(n: int, what: str) -> str:
     """``1 bar``, ``2 bars``."""
     return f"{n} {what}{'s' * (n != 1)}"
+
+
+def bars_and_beats(score: Score, ticks: Iterable[float]) -> list[tuple[int, float]]:
+    """Where ticks stand in the music: (bar, beat), both counted from 1, beats as :func:`beat_ticks` counts them.
+
+    >>> from tinydl.data.score import Note
+    >>> bars_and_beats(Score(480, [Note(0, 3840, 60)]), [0, 240, 1920])
+    [(1, 1.0), (1, 1.5), (2, 1.0)]
+    """
+    starts = [start for start, _ in bars_of(score)]
+    found = []
+    for tick in ticks:
+        bar = max(0, bisect_right(starts, tick) - 1)
+        found.append((bar + 1, 1 + (tick - starts[bar]) / beat_ticks(score, starts[bar])))
+    return found

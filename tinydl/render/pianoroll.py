@@ -11,7 +11,8 @@ import shutil
 import struct
 import sys
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 from xml.sax.saxutils import escape
@@ -20,7 +21,19 @@ import numpy as np
 
 from tinydl.data.score import Note, Score
 from tinydl.render.font import HEIGHT, WIDTH, bitmap
-from tinydl.render.layout import PALETTE, Colour, Voices, bars_of, beat_ticks, facts, pitch_name, span, voices_of
+from tinydl.render.heat import COLOURS, TERMINAL, UNKNOWN, UNKNOWN_TERMINAL, Heat, level, level_names
+from tinydl.render.layout import (
+    PALETTE,
+    Colour,
+    Voices,
+    bars_and_beats,
+    bars_of,
+    beat_ticks,
+    facts,
+    pitch_name,
+    span,
+    voices_of,
+)
 from tinydl.render.wav import atomic
 
 __all__ = ["render_png", "render_svg", "terminal"]
@@ -28,11 +41,14 @@ __all__ = ["render_png", "render_svg", "terminal"]
 _TERMINAL = (75, 208, 79, 176, 220, 117, 141, 250)  # the same, from the terminal's 256 colours
 _PAPER, _PANEL, _BLACK_KEY = (250, 249, 246), (255, 255, 255), (243, 241, 236)
 _BAR, _BEAT, _OCTAVE = (172, 166, 154), (230, 226, 218), (214, 209, 199)
+_STRIP_INK = (112, 106, 96)
 _INK, _FAINT = (46, 44, 40), (122, 116, 106)
 
 _SYSTEM_WIDTH = 1180  # pixels of the grid
 _MAX_HEIGHT = 2600  # of the systems together: 16 of usual size
 _MIN_BEAT = 5  # pixels; beats closer than this are not ruled
+_STRIP, _ABOVE_STRIP = 40.0, 10.0  # pixels: height of the strip of frames, and of the air above it
+_NAMED = 12  # so many notes have their nats beside them
 # What to draw: a list of shapes, the same for PNG and SVG
 
 
@@ -45,6 +61,7 @@ class _Box:
     colour: Colour
     opacity: float = 1.0
     radius: float = 0.0
+    title: str = ""  # what a pointer that rests on it is told; SVG alone
 
 
 @dataclass(frozen=True)
@@ -65,7 +82,7 @@ class _Picture:
     texts: list[_Text]
 
 
-def _layout(score: Score, title: str) -> _Picture:
+def _layout(score: Score, title: str, heat: Heat | None = None) -> _Picture:
     bars = bars_of(score)
     low, high = span(score)
     voices = voices_of(score)
@@ -77,6 +94,9 @@ def _layout(score: Score, title: str) -> _Picture:
     systems = [bars[k : k + per_system] for k in range(0, len(bars), per_system)]
     left, top, gap = 48.0, 66.0, 34.0
     panel = row * (high - low + 1)
+    strip = heat.strip(score.end_tick) if heat else []
+    peak = max((nats for _, _, nats in strip), default=0.0)
+    gap += _STRIP + _ABOVE_STRIP if heat else 0.0
     shown = systems[: max(1, int(_MAX_HEIGHT / (panel + gap)))]
     longest = max(system[-1][1] - system[0][0] for system in shown)
     scale = _SYSTEM_WIDTH / longest  # pixels per tick, the same in all systems
@@ -85,11 +105,16 @@ def _layout(score: Score, title: str) -> _Picture:
     if title:
         texts.append(_Text(left, 16, title, _INK, size=2))
     x = left + _SYSTEM_WIDTH
-    for k in reversed(range(min(len(voices.names), 10))):  # the legend, from the right
-        x -= WIDTH * len(voices.names[k]) + 6
-        texts.append(_Text(x, 40, voices.names[k], _INK))
-        boxes.append(_Box(x - 13, 39, 9, 9, PALETTE[k % 8], radius=2))
+    legend = _legend(voices, heat)
+    for name, colour in reversed(legend):  # from the right
+        x -= WIDTH * len(name) + 6
+        texts.append(_Text(x, 40, name, _INK))
+        boxes.append(_Box(x - 13, 39, 9, 9, colour, radius=2))
         x -= 24
+    if heat:
+        texts.append(_Text(left + _SYSTEM_WIDTH - 6, 24, f"{heat.name} of a note, nats", _FAINT, "end"))
+    places = bars_and_beats(score, [note.start for note in score.notes]) if heat else []
+    named = _most(heat) if heat else set()
     by_start = [note.start for note in score.notes]
     first_note = 0
     for number, system in enumerate(shown):
@@ -114,9 +139,25 @@ def _layout(score: Score, title: str) -> _Picture:
         boxes.append(_Box(left + width - 0.5, y0 - 4, 1, panel + 4, _BAR))
         while first_note < len(by_start) and score.notes[first_note].end <= start and by_start[first_note] < start:
             first_note += 1
-        for note in score.notes:
+        for k, note in enumerate(score.notes):
             if note.start < end and note.end > start:
-                boxes.append(_note_box(note, voices, start, end, left, y0, high, row, scale))
+                box = _note_box(note, voices, start, end, left, y0, high, row, scale)
+                if heat:
+                    box = _heated(box, note, heat, k, places[k])
+                boxes.append(box)
+                if k in named and note.start >= start:
+                    texts.append(_Text(box.x, box.y - HEIGHT - 1, f"{heat.notes[k]:.1f}", _INK))  # type: ignore[union-attr]
+        if heat:
+            base = y0 + panel + _ABOVE_STRIP + _STRIP
+            boxes.append(_Box(left, base - _STRIP, width, _STRIP, _PANEL))
+            for begin, stop, nats in strip:
+                if begin < end and stop > start:
+                    x0, x1 = (left + (min(max(tick, start), end) - start) * scale for tick in (begin, stop))
+                    tall = _STRIP * nats / peak if peak > 0 else 0.0
+                    boxes.append(_Box(x0, base - tall, max(0.6, x1 - x0 - 0.3), tall, _STRIP_INK))
+            boxes.append(_Box(left, base, width, 1, _BAR))
+            texts.append(_Text(left - 6, base - _STRIP, f"{peak:.1f}", _FAINT, "end"))
+            texts.append(_Text(left - 6, base - HEIGHT, "0 nats", _FAINT, "end"))
     height = top + len(shown) * (panel + gap)
     if len(systems) > len(shown):
         texts.append(
@@ -124,6 +165,29 @@ def _layout(score: Score, title: str) -> _Picture:
         )
         height += 12
     return _Picture(round(left + _SYSTEM_WIDTH + 24), round(height), boxes, texts)
+
+
+def _legend(voices: Voices, heat: Heat | None) -> list[tuple[str, Colour]]:
+    if heat is None:
+        return [(name, PALETTE[k % 8]) for k, name in enumerate(voices.names[:10])]
+    entries = list(zip(level_names(), COLOURS))
+    return [*entries, ("none", UNKNOWN)] if None in heat.notes else entries
+
+
+def _most(heat: Heat) -> set[int]:
+    """The notes that have most nats, by their places; of few notes, not all."""
+    known = [k for k, nats in enumerate(heat.notes) if nats is not None]
+    known.sort(key=lambda k: -(heat.notes[k] or 0.0))
+    return set(known[: min(_NAMED, -(-len(known) // 4))])
+
+
+def _heated(box: _Box, note: Note, heat: Heat, k: int, place: tuple[int, float]) -> _Box:
+    """The box of note k in the colour of its nats."""
+    (bar, beat), nats = place, heat.notes[k]
+    words = f"no {heat.name} of its own" if nats is None else f"{nats:.2f} nats"
+    colour = UNKNOWN if nats is None else COLOURS[level(nats)]
+    title = f"{pitch_name(note.pitch)}, bar {bar}, beat {beat:.4g}: {words}"
+    return replace(box, colour=colour, opacity=1.0, title=title)
 
 
 def _note_box(
@@ -141,7 +205,7 @@ def _note_box(
 # PNG
 
 
-def render_png(score: Score, path: str | Path, *, title: str = "", scale: int = 2) -> None:
+def render_png(score: Score, path: str | Path, *, title: str = "", scale: int = 2, heat: Heat | None = None) -> None:
     """Draw a score as a piano-roll and write it as a PNG file.
 
     Args:
@@ -149,11 +213,12 @@ def render_png(score: Score, path: str | Path, *, title: str = "", scale: int = 
         path: where to write; the file appears complete or not at all.
         title: the heading, if any.
         scale: pixels per unit of length; 2 suits screens of double density.
+        heat: nats of every note and frame: they colour the notes in place of the voices, and make a strip below.
 
     Raises :class:`DataError` when the score has no notes or the file cannot be written.
     """
     target = Path(path)
-    picture = _layout(score, title)
+    picture = _layout(score, title, heat)
     image = _paint(picture, scale)
     with atomic(target) as part:
         part.write_bytes(_png(image))
@@ -214,10 +279,10 @@ def _png(image: np.ndarray) -> bytes:
 # SVG
 
 
-def render_svg(score: Score, path: str | Path, *, title: str = "") -> None:
+def render_svg(score: Score, path: str | Path, *, title: str = "", heat: Heat | None = None) -> None:
     """Draw a score as a piano-roll and write it as an SVG file; arguments and errors as :func:`render_png`."""
     target = Path(path)
-    picture = _layout(score, title)
+    picture = _layout(score, title, heat)
     width, height = picture.width, picture.height
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
@@ -227,9 +292,10 @@ def render_svg(score: Score, path: str | Path, *, title: str = "") -> None:
     for box in picture.boxes:
         extra = f' fill-opacity="{box.opacity:.2f}"' if box.opacity < 1 else ""
         extra += f' rx="{box.radius:g}"' if box.radius else ""
+        end = f"><title>{escape(box.title)}</title></rect>" if box.title else "/>"
         out.append(
             f'<rect x="{box.x:.2f}" y="{box.y:.2f}" width="{box.width:.2f}" height="{box.height:.2f}" '
-            f'fill="{_hex(box.colour)}"{extra}/>'
+            f'fill="{_hex(box.colour)}"{extra}{end}'
         )
     for text in picture.texts:
         size = 10 if text.size == 1 else 17
@@ -261,6 +327,7 @@ def terminal(
     systems: int = 2,
     colour: bool | None = None,
     stream: TextIO | None = None,
+    heat: Heat | None = None,
 ) -> str:
     """A score as a piano-roll of text: two semitones a line by half blocks, bar lines, pitch names, bar numbers.
 
@@ -270,6 +337,8 @@ def terminal(
         systems: how many stretches to draw, one under the other; the bars that remain are named.
         colour: colour the voices; by default only where ``stream`` is a terminal and ``NO_COLOR`` is not set.
         stream: where the text will go (for the default of ``colour``); standard output when None.
+        heat: nats of every note and frame: they colour the notes in place of the voices, and stand as a strip of blocks
+            below every stretch, which needs no colour.
 
     Raises :class:`DataError` when the score has no notes.
     """
@@ -279,6 +348,13 @@ def terminal(
     columns = max(30, width or shutil.get_terminal_size((100, 24)).columns)
     bars = bars_of(score)
     voices = voices_of(score)
+    codes: tuple[int, ...]
+    if heat is None:
+        marks, codes = [voices.number[note.track, note.channel] % 8 for note in score.notes], _TERMINAL
+    else:
+        marks = [len(TERMINAL) if nats is None else level(nats) for nats in heat.notes]
+        codes = (*TERMINAL, UNKNOWN_TERMINAL)
+    strip = heat.strip(score.end_tick) if heat else []
     margin = 5
     step = _column_ticks(score, bars[0], columns - margin - 2)
     low, high = span(score)
@@ -296,15 +372,19 @@ def terminal(
                 break
             used += need
             until += 1
-        lines += _system(score, voices, bars[begin:until], begin, step, columns - margin, low, high, colour)
+        lines += _system(
+            score, marks, bars[begin:until], begin, step, columns - margin, low, high, codes if colour else (), strip
+        )
         at = until
     if at < len(bars):
         lines.append(f"{'':{margin}}bars {at + 1}-{len(bars)} are not shown")
-    if len(voices.names) > 1 and colour:
-        legend = (
-            f"\x1b[38;5;{_TERMINAL[k % 8]}m█\x1b[0m {_printable(name)}" for k, name in enumerate(voices.names[:10])
-        )
-        lines.append(" " * margin + "  ".join(legend))
+    if heat is not None:
+        peak = max((nats for _, _, nats in strip), default=0.0)
+        lines.append(f"{'':{margin}}▁ to █ below the notes: {heat.name} of all that happens then, 0 to {peak:.1f} nats")
+    names = level_names() + ["none"] * (None in heat.notes) if heat else voices.names[:10]
+    if colour and (heat or len(voices.names) > 1):
+        legend = (f"\x1b[38;5;{codes[k % len(codes)]}m█\x1b[0m {_printable(name)}" for k, name in enumerate(names))
+        lines.append(" " * margin + "  ".join(legend) + (f"  nats ({heat.name} of a note)" if heat else ""))
     return "\n".join(lines)
 
 
@@ -319,16 +399,17 @@ def _column_ticks(score: Score, bar: tuple[int, int], room: int) -> int:
 
 def _system(
     score: Score,
-    voices: Voices,
+    marks: Sequence[int],
     bars: list[tuple[int, int]],
     first: int,
     step: int,
     room: int,
     low: int,
     high: int,
-    colour: bool,
+    codes: Sequence[int],
+    strip: Sequence[tuple[float, float, float]],
 ) -> list[str]:
-    """The lines of one stretch of bars."""
+    """The lines of one stretch of bars; note k has the colour ``codes[marks[k]]``, or none where there are no codes."""
     columns: list[tuple[int, int] | None] = []  # the ticks of each column; None for a bar line
     numbers = ""
     for k, (start, end) in enumerate(bars):
@@ -340,7 +421,7 @@ def _system(
     onset = [(i, span[0]) for i, span in enumerate(columns) if span is not None]
     ticks = np.array([tick for _, tick in onset])
     places = np.array([i for i, _ in onset])
-    for note in score.notes:
+    for note, mark in zip(score.notes, marks):
         if note.start >= bars[-1][1] or note.end <= bars[0][0]:
             continue
         a = int(np.searchsorted(ticks, note.start, side="right")) - 1
@@ -351,25 +432,40 @@ def _system(
             before = cells[0] - 1
             if before >= 0 and a > 0 and grid[row, before] >= 0 and (before == 0 or grid[row, before - 1] >= 0):
                 grid[row, before] = -1  # a repeated note is struck again: light between the two
-            grid[row, cells[0] : cells[-1] + 1] = voices.number[note.track, note.channel]
+            grid[row, cells[0] : cells[-1] + 1] = mark
     lines = [" " * 5 + numbers[: room - 1].rstrip()]
     for row in range(0, high - low + 1, 2):
         pitch = high - row
         c = next((p for p in (pitch, pitch - 1) if p % 12 == 0), None)
         label = (pitch_name(c) if c is not None else "").rjust(4) + " "
-        drawn = [
-            _cell(int(grid[row, i]), int(grid[row + 1, i]), span is None, colour) for i, span in enumerate(columns)
-        ]
+        drawn = [_cell(int(grid[row, i]), int(grid[row + 1, i]), span is None, codes) for i, span in enumerate(columns)]
         lines.append((label + "".join(drawn) + "│").rstrip())
+    if strip:
+        lines.append("nats " + _blocks(columns, strip).rstrip())
     return lines
 
 
-def _cell(upper: int, lower: int, bar: bool, colour: bool) -> str:
+def _blocks(columns: Sequence[tuple[int, int] | None], strip: Sequence[tuple[float, float, float]]) -> str:
+    """One block per column, as high as the most of the frames that last into it; the piece's highest is whole."""
+    starts, stops, nats = (np.array(column) for column in zip(*strip))
+    peak = nats.max()
+    drawn = ""
+    for place in columns:
+        if place is None:
+            drawn += "│"
+            continue
+        first, last = np.searchsorted(stops, place[0], side="right"), np.searchsorted(starts, place[1], side="left")
+        share = nats[first:last].max(initial=0.0) / peak if peak > 0 else 0.0
+        drawn += " ▁▂▃▄▅▆▇█"[int(np.ceil(8 * share))] if first < last else " "
+    return drawn
+
+
+def _cell(upper: int, lower: int, bar: bool, codes: Sequence[int]) -> str:
     if upper < 0 and lower < 0:
         return "│" if bar else " "
     block = "█" if upper >= 0 and lower >= 0 else "▀" if upper >= 0 else "▄"
-    if not colour:
+    if not codes:
         return block
     if upper >= 0 and lower >= 0 and upper != lower:
-        return f"\x1b[38;5;{_TERMINAL[upper % 8]};48;5;{_TERMINAL[lower % 8]}m▀\x1b[0m"
-    return f"\x1b[38;5;{_TERMINAL[max(upper, lower) % 8]}m{block}\x1b[0m"
+        return f"\x1b[38;5;{codes[upper]};48;5;{codes[lower]}m▀\x1b[0m"
+    return f"\x1b[38;5;{codes[max(upper, lower)]}m{block}\x1b[0m"

@@ -4,13 +4,14 @@ from tinydl.training.checkpoint import Card, load_model, read_config
 from tinydl.training.evaluation import evaluate, log_likelihoods
 from tinydl.training.loop import Interrupted, Result, fit
 from tinydl.training.progress import Progress, Silent, progress_for
-from tinydl.training.recipe import Batch, GenerativeModel, Recipe, Score, collate
+from tinydl.training.recipe import Batch, ElementDensity, GenerativeModel, Recipe, Score, collate
 from tinydl.training.trainer import Diverged, Trainer
 
 __all__ = [
     "Batch",
     "Card",
     "Diverged",
+    "ElementDensity",
     "GenerativeModel",
     "Interrupted",
     "Progress",

@@ -172,3 +172,18 @@ class GenerativeModel(Protocol):
         rng: Generator | None = None,
     ) -> list[NDArray[Any]]:
         """``n`` new pieces of at most ``length`` frames or tokens, in the model's representation."""
+
+
+@runtime_checkable
+class ElementDensity(Protocol):
+    """What a model offers beside :class:`GenerativeModel` whose likelihood is a product over single notes or tokens.
+
+    Every model whose ``density`` is ``exact`` does; one that bounds or estimates the likelihood of whole frames cannot.
+    """
+
+    def element_log_prob(self, piece: NDArray[Any]) -> NDArray[np.float64]:
+        """ln p of every element of one whole piece given those before it, in nats, float64 in the piece's own shape.
+
+        Before it are the earlier frames or tokens, and of its own frame the elements that the model takes first. What
+        is given and not predicted (the token BOS) has 0, so a frame's elements add up to what ``log_prob`` says of it.
+        """

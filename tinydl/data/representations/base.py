@@ -122,6 +122,17 @@ class Representation(ABC):
         """How many steps hold ``bars`` bars of ``meter``."""
         return bars_to_steps(bars, meter, self.step)
 
+    def to_step(self, tick: int, ticks_per_beat: int) -> int:
+        """The step nearest to a tick, half up."""
+        step = as_step(self.step)
+        span = step.numerator * ticks_per_beat
+        return (2 * tick * step.denominator + span) // (2 * span)
+
+    def to_tick(self, position: int, ticks_per_beat: int) -> int:
+        """The tick of a position in steps, rounded half up where the time base cannot hold the grid."""
+        step = as_step(self.step)
+        return (2 * position * step.numerator * ticks_per_beat + step.denominator) // (2 * step.denominator)
+
     # --- for the representations themselves -------------------------------------------------------------------------
 
     def _rows(self, score: Score, low: int, high: int) -> tuple[npt.NDArray[np.int64], dict[str, Any]]:
@@ -154,22 +165,12 @@ class Representation(ABC):
         result[:, :2] = grid
         return result, loss
 
-    def _to_steps(self, tick: int, ticks_per_beat: int) -> int:
-        step = as_step(self.step)
-        span = step.numerator * ticks_per_beat
-        return (2 * tick * step.denominator + span) // (2 * span)
-
     def _blank(self, like: Score | None) -> Score:
         """A score without notes, whose ticks can hold the grid, with the maps of ``like``."""
         if like is not None:
             return Score(like.ticks_per_beat, [], list(like.tempos), list(like.meters), list(like.keys))
         exact = math.lcm(_TICKS_PER_BEAT, as_step(self.step).denominator)
         return Score(exact if exact <= 0x7FFF else _TICKS_PER_BEAT)
-
-    def _tick(self, position: int, ticks_per_beat: int) -> int:
-        """The tick of a position in steps, rounded half up where the time base cannot hold the grid."""
-        step = as_step(self.step)
-        return (2 * position * step.numerator * ticks_per_beat + step.denominator) // (2 * step.denominator)
 
     def _last_step(self) -> int:
         """The last position, in steps, that decoding gives."""
@@ -181,8 +182,8 @@ class Representation(ABC):
         entered = []
         for start, end, pitch, voice in notes:
             if start < last:
-                first = self._tick(start, resolution)
-                stop = max(self._tick(min(end, last), resolution), first + 1)
+                first = self.to_tick(start, resolution)
+                stop = max(self.to_tick(min(end, last), resolution), first + 1)
                 entered.append(Note(first, stop, pitch, velocity, voice, voice))
         return Score(resolution, entered, score.tempos, score.meters, score.keys, [], score.programs, score.track_names)
 

@@ -131,8 +131,8 @@ class Melody(Representation):
             return []
         lines: list[tuple[int, list[int]]] = []
         meter = -1
-        for tick, entry in score.bars(self._tick(end, score.ticks_per_beat)):
-            step = self._to_steps(tick, score.ticks_per_beat)
+        for tick, entry in score.bars(self.to_tick(end, score.ticks_per_beat)):
+            step = self.to_step(tick, score.ticks_per_beat)
             if step >= end or (lines and lines[-1][0] == step):  # bars shorter than a step cannot be told apart
                 continue
             found = _meter_of(entry)
@@ -171,10 +171,33 @@ class Melody(Representation):
         score = self._blank(like)
         if like is None:
             score.meters = [
-                Meter(self._tick(step, score.ticks_per_beat), *meter) for step, meter in meters.items() if step < last
+                Meter(self.to_tick(step, score.ticks_per_beat), *meter) for step, meter in meters.items() if step < last
             ]
         score.programs[0, 0] = program
         return self._add_notes(score, notes, velocity)
+
+    def places(self, data: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], list[tuple[int, int, int, int]]]:
+        """Where the tokens of an encoded tune stand: the step of each, int64 [L], and (start, pitch, first, stop) of
+        every note, whose tokens are ``data[first:stop]``.
+
+        The LENGTHs of a note or rest stand where it begins, BAR and METER where the note or rest after them does, EOS
+        at the end.
+        """
+        tokens = check_tokens(data, self.vocabulary_size)
+        steps = np.zeros(len(tokens), np.int64)
+        notes: list[tuple[int, int, int, int]] = []
+        start = now = 0  # of the note or rest whose LENGTHs are read, and after them
+        for i, token in enumerate(tokens):
+            if token >= self._first_length:
+                now += token - self._first_length + 1
+                if notes and notes[-1][3] == i:
+                    notes[-1] = (*notes[-1][:3], i + 1)
+            else:
+                start = now
+                if token >= self._first_pitch:
+                    notes.append((now, token - self._first_pitch + self.low, i, i + 1))
+            steps[i] = start
+        return steps, notes
 
 
 def _meter_of(meter: Meter) -> int:

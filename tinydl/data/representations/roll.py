@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tinydl.data.representations.base import Encoded, Representation, check_pitches
 from tinydl.data.score import Score
 
-__all__ = ["PianoRoll"]
+__all__ = ["PianoRoll", "runs"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class PianoRoll(Representation):
         roll = np.zeros((int(rows[:, 1].max(initial=0)), self.high - self.low + 1), dtype=np.bool_)
         for start, end, pitch in rows[:, :3].tolist():
             roll[start:end, pitch - self.low] = True
-        loss["kept"] = len(_runs(roll)[0])
+        loss["kept"] = len(runs(roll)[0])
         loss["merged"] = len(rows) - loss["kept"]
         return Encoded(roll, loss)
 
@@ -54,14 +54,14 @@ class PianoRoll(Representation):
         pitches = self.high - self.low + 1
         if roll.ndim != 2 or roll.shape[1] != pitches:
             raise ValueError(f"expected a roll of shape [T, {pitches}], got {list(roll.shape)}")
-        columns, starts, ends = _runs(roll)
+        columns, starts, ends = runs(roll)
         score = self._blank(like)
         score.programs[0, 0] = program
         notes = [(s, e, self.low + p, 0) for s, e, p in zip(starts.tolist(), ends.tolist(), columns.tolist())]
         return self._add_notes(score, notes, velocity)
 
 
-def _runs(roll: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+def runs(roll: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Columns, first steps and ends (exclusive) of the runs of true values: each intp [R]."""
     edges = np.diff(roll.T.astype(np.int8), axis=1, prepend=0, append=0)  # [P, T + 1]: 1 at a start, -1 after an end
     columns, starts = np.nonzero(edges == 1)
