@@ -70,7 +70,7 @@ class Entry:
 # Chosen on validation, one seed each. JSB takes the models' defaults. The larger sets are learned sooner from more and
 # shorter sequences and with less dropout of the recurrent weights; Piano-midi, with 87 pieces to learn from, wants a
 # smaller net and more dropout of the rest.
-LARGE = ("chunk=256", "recurrent_dropout=0.5", "output_dropout=0.2", "input_dropout=0.1")
+LARGE = ("chunk=128", "hidden=256", "recurrent_dropout=0.5", "output_dropout=0.2", "input_dropout=0.1")
 PIANO = ("chunk=128", "hidden=200", "recurrent_dropout=0.5", "output_dropout=0.5")
 PLAN = (
     Entry("lstm-nade", "jsb", 2),

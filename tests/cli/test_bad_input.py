@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.conftest import SMALL, Run, content
 from tests.cli.test_midi_info import REFUSED, SOUND
+from tinydl import registry
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,7 +81,7 @@ def test_a_corpus_smaller_than_the_batch_is_one_line_and_trains(run: Run, music:
     ("words", "sentence"),
     [
         ("ltsm demo", "no model is named 'ltsm'; did you mean 'lstm'?"),
-        ("transformer demo", "no model is named 'transformer'; the models are gru, lstm, lstm-nade, melody-lstm, tanh-rnn"),
+        ("transformer demo", f"no model is named 'transformer'; the models are {', '.join(registry.models())}"),
         ("lstm jbs", "'jbs' is neither a folder or file nor the name of a dataset; did you mean 'jsb'?"),
         ("lstm demo -o hiden=3", "model 'lstm' has no option 'hiden'; did you mean 'hidden'?"),
         ("lstm demo -o hidden=many", "option 'hidden' of model 'lstm' must be a whole number, but got 'many'"),

@@ -33,29 +33,23 @@ def unit_of(representation: str) -> str:
 def piece(
     title: str, score: Score, model: Any, card: Card, *, file: str, about: str = "", nll: float | None = None
 ) -> Piece:
-    """A piece with its own surprise under the model: of every frame, where the model reads frames.
+    """A piece with its own surprise under the model, of every note and, where it reads frames, of every frame.
 
     ``nll`` is its mean where that is known already, as of a sample, whose primer does not count.
     """
-    import numpy as np
-
-    from tinydl.data.representations import representation
-    from tinydl.data.representations.base import as_step
+    from tinydl.generation import surprise
     from tinydl.page import Piece
+    from tinydl.training import ElementDensity
 
     made = Piece(title, score, about=about, file=file)
-    encoding = representation(card.representation)
-    if not score.notes or model.density == "none":
+    if not score.notes or model.density == "none" or not isinstance(model, ElementDensity):
         return made
-    data = encoding.encode(score).data
-    nats = -np.asarray(model.log_prob(data), dtype=np.float64)
-    unit = unit_of(encoding.name)
-    mean = nll if nll is not None else float(nats.mean()) if len(nats) else None
-    made = dataclasses.replace(made, facts=[] if mean is None else [f"{mean:.3f} {unit}"])
-    if unit == "nats/token" or len(nats) != len(data):
+    found = surprise(model, score, representation=card.representation)
+    mean = found.nll_per_frame if nll is None else nll
+    made = dataclasses.replace(made, facts=[f"{mean:.3f} nats/{found.unit}"], note_nll=found.note_nll)
+    if found.unit == "token":
         return made  # tokens have no place of their own in time
-    frame = float(as_step(encoding.step)) * score.ticks_per_beat
-    return dataclasses.replace(made, frame_nll=nats.tolist(), frame_ticks=[k * frame for k in range(len(nats))])
+    return dataclasses.replace(made, frame_nll=found.frame_nll, frame_ticks=found.ticks)
 
 
 def settings(
