@@ -28,25 +28,27 @@ MARKS = {
 
 
 def table(folder: Path = RESULTS) -> str:
-    """A Markdown table of the newest row of each figure; the machine and versions of the newest of all below it."""
+    """A Markdown table of the newest row of each figure; machine and versions below it, those of other rows named."""
     lines = [
         "| benchmark | tinydl | rival | rival's figure | rival / tinydl | date, commit |",
         "|---|---|---|---|---|---|",
     ]
-    last: dict[str, str] = {}
-    for name in HEADLINES:
-        newest = {(row["case"], row["rival_name"]): row for row in history(name, folder)}
-        for row in newest.values():
-            rival = f"{row['rival']} {row['unit']}" if row["rival"] else ""
-            what = f"`{name}` {row['case']}".strip()
-            lines.append(
-                f"| {what} | {row['ours']} {row['unit']} | {row['rival_name']} | {rival} | {row['ratio']} "
-                f"| {row['date'][:10]}, {row['commit']} |"
-            )
-            last = max(last, row, key=lambda r: r.get("date", ""))
-    if not last:
+    newest = {(name, row["case"], row["rival_name"]): row for name in HEADLINES for row in history(name, folder)}
+    if not newest:
         return "Nothing is measured yet: `python -m tinydl.benchmarks all`."
-    return "\n".join([*lines, "", f"Medians; {last['machine']}; {last['versions']}."])
+    last = max(newest.values(), key=lambda row: row["date"])
+    # Figures of two machines do not compare, so rows that were not measured where the last one was are marked.
+    where = dict.fromkeys((row["machine"], row["versions"]) for row in [last, *newest.values()])
+    places = {place: f"({k})" if k else "" for k, place in enumerate(where)}
+    for (name, _, _), row in newest.items():
+        rival = f"{row['rival']} {row['unit']}" if row["rival"] else ""
+        what = " ".join(f"`{name}` {row['case']} {places[row['machine'], row['versions']]}".split())
+        lines.append(
+            f"| {what} | {row['ours']} {row['unit']} | {row['rival_name']} | {rival} | {row['ratio']} "
+            f"| {row['date'][:10]}, {row['commit']} |"
+        )
+    machines = "; ".join(f"{mark} {'; '.join(place)}".strip() for place, mark in places.items())
+    return "\n".join([*lines, "", f"Medians; {machines}."])
 
 
 # ---------------------------------------------------------------------------------------------------------- the papers

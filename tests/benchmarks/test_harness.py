@@ -125,6 +125,16 @@ def test_the_table_shows_the_newest_row_of_each_figure(tmp_path: Path) -> None:
     assert "| `mlp_step` | 2 us | torch | 6 us | 3 |" in inside and "| 1 us |" not in inside
 
 
+def test_rows_of_another_machine_are_marked(tmp_path: Path) -> None:
+    fields = "benchmark,case,unit,ours,ours_p20,ours_p80,rival_name,rival,rival_p20,rival_p80,ratio,clean,note,control"
+    for name, machine, date in (("mlp_step", "old box", "2001-01-01"), ("lstm_step", "new box", "2002-02-02")):
+        row = f"{name},,us,1,1,1,torch,2,2,2,2,,,,{date},abc,{machine},python 3"
+        (tmp_path / f"{name}.csv").write_text(f"{fields},date,commit,machine,versions\n{row}\n")
+    table = report.table(tmp_path)
+    assert "| `mlp_step` (1) |" in table and "| `lstm_step` |" in table
+    assert table.endswith("Medians; new box; python 3; (1) old box; python 3.")
+
+
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "tinydl.benchmarks", *arguments]
     return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
