@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 _START = """start here:
   tinydl demo                                         hear what it does, no network
-  tinydl train lstm my_midis/ --out run --minutes 5   learn your own music
+  tinydl train lstm-nade my_midis/ --out run --minutes 5   learn your own music
   tinydl generate run --out new.mid --wav             and write some more of it
   tinydl report run --html run.html                   hear and see all of it in a browser"""
 

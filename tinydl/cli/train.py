@@ -22,7 +22,7 @@ SHOWN_ROWS = 12  # of files that were not simply kept; `tinydl data show` shows 
 
 
 def _arguments(parser: Parser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="lstm (polyphony) or melody-lstm (tunes)")
+    parser.add_argument("model", metavar="MODEL", help="lstm-nade (polyphony; lstm, gru, tanh-rnn too), melody-lstm (tunes)")
     parser.add_argument("data", metavar="DATA", help="a folder of MIDI files, a .mid file, or a dataset's name")
     parser.add_argument("--out", metavar="RUN", help="the run's folder, new or empty (with --dry-run not needed)")
     parser.add_argument("--minutes", metavar="M", type=number(0), help="stop after so many minutes of this call")
@@ -203,10 +203,10 @@ TRAIN = Command(
         "--dry-run lists the model's options (-o), with their values."
     ),
     examples=[
-        "tinydl train lstm my_midis/ --out run --minutes 5",
+        "tinydl train lstm-nade my_midis/ --out run --minutes 5",
         "tinydl train melody-lstm song.mid --out run --steps 500 -o hidden=64 lr=0.002",
         "tinydl train lstm jsb --out run --resume",
-        "tinydl train lstm my_midis/ --out run --dry-run",
+        "tinydl train lstm-nade my_midis/ --out run --dry-run",
     ],
     arguments=_arguments,
     run=_run,
