@@ -54,6 +54,9 @@ def pairwise(kind: Literal["js", "w1", "l1"], a: Floats, b: Floats) -> Floats:
     """
     if kind == "w1":
         a, b = a.cumsum(axis=1), b.cumsum(axis=1)
+    elif kind == "js":  # a bin that is empty everywhere adds nothing; on a coarse grid most are
+        used = a.any(axis=0) | b.any(axis=0)
+        a, b = a[:, used], b[:, used]
     out = np.empty((len(a), len(b)))
     step = max(1, _AT_ONCE // max(1, b.size))
     entropy_a, entropy_b = (_entropy(a), _entropy(b)) if kind == "js" else (a, b)

@@ -172,7 +172,7 @@ class _Ngrams:
         found = self._tables.get(n)
         if found is None:
             hashes = self.hashes(n)
-            found = np.unique(hashes[self.left[: len(hashes)] >= n])
+            found = np.sort(hashes[self.left[: len(hashes)] >= n])  # np.unique would hash them again, more slowly
             if len(self._tables) >= _KEPT:
                 self._tables.pop(next(iter(self._tables)))
             self._tables[n] = found
@@ -230,13 +230,30 @@ class _Windows:
         self.starts = np.concatenate([stretches.starts for stretches in found])
         self.piece = np.repeat(np.arange(len(pieces)), counts)
         self.sizes = np.bincount(owner, minlength=len(self.starts))
+        # A stretch that comes again (tunes are full of them) is searched once: keep the first of every content.
+        first_note = np.searchsorted(owner, np.arange(len(self.starts)))
+        content = np.add.reduceat(np.append(_mix(item.astype(np.uint64)), np.uint64(0)), first_note)
+        content[self.sizes == 0] = 0  # reduceat gives the next one's note there
+        kept = np.zeros(len(self.starts), np.bool_)
+        kept[np.unique(content, return_index=True)[1]] = True
+        self.starts, self.piece, self.sizes = self.starts[kept], self.piece[kept], self.sizes[kept]
+        inside = kept[owner]
+        owner, item = (np.cumsum(kept) - 1)[owner[inside]], item[inside]
         order = np.argsort(item, kind="stable")
-        self._owner = owner[order].astype(np.int32)
+        self._owner = owner[order]
+        self._known: dict[bytes, tuple[float, int]] = {}
         # item -> where its owners stand
         self._first = np.searchsorted(item[order], np.arange(PITCHES * (length + 1) + 1))
 
     def nearest(self, items: Ints) -> tuple[float, int]:
         """(similarity, window) of the window most like a set of items; of several, the first."""
+        key = items.tobytes()  # pieces repeat their bars
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._search(items)
+        return found
+
+    def _search(self, items: Ints) -> tuple[float, int]:
         inside = items[(items >= 0) & (items < len(self._first) - 1)].tolist()
         owners = [self._owner[self._first[item] : self._first[item + 1]] for item in inside]
         if not owners or not len(self.sizes):
