@@ -254,7 +254,7 @@ def test_generate_writes_numbered_pieces_that_read_back(run: Run, trained: Path,
     assert (outcome.code, outcome.err) == (0, "")
     assert sorted(content(tmp_path)) == ["new-1.mid", "new-1.wav", "new-2.mid", "new-2.wav"]
     for i, entry in enumerate(outcome.json, 1):
-        assert list(entry) == ["file", "notes", "seconds", "nll_per_frame"]
+        assert list(entry) == ["file", "notes", "seconds", "nll_per_frame", "longest_copy", "near_copy_share"]
         assert entry["file"] == str(tmp_path / f"new-{i}.mid") and entry["nll_per_frame"] > 0
         score, report = midi.read(entry["file"])
         assert (

@@ -1,4 +1,4 @@
-"""``tinydl evaluate RUN``: how likely held-out music is under a trained model."""
+"""``tinydl evaluate RUN``: how likely held-out music is under a trained model, and how its own music compares."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinydl.cli._output import say_json, say_pairs
-from tinydl.cli.parser import Command, Parser, add_json, choice
-from tinydl.errors import DataError
+from tinydl.cli._errors import UsageError
+from tinydl.cli._output import say, say_json, say_pairs, say_table
+from tinydl.cli._runs import add_data, data_of
+from tinydl.cli.parser import SEED, Command, Parser, add_json, choice, integer, number
 
 if TYPE_CHECKING:
     from tinydl.data.splits import Splits
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 KEYS = ("model", "data", "split", "kind", "nll_per_frame", "nll_skip_first", "nll_per_sequence", "accuracy") + (
     "frames", "params", "train_seconds", "seed")  # fmt: skip
+OF_SAMPLES = {"samples": None, "seed": 0, "temperature": 1.0}  # options of --measures and --copying, and their defaults
+OF_COPYING = {"time_scale": False, "transpose": False}
 
 
 def _arguments(parser: Parser) -> None:
@@ -24,12 +27,22 @@ def _arguments(parser: Parser) -> None:
         "--split", type=choice(("train", "valid", "test")), default="test", help="train, valid or test (default: test)"
     )
     add_data(parser)
-    add_json(parser, f"the keys {', '.join(KEYS)}")
-
-
-def add_data(parser: Parser) -> None:
-    """``--data``, the same in every command that reads a run's data again."""
-    parser.add_argument("--data", metavar="DATA", help="where the run's data are now, when they have moved")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--measures", action="store_true", help="instead: how far new pieces lie from the training pieces, by measure"
+    )
+    instead.add_argument(
+        "--copying", action="store_true", help="instead: how much of new pieces stands in the training pieces"
+    )
+    parser.add_argument(
+        "--samples", metavar="K", type=integer(5, 1000),
+        help="new pieces to look at (default: as many as the split has, at most 100)",
+    )  # fmt: skip
+    parser.add_argument("--seed", metavar="S", type=SEED, help="of the new pieces (default: 0)")
+    parser.add_argument("--temperature", metavar="T", type=number(0), help="of the new pieces (default: 1)")
+    parser.add_argument("--time-scale", action="store_true", help="--copying: passages at another speed are copies too")
+    parser.add_argument("--transpose", action="store_true", help="--copying: bars in another key are near-copies too")
+    add_json(parser, f"the keys {', '.join(KEYS)}, or all figures of --measures or --copying,")
 
 
 def held_out(run: str, data: str | None) -> tuple[Any, Card, dict[str, Any], Splits]:
@@ -39,25 +52,12 @@ def held_out(run: str, data: str | None) -> tuple[Any, Card, dict[str, Any], Spl
         run: the folder, or its ``best.safetensors``.
         data: where the data are now, when they have moved.
     """
-    from tinydl.cli.data import load
     from tinydl.training import checkpoint
 
     model, card = checkpoint.load_model(run)
     folder = Path(run)
     config = checkpoint.read_config(folder if folder.is_dir() else folder.parent)
-    source = data or card.source
-    try:
-        splits = load(source, card.representation, seed=card.seed)
-    except DataError as error:
-        if data:
-            raise
-        raise DataError(f"the data of {run} cannot be read: {error} (--data names their new place)") from None
-    if splits.fingerprint != card.fingerprint:
-        raise DataError(
-            f"the data at {source!r} are not those that {run} was trained on, so its splits cannot be told apart; "
-            f"put the files back as they were, or train anew"
-        )
-    return model, card, config, splits
+    return model, card, config, data_of(run, card, data)
 
 
 def figures(model: Any, card: Card, config: dict[str, Any], splits: Splits, split: str) -> dict[str, Any]:
@@ -74,6 +74,14 @@ def figures(model: Any, card: Card, config: dict[str, Any], splits: Splits, spli
 
 
 def _run(args: argparse.Namespace) -> int:
+    for name in (*OF_SAMPLES, *OF_COPYING):
+        value = getattr(args, name)
+        given = value is not None and value is not False  # a seed of 0 is given
+        if given and not (args.copying or (args.measures and name in OF_SAMPLES)):
+            owner = "--measures or --copying" if name in OF_SAMPLES else "--copying"
+            raise UsageError(f"--{name.replace('_', '-')} belongs to {owner}: add that, or leave it out")
+    if args.measures or args.copying:
+        return _compare(args)
     found = figures(*held_out(args.run, args.data), args.split)
     if args.json:
         say_json(found)
@@ -88,13 +96,104 @@ def _shown(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
+# -- new pieces beside real ones ---------------------------------------------------------------------------------------
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from tinydl import measures
+
+    if args.split == "train":
+        raise UsageError("--split train leaves nothing to compare with: the real pieces must be valid or test ones")
+    model, card, _, splits = held_out(args.run, args.data)
+    options: dict[str, Any] = {name: default if getattr(args, name) is None else getattr(args, name)
+               for name, default in OF_SAMPLES.items()}  # fmt: skip
+    options["num"] = options.pop("samples")
+    facts = {"model": card.model, "data": card.source}
+    if args.measures:
+        report = measures.measure_report(model, splits, split=args.split, **options)
+    else:
+        options.update({name: getattr(args, name) for name in OF_COPYING})
+        report = measures.copying_report(model, splits, split=args.split, **options)
+    if args.json:
+        say_json({**facts, **report})
+    elif args.measures:
+        _say_measures(report)
+    else:
+        _say_copying(report)
+    return 0
+
+
+def _say_measures(report: dict[str, Any]) -> None:
+    rows = []
+    for entry in report["measures"]:
+        row = [entry["name"]]
+        for group in ("samples", "real"):
+            found = entry[group]
+            row += [f"{found['distance']:.3f}", f"{found['low']:.3f} to {found['high']:.3f}"]
+        row += [f"{entry[group]['distance']:.3f}" for group in ("markov", "noise")]
+        rows.append((*row, entry["verdict"], entry["title"]))
+    heads = ("measure", "samples", "95 in 100", "real", "95 in 100", "markov", "noise", "verdict", "of")
+    say_table(heads, rows)
+    say()
+    pieces = report["pieces"]
+    say(
+        f"distances from the {pieces['corpus']} training pieces: 0 where two sets are of one kind, 1 where they have "
+        f"nothing in common"
+    )
+    say(
+        f"{pieces['samples']} samples; {pieces['real']} real pieces ({report['split']}); {pieces['markov']} pieces of "
+        f"an order-3 Markov model; {pieces['noise']} of noise"
+    )
+
+
+def _say_copying(report: dict[str, Any]) -> None:
+    rows = []
+    for key in ("longest_copy", "longest_melody", "near_copy_share"):
+        row: list[str] = [key]
+        for group in ("samples", "real", "markov"):
+            row += [_figure(report[group][key][name]) for name in ("median", "p95", "max")]
+        rows.append((*row, _figure(report["usual"][key]), f"{report['beyond'][key]:.0%}"))
+    heads = [f"{group} {name}" for group in ("samples", "real", "markov") for name in ("median", "p95", "max")]
+    say_table(("figure", *heads, "usual", "beyond"), rows)
+    say()
+    say(f"longest_copy counts {report['unit']}, longest_melody notes; near_copy_share is of bars")
+    say(
+        f"usual: the p95 of {len(report['real']['detail'])} real pieces ({report['split']}), or what everybody may "
+        f"share; beyond: the share of {len(report['samples']['detail'])} samples above that"
+    )
+    for group, what in (("samples", "sample"), ("real", f"{report['split']} piece")):
+        details = report[group]["detail"]
+        number = max(range(len(details)), key=lambda i: details[i]["longest_copy"])
+        passage = details[number]["passage"]
+        if passage:
+            say(
+                f"the longest copy of a {what}: {passage['events']} {report['unit']}, {what} {number + 1} from beat "
+                f"{passage['at']:g}, as {passage['source']} from beat {passage['source_at']:g}"
+            )
+    say(f"verdict  {report['verdict']}")
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
 EVALUATE = Command(
     description=(
         "Measure a run's best weights on a split of its data, whole pieces with carried state.\n"
         "nll_per_frame: -ln p summed over all frames, the first included, over the number of frames (nats).\n"
-        "nll_skip_first leaves out every piece's first frame; nll_per_sequence averages the pieces' own means."
+        "nll_skip_first leaves out every piece's first frame; nll_per_sequence averages the pieces' own means.\n\n"
+        "--measures compares new pieces with the training pieces, beside real pieces of the split, an order-3 Markov\n"
+        "model and noise: real is no farther than real pieces are, better and worse are than the Markov model.\n"
+        "--copying says what new pieces share with the training pieces, beside what real ones do: the longest passage\n"
+        "of chords (in any key) and of the upper line, and the share of bars with a double. original: at most 10 % of\n"
+        "the samples go beyond what is usual (95 % of the real pieces stay below it); doubtful: at most 25 %."
     ),
-    examples=["tinydl evaluate run", "tinydl evaluate run --split valid --json"],
+    examples=[
+        "tinydl evaluate run",
+        "tinydl evaluate run --split valid --json",
+        "tinydl evaluate run --measures --samples 50",
+        "tinydl evaluate run --copying --json",
+    ],
     arguments=_arguments,
     run=_run,
 )

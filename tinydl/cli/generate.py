@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinydl.cli._files import Outputs
 from tinydl.cli._output import clock, note, say, say_json, say_table
 from tinydl.cli._page import add_force_and_html, piece, sampling_words, settings, unit_of
+from tinydl.cli._runs import add_data, data_of
 from tinydl.cli.parser import SEED, Command, Parser, add_json, integer, number, path_ending
 from tinydl.errors import CheckpointError
 
@@ -44,8 +46,10 @@ def _arguments(parser: Parser) -> None:
     )
     parser.add_argument("--primer", metavar="FILE.mid", help="music to begin with and go on from")
     parser.add_argument("--wav", action="store_true", help="also write a .wav beside each .mid")
+    add_data(parser)
+    parser.add_argument("--no-copying", action="store_true", help="do not look for the pieces in the training data")
     add_force_and_html(parser, required=False)
-    add_json(parser, "a list with file, notes, seconds and nll_per_frame of each piece")
+    add_json(parser, "a list with file, notes, seconds, nll_per_frame, longest_copy and near_copy_share of each piece")
 
 
 def targets(out: str, num: int) -> list[Path]:
@@ -88,14 +92,16 @@ def _run(args: argparse.Namespace) -> int:
 
             write(_page(args, paths, pieces), page)
         outputs.commit()
+    figures = [{**facts, **copied} for (_, facts), copied in zip(pieces, _copying(args, [s for s, _ in pieces]))]
     if args.json:
-        say_json([{"file": str(path), **facts} for path, (_, facts) in zip(paths, pieces)])
+        say_json([{"file": str(path), **entry} for path, entry in zip(paths, figures)])
         return 0
     rows = []
-    for path, (_, facts) in zip(paths, pieces):
-        nll = facts["nll_per_frame"]
-        rows.append((path, facts["notes"], clock(facts["seconds"]), "-" if nll is None else f"{nll:.3f}"))
-    say_table(("file", "notes", "time", "nats/frame"), rows)
+    for path, entry in zip(paths, figures):
+        nll, longest = entry["nll_per_frame"], entry["longest_copy"]
+        known = ("-" if nll is None else f"{nll:.3f}", "-" if longest is None else longest)
+        rows.append((path, entry["notes"], clock(entry["seconds"]), *known))
+    say_table(("file", "notes", "time", "nats/frame", "longest copy"), rows)
     say(f"seed {args.seed}; another --seed gives other music")
     if args.html:
         say(f"to listen, open {args.html} in a browser")
@@ -130,10 +136,36 @@ def _page(args: argparse.Namespace, paths: list[Path], pieces: list[tuple[Score,
     )
 
 
+def _copying(args: argparse.Namespace, scores: Sequence[Score]) -> list[dict[str, Any]]:
+    """``longest_copy`` and ``near_copy_share`` of every piece, the primer left out; None, and a note, where the run's
+    data are not at hand."""
+    unknown = [dict.fromkeys(("longest_copy", "near_copy_share")) for _ in scores]
+    if args.no_copying:
+        return unknown
+    from tinydl.errors import TinydlError
+    from tinydl.generation import primer_beats
+    from tinydl.measures import CopyIndex
+    from tinydl.training import checkpoint
+
+    run = Path(args.run)
+    card = checkpoint.card(run / checkpoint.BEST if run.is_dir() else run)
+    try:
+        splits = data_of(args.run, card, args.data, download=False)
+    except TinydlError as error:
+        note(f"what is copied is not known: {error}")
+        return unknown
+    begin = primer_beats(args.primer, splits.representation) if args.primer else 0.0
+    index = CopyIndex([splits.representation.decode(piece) for piece in splits.train], splits.names["train"])
+    found = [index.meter(score, begin=begin) for score in scores]
+    return [{"longest_copy": copied.longest_copy, "near_copy_share": copied.near_copy_share} for copied in found]
+
+
 GENERATE = Command(
     description=(
         "Write new music from a run's best weights. nats/frame says how surprising a piece is to its own model:\n"
-        "compare it with tinydl evaluate. A file that exists is not overwritten without --force."
+        "compare it with tinydl evaluate. longest copy is the longest passage, in chords (or notes of a tune), that\n"
+        "stands in the training data too, in any key; tinydl evaluate --copying says how much is usual. A file that\n"
+        "exists is not overwritten without --force."
     ),
     examples=[
         "tinydl generate run --out new.mid --wav",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tinydl.cli._files import Outputs
 from tinydl.cli._output import clock, note, say
 from tinydl.cli._page import add_force_and_html, piece, sampling_words, settings, unit_of
-from tinydl.cli.evaluate import add_data, figures, held_out
+from tinydl.cli._runs import add_data
+from tinydl.cli.evaluate import figures, held_out
 from tinydl.cli.generate import add_sampling
 from tinydl.cli.parser import Command, Parser
 

@@ -87,6 +87,16 @@ def generate(
     return made
 
 
+def primer_beats(primer: Score | str | Path, encoding: Any) -> float:
+    """Where, in beats, the notes of a primer end in a piece that begins with it; what is new begins there or later.
+
+    Raises:
+        DataError, MidiError: a primer that cannot be used.
+    """
+    beats: float = encoding.decode(_encode(primer, encoding)).beats
+    return beats
+
+
 def _encode(primer: Score | str | Path, encoding: Any) -> Any:
     if isinstance(primer, (str, Path)):
         from tinydl.data import midi

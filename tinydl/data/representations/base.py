@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
@@ -52,11 +53,16 @@ def as_step(step: Step) -> Fraction:
     Raises ``ConfigError`` when it is no number, or not within 1/960 to 16 beats.
     """
     try:
-        # A decimal such as 0.0833 stands for the simple fraction next to it: no grid is finer than 1/960 beat.
-        exact = Fraction(step) if isinstance(step, (str, int, Fraction)) else Fraction(float(step))
-        found = exact.limit_denominator(960)
+        return _checked(step)
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         raise ConfigError(f"step {step!r} is no length in beats such as 0.25 or '1/12'") from None
+
+
+@functools.lru_cache(maxsize=64)  # asked for twice a note when a piece is decoded
+def _checked(step: Step) -> Fraction:
+    # A decimal such as 0.0833 stands for the simple fraction next to it: no grid is finer than 1/960 beat.
+    exact = Fraction(step) if isinstance(step, (str, int, Fraction)) else Fraction(float(step))
+    found = exact.limit_denominator(960)
     if not Fraction(1, 960) <= found <= 16:
         raise ConfigError(f"step {step!r} must lie within 1/960 and 16 beats")
     return found
