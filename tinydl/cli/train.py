@@ -22,7 +22,8 @@ SHOWN_ROWS = 12  # of files that were not simply kept; `tinydl data show` shows 
 
 
 def _arguments(parser: Parser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="lstm-nade (polyphony; lstm, gru, tanh-rnn too), melody-lstm (tunes)")
+    models = "lstm-nade, lstm, gru, tanh-rnn (polyphony), or melody-lstm (tunes)"
+    parser.add_argument("model", metavar="MODEL", help=models)
     parser.add_argument("data", metavar="DATA", help="a folder of MIDI files, a .mid file, or a dataset's name")
     parser.add_argument("--out", metavar="RUN", help="the run's folder, new or empty (with --dry-run not needed)")
     parser.add_argument("--minutes", metavar="M", type=number(0), help="stop after so many minutes of this call")
