@@ -10,19 +10,22 @@ two biases of frame t (equations 6 and 7 of the 2012 paper, in our letters),
 
     b_t = B h_(t-1) + b        c_t = C h_(t-1) + c
 
-and the notes of the frame follow one upon another, from the lowest pitch up (2011, equations 9 and 10):
+and the notes of the frame follow one upon another (2011, equations 9 and 10):
 
     p(x_t | x_<t) = prod_k p(x_tk | x_t,<k, x_<t),      p(x_tk = 1 | ...) = sigmoid(b_tk + V_k . s_tk)
     s_tk = sigmoid(c_t + sum over j < k of x_tj W_j)
 
-where V and W have a row of D numbers for each pitch. A chord is so judged as a chord: that is what the independent
-outputs of ``rnn.py`` cannot do. The state s changes only after an active note, which the kernel uses
-(:mod:`tinydl.kernels.nade.spec`): a frame of four voices needs 5 states and not 88.
+where V and W have a row of D numbers for each pitch. Any order of the pitches k gives an exact likelihood; ours is from
+the highest down, as a harmonisation is written: the tune first, then what goes with it. A chord is so judged as a
+chord: that is what the independent outputs of ``rnn.py`` cannot do. The state s changes only after an active note,
+which the kernel uses (:mod:`tinydl.kernels.nade.spec`): a frame of four voices needs 5 states and not 88.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,15 +51,19 @@ class LstmNade(Lstm):
         Attributes:
             units: D, hidden units of the NADE.
             nade_dropout: entries of W and V that are 0, one mask per batch.
+            order: in which the pitches of a frame follow each other, ``down`` or ``up``. What comes first is drawn
+                best: down gives the better tune, up the better bass.
         """
 
         units: int = 128
         nade_dropout: float = 0.0
+        order: str = "down"
 
         def __post_init__(self) -> None:
             super().__post_init__()
             self._require("units", self.units >= 1, "at least 1")
             self._require("nade_dropout", 0 <= self.nade_dropout < 1, "in [0, 1)")
+            self._require("order", self.order in ("up", "down"), "up or down")
 
     config: Config
 
@@ -70,6 +77,19 @@ class LstmNade(Lstm):
         for weight in (self.W, self.V):
             nn.init.uniform_(weight, -bound, bound)
 
+    def ordered(self, rolls: NDArray[Any]) -> NDArray[Any]:
+        """Rolls [..., P] with the pitches in the order of the NADE, or back: the two are one."""
+        return rolls[..., ::-1] if self.config.order == "down" else rolls
+
+    def frames(self, batch: Batch) -> NDArray[np.bool_]:
+        """The frames of a batch as the NADE reads them, bool [T * B, P], those of one time together."""
+        rolls = self.ordered(batch.data.swapaxes(0, 1))
+        return np.ascontiguousarray(rolls).reshape(-1, self.config.pitches)
+
+    def prepare(self, pieces: Sequence[NDArray[Any]]) -> None:
+        """As in ``rnn.py``, in the order of the NADE."""
+        super().prepare([self.ordered(piece) for piece in pieces])
+
     def biases(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """b_t [..., P] and c_t [..., D] of h_(t-1) [..., H], as matrices: one row for each frame."""
         h = h.reshape(-1, h.shape[-1])
@@ -78,7 +98,7 @@ class LstmNade(Lstm):
     def loss(self, batch: Batch) -> Tensor:
         """-mean over predicted frames of ln p(x_t | x_<t), in nats; a scalar."""
         b, c = self.biases(self.past(batch.data))
-        x = np.ascontiguousarray(batch.data.swapaxes(0, 1)).reshape(-1, self.config.pitches)
+        x = self.frames(batch)
         weight = np.ascontiguousarray(batch.mask.T, np.float32).reshape(-1)
         weight /= -weight.sum()
         w, v = (F.dropout(m, self.config.nade_dropout, self.training) for m in (self.W, self.V))
@@ -91,22 +111,23 @@ class LstmNade(Lstm):
         size, length, pitches = batch.data.shape
         h = self.past(batch.data)
         b, c = self.biases(h)
-        x = np.ascontiguousarray(batch.data.swapaxes(0, 1)).reshape(-1, pitches)
+        x = self.frames(batch)
         log_prob = nade(x, b, c, self.W, self.V).numpy().astype(np.float64).reshape(length, size).T
         likely = self.draw(h, np.zeros(x.shape), 0.0, np.zeros(len(x), bool))
         return Score(log_prob, likely.reshape(length, size, pitches).swapaxes(0, 1), batch.mask)
 
     @tinydl.no_grad()
     def element_log_prob(self, piece: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """ln p(x_tk | x_t,<k, x_<t), float64 [T, P]: what every note, and every rest, adds to ``log_prob``."""
+        """ln p(x_tk | x_t,<k, x_<t), float64 [T, P] by pitch: what every note, and every rest, adds to ``log_prob``."""
         b, c = self.biases(self.past(piece[None]))
-        z = spec.logits(piece, *(a.data.astype(np.float64) for a in (b, c, self.W, self.V)))
-        return spec.log_bernoulli(piece, z)
+        x = self.ordered(piece)
+        z = spec.logits(x, *(a.data.astype(np.float64) for a in (b, c, self.W, self.V)))
+        return self.ordered(spec.log_bernoulli(x, z))
 
     def draw(
         self, h: Tensor, u: NDArray[np.float64], temperature: float, sounding: NDArray[np.bool_]
     ) -> NDArray[np.bool_]:
         """Frames x, bool [B, P], from what the past says, h [B, H]: every logit is divided by the temperature."""
         b, c = self.biases(h)
-        x: NDArray[np.bool_] = nade_sample(u, b, c, self.W, self.V, temperature=temperature, sounding=sounding).numpy()
-        return x
+        x = nade_sample(u, b, c, self.W, self.V, temperature=temperature, sounding=sounding)
+        return self.ordered(x.numpy())

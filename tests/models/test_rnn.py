@@ -82,13 +82,15 @@ def test_log_prob_is_the_recurrence_of_the_paper(build, layers):
         logits = weight["output.weight"] @ state[-1][0] + weight["output.bias"]
         # What h_(t-1) says comes before x_t is read: the state above has read the frame before.
         a = weight["hidden.weight"] @ state[-1][0] + weight["hidden.bias"] if model.model_name == "lstm-nade" else None
+        # The NADE of lstm-nade goes from the highest pitch down: its rows stand in that order.
+        x_t = target[::-1] if a is not None else target
         terms = []
         for j in range(3):
             z = logits[j] + (weight["V"][j] @ sigmoid(a) if a is not None else 0)
-            terms.append(np.log(sigmoid(z) if target[j] else 1 - sigmoid(z)))
-            if a is not None and target[j]:
+            terms.append(np.log(sigmoid(z) if x_t[j] else 1 - sigmoid(z)))
+            if a is not None and x_t[j]:
                 a = a + weight["W"][j]
-        expected.append(terms)
+        expected.append(terms[::-1] if a is not None else terms)
         frame = target.astype(float)
     np.testing.assert_allclose(model.element_log_prob(x), expected, rtol=2e-4, atol=2e-5)
     np.testing.assert_allclose(model.log_prob(x), np.sum(expected, 1), rtol=5e-5)
@@ -151,7 +153,21 @@ def test_it_starts_at_the_marginals(build):
     pieces = [np.array([[1, 0, 0], [1, 1, 0], [1, 0, 0]], bool)]
     model.prepare(pieces)
     p = 1 / (1 + np.exp(-model.output.bias.data))
-    np.testing.assert_allclose(p, [4 / 5, 2 / 5, 1 / 5], rtol=1e-6)  # (count + 1) / (frames + 2)
+    expected = [4 / 5, 2 / 5, 1 / 5]  # (count + 1) / (frames + 2)
+    np.testing.assert_allclose(p, expected[::-1] if model.model_name == "lstm-nade" else expected, rtol=1e-6)
+
+
+def test_the_order_of_a_nade_is_a_matter_of_naming_the_pitches():
+    tinydl.manual_seed(3)
+    small = {"hidden": 6, "units": 5, "pitches": 4}
+    down, up = (registry.build("lstm-nade", **small, order=order).eval() for order in ("down", "up"))
+    up.load_state_dict(down.state_dict())
+    with tinydl.no_grad():  # what the LSTM reads is named by pitch in both
+        up.rnn.weight_ih_l0.copy_(tinydl.from_numpy(down.rnn.weight_ih_l0.data[:, ::-1].copy()))
+    (x,) = rolls(9, pitches=4)
+    np.testing.assert_allclose(down.log_prob(x), up.log_prob(x[:, ::-1]), rtol=1e-5)
+    np.testing.assert_allclose(down.element_log_prob(x), up.element_log_prob(x[:, ::-1])[:, ::-1], rtol=1e-5)
+    np.testing.assert_array_equal(down.sample(1, 6, rng=Generator(2))[0], up.sample(1, 6, rng=Generator(2))[0][:, ::-1])
 
 
 def test_samples_follow_the_likelihood(build):
