@@ -82,9 +82,9 @@ PLAN = (
         for model in ("lstm", "gru", "tanh-rnn")
         for data, minutes, options in (
             ("jsb", 2, ()),
-            ("nottingham", 3, LARGE),
-            ("musedata", 3, LARGE),
-            ("piano-midi", 2, PIANO),
+            ("nottingham", 2, LARGE),
+            ("musedata", 2, LARGE),
+            ("piano-midi", 1.5, PIANO),
         )
     ),
 )
