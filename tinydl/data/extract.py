@@ -143,11 +143,10 @@ def unpack(packed: bytes) -> Extract:
         if dtype.kind not in "biuf":
             raise ValueError(f"an array of {dtype}")
         size = dtype.itemsize * math.prod(shape)
-        unzip = zlib.decompressobj()
-        content = bytearray(unzip.decompress(packed[end:], size + 1))  # a bytearray, so that the array can be written
+        content = zlib.decompress(packed[end:], bufsize=size)
         if len(content) != size:
             raise ValueError(f"{len(content)} bytes instead of {size}")
         data = np.frombuffer(content, dtype).reshape(shape)
-        return Extract(row, data.astype(dtype.newbyteorder("="), copy=False), header["digest"])
+        return Extract(row, data.astype(dtype.newbyteorder("=")), header["digest"])  # a copy, which can be written
     except (ValueError, KeyError, TypeError, zlib.error) as error:
         raise ValueError(f"no extract: {error}") from None

@@ -98,21 +98,28 @@ class ExtractionReport:
 
 def find_midi(folder: Path) -> list[Path]:
     """The MIDI files below a folder, ordered by relative path; :class:`DataError` when there are none."""
-    found: list[Path] = []
+    return [path for _, path in _find(folder)]
+
+
+def _find(folder: Path) -> list[tuple[str, Path]]:
+    """(path from the folder on, with slashes; path) of the MIDI files below it, in order of the former."""
+    found: list[tuple[str, Path]] = []
     others = 0
     for where, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        inside = Path(where).relative_to(folder).as_posix()
+        prefix = "" if inside == "." else f"{inside}/"
         for name in files:
             if name.startswith("."):  # "._song.mid" is a resource fork, not a song
                 continue
             if name.lower().endswith(SUFFIXES):
-                found.append(Path(where, name))
+                found.append((prefix + name, Path(where, name)))
             else:
                 others += 1
     if not found:
         what = f"no MIDI file among its {_plural(others, 'file')}" if others else "no files at all"
         raise DataError(f"the folder {folder} holds {what}; put files ending in {', '.join(SUFFIXES)} into it")
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+    return sorted(found)
 
 
 def read_corpus(
@@ -146,15 +153,16 @@ def read_corpus(
     """
     report = ExtractionReport(source=str(path))
     pieces: dict[str, Piece] = {}
+    names: tuple[str, ...]
+    files: tuple[Path, ...]
     if path.is_file():
-        files, names = [path], [path.name]
+        names, files = (path.name,), (path,)
         if progress is not None:
             progress(0, 1, path.name)
         score, read = midi.read(path)
         found = [encode(outcome("", score, read), score, representation)]
     else:
-        files = find_midi(path)
-        names = [file.relative_to(path).as_posix() for file in files]
+        names, files = zip(*_find(path))
         found = _extract_all(files, names, representation, progress, jobs or cores(), cached)
     only = None
     for name, file, extracted in zip(names, files, found):

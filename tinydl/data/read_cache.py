@@ -179,6 +179,7 @@ def _open(path: Path) -> sqlite3.Connection:
     import sqlite3
 
     db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+    db.text_factory = bytes  # there is no text: what says that it is one is damaged
     try:
         db.execute("PRAGMA synchronous = OFF")  # what a power cut damages is read again
         db.execute("CREATE TABLE IF NOT EXISTS entries (key BLOB PRIMARY KEY, used INTEGER, checksum BLOB, body BLOB)")

@@ -43,6 +43,8 @@ TASK_FILES, TASK_BYTES = 16, 1 << 16  # of one task at most, but for a single la
 IN_FLIGHT = 64 << 20  # bytes of files handed out and not yet answered, at most, but for a single larger file
 
 _LENGTH = struct.Struct("<Q")
+_LONGEST = 1 << 30  # bytes of a frame: a file has at most 64 MiB, and a piece at most 200,000 steps
+_GLANCE = 0.1  # seconds after which a thread that waits looks whether Ctrl-C was pressed
 
 # Given to the interpreter with -c: so nothing is imported but what stands here, from where this process imports it.
 _PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from tinydl.data.readers import main; main()"
@@ -63,11 +65,11 @@ def _send(pipe: IO[bytes], *parts: bytes) -> None:
 
 
 def _receive(pipe: IO[bytes]) -> bytes:
-    """The next frame; EOFError when the other end is gone."""
+    """The next frame; EOFError when the other end is gone, or sends what is none."""
     head = pipe.read(_LENGTH.size)
     if len(head) == _LENGTH.size:
         (length,) = _LENGTH.unpack(head)
-        content = pipe.read(length)
+        content = pipe.read(length) if length <= _LONGEST else b""
         if len(content) == length:
             return content
     raise EOFError
@@ -142,9 +144,15 @@ class Readers:
         self._closed = False
         self._lock = threading.Lock()  # held where a process is started or ended
         self._processes: set[subprocess.Popen[bytes]] = set()
-        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(count)]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        try:
+            for _ in range(count):
+                thread = threading.Thread(target=self._serve, daemon=True)
+                thread.start()
+                self._threads.append(thread)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def full(self) -> bool:
@@ -174,10 +182,13 @@ class Readers:
         """The next answer; None when there is none yet and ``wait`` is false."""
         if wait:
             self.hand_out()
-        try:
-            answer = self._answers.get(block=wait)
-        except queue.Empty:
-            return None
+        while True:
+            try:
+                answer = self._answers.get(block=wait, timeout=_GLANCE)
+                break
+            except queue.Empty:  # a signal that comes just before one begins to wait would not end the waiting
+                if not wait:
+                    return None
         if isinstance(answer, BaseException):
             raise answer
         self._given -= 1
@@ -260,15 +271,17 @@ class Readers:
                 return None
             self._processes.add(process)
         assert process.stdin is not None and process.stdout is not None
+        ready = False
         try:
             _send(process.stdin, self._config)
-            if _receive(process.stdout).decode() == tag():
-                return process
+            ready = _receive(process.stdout) == tag().encode()
         except (EOFError, OSError):
             pass
-        self._end(process)
-        self._useless = True
-        return None
+        finally:
+            if not ready:
+                self._useless = True
+                self._end(process)
+        return process if ready else None
 
     def _end(self, process: subprocess.Popen[bytes]) -> str:
         """End a reader, if it has not ended itself; how it ended, as a sentence goes on."""
