@@ -248,6 +248,22 @@ def test_a_cache_that_cannot_be_made_costs_one_warning(
     assert len(caught) == 1
 
 
+@pytest.mark.parametrize("missing", ["home", "sqlite3"])
+def test_a_machine_without_home_or_sqlite_has_no_cache(
+    music: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    alone = everything(music, jobs=1, cached=False)
+    if missing == "home":
+        monkeypatch.delenv("TINYDL_CACHE")
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+        monkeypatch.setattr(Path, "home", lambda: Path("~nobody at all").expanduser())
+    else:
+        monkeypatch.setitem(sys.modules, "sqlite3", None)
+    with pytest.warns(RuntimeWarning, match="cannot be kept") as caught:
+        assert everything(music, jobs=1) == alone
+    assert len(caught) == 1
+
+
 def test_a_cache_that_cannot_be_written_is_still_read(
     music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,6 +275,8 @@ def test_a_cache_that_cannot_be_written_is_still_read(
     monkeypatch.setattr(read_cache, "_open", read_only)
     with monkeypatch.context() as patch:
         unread(patch)
+        later = time.time() + 9 * read_cache.DAY  # when it were to be noted that they were used
+        patch.setattr(time, "time", lambda: later)
         assert everything(music, jobs=1) == alone  # and no warning, which would be an error here
     with pytest.warns(RuntimeWarning, match="readonly") as caught:
         everything(music, "events", jobs=1)

@@ -61,16 +61,19 @@ class ReadCache:
     def __init__(self, representation: Representation) -> None:
         text = json.dumps([tag(), representation.config()], sort_keys=True)
         self._prefix = hashlib.sha256(text.encode() + b"\0")
-        self._path = cache_folder() / "read.sqlite"
+        self._path = Path("read.sqlite")
         self._new: dict[bytes, bytes] = {}
         self._used: list[bytes] = []
         self._now = int(time.time())
         self._db: sqlite3.Connection | None = None
         self._writable = True
         try:
+            import sqlite3  # noqa: F401 - some builds of Python have none
+
+            self._path = cache_folder() / self._path
             self._path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            self._give_up(error.strerror or type(error).__name__)
+        except (OSError, RuntimeError, ImportError) as error:  # RuntimeError: there is no home at all
+            self._give_up(getattr(error, "strerror", None) or str(error))
             return
         self._attempt(lambda db: None)
 
@@ -92,11 +95,11 @@ class ReadCache:
             if checksum != _checksum(key, body):
                 return None
             found = unpack(body)
+            if used < self._now - DAY:
+                self._used.append(key)
+            return found
         except (TypeError, ValueError):
             return None
-        if used < self._now - DAY:
-            self._used.append(key)
-        return found
 
     def put(self, key: bytes, body: bytes) -> None:
         """Keep the packed extract ``body``; at the latest :meth:`close` writes it."""
@@ -117,7 +120,7 @@ class ReadCache:
         new, self._new = self._new, {}
         used, self._used = self._used, []
         if self._writable and (new or used):
-            self._attempt(lambda db: self._write(db, new, used), writing=True)
+            self._attempt(lambda db: self._write(db, new, used), writing=True, quiet=not new)
 
     def _write(self, db: sqlite3.Connection, new: dict[bytes, bytes], used: list[bytes]) -> None:
         db.execute("BEGIN IMMEDIATE")
@@ -135,22 +138,25 @@ class ReadCache:
                 db.execute("ROLLBACK")
             raise
 
-    def _attempt(self, action: Callable[[sqlite3.Connection], Any], *, writing: bool = False) -> Any:
-        """``action(database)``, or None when the database will not have it."""
+    def _attempt(
+        self, action: Callable[[sqlite3.Connection], Any], *, writing: bool = False, quiet: bool = False
+    ) -> Any:
+        """``action(database)``, or None when the database will not have it; ``quiet`` where that costs nothing."""
+        if self._db is None and not self._writable:
+            return None
         import sqlite3
 
         for _ in range(2):
             try:
                 if self._db is None:
-                    if not self._writable:
-                        return None
                     self._db = _open(self._path)
                 return action(self._db)
             except sqlite3.OperationalError as error:  # locked, full, read-only, not to be opened
                 if not writing:
                     self._disconnect()
-                if self._writable:
+                if self._writable and not quiet:
                     self._give_up(str(error))
+                self._writable = False
                 return None
             except sqlite3.DatabaseError:  # damaged
                 self._disconnect()
