@@ -78,7 +78,9 @@ def reasons(report: midi.Report) -> dict[str, int]:
 
 def song(notes: int = 8) -> tuple[bytes, list[Note]]:
     """Events of an even line of notes (each with its status byte), and the notes: one beat each, 480 ticks a beat."""
-    content = b"".join(bytes((0, 0x90, 60 + k, 80)) + number(480) + bytes((0x80, 60 + k, 64)) for k in range(notes))
+    content = b"".join(
+        bytes((0, 0x90, 60 + k, 80)) + number(480) + bytes((0x80, 60 + k, 64)) for k in range(notes)
+    )
     return content, [Note(480 * k, 480 * (k + 1), 60 + k) for k in range(notes)]
 
 
