@@ -89,23 +89,12 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def load(data: str, representation: Any, *, seed: int = 0) -> Splits:
-    """A corpus by name or path, the reading of a folder shown on stderr where that is a terminal."""
-    import sys
-
+    """A corpus by name or path, the reading of a folder shown on stderr."""
+    from tinydl.cli._reading import Reading
     from tinydl.data.splits import load as load_splits
 
-    if not _output.is_terminal(sys.stderr):
-        return load_splits(data, representation, seed=seed)
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(file=sys.stderr), transient=True) as bar:
-        task = bar.add_task("reading", total=None, visible=False)
-
-        def advance(done: int, total: int, _: str) -> None:
-            bar.update(task, completed=done, total=total, visible=total > 1)
-
-        return load_splits(data, representation, seed=seed, progress=advance)
+    with Reading() as progress:
+        return load_splits(data, representation, seed=seed, progress=progress)
 
 
 def _facts(splits: Splits, split: str) -> dict[str, Any]:

@@ -12,16 +12,32 @@ time: first the training sections, then validation, then test.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinydl.data import midi
+from tinydl.data.extract import (
+    OUT_OF_MEMORY,
+    Extract,
+    Row,
+    digest,
+    encode,
+    extract,
+    outcome,
+    pack,
+    rejected,
+    unpack,
+)
+from tinydl.data.midi_read import contents, shown
+from tinydl.data.read_cache import ReadCache
+from tinydl.data.readers import MOST, Answer, File, Readers, cores
 from tinydl.errors import DataError, MidiError
 
 if TYPE_CHECKING:
@@ -36,6 +52,9 @@ STATUSES = ("kept", "salvaged", "duplicate", "rejected")
 SECTION_BARS = 8  # the usual length of a period; shorter when the piece has fewer than ten such sections
 _WANTED_SECTIONS = 10
 
+CACHE_FROM = 256 << 10  # bytes of files, read in a tenth of a second: from there on what was read is kept
+PARALLEL_FROM = 1 << 20  # bytes of files that are in no cache: what one core reads while two readers start
+
 Progress = Callable[[int, int, str], None]
 
 
@@ -46,30 +65,6 @@ class Piece:
     name: str
     data: np.ndarray
     digest: str
-
-
-@dataclass(frozen=True)
-class Row:
-    """What became of one file (or of one section of it).
-
-    ``reason`` says why for every status but *kept*; ``notes`` and ``seconds`` are the file's, ``length`` is the number
-    of frames or tokens of its encoding; ``dropped`` maps what the reader left out to how often; ``loss`` is what the
-    representation says it does not keep.
-    """
-
-    file: str
-    status: str
-    reason: str = ""
-    notes: int = 0
-    seconds: float = 0.0
-    length: int = 0
-    split: str = ""
-    dropped: dict[str, int] = field(default_factory=dict)
-    loss: dict[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """The row as plain values."""
-        return {key: getattr(self, key) for key in self.__dataclass_fields__}
 
 
 @dataclass
@@ -101,42 +96,52 @@ class ExtractionReport:
         }
 
 
-def digest(data: np.ndarray) -> str:
-    """SHA-256 of an array: its dtype, its shape and its values in C order and little-endian bytes."""
-    array = np.ascontiguousarray(data)
-    array = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    header = f"{array.dtype.str}{array.shape}".encode()
-    return hashlib.sha256(header + array.tobytes()).hexdigest()
-
-
 def find_midi(folder: Path) -> list[Path]:
     """The MIDI files below a folder, ordered by relative path; :class:`DataError` when there are none."""
-    found: list[Path] = []
+    return [path for _, path in _find(folder)]
+
+
+def _find(folder: Path) -> list[tuple[str, Path]]:
+    """(path from the folder on, with slashes; path) of the MIDI files below it, in order of the former."""
+    found: list[tuple[str, Path]] = []
     others = 0
     for where, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        inside = Path(where).relative_to(folder).as_posix()
+        prefix = "" if inside == "." else f"{inside}/"
         for name in files:
             if name.startswith("."):  # "._song.mid" is a resource fork, not a song
                 continue
             if name.lower().endswith(SUFFIXES):
-                found.append(Path(where, name))
+                found.append((prefix + name, Path(where, name)))
             else:
                 others += 1
     if not found:
         what = f"no MIDI file among its {_plural(others, 'file')}" if others else "no files at all"
         raise DataError(f"the folder {folder} holds {what}; put files ending in {', '.join(SUFFIXES)} into it")
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+    return sorted(found)
 
 
 def read_corpus(
-    path: Path, representation: Representation, *, progress: Progress | None = None
+    path: Path,
+    representation: Representation,
+    *,
+    progress: Progress | None = None,
+    jobs: int | None = None,
+    cached: bool = True,
 ) -> tuple[list[Piece], ExtractionReport, bool]:
     """Read and encode a folder of MIDI files, or one file.
+
+    What is returned depends neither on ``jobs`` nor on what is cached.
 
     Args:
         path: a folder (searched in depth) or a file.
         representation: how a score becomes an array.
-        progress: called as ``progress(done, total, name)`` before each file.
+        progress: called as ``progress(done, total, name)`` when ``done`` files have been read and another, by and large
+            ``name``, comes next: once for every file.
+        jobs: processes that read (default: one per core); 1 reads in this process, as do small folders.
+        cached: whether to look into the cache for what earlier runs read, and to keep there what this one reads.
+            Small folders are read anew each time.
 
     Returns:
         The distinct pieces in reading order; the report with a row for every file; and whether the pieces are sections
@@ -146,33 +151,26 @@ def read_corpus(
         DataError: no MIDI file there, or none that can be used, or a single piece too short to cut.
         MidiError: ``path`` is a file and cannot be read.
     """
-    from tinydl.data import midi
-
     report = ExtractionReport(source=str(path))
-    whole = path.is_file()
-    files = [path] if whole else find_midi(path)
     pieces: dict[str, Piece] = {}
-    last: tuple[str, Score] | None = None
-    for i, file in enumerate(files):
-        name = file.name if whole else file.relative_to(path).as_posix()
+    names: tuple[str, ...]
+    files: tuple[Path, ...]
+    if path.is_file():
+        names, files = (path.name,), (path,)
         if progress is not None:
-            progress(i, len(files), name)
-        try:
-            score, read = midi.read(file)
-        except (MidiError, OSError) as error:
-            if whole and isinstance(error, MidiError):
-                raise
-            report.rows.append(Row(name, "rejected", _reason(error, file)))
-            continue
-        dropped = dict(Counter({drop.reason: drop.count for drop in read.dropped}))
-        row = Row(name, "kept", notes=len(score.notes), seconds=score.seconds, dropped=dropped)
-        if read.status == "salvaged":
-            row = replace(row, status="salvaged", reason=", ".join(dropped) or "damaged")
-        row = admit(row, score, representation, pieces)
+            progress(0, 1, path.name)
+        score, read = midi.read(path)
+        found = [encode(outcome("", score, read), score, representation)]
+    else:
+        names, files = zip(*_find(path))
+        found = _extract_all(files, names, representation, progress, jobs or cores(), cached)
+    only = None
+    for name, file, extracted in zip(names, files, found):
+        row = _enter(replace(extracted, row=replace(extracted.row, file=name)), pieces)
         report.rows.append(row)
         if row.status in ("kept", "salvaged"):
-            last = (name, score)
-    if last is None:
+            only = name, file
+    if only is None:
         first = report.rows[0]
         which = "it" if len(files) == 1 else f"the first, {first.file},"
         raise DataError(
@@ -181,26 +179,121 @@ def read_corpus(
         )
     if len(pieces) > 1:
         return list(pieces.values()), report, False
-    return _cut(last, path, representation, report), report, True
+    name, file = only
+    return _cut((name, midi.read(file)[0]), path, representation, report), report, True
 
 
 def admit(row: Row, score: Score, representation: Representation, pieces: dict[str, Piece]) -> Row:
     """Encode a score into ``pieces`` (by digest) unless it is empty or there already; the row, with its outcome."""
-    if not score.notes:
-        return replace(row, status="rejected", reason="it holds no notes")
-    try:
-        encoded = representation.encode(score)
-    except (ValueError, DataError, MidiError) as error:
-        return replace(row, status="rejected", reason=str(error))
-    data = encoded.data
-    row = replace(row, length=len(data), loss=dict(encoded.loss))
-    if len(data) < 2 or (data.dtype == np.bool_ and not data.any()):
-        return replace(row, status="rejected", reason=f"nothing of it is left as {representation.name}")
-    key = digest(data)
-    if key in pieces:
-        return replace(row, status="duplicate", reason=f"the same music as {pieces[key].name}")
-    pieces[key] = Piece(row.file, data, key)
+    return _enter(encode(row, score, representation), pieces)
+
+
+def _enter(found: Extract, pieces: dict[str, Piece]) -> Row:
+    row = found.row
+    if found.data is None:
+        return row
+    if found.digest in pieces:
+        return replace(row, status="duplicate", reason=f"the same music as {pieces[found.digest].name}")
+    pieces[found.digest] = Piece(row.file, found.data, found.digest)
     return row
+
+
+def _extract_all(
+    files: Sequence[Path],
+    names: Sequence[str],
+    representation: Representation,
+    progress: Progress | None,
+    jobs: int,
+    cached: bool,
+) -> list[Extract]:
+    """The extracts of files, in their order: from the cache, from readers, or made in this process."""
+    found: list[Extract | None] = [None] * len(files)
+    done = 0
+    cache = ReadCache(representation) if cached and _larger(files, CACHE_FROM) else None
+    readers: Readers | None = None
+    held: list[File] = []  # until it is known that starting readers is worth it
+    held_bytes = 0
+
+    def finish(number: int, extracted: Extract) -> None:
+        nonlocal done
+        found[number] = extracted
+        done += 1
+        if progress is not None and done < len(files):
+            progress(done, len(files), names[done])
+
+    def keep(file: File, packed: bytes) -> None:
+        if cache is not None:
+            cache.put(file.key, packed)
+
+    def extract_here(file: File) -> None:
+        try:
+            extracted = extract(file.data, file.beyond, representation)
+        except MemoryError:
+            extracted = rejected(OUT_OF_MEMORY)
+        else:
+            keep(file, pack(extracted) if cache is not None else b"")
+        finish(file.number, extracted)
+
+    def take(answer: Answer) -> None:
+        if answer.found is not None:
+            finish(answer.file.number, answer.found)
+        elif not answer.packed:
+            extract_here(answer.file)
+        else:
+            extracted = unpack(answer.packed)
+            if extracted.row.reason != OUT_OF_MEMORY:  # that is not the file's, and may be otherwise next time
+                keep(answer.file, answer.packed)
+            finish(answer.file.number, extracted)
+
+    if progress is not None:
+        progress(0, len(files), names[0])
+    try:
+        for number, path in enumerate(files):
+            try:
+                data, beyond = contents(path)
+            except MidiError as error:
+                finish(number, rejected(str(error).removeprefix(f"cannot read {shown(str(path))}: ")))
+                continue
+            file = File(number, data, beyond, b"" if cache is None else cache.key(data, beyond))
+            earlier = None if cache is None else cache.get(file.key)
+            if earlier is not None:
+                finish(number, earlier)
+            elif jobs == 1:
+                extract_here(file)
+            elif readers is None:
+                held.append(file)
+                held_bytes += len(data)
+                if held_bytes >= PARALLEL_FROM:
+                    readers = Readers(min(jobs, MOST), representation)
+                    for file in held:
+                        readers.submit(file)
+                    held.clear()
+            else:
+                readers.submit(file)
+            while readers is not None and (answer := readers.take(wait=readers.full)) is not None:
+                take(answer)
+        for file in held:
+            extract_here(file)
+        while readers is not None and not readers.idle:
+            if (answer := readers.take(wait=True)) is not None:
+                take(answer)
+    finally:
+        if readers is not None:
+            readers.close()
+        if cache is not None:
+            cache.close()
+    return [extracted for extracted in found if extracted is not None]
+
+
+def _larger(files: Iterable[Path], size: int) -> bool:
+    """Whether files are larger than ``size`` bytes together."""
+    total = 0
+    for file in files:
+        with suppress(OSError):
+            total += file.stat().st_size
+        if total > size:
+            return True
+    return False
 
 
 def sections(score: Score, bars: int) -> list[Score]:
@@ -261,16 +354,6 @@ def _cut(last: tuple[str, Score], path: Path, representation: Representation, re
         + (f" ({rejected} empty or repeated ones left out)" if rejected else "")
     )
     return list(pieces.values())
-
-
-def _reason(error: Exception, file: Path) -> str:
-    """An error's sentence without the file's path in front: the table has a column for it."""
-    if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    sentence = str(error)
-    for prefix in ("cannot read ", str(file), file.name):
-        sentence = sentence.removeprefix(prefix)
-    return sentence.lstrip(": ")
 
 
 def _plural(count: int, noun: str) -> str:

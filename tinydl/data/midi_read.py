@@ -54,6 +54,7 @@ __all__ = [
     "MAX_TRACKS",
     "Drop",
     "Report",
+    "contents",
     "examine",
     "parse",
     "read",
@@ -119,8 +120,8 @@ def read(path: str | os.PathLike[str]) -> tuple[Score, Report]:
     file and the reason, when it cannot be read, is no MIDI file, or holds no note that survives its damage.
     """
     name = os.fspath(path)
-    data, size = _load(name)
-    return parse(data, name, beyond=size - len(data))
+    data, beyond = contents(name)
+    return parse(data, name, beyond=beyond)
 
 
 def examine(path: str | os.PathLike[str]) -> tuple[Score | None, Report]:
@@ -136,8 +137,12 @@ def shown(name: str) -> str:
     return name if name.isprintable() else repr(name)
 
 
-def _load(name: str) -> tuple[bytes, int]:
-    """The first MAX_BYTES of a regular file, and its full size."""
+def contents(path: str | os.PathLike[str]) -> tuple[bytes, int]:
+    """The first :data:`MAX_BYTES` of a regular file, and how many bytes follow them: what :func:`parse` takes.
+
+    Raises :class:`MidiError` when it cannot be read.
+    """
+    name = os.fspath(path)
     try:
         # Asked first, because opening a pipe would wait for a writer and reading a device may never end.
         status = os.stat(name)
@@ -146,7 +151,8 @@ def _load(name: str) -> tuple[bytes, int]:
         if not stat.S_ISREG(status.st_mode):
             raise MidiError(f"cannot read {shown(name)}: it is not a regular file")
         with open(name, "rb") as file:
-            return file.read(MAX_BYTES), status.st_size
+            data = file.read(MAX_BYTES)
+            return data, max(0, status.st_size - len(data))
     except OSError as error:
         raise MidiError(f"cannot read {shown(name)}: {error.strerror or type(error).__name__}") from error
     except ValueError as error:  # a NUL in the name

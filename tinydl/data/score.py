@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from operator import attrgetter
 from typing import Any, overload
 
@@ -103,6 +104,7 @@ class Pedal:
 
 
 _NOTE_ORDER = attrgetter("start", "pitch", "end", "track", "channel", "velocity")
+_NOTE_FIELDS = attrgetter("start", "end", "pitch", "velocity", "channel", "track")
 _TICK_ORDER = attrgetter("tick")
 _PEDAL_ORDER = attrgetter("start", "end", "track", "channel")
 
@@ -327,8 +329,8 @@ class Score:
 
     def array(self) -> npt.NDArray[np.int64]:
         """The notes as int64 [N, 6]: start, end, pitch, velocity, channel, track, in the order of ``notes``."""
-        rows = [(n.start, n.end, n.pitch, n.velocity, n.channel, n.track) for n in self.notes]
-        return np.array(rows, dtype=np.int64).reshape(-1, 6)
+        numbers = chain.from_iterable(map(_NOTE_FIELDS, self.notes))
+        return np.fromiter(numbers, np.int64, 6 * len(self.notes)).reshape(-1, 6)
 
 
 def _transpose_key(key: str, semitones: int) -> str:
