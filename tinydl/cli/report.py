@@ -13,6 +13,7 @@ from tinydl.cli._runs import add_data
 from tinydl.cli.evaluate import figures, held_out
 from tinydl.cli.generate import add_sampling
 from tinydl.cli.parser import Command, Parser
+from tinydl.errors import DataError
 
 if TYPE_CHECKING:
     from tinydl.data.splits import Splits
@@ -92,6 +93,7 @@ def _page(args: argparse.Namespace) -> Page:
             )
         )
     sections.append(Tables("Likelihood", [_likelihood(found, unit)]))
+    sections += _compared(args, model, splits, split)
     command = ["tinydl", "report", "run", "--html", Path(args.html).name, *sampling_words(args)]
     values = [("seed of the music", args.seed), ("temperature", f"{args.temperature:g}")]
     sections.append(settings(card, config.get("limits"), command, values))
@@ -120,6 +122,73 @@ def _real(args: argparse.Namespace, model: Any, card: Card, splits: Splits, spli
     return piece(names[chosen], encoding.decode(data), model, card, about=about, file="real.mid")
 
 
+def _compared(args: argparse.Namespace, model: Any, splits: Splits, split: str) -> list[Any]:
+    """Measures and copying of samples beside real pieces; a sentence on stderr instead where these are too few."""
+    from tinydl import measures
+    from tinydl.page import Interval, Table, Tables
+
+    how = {"split": split, "seed": args.seed, "temperature": args.temperature}
+    note("measuring new music beside real pieces")
+    try:
+        samples = measures.draw_samples(model, splits, **how)
+        measured = measures.measure_report(model, splits, samples=samples, **how)
+        copied = measures.copying_report(model, splits, samples=samples, **how)
+    except DataError as error:
+        note(f"no measures on the page: {error}")
+        return []
+
+    def interval(group: dict[str, float]) -> Interval:
+        return Interval(group["distance"], group["low"], group["high"])
+
+    pieces, unit = measured["pieces"], copied["unit"]
+    distances = [
+        (m["title"], *(interval(m[group]) for group in ("samples", "real", "markov", "noise")), m["verdict"])
+        for m in measured["measures"]
+    ]
+    titles = {
+        "longest_copy": f"longest passage that stands in the training music, {unit}",
+        "longest_melody": "the same of the upper line alone, notes",
+        "near_copy_share": "share of bars that are nearly a training bar",
+    }
+    columns = [(group, figure) for group in ("samples", "real", "markov") for figure in ("median", "p95")]
+    shares = [
+        (title, *(copied[group][name][figure] for group, figure in columns), copied["beyond"][name])
+        for name, title in titles.items()
+    ]
+    return [
+        Tables(
+            "Like the corpus?",
+            [
+                Table(
+                    "tinydl evaluate --measures",
+                    ("measure", "samples", "real pieces", "Markov model", "noise", "verdict"),
+                    distances,
+                    caption=f"Distance from the {pieces['corpus']} training pieces, with the interval of 95 in 100 "
+                    "resamples: 0 where two sets are of one kind, 1 where they have nothing in common. The verdict is "
+                    "'real' where the samples are no farther than real pieces, else 'better' or 'worse' than the "
+                    "order-3 Markov model, which repeats what it has seen.",
+                )
+            ],
+            f"{pieces['samples']} new pieces beside {pieces['real']} real ones ({split} split), as many of an order-3 "
+            "Markov model, and as many of noise.",
+        ),
+        Tables(
+            "Copied?",
+            [
+                Table(
+                    "tinydl evaluate --copying",
+                    ("measure", *(f"{group}, {figure}" for group, figure in columns), "beyond"),
+                    shares,
+                    caption="Median and 95th percentile (p95) over pieces. 'beyond' is the share of new pieces above "
+                    "the p95 of real ones, or above what everybody may share.",
+                    digits=2,
+                )
+            ],
+            f"What new and real pieces share with the training music, in any key. The verdict: {copied['verdict']}.",
+        ),
+    ]
+
+
 def _likelihood(found: dict[str, Any], unit: str) -> Table:
     from tinydl.page import Table
 
@@ -135,8 +204,9 @@ def _likelihood(found: dict[str, Any], unit: str) -> Table:
 
 REPORT = Command(
     description=(
-        "Write one page about a run: new music and real music to hear and to see, learning curves, likelihood, and\n"
-        "the settings to make all of it again. The page is one file, works offline, and needs a browser to listen."
+        "Write one page about a run: new music and real music to hear and to see, learning curves, likelihood,\n"
+        "measures beside real pieces, what is copied, and the settings to make all of it again. The page is one file,\n"
+        "works offline, and needs a browser to listen."
     ),
     examples=["tinydl report run --html run.html", "tinydl report run --html run.html --num 8 --bars 32 --seed 1"],
     arguments=_arguments,
