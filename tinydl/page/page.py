@@ -466,7 +466,7 @@ def _table(table: Table) -> str:
     caption = f'<span class="about">{text(table.caption)}</span>' if table.caption else ""
     return (
         f'<div class="table" tabindex="0" role="region" aria-label="{text(table.title)}"><table><caption>'
-        f"{text(table.title)}{caption}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"<span>{text(table.title)}</span>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
