@@ -21,6 +21,7 @@ import csv
 import datetime
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import statistics
@@ -336,16 +337,19 @@ def rows(benchmark: Benchmark, case: str, samples: Mapping[str, Samples], note: 
     """Medians and ratios from samples; the first side is ours."""
     ours, *rivals = samples
     scale = {"s": 1.0, "ms": 1e3, "us": 1e6}[benchmark.unit] / benchmark.per
+    tallies = {side: taken.tally() for side, taken in samples.items()}
     found = []
     for part in samples[ours].used()[0]:
         low, middle, high = (scale * q for q in samples[ours].quantiles(part))
         label = " ".join(word for word in (case, part) if word)
         for rival in rivals or [""]:
-            row = Row(benchmark.name, label, benchmark.unit, middle, low, high, note=note, clean=samples[ours].tally())
+            row = Row(benchmark.name, label, benchmark.unit, middle, low, high, note=note, clean=tallies[ours])
             if rival:
                 row.rival_p20, row.rival, row.rival_p80 = (scale * q for q in samples[rival].quantiles(part))
                 row.rival_name, row.ratio = rival, row.rival / row.ours
-                row.clean += f" {samples[rival].tally()}"
+                row.clean += f" {tallies[rival]}"
+            if math.isinf(benchmark.max_delay):
+                row.clean = ""  # no sample was refused
             found.append(row)
     return found
 

@@ -1,9 +1,10 @@
 """The papers' tables, retrained: our models beside the published figures on the four polyphonic sets.
 
 ``python -m tinydl.benchmarks papers`` trains every row of :data:`PLAN` through the command line, as a user would:
-``tinydl train MODEL DATA --minutes M --seed S``, then ``tinydl evaluate --split test``. A row is a model, a data set
-and a time; three seeds of it are trained. Weights are chosen on *validation*, inside the run; the test split is read
-once per run, after it. The row's figures are medians over its seeds, its ``spread`` their least and greatest.
+``tinydl train MODEL DATA --minutes M --seed S [-o ...]``, then ``tinydl evaluate --split test``. A row is a model, a
+data set, a time and options; three seeds of it are trained. Weights are chosen on *validation*, inside the run; the
+test split is read once per run, after it. The row's figures are medians over its seeds, its ``spread`` their least and
+greatest.
 
 - **Cores.** Each run has one core to itself (it is pinned there, and its thread pools have one thread), so that seeds
   can train side by side: "in two minutes" is two minutes of one core. Kernels are compiled before the clock starts.
@@ -32,6 +33,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -93,8 +95,10 @@ QUICK_SEEDS = (1,)
 QUICK_DATA = ("jsb", "piano-midi")
 QUICK_MINUTES = 0.5
 
-# What cannot change a figure: its sources do not count in the name of a kept run.
-NOT_COUNTED = ("benchmarks", "cli", "generation", "render", "__pycache__")
+# What cannot change a figure: its sources do not count in the name of a kept run. Of the command line those files count
+# that seed, build, load and measure.
+NOT_COUNTED = ("benchmarks", "generation", "measures", "page", "render", "__pycache__")
+OF_CLI = ("train.py", "evaluate.py", "data.py", "_runs.py")
 ONE_THREAD = dict.fromkeys(("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -161,7 +165,9 @@ def sources() -> str:
     for path in sorted(Path(tinydl.__file__).parent.iterdir()):
         if path.name in NOT_COUNTED:
             continue
-        if path.is_dir():
+        if path.name == "cli":
+            digest.update(b"".join((path / name).read_bytes() for name in OF_CLI))
+        elif path.is_dir():
             digest.update(f"{path.name} {source_hash(path)}\n".encode())
         elif path.suffix == ".py":
             digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
@@ -183,7 +189,8 @@ def runs_of(entry: Entry, seeds: Sequence[int], work: Path, where: Mapping[str, 
     found = []
     for seed in seeds:
         recipe = {**dataclasses.asdict(entry), "seed": seed}
-        facts = {key: where[key] for key in ("machine", "versions", "sources")}
+        facts = {key: where[key] for key in ("machine", "sources")}
+        facts["versions"] = ", ".join(v for v in where["versions"].split(", ") if not v.startswith("torch "))
         name = hashlib.sha256(json.dumps([recipe, facts], sort_keys=True).encode()).hexdigest()[:12]
         folder = work / f"{entry.model}-{entry.data}-{entry.minutes:g}min-seed{seed}-{name}"
         found.append(Run(entry, seed, folder))
@@ -201,8 +208,10 @@ class Children:
         self.stopped = False
         self.lock = threading.Lock()
 
-    def run(self, arguments: Sequence[str], log: Path) -> str:
-        """``tinydl ARGUMENTS`` on one thread: its stdout comes back, its stderr goes to ``log``.
+    def run(self, arguments: Sequence[str], log: Path) -> tuple[str, float]:
+        """``tinydl ARGUMENTS`` on one thread: its stdout comes back, and the share of its time that it had a core.
+
+        Its stderr goes to ``log``.
 
         Raises :class:`harness.BenchmarkError` with the command's own sentence when it fails.
         """
@@ -222,12 +231,21 @@ class Children:
                     start_new_session=True,
                 )
                 self.processes.add(process)
+            started, used = time.monotonic(), 0.0
             try:
-                out, _ = process.communicate()
+                assert process.stdout is not None
+                with process.stdout as pipe:
+                    out = pipe.read()
+                try:
+                    _, status, usage = os.wait4(process.pid, 0)
+                    process.returncode = os.waitstatus_to_exitcode(status)
+                    used = usage.ru_utime + usage.ru_stime
+                except ChildProcessError:  # ended, and its status taken, by `stop`
+                    process.wait()
             finally:
                 self.processes.discard(process)
             if process.returncode == 0:
-                return out
+                return out, used / max(time.monotonic() - started, 1e-9)
             err.seek(begin)
             lines = [line.partition("error: ")[2].strip() for line in err if line.startswith("tinydl: ")]
         said = [line for line in lines if line]
@@ -252,12 +270,15 @@ def measure(run: Run, children: Children, where: Mapping[str, str]) -> dict[str,
     entry, out, log = run.entry, run.folder / "run", run.folder / "stderr.txt"
     options = [word for option in entry.options for word in ("-o", option)]
     limits = ["--minutes", f"{entry.minutes:g}", "--seed", str(run.seed)]
-    children.run(["train", entry.model, entry.data, "--out", str(out), *limits, *options], log)
-    found: dict[str, Any] = json.loads(children.run(["evaluate", str(out), "--split", "test", "--json"], log))
+    _, share = children.run(["train", entry.model, entry.data, "--out", str(out), *limits, *options], log)
+    said, _ = children.run(["evaluate", str(out), "--split", "test", "--json"], log)
+    found: dict[str, Any] = json.loads(said)
+    if sources() != where["sources"]:
+        raise harness.BenchmarkError("the sources were changed during the run: give it a checkout of its own")
     best = checkpoint.card(out / checkpoint.BEST)
     (out / checkpoint.LAST).unlink()  # to resume from, several times the size of the weights
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%MZ")
-    found = {**found, "valid": best.valid, "step": best.step, "date": date, **where}
+    found = {**found, "valid": best.valid, "step": best.step, "core_share": round(share, 3), "date": date, **where}
     with replacing(run.result) as temporary:
         temporary.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return found
@@ -438,6 +459,7 @@ def row_of(entry: Entry, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "seeds": [result["seed"] for result in found],
         "seconds": median(result["train_seconds"] for result in found),
         "cores": 1,
+        "core_share": min((result["core_share"] for result in found if "core_share" in result), default=None),
         "params": last["params"],
         "paper": f"{paper.model}, {paper.origin}" if paper else None,
         "paper_value": paper.value if paper else None,
@@ -463,10 +485,10 @@ def median(values: Iterator[Any]) -> float | None:
 
 def write(row: Mapping[str, Any], folder: Path) -> None:
     """Put a row into ``papers.json``, for the one with its model, data and minutes; keep the others of the plan."""
-    planned = {entry.key for entry in PLAN}
+    planned = {(*entry.key, entry.options) for entry in PLAN}
     rows = {(old["model"], old["data"], old["minutes"]): old for old in report.paper_rows(folder)}
     rows[row["model"], row["data"], row["minutes"]] = dict(row)
-    kept = report.in_order(value for key, value in rows.items() if key in planned)
+    kept = report.in_order(old for key, old in rows.items() if (*key, tuple(old["options"])) in planned)
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / report.PAPERS) as temporary:
         temporary.write_text(json.dumps({"rows": kept}, indent=1) + "\n", encoding="utf-8")
@@ -523,7 +545,10 @@ def _run(args: argparse.Namespace) -> int:
 
     def record(entry: Entry, found: list[dict[str, Any]]) -> None:
         measured.append(row_of(entry, found))
-        if not args.quick and not args.no_record:
+        chosen_on_validation = all(result["valid"] is not None for result in found)
+        if not chosen_on_validation:
+            note(f"papers: {entry}: too short for a validation, so its weights were not chosen; it is not recorded")
+        elif not args.quick and not args.no_record:
             write(measured[-1], folder)
             report.update(folder.parents[1] / "README.md", folder)
 

@@ -14,6 +14,7 @@ from tinydl.benchmarks.harness import RESULTS, history
 HEADLINES = ("import_time", "chain", "mlp_step", "lstm_step", "nade_step")
 BEGIN, END = "<!-- {}: begin -->", "<!-- {}: end -->"  # around the table of that name
 PAPERS = "papers.json"
+LEAST_SHARE = 0.97  # of its time that a run must have had its core; a table marks those that had less
 AVERAGES = {  # of tinydl.training.evaluation, and their names in a table
     "nll_per_frame": "per frame",
     "nll_skip_first": "first left out",
@@ -24,6 +25,7 @@ MARKS = {
     "recalled": ("†", "recalled, not verified (the others were read)"),
     "nll_skip_first": ("‡", "first frames left out"),
     "estimate": ("§", "an estimate"),
+    "unknown": ("¶", "how it is averaged is not known to us: compared over all frames"),
 }
 
 
@@ -95,7 +97,8 @@ def trained(row: Mapping[str, Any]) -> str:
     from tinydl.cli._output import clock
 
     seconds = "?" if row["seconds"] is None else clock(row["seconds"])
-    return f"{seconds} of {row['minutes']:g} min"
+    crowded = " (its core was shared)" if (row.get("core_share") or 1) < LEAST_SHARE else ""
+    return f"{seconds} of {row['minutes']:g} min{crowded}"
 
 
 def papers_table(folder: Path = RESULTS) -> str:
@@ -125,9 +128,12 @@ def papers_table(folder: Path = RESULTS) -> str:
     legend = [
         "Test negative log-likelihood in nats per frame on the canonical splits, lower is better: over all frames, "
         f"without each piece's first, and as a mean of the pieces' own means. Ours: {ours}; weights chosen on "
-        "validation, the test split read once a run; cores: 1 per run, for at most the minutes given.",
-        "Published: **bold** where ours, averaged in the same way, is lower; "
+        "validation, the test split read once a run; cores: 1 per run, for at most the minutes given. On JSB the "
+        "models have their default options, on the other sets those of the plan in `benchmarks/papers.py`, chosen on "
+        "validation.",
+        "Published: **bold** where ours is lower; "
         + "; ".join(f"{mark} {words}" for name, (mark, words) in MARKS.items() if name in used)
+        + "".join(f"; {paper.label}: {paper.note}" for paper in published.PAPERS.values() if paper.note)
         + f". The papers ({', '.join(f'{short}: {name}' for name, short in SHORT.items())}) are cited in "
         "`benchmarks/published.py`.",
         f"{last['machine']}; {last['versions']}; {last['date'][:10]}, {commits}.",
@@ -138,19 +144,22 @@ def papers_table(folder: Path = RESULTS) -> str:
 def published_cell(row: Mapping[str, Any], used: set[str]) -> str:
     """The figures beside a row: ``Chung 2014: **LSTM 8.67**†; ...``; the marks it needs are added to ``used``."""
 
+    papers: dict[str, list[str]] = {}
+
     def figure(f: published.Figure) -> str:
         names = [
             *(["recalled"] if f.tag == "M" else []),
             *([f.average] if f.average in MARKS else []),
             *([f.kind] if f.kind in MARKS else []),
+            *(["unknown"] if published.PAPERS[f.paper].average is None else []),
         ]
         used.update(names)
-        text = f"{f.text} as quoted in {f.quoted_by}" if f.quoted_by else f"{f.model} {f.text}"
+        text = f.text if f.quoted_by and papers.get(f.paper) else f"{f.model} {f.text}"  # after the original
+        text += f" as quoted in {f.quoted_by}" if f.quoted_by else ""
         if row[f.average] is not None and row[f.average] < f.value:
             text = f"**{text}**"
         return text + "".join(MARKS[name][0] for name in names)
 
-    papers: dict[str, list[str]] = {}
     for f in published.beside(row["model"], row["data"]):  # a quotation comes after the original
         papers.setdefault(f.paper, []).append(figure(f))
     return "; ".join(f"{SHORT.get(paper, paper)}: {', '.join(figures)}" for paper, figures in papers.items())

@@ -13,10 +13,12 @@ from tinydl.kernels.cache import njit
 
 _f = np.float32
 
-# Sums may be reordered, which vectors need; infinities and NaN keep their meaning. The range reduction of exp must be
-# computed as written, so it does without `reassoc`.
+# Fast mathematics, in two grades; infinities and NaN keep their meaning in both.
+# SUMS: sums may be reordered, which vectors need.
+# IN_ORDER: not so (the range reduction of exp must be computed as written), but a product and a sum may become one
+# rounding, and a quotient a product with the reciprocal.
 SUMS = {"contract", "nsz", "arcp", "reassoc"}
-EXACT = {"contract", "nsz", "arcp"}
+IN_ORDER = {"contract", "nsz", "arcp"}
 
 _LOG2E = _f(1.4426950408889634)
 _LN2_HIGH = _f(0.693359375)  # 355/512: n * _LN2_HIGH is exact for |n| < 2**15
@@ -31,7 +33,7 @@ _L0, _L1, _L2, _L3, _L4 = (_f(c) for c in (1.0000000040, 0.33333155074, 0.200125
 ZERO, _HALF, ONE, _TWO = _f(0), _f(0.5), _f(1), _f(2)
 
 
-@njit(fastmath=EXACT, error_model="numpy", forceinline=True)
+@njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
 def exp(x: Any) -> Any:
     """e^x for x <= 0: x = n ln 2 + r, a polynomial in r, and n put into the exponent bits. NaN stays NaN."""
     v = _LOWEST if x < _LOWEST else x
@@ -42,9 +44,27 @@ def exp(x: Any) -> Any:
     return ZERO if x < _LOWEST else y
 
 
-@njit(fastmath=EXACT, error_model="numpy", forceinline=True)
+@njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
 def log1p(e: Any) -> Any:
     """log(1 + e) for 0 <= e <= 1, as 2 atanh(e / (2 + e)): small e keep all their digits."""
     s = e / (e + _TWO)
     z = s * s
     return _TWO * s * ((((_L4 * z + _L3) * z + _L2) * z + _L1) * z + _L0)
+
+
+@njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + e^-x), without overflow."""
+    e = exp(-abs(x))
+    larger = ONE / (ONE + e)
+    return larger if x >= 0 else e * larger
+
+
+@njit(fastmath=SUMS, error_model="numpy", forceinline=True)
+def sum_(values: Any) -> Any:
+    """The sum, in a loop that stores nothing: a loop that also stored would be run as vectors or one by one, depending
+    on where the arrays lie in memory, and the last bits of its sum with it."""
+    total = ZERO
+    for i in range(values.size):
+        total += values[i]
+    return total

@@ -39,3 +39,9 @@ def scratch(name: str, size: int, dtype: Any) -> NDArray[Any]:
     if memory is None or memory.size < size:
         memory = pool[key] = empty(max(size, 1), dtype)
     return memory[:size]
+
+
+def plain(array: NDArray[Any]) -> NDArray[Any]:
+    """The array itself, or a contiguous and writable copy: the one memory layout that kernels are compiled for."""
+    flags = array.flags
+    return array if flags.c_contiguous and flags.writeable and flags.aligned else np.array(array, order="C")

@@ -2,7 +2,7 @@
 
 Papers
     Boulanger-Lewandowski, Bengio, Vincent, "Modeling temporal dependencies in high-dimensional sequences", ICML 2012,
-    arXiv:1206.6392, section 6: a NADE for every frame whose biases come from a recurrent net.
+    arXiv:1206.6392: RNN-NADE, a NADE for every frame whose biases come from a recurrent net.
     Larochelle, Murray, "The neural autoregressive distribution estimator", AISTATS 2011: the NADE.
 
 The model.  A piece is x_1 ... x_T, x_t in {0,1}^P. The LSTM of ``rnn.py`` reads x_<t into h_(t-1), from which come the
@@ -10,13 +10,14 @@ two biases of frame t (equations 6 and 7 of the 2012 paper, in our letters),
 
     b_t = B h_(t-1) + b        c_t = C h_(t-1) + c
 
-and the notes of the frame follow one upon another (2011, equations 9 and 10):
+and the notes of the frame follow one upon another, with hidden units s_tk of their own:
 
     p(x_t | x_<t) = prod_k p(x_tk | x_t,<k, x_<t),      p(x_tk = 1 | ...) = sigmoid(b_tk + V_k . s_tk)
     s_tk = sigmoid(c_t + sum over j < k of x_tj W_j)
 
 where V and W have a row of D numbers for each pitch. Any order of the pitches k gives an exact likelihood; ours is from
-the highest down, as a harmonisation is written: the tune first, then what goes with it. A chord is so judged as a
+the highest down, as a harmonisation is written: the tune first, then what goes with it. (Rows of b, V and W stand in
+that order; the LSTM reads by pitch.) A chord is so judged as a
 chord: that is what the independent outputs of ``rnn.py`` cannot do. The state s changes only after an active note,
 which the kernel uses (:mod:`tinydl.kernels.nade.spec`): a frame of four voices needs 5 states and not 88.
 """
@@ -32,6 +33,7 @@ from numpy.typing import NDArray
 
 import tinydl
 from tinydl import Tensor, nn
+from tinydl.kernels.loss.spec import log_bernoulli
 from tinydl.kernels.nade import spec
 from tinydl.models.rnn import Lstm
 from tinydl.nn import functional as F
@@ -70,7 +72,7 @@ class LstmNade(Lstm):
     def __init__(self, config: Config | None = None) -> None:
         config = config or self.Config()
         super().__init__(config)  # its output is B h + b
-        self.hidden = nn.Linear(config.hidden, config.units)  # C h + c
+        self.to_c = nn.Linear(config.hidden, config.units)  # C h + c
         bound = config.units**-0.5
         self.W = nn.Parameter(tinydl.empty(config.pitches, config.units))
         self.V = nn.Parameter(tinydl.empty(config.pitches, config.units))
@@ -93,7 +95,7 @@ class LstmNade(Lstm):
     def biases(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """b_t [..., P] and c_t [..., D] of h_(t-1) [..., H], as matrices: one row for each frame."""
         h = h.reshape(-1, h.shape[-1])
-        return self.output(h), self.hidden(h)
+        return self.output(h), self.to_c(h)
 
     def loss(self, batch: Batch) -> Tensor:
         """-mean over predicted frames of ln p(x_t | x_<t), in nats; a scalar."""
@@ -122,7 +124,7 @@ class LstmNade(Lstm):
         b, c = self.biases(self.past(piece[None]))
         x = self.ordered(piece)
         z = spec.logits(x, *(a.data.astype(np.float64) for a in (b, c, self.W, self.V)))
-        return self.ordered(spec.log_bernoulli(x, z))
+        return self.ordered(log_bernoulli(x, z))
 
     def draw(
         self, h: Tensor, u: NDArray[np.float64], temperature: float, sounding: NDArray[np.bool_]

@@ -38,7 +38,8 @@ from numpy.typing import NDArray
 import tinydl
 from tinydl import Tensor, nn
 from tinydl.errors import ConfigError
-from tinydl.generation.sampling import bernoulli_frame
+from tinydl.generation.sampling import bernoulli_frame, check
+from tinydl.kernels.loss.spec import log_bernoulli
 from tinydl.nn import functional as F
 from tinydl.ops.rnn import gru, lstm, rnn_tanh
 from tinydl.random import Generator
@@ -153,7 +154,7 @@ class Recurrent(nn.Module):
     def score(self, batch: Batch) -> Score:
         """ln p(x_t | x_<t) of every frame, and the notes with y_tk > 1/2."""
         z = self.output(self.past(batch.data)).numpy().swapaxes(0, 1)
-        return Score(_log_bernoulli(batch.data, z).sum(-1, dtype=np.float64), z > 0, batch.mask)
+        return Score(log_bernoulli(batch.data, z).sum(-1, dtype=np.float64), z > 0, batch.mask)
 
     def log_prob(self, piece: NDArray[Any]) -> NDArray[Any]:
         """ln p(x_t | x_<t), float64 [T], of one whole piece, bool [T, P]; with the dropout of the mode."""
@@ -164,7 +165,7 @@ class Recurrent(nn.Module):
     def element_log_prob(self, piece: NDArray[Any]) -> NDArray[np.float64]:
         """ln p(x_tk | x_<t), float64 [T, P]: what every note, and every rest, adds to :meth:`log_prob`."""
         z = self.output(self.past(piece[None])).numpy()[:, 0]
-        return _log_bernoulli(piece, z.astype(np.float64))
+        return log_bernoulli(piece, z.astype(np.float64))
 
     def draw(self, h: Tensor, u: NDArray[np.float64], temperature: float, sounding: NDArray[np.bool_]) -> NDArray[Any]:
         """Frames x, bool [B, P], from what the past says, h [B, H], with uniform numbers u [B, P]."""
@@ -189,6 +190,7 @@ class Recurrent(nn.Module):
         A model that has drawn a long silence may find silence ever more likely, and end there. After ``max_silence``
         silent frames the next frame is therefore drawn from p(x_t | x_<t, x_t != 0).
         """
+        check(temperature)
         primer = np.asarray((condition or {}).get("primer", np.zeros((0, self.config.pitches), bool)), bool)
         if primer.ndim != 2 or primer.shape[1] != self.config.pitches:
             raise ValueError(f"the primer must be a roll [T, {self.config.pitches}], but has the shape {primer.shape}")
@@ -208,12 +210,6 @@ class Recurrent(nn.Module):
             silence = np.where(rolls[:, t].any(-1), 0, silence + 1)
             read = rolls[None, :, t].astype(np.float32)
         return list(rolls)
-
-
-def _log_bernoulli(x: NDArray[Any], z: NDArray[Any]) -> NDArray[Any]:
-    """ln y^x (1 - y)^(1 - x) for y = sigmoid(z): -softplus(z) if x = 0, -softplus(-z) if x = 1."""
-    log_prob: NDArray[Any] = -np.logaddexp(z.dtype.type(0), np.where(x, -z, z))
-    return log_prob
 
 
 @register_model("tanh-rnn")

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from tinydl.kernels.cache import njit
 from tinydl.kernels.loss.spec import out_of_bounds
 from tinydl.kernels.registry import register
-from tinydl.kernels.scalar import EXACT, ONE, SUMS, ZERO, exp, log1p
+from tinydl.kernels.scalar import IN_ORDER, ONE, SUMS, ZERO, exp, log1p, sum_
+from tinydl.kernels.workspace import plain
 
 Array = NDArray[Any]
 _f = np.float32
@@ -31,7 +32,7 @@ _BLOCK = 4096  # elements a partial sum runs over in float32 (16 vector lanes: 2
 # ------------------------------------------------------------------------------------------------ binary cross-entropy
 
 
-@njit(fastmath=EXACT, error_model="numpy", forceinline=True)
+@njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
 def _bce_one(x: Any, positive: Any, negative: Any) -> Any:
     """Loss and gradient at one logit, where the positive and the negative class weigh this much."""
     e = exp(-abs(x))
@@ -47,17 +48,7 @@ def _bce_one(x: Any, positive: Any, negative: Any) -> Any:
     return loss, gradient
 
 
-@njit(fastmath=SUMS, error_model="numpy", forceinline=True)
-def _sum(values: Any) -> Any:
-    """The sum, in a loop that stores nothing: a loop that also stored would be run as vectors or one by one, depending
-    on where the arrays lie in memory, and the last bits of its sum with it."""
-    total = ZERO
-    for i in range(values.size):
-        total += values[i]
-    return total
-
-
-@njit(fastmath=EXACT, error_model="numpy", forceinline=True)
+@njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
 def _bce_block(x: Any, y: Any, scale: Any, loss: Any, gradient: Any) -> Any:
     """Losses and, times ``scale``, gradients."""
     for i in range(x.size):
@@ -65,7 +56,7 @@ def _bce_block(x: Any, y: Any, scale: Any, loss: Any, gradient: Any) -> Any:
         gradient[i] = slope * scale
 
 
-@njit(fastmath=EXACT, error_model="numpy", forceinline=True)
+@njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
 def _bce_block_weighted(x: Any, y: Any, weight: Any, pos_weight: Any, scale: Any, loss: Any, gradient: Any) -> Any:
     """:func:`_bce_block` with a weight and a weight of the positive class for every element."""
     for i in range(x.size):
@@ -84,7 +75,7 @@ def _bce(x: Any, y: Any, weight: Any, pos_weight: Any, weighted: Any, scale: Any
             _bce_block_weighted(x[part], y[part], weight[part], pos_weight[part], scale, losses, gradient[part])
         else:
             _bce_block(x[part], y[part], scale, losses, gradient[part])
-        partial[block] = _sum(losses)
+        partial[block] = sum_(losses)
     total = 0.0
     for block in range(blocks):
         total += partial[block]
@@ -101,13 +92,13 @@ def bce_with_logits(
     x: Array, y: Array, weight: Array | None, pos_weight: Array | None, reduction: str
 ) -> tuple[Array, Array]:
     """Binary cross-entropy with logits and its gradient; see the card."""
-    x, y = _plain(x), _plain(y)
+    x, y = plain(x), plain(y)
     size = x.size
     weighted = weight is not None or pos_weight is not None
     w = v = _NOTHING
     if weighted:
-        w = np.ones_like(x) if weight is None else _plain(weight)
-        v = np.ones_like(x) if pos_weight is None else _plain(pos_weight)
+        w = np.ones_like(x) if weight is None else plain(weight)
+        v = np.ones_like(x) if pos_weight is None else plain(pos_weight)
     gradient = np.empty_like(x)
     loss = np.empty_like(x) if reduction == "none" else _NOTHING
     scale = _f(1 / size) if reduction == "mean" and size else ONE
@@ -132,7 +123,7 @@ def _largest(row: Any) -> Any:
     return top
 
 
-@njit(fastmath=EXACT, error_model="numpy", forceinline=True)
+@njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
 def _surprise(x: Any, top: Any, log_total: Any) -> Any:
     """-log p = log_total - (x - top), in this order: log_total + top would round at the size of the logits."""
     return log_total - (x - top)
@@ -161,7 +152,7 @@ def _softmax_block(
             loss[n] = ZERO
             slope[:] = ZERO
             continue
-        total = _sum(slope)
+        total = sum_(slope)
         log_total = np.float32(np.log(total))
         top = _largest(x[n])
         hit = (weight[t] if weight.size else ONE) * (ONE - smoothing)
@@ -217,11 +208,11 @@ def softmax_cross_entropy(
     x: Array, target: NDArray[np.int64], weight: Array | None, ignore_index: int, label_smoothing: float, reduction: str
 ) -> tuple[Array, Array]:
     """Cross-entropy of softmax against class indices and its gradient; see the card."""
-    x, target = _plain(x), _plain(target)
+    x, target = plain(x), plain(target)
     gradient = np.empty_like(x)
     loss = np.empty(len(x), np.float32) if reduction == "none" else _NOTHING
     kernel = _softmax_parallel if x.size >= PARALLEL_FROM else _softmax_serial
-    w = _NOTHING if weight is None else _plain(weight)
+    w = _NOTHING if weight is None else plain(weight)
     total, norm, wrong = kernel(x, target, w, ignore_index, label_smoothing, reduction == "mean", loss, gradient)
     if wrong >= 0:
         raise out_of_bounds(int(target[wrong]), x.shape[1])
@@ -230,9 +221,3 @@ def softmax_cross_entropy(
     if reduction == "mean":
         total = total / norm if norm else np.nan
     return np.array(total, np.float32), gradient
-
-
-def _plain(array: Array) -> Array:
-    """Contiguous and writable: the one memory layout that the kernels are compiled for."""
-    flags = array.flags
-    return array if flags.c_contiguous and flags.writeable and flags.aligned else np.array(array, order="C")

@@ -42,6 +42,12 @@ Array = NDArray[Any]
 TOLERANCE = {"float32": 2e-6, "float64": 1e-13}
 
 
+def log_bernoulli(x: Array, z: Array) -> Array:
+    """ln y^x (1 - y)^(1 - x) of outcomes x (bool) for y = sigmoid(z): -softplus(-z) where x, else -softplus(z)."""
+    log_p: Array = -np.logaddexp(z.dtype.type(0), np.where(x, -z, z))
+    return log_p
+
+
 @register(op="bce_with_logits", name="numpy")
 def bce_with_logits(
     x: Array, y: Array, weight: Array | None, pos_weight: Array | None, reduction: str

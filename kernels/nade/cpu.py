@@ -17,10 +17,11 @@ from numba import prange
 from numpy.typing import NDArray
 
 from tinydl.kernels.cache import njit
-from tinydl.kernels.nade.spec import COLD, check
+from tinydl.kernels.nade.spec import COLD, check, flops
 from tinydl.kernels.registry import register
-from tinydl.kernels.scalar import EXACT, ONE, SUMS, ZERO, exp, log1p
+from tinydl.kernels.scalar import IN_ORDER, ONE, SUMS, ZERO, exp, log1p, sigmoid, sum_
 from tinydl.kernels.threads import worthwhile
+from tinydl.kernels.workspace import plain
 
 Array = NDArray[Any]
 
@@ -31,13 +32,11 @@ _FRAMES = 64  # in a block at least
 # --------------------------------------------------------------------------------------------- pieces of both rungs
 
 
-@njit(fastmath=EXACT, error_model="numpy", forceinline=True)
+@njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
 def _sigmoids(a: Any, h: Any) -> Any:
     """h = sigmoid(a)."""
     for d in range(a.size):
-        e = exp(-abs(a[d]))
-        larger = ONE / (ONE + e)
-        h[d] = larger if a[d] >= 0 else e * larger
+        h[d] = sigmoid(a[d])
 
 
 @njit(fastmath=SUMS, error_model="numpy", forceinline=True)
@@ -63,13 +62,13 @@ def _products(v: Any, h: Any, z: Any, low: Any, high: Any) -> Any:
         i += 1
 
 
-@njit(fastmath=EXACT, error_model="numpy", forceinline=True)
+@njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
 def _add(target: Any, source: Any) -> Any:
     for d in range(target.size):
         target[d] += source[d]
 
 
-@njit(fastmath=EXACT, error_model="numpy", forceinline=True)
+@njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
 def _slopes(x: Any, b: Any, z: Any, slope: Any) -> Any:
     """slope = x - sigmoid(b + z); z becomes log p(x_i | x_<i) = -softplus(-(b + z)) or -softplus(b + z)."""
     for i in range(z.size):
@@ -82,15 +81,7 @@ def _slopes(x: Any, b: Any, z: Any, slope: Any) -> Any:
         z[i] = -((y if y > 0 else ZERO) + log1p(e))
 
 
-@njit(fastmath=SUMS, error_model="numpy", forceinline=True)
-def _sum(values: Any) -> Any:
-    total = ZERO
-    for i in range(values.size):
-        total += values[i]
-    return total
-
-
-@njit(fastmath=EXACT, error_model="numpy", forceinline=True)
+@njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
 def _spread(s: Any, h: Any, v: Any, dv: Any, dh: Any) -> Any:
     """dV_i += s h and dh += s V_i of one pitch."""
     for d in range(h.size):
@@ -98,7 +89,7 @@ def _spread(s: Any, h: Any, v: Any, dv: Any, dh: Any) -> Any:
         dh[d] += s * v[d]
 
 
-@njit(fastmath=EXACT, error_model="numpy", forceinline=True)
+@njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
 def _through_sigmoid(dh: Any, h: Any, da: Any) -> Any:
     """da += dh h (1 - h), and dh starts again from zero."""
     for d in range(h.size):
@@ -129,7 +120,7 @@ def _forward_block(
                     _sigmoids(a, h)
         _products(v, h, z, low, pitches)
         _slopes(x[n], b[n], z, slope[n])
-        log_prob[n] = _sum(z)
+        log_prob[n] = sum_(z)
 
 
 _forward_block = njit(_forward_block, error_model="numpy")
@@ -209,22 +200,16 @@ _backward_parallel = njit(_backward, parallel=True, error_model="numpy")
 # -------------------------------------------------------------------------------------------------------- the variants
 
 
-def _plain(array: Array) -> Array:
-    """Contiguous and writable: the one memory layout that the kernels are compiled for."""
-    flags = array.flags
-    return array if flags.c_contiguous and flags.writeable and flags.aligned else np.array(array, order="C")
-
-
 def _blocks(frames: int) -> int:
     """Depends on the number of frames alone, never on that of threads."""
     return max(1, min(_BLOCKS, frames // _FRAMES))
 
 
 def _run_forward(dense: bool, variant: str, *arrays: Array) -> tuple[Array, Array]:
-    check("nade_forward", variant, *arrays)
-    x, b, c, w, v = map(_plain, arrays)
+    check("nade_forward", variant, **dict(zip("xbcwv", arrays)))
+    x, b, c, w, v = map(plain, arrays)
     log_prob, slope = np.empty(len(x), np.float32), np.empty_like(b)
-    kernel = _forward_serial if worthwhile(4 * x.size * c.shape[1]) == 1 else _forward_parallel
+    kernel = _forward_serial if worthwhile(flops(*arrays)) == 1 else _forward_parallel
     kernel(dense, _blocks(len(x)), x, b, c, w, v, log_prob, slope)
     return log_prob, slope
 
@@ -232,14 +217,17 @@ def _run_forward(dense: bool, variant: str, *arrays: Array) -> tuple[Array, Arra
 def _run_backward(
     dense: bool, variant: str, g: Array, arrays: tuple[Array, ...], slope: Array, needs: tuple[bool, ...]
 ) -> tuple[Array | None, ...]:
-    check("nade_backward", variant, *arrays)
-    g, x, _, c, w, v, slope = map(_plain, (g, *arrays, slope))
+    check("nade_backward", variant, **dict(zip("xbcwv", arrays)), g=g, slope=slope)
+    g, x, _, c, w, v, slope = map(plain, (g, *arrays, slope))
     blocks = _blocks(len(x))
     dc = np.empty_like(c)
     dw, dv = np.empty((blocks, *w.shape), np.float32), np.empty((blocks, *v.shape), np.float32)
-    kernel = _backward_serial if worthwhile(8 * x.size * c.shape[1]) == 1 else _backward_parallel
+    kernel = _backward_serial if worthwhile(2 * flops(*arrays)) == 1 else _backward_parallel
     kernel(dense, g, x, c, w, v, slope, dc, dw, dv)
-    db = slope * g[:, None] if needs[0] else None
+    db = None
+    if needs[0]:
+        db = slope * g[:, None]
+        db[g == 0] = 0
     return (db, *(d if need else None for d, need in zip((dc, dw[0], dv[0]), needs[1:])))
 
 
@@ -278,29 +266,33 @@ def nade_backward_dense(
 def _draw(u: Any, b: Any, c: Any, w: Any, v: Any, temperature: Any, sounding: Any, x: Any) -> Any:
     frames, pitches = x.shape
     a, h = np.empty_like(c[0]), np.empty_like(c[0])
-    z, silent = np.empty(pitches, np.float32), np.empty(pitches, np.float64)
+    z, sounds = np.empty(pitches, np.float32), np.empty(pitches, np.float64)
     cold = temperature <= COLD
     for n in range(frames):
         a[:] = c[n]
         _sigmoids(a, h)
         _products(v, h, z, 0, pitches)
         _add(z, b[n])
-        waiting = sounding[n]
-        loudest = np.int64(-1)  # the pitch that sounds at least
-        if waiting and cold and not (z > 0).any():
-            loudest = np.int64(z.argmax())
-        if waiting and not cold:
+        waiting = sounding[n] and pitches > 0
+        forced = np.int64(-1)  # the pitch that sounds at least
+        if waiting:
             log_silent = 0.0
             for i in range(pitches - 1, -1, -1):
-                y = np.float64(z[i]) / temperature
+                y = np.float64(z[i]) / temperature if not cold else 0.0
                 log_silent -= max(y, 0.0) + np.log1p(np.exp(-abs(y)))
-                silent[i] = -np.expm1(log_silent)
+                sounds[i] = -np.expm1(log_silent)
+            if (cold and not (z > 0).any()) or sounds[0] == 0:
+                forced = np.int64(z.argmax())
         for i in range(pitches):
             if cold:
-                on = z[i] > 0 or i == loudest
+                on = z[i] > 0
             else:
-                p = 1.0 / (1.0 + np.exp(-np.float64(z[i]) / temperature))
-                on = u[n, i] * (silent[i] if waiting else 1.0) < p or (waiting and i == pitches - 1)
+                y = np.float64(z[i]) / temperature
+                e = np.exp(-abs(y))
+                p = (1.0 if y >= 0 else e) / (1.0 + e)
+                last = waiting and forced < 0 and i == pitches - 1  # where rounding left nothing of the probability
+                on = u[n, i] * (sounds[i] if waiting else 1.0) < p or last
+            on = on or (waiting and i == forced)
             x[n, i] = on
             if on:
                 waiting = False
@@ -316,9 +308,9 @@ def nade_sample(
     u: Array, b: Array, c: Array, w: Array, v: Array, temperature: float, sounding: Array
 ) -> NDArray[np.bool_]:
     """Frames from uniform numbers; see the card. The products are taken anew after each note: P D a note."""
+    check("nade_sample", "cpu.notes", b=b, c=c, w=w, v=v, u=u, sounding=sounding)
     x = np.zeros(b.shape, np.bool_)
-    check("nade_sample", "cpu.notes", x, b, c, w, v)
     if len(x):
-        b, c, w, v = map(_plain, (b, c, w, v))
-        _draw(np.ascontiguousarray(u, np.float64), b, c, w, v, float(temperature), np.asarray(sounding, np.bool_), x)
+        u, b, c, w, v, sounding = map(plain, (u, b, c, w, v, sounding))
+        _draw(u, b, c, w, v, float(temperature), sounding, x)
     return x

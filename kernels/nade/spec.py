@@ -1,12 +1,12 @@
-"""The card of NADE: the likelihood of binary frames, one pitch given those below it, its gradient, and drawing frames.
+"""The card of NADE: the likelihood of binary frames, each pitch given those before it, its gradient, and drawing.
 
 Papers
-    Larochelle, Murray, "The neural autoregressive distribution estimator", AISTATS 2011:
-    equations 9 and 10, algorithm 1.
+    Larochelle, Murray, "The neural autoregressive distribution estimator", AISTATS 2011.
     Boulanger-Lewandowski, Bengio, Vincent, "Modeling temporal dependencies in high-dimensional sequences", ICML 2012,
-    arXiv:1206.6392, section 6: biases of its own for every frame, as here.
+    arXiv:1206.6392: biases of its own for every frame, as here.
 
-A frame x in {0,1}^P with biases b [P] and c [D], weights W and V, both [P, D] (a row for each pitch)::
+A frame x in {0,1}^P with biases b [P] and c [D], weights W and V, both [P, D] (a row for each pitch). Pitches are
+numbered as they follow each other; which of them sounds highest is the caller's business::
 
     a_i = c + sum over j < i of x_j W_j        h_i = sigmoid(a_i)        z_i = b_i + V_i . h_i
     p(x_i = 1 | x_<i) = sigmoid(z_i)           log p(x) = -sum_i softplus(-z_i if x_i else z_i)
@@ -15,16 +15,18 @@ A frame x in {0,1}^P with biases b [P] and c [D], weights W and V, both [P, D] (
 (notes + 1) D sigmoids and not P D; the products V_i . h_i remain. A frame of four-part music has 5 states where the
 equations have 88.
 
-**Gradient** of sum_n g_n log p(x_n), where s_i = x_i - sigmoid(z_i) is the slope of log p along z_i. Each term of a_i
-reaches every later state, so the slopes along a are summed from the top down::
+**Gradient** of sum_n g_n log p(x_n), where e_i = x_i - sigmoid(z_i) is the slope of log p along z_i. Each term of a_i
+reaches every later state, so the slopes along a are summed from the last pitch back::
 
-    db_i = g s_i                 dV_i = g s_i h_i          dh_i = g s_i V_i        da_i = dh_i h_i (1 - h_i)
+    db_i = g e_i                 dV_i = g e_i h_i          dh_i = g e_i V_i        da_i = dh_i h_i (1 - h_i)
     dc = sum_i da_i              dW_j = x_j sum over i > j of da_i
+
+A frame with g = 0 (padding) adds nothing, whatever it holds.
 
 =============  ==========================================  ===========================================================
 operation      arguments                                   result
 =============  ==========================================  ===========================================================
-nade_forward   x bool [N, P], b [N, P], c [N, D],          log p [N], slope s [N, P]
+nade_forward   x bool [N, P], b [N, P], c [N, D],          log p [N], slope e [N, P]
                w [P, D], v [P, D]
 nade_backward  g [N], x, b, c, w, v, slope, needs          db [N, P], dc [N, D], dw [P, D], dv [P, D]; ``needs`` has a
                                                            bool for each, where it is False the result is None
@@ -32,11 +34,11 @@ nade_sample    u float64 [N, P] in [0, 1), b, c, w, v,     x bool [N, P]
                temperature, sounding bool [N]
 =============  ==========================================  ===========================================================
 
-**Drawing**: x_i = [u_i < sigmoid(z_i / temperature)], from the lowest pitch up; at temperature 0, x_i = [z_i > 0].
+**Drawing**: x_i = [u_i < sigmoid(z_i / temperature)], one pitch after another; at temperature 0, x_i = [z_i > 0].
 Where ``sounding``, the frame is drawn from the same distribution given that it is not silent. No rejection is needed:
 as long as nothing sounds, h_1 is the state of all pitches, so with r_i = prod over j >= i of (1 - p_j), the probability
-that nothing sounds from i on, the first note falls on i with probability p_i / (1 - r_i). At temperature 0 the pitch
-with the largest z under h_1 sounds at least.
+that nothing sounds from i on, the first note falls on i with probability p_i / (1 - r_i). At temperature 0, or where
+every p_i is below the least number, the pitch with the largest z under h_1 sounds at least.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels.loss.spec import log_bernoulli
 from tinydl.kernels.registry import KernelError, register
 
 Array = NDArray[Any]
@@ -57,24 +60,26 @@ TOLERANCE = {"float32": 4e-6, "float64": 1e-13}
 COLD = 1e-6  # a temperature at or below this draws the more probable value
 
 
-def check(op: str, variant: str, x: Array, b: Array, c: Array, w: Array, v: Array) -> None:
-    """Raise KernelError unless shapes and dtypes are those of the card."""
-    shapes = {"x": ("N", "P"), "b": ("N", "P"), "c": ("N", "D"), "w": ("P", "D"), "v": ("P", "D")}
+_SHAPES = {"x": "NP", "b": "NP", "c": "ND", "w": "PD", "v": "PD", "g": "N", "slope": "NP", "u": "NP", "sounding": "N"}
+_DTYPES = {"x": np.bool_, "sounding": np.bool_, "u": np.float64}  # of the others: that of b
+
+
+def check(op: str, variant: str, **arrays: Array) -> None:
+    """Raise KernelError unless shapes and dtypes are those of the card; kernels read past arrays that are too short."""
+    b, c = arrays["b"], arrays["c"]
     sizes = dict(zip("NPD", (*b.shape[:2], *c.shape[1:2])))
-    for (name, letters), array in zip(shapes.items(), (x, b, c, w, v)):
-        wanted = tuple(sizes.get(letter, 0) for letter in letters)
+    for name, array in arrays.items():
+        wanted = tuple(sizes.get(letter, 0) for letter in _SHAPES[name])
         if array.shape != wanted:
             raise KernelError(
-                f"{op} ({variant}): {name} must have shape [{', '.join(letters)}] = {wanted}, got {array.shape}",
+                f"{op} ({variant}): {name} must have shape [{', '.join(_SHAPES[name])}] = {wanted}, got {array.shape}",
                 op=op, variant=variant, argument=name,
             )  # fmt: skip
-        if name == "x" and array.dtype != np.bool_:
+        dtype = np.dtype(_DTYPES.get(name, b.dtype))
+        if array.dtype != dtype:
             raise KernelError(
-                f"{op} ({variant}): x must be bool, got {array.dtype.name}", op=op, variant=variant, argument="x"
-            )
-        if name != "x" and array.dtype != b.dtype:
-            raise KernelError(
-                f"{op} ({variant}): {name} must be {b.dtype.name} as b is, got {array.dtype.name}",
+                f"{op} ({variant}): {name} must be {dtype.name}{'' if name in _DTYPES else ' as b is'}, "
+                f"got {array.dtype.name}",
                 op=op, variant=variant, argument=name,
             )  # fmt: skip
 
@@ -95,16 +100,10 @@ def logits(x: Array, b: Array, c: Array, w: Array, v: Array) -> Array:
     return z
 
 
-def log_bernoulli(x: Array, z: Array) -> Array:
-    """log p(x_i | x_<i) = -softplus(-z_i if x_i else z_i), elementwise."""
-    log_p: Array = -np.logaddexp(z.dtype.type(0), np.where(x, -z, z))
-    return log_p
-
-
 @register(op="nade_forward", name="numpy")
 def nade_forward(x: Array, b: Array, c: Array, w: Array, v: Array) -> tuple[Array, Array]:
     """Log-likelihood and slope; see the head of the file."""
-    check("nade_forward", "numpy", x, b, c, w, v)
+    check("nade_forward", "numpy", x=x, b=b, c=c, w=w, v=v)
     z = logits(x, b, c, w, v)
     return log_bernoulli(x, z).sum(1, dtype=b.dtype), np.where(x, sigmoid(-z), -sigmoid(z))
 
@@ -114,16 +113,18 @@ def nade_backward(
     g: Array, x: Array, b: Array, c: Array, w: Array, v: Array, slope: Array, needs: tuple[bool, ...]
 ) -> tuple[Array | None, ...]:
     """The gradients of g . log p; see the head of the file."""
-    check("nade_backward", "numpy", x, b, c, w, v)
-    db = slope * g[:, None]
-    dc, dw, dv = np.zeros_like(c), np.zeros_like(w), np.zeros_like(v)
-    a = c + x.astype(c.dtype) @ w  # behind the last pitch
+    check("nade_backward", "numpy", x=x, b=b, c=c, w=w, v=v, g=g, slope=slope)
+    db, dc, dw, dv = np.zeros_like(b), np.zeros_like(c), np.zeros_like(w), np.zeros_like(v)
+    live = g != 0
+    x, c, e = x[live], c[live], slope[live] * g[live, None]
+    a, da = c + x.astype(c.dtype) @ w, np.zeros_like(c)  # behind the last pitch
     for i in reversed(range(x.shape[1])):
-        dw[i] = np.where(x[:, i, None], dc, 0).sum(0)
+        dw[i] = np.where(x[:, i, None], da, 0).sum(0)
         a -= np.where(x[:, i, None], w[i], 0)
         h = sigmoid(a)
-        dv[i] = db[:, i] @ h
-        dc += db[:, i, None] * v[i] * h * (1 - h)
+        dv[i] = e[:, i] @ h
+        da += e[:, i, None] * v[i] * h * (1 - h)
+    db[live], dc[live] = e, da
     return tuple(d if need else None for d, need in zip((db, dc, dw, dv), needs))
 
 
@@ -132,22 +133,27 @@ def nade_sample(
     u: Array, b: Array, c: Array, w: Array, v: Array, temperature: float, sounding: Array
 ) -> NDArray[np.bool_]:
     """Frames from uniform numbers; see the head of the file."""
+    check("nade_sample", "numpy", b=b, c=c, w=w, v=v, u=u, sounding=sounding)
     x: Array = np.zeros(b.shape, np.bool_)
-    check("nade_sample", "numpy", x, b, c, w, v)
+    pitches = x.shape[1]
     cold = temperature <= COLD
     first = (b + sigmoid(c) @ v.T).astype(np.float64)
-    log_silent = np.zeros_like(first)  # log r
-    if not cold:
-        log_silent = -np.cumsum(np.logaddexp(0, first / temperature)[:, ::-1], 1)[:, ::-1]
     loudest = first.argmax(1) if first.size else np.zeros(len(first), np.int64)
-    a, waiting = c.copy(), np.array(sounding, np.bool_)  # waiting: must sound, and nothing has yet
-    for i in range(x.shape[1]):
+    if cold:
+        sounds = np.ones_like(first)
+        forced = ~(first > 0).any(1)
+    else:
+        sounds = -np.expm1(-np.cumsum(np.logaddexp(0, first / temperature)[:, ::-1], 1)[:, ::-1])  # 1 - r
+        forced = (sounds[:, :1] == 0).any(1)
+    a, waiting = c.copy(), sounding.copy()  # waiting: must sound, and nothing has yet
+    for i in range(pitches):
         z = (b[:, i] + sigmoid(a) @ v[i]).astype(np.float64)
         if cold:
-            x[:, i] = (z > 0) | (waiting & (loudest == i) & ~(first > 0).any(1))
+            x[:, i] = z > 0
         else:
-            rest = np.where(waiting, -np.expm1(log_silent[:, i]), 1.0)
-            x[:, i] = (u[:, i] * rest < sigmoid(z / temperature)) | (waiting & (i == x.shape[1] - 1))
+            last = waiting & ~forced & (i == pitches - 1)  # where rounding left nothing of the probability
+            x[:, i] = (u[:, i] * np.where(waiting, sounds[:, i], 1.0) < sigmoid(z / temperature)) | last
+        x[:, i] |= waiting & forced & (loudest == i)
         waiting &= ~x[:, i]
         a += np.where(x[:, i, None], w[i], 0)
     return x

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tinydl.kernels.cache import njit
 from tinydl.kernels.registry import register
+from tinydl.kernels.workspace import plain
 
 Array = NDArray[Any]
 _f = np.float32
@@ -101,11 +102,11 @@ _NOTHING = np.empty(0, np.float32)
 @register(op="layer_norm_forward", name="cpu.fused", dtypes=("float32",), default=True)
 def layer_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
     """Normalise rows; see the card."""
-    x = _plain(x)
+    x = plain(x)
     y = np.empty_like(x)
     mean, rstd = np.empty((2, len(x)), np.float32)
-    w = _NOTHING if weight is None else _plain(weight)
-    b = _NOTHING if bias is None else _plain(bias)
+    w = _NOTHING if weight is None else plain(weight)
+    b = _NOTHING if bias is None else plain(bias)
     if bias is not None and weight is None:
         w = np.ones_like(b)
     kernel = _forward_parallel if x.size >= PARALLEL_FROM else _forward_serial
@@ -118,19 +119,13 @@ def layer_norm_backward(
     g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array
 ) -> tuple[Array, Array, Array]:
     """Gradients of the input, the weight and the bias; see the card."""
-    g, x = _plain(g), _plain(x)
+    g, x = plain(g), plain(x)
     dx = np.empty_like(x)
     blocks = -(-len(x) // _ROWS)
     dweights, dbiases = np.zeros((2, blocks, x.shape[1]), np.float32)
-    w = _NOTHING if weight is None else _plain(weight)
+    w = _NOTHING if weight is None else plain(weight)
     kernel = _backward_parallel if x.size >= PARALLEL_FROM else _backward_serial
     kernel(g, x, w, mean, rstd, dx, dweights, dbiases)
     if blocks == 1:
         return dx, dweights[0], dbiases[0]
     return dx, dweights.sum(axis=0), dbiases.sum(axis=0)
-
-
-def _plain(array: Array) -> Array:
-    """Contiguous and writable: the one memory layout that the kernels are compiled for."""
-    flags = array.flags
-    return array if flags.c_contiguous and flags.writeable and flags.aligned else np.array(array, order="C")

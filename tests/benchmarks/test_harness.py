@@ -169,3 +169,12 @@ def test_a_worker_measures_in_its_own_process() -> None:
     finally:
         worker.close()
     assert worker.process.returncode == 0
+
+
+def test_an_override_of_a_side_lasts_as_long_as_the_side() -> None:
+    code = (
+        "import gc; from tinydl.benchmarks.nade_step import ours; from tinydl.kernels import lookup; "
+        "ours('cpu.dense'); gc.collect(); print(lookup('nade_forward').__name__, lookup('nade_backward').__name__)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["nade_forward_dense", "nade_backward_dense"]

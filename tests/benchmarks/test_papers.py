@@ -76,7 +76,8 @@ def result(entry: Entry, seed: int, **more: str) -> dict[str, Any]:
     return {
         "model": entry.model, "data": entry.data, "split": "test", "kind": "exact", "nll_per_frame": nats,
         "nll_skip_first": 12 - nats, "nll_per_sequence": nats - 0.1, "accuracy": 0.3, "frames": 10, "params": 287_000,
-        "train_seconds": 60.0 * seed, "seed": seed, "valid": 6.1, "step": 100, "date": f"2026-01-0{seed}T00:00Z",
+        "core_share": 1 - 0.01 * seed, "train_seconds": 60.0 * seed, "seed": seed, "valid": 6.1, "step": 100,
+        "date": f"2026-01-0{seed}T00:00Z",
         **(more or dict.fromkeys(("commit", "machine", "versions", "sources"), "x")),
     }  # fmt: skip
 
@@ -159,15 +160,16 @@ def test_another_recipe_source_or_machine_is_another_run(tmp_path: Path) -> None
 
 
 def test_the_sources_of_a_figure_are_hashed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("__init__.py", "ops/a.py", "kernels/k.py", "models/m.py", "cli/c.py", "render/r.py"):
+    cli = [f"cli/{name}" for name in papers.OF_CLI]
+    for name in ("__init__.py", "ops/a.py", "kernels/k.py", "models/m.py", *cli, "cli/help.py", "page/p.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x = 1\n")
     monkeypatch.setattr("tinydl.__file__", str(tmp_path / "__init__.py"))
     seen = {papers.sources()}
-    for name in ("cli/c.py", "render/r.py"):  # these change no figure
+    for name in ("cli/help.py", "page/p.py"):  # these change no figure
         (tmp_path / name).write_text("x = 2\n")
         assert papers.sources() in seen
-    for name in ("__init__.py", "ops/a.py", "kernels/k.py", "models/m.py"):
+    for name in ("__init__.py", "ops/a.py", "kernels/k.py", "models/m.py", *cli):
         (tmp_path / name).write_text("x = 2\n")
         assert papers.sources() not in seen
         seen.add(papers.sources())
@@ -258,8 +260,9 @@ def test_quick_trains_and_prints_and_records_nothing(say: Say, monkeypatch: pyte
     code, out, err = say("--quick")
     assert code == 1
     assert out.startswith("quick: 0.05 minutes and 1 seed a row, nothing recorded\n")
+    time_spent = r"\S+ s of 0\.05 min(?: \(its core was shared\))?"
     assert re.search(
-        r"^> lstm +\d+\.\d\d +\d+\.\d\d +\d+\.\d\d +exact +\S+ s of 0\.05 min +[\d,]+ +ours, 1 seed$", out, re.M
+        rf"^> lstm +\d+\.\d\d +\d+\.\d\d +\d+\.\d\d +exact +{time_spent} +[\d,]+ +ours, 1 seed$", out, re.M
     )
     said = [line for line in err.splitlines() if "was not measured" in line]
     assert len(said) == 1 and re.search(
@@ -287,7 +290,7 @@ def test_a_run_has_one_core_and_one_thread(tmp_path: Path, monkeypatch: pytest.M
     children, before = papers.Children(), os.sched_getaffinity(0)
     with papers.pool(len(before), children) as executor:
         tasks = {i: ([], tmp_path / f"log{i}") for i in range(len(before))}
-        said = [out.strip() for _, out in papers.each(executor, children.run, tasks)]
+        said = [out.strip() for _, (out, _) in papers.each(executor, children.run, tasks)]
     assert all(re.fullmatch(r"\[\d+\] 1", line) for line in said), said
     assert {int(line[1:-3]) for line in said} <= before
     assert os.sched_getaffinity(0) == before
@@ -335,16 +338,60 @@ def test_the_table_of_the_readme(tmp_path: Path) -> None:
     assert len({line.count("|") for line in lines[:5]}) == 1
     assert lines[2] == (
         "| `jsb` | `lstm` | 2:00 of 2 min | 8.44 (5.80 to 6.00) | 8.46 | 5.80 | 287,000 "
-        "| Bai 2018: LSTM 8.45‡, TCN 8.10‡; Chung 2014: **LSTM 8.67**† |"
+        "| Bai 2018: LSTM 8.45‡, TCN 8.10‡; Chung 2014: **LSTM 8.67**†¶ |"
     )
     assert lines[3].endswith(
         "| B-L 2012: RNN-NADE (HF) 5.56†, 5.19 as quoted in Krishnan 2017, RNN-NADE 5.83†, "
-        "**RNN-RBM 6.27**†§, **RTRBM 6.35**†§; Krishnan 2017: DMM-Aug-NADE 5.118§ |"
+        "**RNN-RBM 6.27**†§, **RTRBM 6.35**†§; Krishnan 2017: DMM-Aug-NADE 5.118§¶; "
+        "Gu 2015: LV-RNN 3.99 as quoted in Krishnan 2017§¶ |"
     )
     assert "| 5.90 (bound) (5.80 to 6.00) | - | 5.80 |" in lines[4]
     legend = "\n".join(lines[5:])
     assert "† recalled, not verified" in legend and "‡ first frames left out" in legend and "§ an estimate" in legend
+    assert "¶ how it is averaged is not known" in legend and "Chung 2014: about 20,000 parameters" in legend
     assert "median of 3 seeds" in legend and "cores: 1 per run" in legend and "exact likelihoods" not in legend
+
+
+def test_a_row_whose_core_was_shared_says_so(tmp_path: Path) -> None:
+    runs = [{**result(TWO[0], seed), "core_share": share} for seed, share in ((1, 0.99), (2, 0.5))]
+    row = papers.row_of(TWO[0], runs)
+    assert row["core_share"] == 0.5
+    (tmp_path / "papers.json").write_text(json.dumps({"rows": [row]}))
+    assert "| 1:30 of 2 min (its core was shared) |" in report.papers_table(tmp_path)
+
+
+def test_the_share_of_a_core_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = subprocess.Popen
+    program = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass\ntime.sleep(0.6)"
+    monkeypatch.setattr(subprocess, "Popen", lambda line, **more: real([sys.executable, "-c", program], **more))
+    _, share = papers.Children().run([], tmp_path / "log")
+    assert 0.02 < share < 0.6
+
+
+def test_a_run_during_which_the_sources_change_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = Entry("lstm", "demo", 0.02, SMALL)
+    (run,) = papers.runs_of(entry, (1,), tmp_path, where := papers.circumstances())
+    monkeypatch.setattr(papers, "sources", lambda: "others")
+    with pytest.raises(harness.BenchmarkError, match="the sources were changed during the run"):
+        papers.measure(run, papers.Children(), where)
+    assert run.finished() is None
+
+
+def test_rows_of_other_options_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    old, new = Entry("lstm", "jsb", 2, ("hidden=8",)), Entry("lstm", "jsb", 2, ("hidden=9",))
+    monkeypatch.setattr(papers, "PLAN", (new, TWO[1]))
+    (tmp_path / "papers.json").write_text(json.dumps({"rows": [papers.row_of(old, [result(old, 1)])]}))
+    papers.write(papers.row_of(TWO[1], [result(TWO[1], 1)]), tmp_path)
+    assert [row["model"] for row in report.paper_rows(tmp_path)] == ["lstm-nade"]
+
+
+def test_weights_that_were_not_chosen_are_not_recorded(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub = Stub(monkeypatch, TWO[:1])
+    measure = stub.measure
+    monkeypatch.setattr(papers, "measure", lambda *words: {**measure(*words), "valid": None})
+    code, _, err = say()
+    assert code == 0 and "too short for a validation" in err
+    assert not (harness.RESULTS / "papers.json").exists()
 
 
 def test_the_commit_does_not_count_what_measuring_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,8 +109,14 @@ from tinydl.kernels import lookup
 rng = np.random.default_rng(0)
 x, t = rng.standard_normal((300, 177)).astype("f"), rng.integers(0, 177, 300)
 y, g = (rng.standard_normal(5000).astype("f") for _ in range(2))
+notes, b, c = rng.random((300, 88)) < 0.05, rng.standard_normal((300, 88)).astype("f"), rng.standard_normal((300, 70))
+nade = (b, c.astype("f"), *(rng.standard_normal((2, 88, 70)) / 8).astype("f"))
+slope = lookup("nade_forward")(notes, *nade)[1]
 digest = hashlib.sha256()
 for results in (
+    lookup("nade_forward")(notes, *nade),
+    lookup("nade_backward")(b[:, 0].copy(), notes, *nade, slope, (True,) * 4),
+    [lookup("nade_sample")(rng.random((300, 88)), *nade, 1.0, notes[:, 0].copy())],
     lookup("softmax_cross_entropy")(x, t, None, -100, 0.0, "mean"),
     lookup("bce_with_logits")(y, (g > 1).astype("f"), None, None, "mean"),
 ):

@@ -105,6 +105,8 @@ def test_the_number_of_states_is_one_and_one_for_each_note_below_the_top():
 def test_threads_do_not_change_the_bits():
     from tinydl.kernels.threads import max_threads, num_threads
 
+    if max_threads() == 1:
+        pytest.skip("this machine has one core: there is nothing to compare")
     rng = np.random.default_rng(4)
     x = rng.random((1500, 88)) < 0.05  # large enough for the pool
     arguments = [a.astype(np.float32) for a in (rng.normal(size=(1500, 88)), rng.normal(size=(1500, 96)))]
@@ -180,24 +182,95 @@ def test_a_frame_that_must_sound_does_so_however_unlikely(variant, dtype):
     assert len({row.tobytes() for row in drawn}) > 1  # not one and the same note
 
 
+@pytest.mark.parametrize(("variant", "dtype"), SAMPLERS)
+def test_at_a_low_temperature_the_forced_note_is_the_likeliest(variant, dtype):
+    z = np.array([[-3, -2, -1, -2.5]], dtype)
+    nothing = [np.zeros((1, 0), dtype), np.zeros((4, 0), dtype), np.zeros((4, 0), dtype)]
+    for temperature in (0.0, 1e-3, 1e-2):  # at 1e-3 every probability is below the least number
+        x = variant.function(np.full((1, 4), 0.5), z, *nothing, temperature, np.ones(1, bool))
+        assert x.tolist() == [[False, False, True, False]], temperature
+
+
+@pytest.mark.parametrize(("variant", "dtype"), SAMPLERS)
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_frames_without_pitches_are_empty(variant, dtype, temperature):
+    empty = [np.zeros((2, 0), dtype), np.zeros((2, 3), dtype), np.zeros((0, 3), dtype), np.zeros((0, 3), dtype)]
+    assert variant.function(np.zeros((2, 0)), *empty, temperature, np.ones(2, bool)).shape == (2, 0)
+
+
+# -- padding -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("variant", "dtype"), FORWARD)
+def test_a_frame_of_padding_adds_nothing_whatever_it_holds(variant, dtype):
+    (backward,) = [v.function for v in variants("nade_backward") if v.name == variant.name]
+    x, b, c, w, v = list(spec.samples(dtype.type))[8]
+    g = np.ones(len(x), dtype)
+    g[5] = 0
+    _, slope = variant.function(x, b, c, w, v)
+    clean = backward(g, x, b, c, w, v, slope, ALL)
+    c = c.copy()
+    c[5] = np.nan
+    with np.errstate(invalid="ignore"):  # the reference's NumPy warns
+        log_prob, slope = variant.function(x, b, c, w, v)
+    assert np.isnan(log_prob).tolist() == [n == 5 for n in range(len(x))]  # where it counts, it is not hidden
+    for got, wanted in zip(backward(g, x, b, c, w, v, slope, ALL), clean, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
 # -- bad input -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("variant", "dtype"), FORWARD)
 @pytest.mark.parametrize(
-    ("at", "wrong", "words"),
+    ("name", "wrong", "words"),
     [
-        (0, lambda a: a[:, 1:], r"x must have shape \[N, P\] = \(33, 88\), got \(33, 87\)"),
-        (0, lambda a: a.astype(np.float32), "x must be bool, got float32"),
-        (2, lambda a: a[:-1], r"c must have shape \[N, D\] = \(33, 100\), got \(32, 100\)"),
-        (4, lambda a: a.T, r"v must have shape \[P, D\] = \(88, 100\), got \(100, 88\)"),
-        (3, lambda a: a.astype(np.float16), "w must be float(32|64) as b is, got float16"),
+        ("x", lambda a: a[:, 1:], r"x must have shape \[N, P\] = \(33, 88\), got \(33, 87\)"),
+        ("x", lambda a: a.astype(np.float32), "x must be bool, got float32"),
+        ("c", lambda a: a[:-1], r"c must have shape \[N, D\] = \(33, 100\), got \(32, 100\)"),
+        ("v", lambda a: a.T, r"v must have shape \[P, D\] = \(88, 100\), got \(100, 88\)"),
+        ("w", lambda a: a.astype(np.float16), "w must be float(32|64) as b is, got float16"),
+        ("g", lambda a: a[:3], r"g must have shape \[N\] = \(33,\), got \(3,\)"),
+        ("slope", lambda a: a[:, :3], r"slope must have shape \[N, P\] = \(33, 88\), got \(33, 3\)"),
     ],
 )
-def test_wrong_arguments_are_named(variant, dtype, at, wrong, words):
-    arguments = list(list(spec.samples(dtype.type))[6])
-    assert arguments[1].shape == (33, 88)
+def test_wrong_arguments_are_named(variant, dtype, name, wrong, words):
+    (backward,) = [v.function for v in variants("nade_backward") if v.name == variant.name]
+    arguments = dict(zip("xbcwv", list(spec.samples(dtype.type))[6]))
+    assert arguments["b"].shape == (33, 88)
+    more = {"g": np.ones(33, dtype), "slope": np.zeros((33, 88), dtype)}
+    of_backward = name in more
+    (more if of_backward else arguments)[name] = wrong((more if of_backward else arguments)[name])
+    op = "nade_backward" if of_backward else "nade_forward"
+    with pytest.raises(KernelError, match=rf"{op} \({variant.name}\): {words}") as caught:
+        if of_backward:
+            backward(more["g"], *arguments.values(), more["slope"], ALL)
+        else:
+            variant.function(*arguments.values())
+    assert caught.value.argument == name
+
+
+@pytest.mark.parametrize(("variant", "dtype"), SAMPLERS)
+@pytest.mark.parametrize(
+    ("at", "wrong", "words"),
+    [
+        (0, lambda a: a[:3], r"u must have shape \[N, P\] = \(33, 88\), got \(3, 88\)"),
+        (0, lambda a: a.astype(np.float32), "u must be float64, got float32"),
+        (6, lambda a: a[:2], r"sounding must have shape \[N\] = \(33,\), got \(2,\)"),
+    ],
+)
+def test_wrong_arguments_of_drawing_are_named(variant, dtype, at, wrong, words):
+    biases = list(spec.samples(dtype.type))[6][1:]
+    arguments = [np.zeros((33, 88)), *biases, 1.0, np.zeros(33, bool)]
     arguments[at] = wrong(arguments[at])
-    with pytest.raises(KernelError, match=rf"nade_forward \({variant.name}\): {words}") as caught:
+    with pytest.raises(KernelError, match=rf"nade_sample \({variant.name}\): {words}"):
         variant.function(*arguments)
-    assert caught.value.argument == "xbcwv"[at]
+
+
+def test_the_card_counts_operations_and_bytes():
+    x, b, c, w, v = (a.astype("f") if a.dtype != bool else a for a in list(spec.samples())[8])
+    silent = np.zeros_like(x)
+    one_state = spec.flops(silent, b, c, w, v)
+    assert spec.flops(x, b, c, w, v) - one_state == 20 * x[:, :-1].sum() * 128
+    assert one_state == 130 * (2 * 88 * 128 + 20 * (128 + 88))
+    assert spec.bytes(x, b, c, w, v) == 130 * 88 + 4 * (2 * 130 * 88 + 130 * 128 + 2 * 88 * 128 + 130)

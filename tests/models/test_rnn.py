@@ -81,7 +81,7 @@ def test_log_prob_is_the_recurrence_of_the_paper(build, layers):
             below, state[k] = CELLS[model.model_name](*parameters, below, state[k])
         logits = weight["output.weight"] @ state[-1][0] + weight["output.bias"]
         # What h_(t-1) says comes before x_t is read: the state above has read the frame before.
-        a = weight["hidden.weight"] @ state[-1][0] + weight["hidden.bias"] if model.model_name == "lstm-nade" else None
+        a = weight["to_c.weight"] @ state[-1][0] + weight["to_c.bias"] if model.model_name == "lstm-nade" else None
         # The NADE of lstm-nade goes from the highest pitch down: its rows stand in that order.
         x_t = target[::-1] if a is not None else target
         terms = []
@@ -135,8 +135,11 @@ def test_gradient_ignores_padding(build):
 
 def test_every_dropout_acts_in_training_only(build):
     (x,) = rolls(30)
-    for name in ("input_dropout", "recurrent_dropout", "output_dropout"):
-        zero = {"input_dropout": 0.0, "recurrent_dropout": 0.0, "output_dropout": 0.0}
+    names = ["input_dropout", "recurrent_dropout", "output_dropout"]
+    if build().model_name == "lstm-nade":
+        names.append("nade_dropout")
+    for name in names:
+        zero = dict.fromkeys(names, 0.0)
         model = build(**{**zero, name: 0.5})
         quiet = [model.loss(collate([x])).item() for _ in range(2)]
         assert quiet[0] == quiet[1]
@@ -227,3 +230,15 @@ def test_silence_does_not_last(build, longest):
 def test_options_that_mean_nothing(build, option):
     with pytest.raises(ConfigError, match=next(iter(option))):
         build(**option)
+
+
+@pytest.mark.parametrize("option", [{"units": 0}, {"nade_dropout": 1.0}, {"order": "sideways"}])
+def test_options_of_a_nade_that_mean_nothing(option):
+    with pytest.raises(ConfigError, match=next(iter(option))):
+        registry.build("lstm-nade", **option)
+
+
+@pytest.mark.parametrize("temperature", [-1.0, float("nan"), float("inf")])
+def test_temperatures_that_mean_nothing(build, temperature):
+    with pytest.raises(ConfigError, match="temperature must be 0"):
+        build().sample(1, 4, temperature=temperature)

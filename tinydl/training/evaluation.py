@@ -44,7 +44,8 @@ def evaluate(model: GenerativeModel, pieces: Sequence[NDArray[Any]], split: str 
 
     ``accuracy`` of piano-rolls is TP / (TP + FP + FN) over all notes of all frames, the frame-level accuracy of Bay,
     Ehmann and Downie (ISMIR 2009) that Boulanger-Lewandowski et al. report, of the *thresholded* prediction: a note is
-    predicted where its probability is above 1/2. Of tokens it is the share of those that were the most probable one.
+    predicted where its probability is above 1/2 (by a NADE: given the notes of the frame that it predicted before). Of
+    tokens it is the share of those that were the most probable one.
 
     Raises:
         DataError: there are no pieces.

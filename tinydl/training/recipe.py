@@ -129,7 +129,7 @@ class Score:
 
     Attributes:
         log_prob: [B, T], ln p(x_t | x_<t) in nats where ``mask`` is True.
-        prediction: the most probable frame or token, shaped as the batch's data.
+        prediction: the frame or token that the model would choose, shaped as the batch's data.
         mask: bool [B, T], the frames that were predicted.
     """
 
