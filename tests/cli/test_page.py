@@ -168,3 +168,29 @@ def test_a_report_needs_its_data(run: Run, own: Path, tmp_path: Path) -> None:
     error = run("report", own, "--html", tmp_path / "r.html", "--data", tmp_path / "nowhere").error()
     assert str(tmp_path / "nowhere") in error
     assert not (tmp_path / "r.html").exists()
+
+
+def test_a_report_sets_new_music_beside_real_music(run: Run, tmp_path: Path) -> None:
+    """A run on the built-in chorales has pieces enough for the measures; the figures are those of ``evaluate``."""
+    train = ["train", "lstm-nade", "demo-chorales", "--out", tmp_path / "run", "--steps", "4", "-o", "hidden=8"]
+    assert run(*train, "units=8", "chunk=64", "step=1/2", "eval_every=4").code == 0
+    outcome = run("report", tmp_path / "run", "--html", tmp_path / "r.html", "--num", "1", "--bars", "2")
+    assert outcome.code == 0, outcome.err
+    page = words(tmp_path / "r.html")
+    page = " ".join(page.split())
+    measured = run("evaluate", tmp_path / "run", "--measures", "--json").json
+    for m in measured["measures"]:
+        row = rf"{re.escape(m['title'])} {m['samples']['distance']:.3f} .*? {m['verdict']}\b"
+        assert re.search(row, page), m["title"]
+    copied = run("evaluate", tmp_path / "run", "--copying", "--json").json
+    melody = copied["samples"]["longest_melody"]
+    assert f"upper line alone, notes {melody['median']:.2f} {melody['p95']:.2f} " in page
+    assert f"The verdict: {copied['verdict']}." in page
+
+
+def test_a_report_on_few_pieces_says_what_is_missing(run: Run, trained: Path, tmp_path: Path) -> None:
+    outcome = run("report", trained, "--html", tmp_path / "r.html", "--num", "1", "--bars", "2")
+    assert outcome.code == 0
+    wanted = "no measures on the page: the test split holds 1 piece, and the measures need at least 5"
+    assert wanted in outcome.err
+    assert "Like the corpus?" not in words(tmp_path / "r.html")

@@ -60,13 +60,14 @@ def _run(args: argparse.Namespace) -> int:
 def _page(args: argparse.Namespace) -> Page:
     from tinydl.generation import generate
     from tinydl.page import Curves, Music, Page, Tables
+    from tinydl.render.layout import count
     from tinydl.training import checkpoint, log
 
     model, card, config, splits = held_out(args.run, args.data)
     split = "test" if splits.test else "valid"  # a corpus of two pieces has no test split
-    note(f"measuring on the {split} split: {len(splits[split])} pieces")
+    note(f"measuring on the {split} split: {count(len(splits[split]), 'piece')}")
     found = figures(model, card, config, splits, split)
-    note(f"writing new music: {args.num} piece{'s' * (args.num > 1)}")
+    note(f"writing new music: {count(args.num, 'piece')}")
     made = generate(args.run, num=args.num, bars=args.bars, temperature=args.temperature, seed=args.seed)
     unit = unit_of(card.representation["name"])
     samples = [
