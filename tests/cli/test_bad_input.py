@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 import subprocess
@@ -14,6 +15,8 @@ import pytest
 from tests.cli.conftest import SMALL, Run, content
 from tests.cli.test_midi_info import REFUSED, SOUND
 from tinydl import registry
+from tinydl.data import midi
+from tinydl.data.score import Note, Score
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,11 +73,35 @@ def test_a_file_that_is_no_music(run: Run, tmp_path: Path, name: str) -> None:
 
 
 def test_a_corpus_smaller_than_the_batch_is_one_line_and_trains(run: Run, music: Path, tmp_path: Path) -> None:
-    words = ["-o", "hidden=4", "batch=64", "chunk=32", "step=1"]
+    words = ["-o", "hidden=4", "batch=64", "chunk=32", "step=1/2"]
     outcome = run("train", "lstm", music, "--out", tmp_path / "run", "--steps", "1", *words)
     assert outcome.code == 0
     warnings = [line for line in outcome.err.splitlines() if line.startswith("tinydl: warning: ")]
-    assert len(warnings) == 1 and "fewer than a batch (64)" in warnings[0]
+    assert len(warnings) == 1 and "9 training pieces for a batch of 64" in warnings[0]
+
+
+def test_a_rhythm_that_the_grid_bends_is_said(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "triplets"
+    folder.mkdir()
+    for k in range(4):
+        notes = [Note(160 * i, 160 * i + 150, 60 + (i * (k + 2)) % 12) for i in range(48)]  # 480 ticks a beat
+        midi.write(Score(480, notes), folder / f"{k}.mid")
+    train = ["train", "lstm", folder, "--steps", "1", "--out"]
+    said = run(*train, tmp_path / "a", "-o", "hidden=4", "step=1/4").err
+    assert "in 4 of 4 files most notes lie beside the grid of 1/4 beat and were moved to it" in said
+    assert "-o step=1/12 keeps triplets" in said
+    assert "beside the grid" not in run(*train, tmp_path / "b", "-o", "hidden=4", "step=1/12").err
+    assert "in 4 of 4 files" in run("data", "show", folder).err  # its rolls are in sixteenths
+
+
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="this user may write anywhere")
+def test_a_folder_that_cannot_be_written_is_said_before_any_work(run: Run, trained: Path, tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        outcome = run("report", trained, "--html", tmp_path / "r.html")
+        assert "cannot write" in outcome.err.splitlines()[0] and outcome.code == 2
+    finally:
+        tmp_path.chmod(0o700)
 
 
 @pytest.mark.parametrize(

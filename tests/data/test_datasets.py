@@ -175,7 +175,7 @@ def test_a_download_is_checked_and_cached(small: tuple[datasets.Dataset, bytes],
 
 def test_without_scipy_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(DataError, match=r'pip install "tinydl\[datasets\]"'):
+    with pytest.raises(DataError, match="needs SciPy, which is missing: pip install scipy"):
         datasets.rolls("jsb")
 
 

@@ -30,13 +30,16 @@ class Outputs:
         """Where to write what shall become ``target``, in the same folder and with the same suffix.
 
         Raises:
-            UsageError: ``target`` is a folder, or comes twice.
+            UsageError: ``target`` is a folder, or comes twice, or stands where this user may not write.
         """
         target = Path(target)
         if target.is_dir():
             raise UsageError(f"{target} is a folder: give the name of a file to write")
         if target in self._targets:
             raise UsageError(f"{target} would be written twice: give different names")
+        there = next(folder for folder in (target.parent, *target.parent.parents) if folder.exists())
+        if not os.access(there, os.W_OK):
+            raise UsageError(f"cannot write {target}: the folder {there} is not to be written to by this user")
         missing = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
         target.parent.mkdir(parents=True, exist_ok=True)
         self._made += missing

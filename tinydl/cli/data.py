@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from tinydl.cli import _output
 from tinydl.cli._errors import UsageError
-from tinydl.cli._output import say, say_json, say_table
+from tinydl.cli._output import note, say, say_json, say_table
 from tinydl.cli.parser import SEED, Command, Parser, add_json, choice, nearest
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def _show(args: argparse.Namespace) -> int:
         say_report(splits)
         say()
     say_splits(splits)
+    note_off_grid(splits)
     return 0
 
 
@@ -142,6 +144,20 @@ def say_report(splits: Splits) -> None:
     """The extraction table of a corpus, every file of it."""
     assert splits.report is not None
     say_table(report_columns(splits), report_rows(splits.report, every=True))
+
+
+def note_off_grid(splits: Splits) -> None:
+    """A sentence on stderr where the grid of the representation bends the rhythm of some files."""
+    from tinydl.data.representations.base import as_step
+
+    step = as_step(splits.representation.step)
+    files = splits.report.off_grid(step) if splits.report else 0
+    if files:
+        finer = "; a finer grid such as -o step=1/12 keeps triplets" if step > Fraction(1, 12) else ""
+        note(
+            f"tinydl: warning: in {files} of {len(splits.report.rows if splits.report else ())} files most notes lie "
+            f"beside the grid of {step} beat and were moved to it{finer}"
+        )
 
 
 def report_columns(splits: Splits) -> tuple[str, ...]:

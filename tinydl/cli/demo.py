@@ -75,9 +75,10 @@ def _run(args: argparse.Namespace) -> int:
     say()
     say("next, more of it, then your own music:")
     folder, program = quoted(str(run)), _program()
-    say(f"  {program} generate {folder} --out more.mid --num 4 --bars {BARS} --temperature {TEMPERATURE} --wav")
+    how = f"--bars {BARS} --temperature {TEMPERATURE} --seed 1 --wav"
+    say(f"  {program} generate {folder} --out more.mid --num 4 {how}")
     say(f"  {program} evaluate {folder}")
-    say(f"  {program} train lstm my_midis/ --out run --minutes 5")
+    say(f"  {program} train lstm-nade my_midis/ --out run --minutes 5")
     return 0
 
 

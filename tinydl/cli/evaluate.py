@@ -66,7 +66,7 @@ def figures(model: Any, card: Card, config: dict[str, Any], splits: Splits, spli
 
     found = {
         **evaluate(model, splits[split], split),
-        "data": card.source,
+        "data": splits.source,
         "train_seconds": config.get("train_seconds"),
         "seed": card.seed,
     }
@@ -108,7 +108,7 @@ def _compare(args: argparse.Namespace) -> int:
     options: dict[str, Any] = {name: default if getattr(args, name) is None else getattr(args, name)
                for name, default in OF_SAMPLES.items()}  # fmt: skip
     options["num"] = options.pop("samples")
-    facts = {"model": card.model, "data": card.source}
+    facts = {"model": card.model, "data": splits.source}
     if args.measures:
         report = measures.measure_report(model, splits, split=args.split, **options)
     else:
@@ -170,7 +170,10 @@ def _say_copying(report: dict[str, Any]) -> None:
                 f"the longest copy of a {what}: {passage['events']} {report['unit']}, {what} {number + 1} from beat "
                 f"{passage['at']:g}, as {passage['source']} from beat {passage['source_at']:g}"
             )
-    say(f"verdict  {report['verdict']}")
+    figure = max(("longest_copy", "near_copy_share"), key=report["beyond"].__getitem__)
+    many = report["beyond"][figure]
+    because = f" (by {figure}: {many:.0%} of the samples go beyond what is usual)" if many else ""
+    say(f"verdict  {report['verdict']}{because}")
 
 
 def _figure(value: float | None) -> str:

@@ -128,7 +128,7 @@ def _page(args: argparse.Namespace, paths: list[Path], pieces: list[tuple[Score,
     values = [("seed of the music", args.seed), ("temperature", f"{args.temperature:g}")]
     return Page(
         f"New music from {card.model}",
-        f"{count} by the model {card.model}, trained on {card.source} for {card.step:,} steps{valid}.",
+        f"{count} by the model {card.model}, trained on {Path(card.source).name} for {card.step:,} steps{valid}.",
         [
             Music("Listen", music),
             settings(card, limits, [*command, *sampling_words(args)], values),

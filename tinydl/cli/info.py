@@ -88,7 +88,7 @@ def _backends() -> dict[str, str]:
         "cuda (cupy)": _cupy(),
         "wav (built-in synthesizer)": "ready",
         "wav (fluidsynth)": _fluidsynth(),
-        "datasets (.mat files)": "ready" if _has("scipy") else "missing: pip install 'tinydl[datasets]' brings scipy",
+        "datasets (.mat files)": "ready" if _has("scipy") else "missing: pip install scipy",
     }
 
 

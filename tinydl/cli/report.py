@@ -99,7 +99,7 @@ def _page(args: argparse.Namespace) -> Page:
     values = [("seed of the music", args.seed), ("temperature", f"{args.temperature:g}")]
     sections.append(settings(card, config.get("limits"), command, values))
     return Page(
-        f"{card.model} on {card.source}",
+        f"{card.model} on {Path(card.source).name}",
         f"A model of {found['params']:,} parameters, trained for {card.step:,} steps "
         f"({clock(config.get('train_seconds') or 0.0)}), finds music that it has not seen {found['nll_per_frame']:.3f} "
         f"{unit} surprising ({split} split), and writes music of its own.",
@@ -117,9 +117,10 @@ def _real(args: argparse.Namespace, model: Any, card: Card, splits: Splits, spli
     long = [k for k, data in enumerate(pieces) if not frames or len(data) >= steps]
     chosen = long[0] if long else max(range(len(pieces)), key=lambda k: len(pieces[k]))
     data = pieces[chosen]
-    about = f"From the {split} split, as the model reads it."
+    metre = ": without its metre, in bars of 4/4" if frames else ""
+    about = f"From the {split} split, as the model reads it{metre}."
     if frames and len(data) > steps:
-        data, about = data[:steps], f"{about[:-1]}; its first {args.bars or BARS} bars of four beats."
+        data, about = data[:steps], f"{about[:-1]}, the first {args.bars or BARS} of them."
     return piece(names[chosen], encoding.decode(data), model, card, about=about, file="real.mid")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tinydl.cli import _output
 from tinydl.cli._errors import Interrupted, UsageError
 from tinydl.cli._output import clock, note, say, say_pairs, say_table
-from tinydl.cli.data import load, report_columns, report_rows, say_report, say_splits, unit
+from tinydl.cli.data import load, note_off_grid, report_columns, report_rows, say_report, say_splits, unit
 from tinydl.cli.parser import SEED, Command, Parser, integer, number
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--epochs", metavar="N", type=integer(1), help="stop after so many passes over the data")
     parser.add_argument("--steps", metavar="N", type=integer(1), help="stop after so many steps (default: the model's)")
     parser.add_argument("--seed", metavar="S", type=SEED, help="of weights, data order and split (default: 0)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in RUN, to the same bits")
+    parser.add_argument(
+        "--resume", action="store_true",
+        help="go on with the run in RUN, to the same bits; where it has no checkpoint yet, begin",
+    )  # fmt: skip
     parser.add_argument("--checkpoint-every", metavar="STEPS", type=integer(1), help="steps between checkpoints")
     parser.add_argument(
         "--log-every", metavar="K", type=integer(1), default=10, help="steps between log lines (default: 10)"
@@ -125,6 +128,7 @@ def _introduce(model: Any, splits: Splits) -> None:
         note(splits.report.summary())
         if splits.report.remark:
             note(splits.report.remark)
+        note_off_grid(splits)
     pieces = " / ".join(str(len(splits[split])) for split in ("train", "valid", "test"))
     note(f"{model.model_name}: {_parameters(model):,} parameters; train / valid / test: {pieces} pieces")
     _warn_if_small(model, splits)
@@ -133,8 +137,10 @@ def _introduce(model: Any, splits: Splits) -> None:
 
 def _warn_if_small(model: Any, splits: Splits) -> None:
     if len(splits.train) < model.config.batch:
+        from tinydl.render.layout import count
+
         note(
-            f"tinydl: warning: {len(splits.train)} training pieces are fewer than a batch ({model.config.batch}): the "
+            f"tinydl: warning: {count(len(splits.train), 'training piece')} for a batch of {model.config.batch}: the "
             f"model may learn them by heart; more MIDI files help"
         )
 
@@ -150,6 +156,7 @@ def _conclude(result: Result, splits: Splits, run: str) -> None:
         say(f"best validation loss {result.valid:.4f} nats/{unit(splits)[:-1]}, at step {result.best_step}")
     say("next:")
     say(f"  tinydl generate {_output.quoted(run)} --out new.mid --wav")
+    say(f"  tinydl report {_output.quoted(run)} --html new.html")
     say(f"  tinydl evaluate {_output.quoted(run)}")
 
 

@@ -232,7 +232,7 @@ def rolls(name: str) -> dict[str, list[np.ndarray]]:
         from scipy.io import loadmat
     except ImportError:
         raise DataError(
-            f'reading dataset {name!r} needs SciPy, which is missing: pip install "tinydl[datasets]"'
+            f'reading dataset {name!r} needs SciPy, which is missing: pip install scipy'
         ) from None
     content = loadmat(fetch(entry.name), variable_names=[f"{split}data" for split in SPLITS])
     return {

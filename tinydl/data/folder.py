@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,18 @@ class ExtractionReport:
         """One line: ``50 files: 38 kept, 7 salvaged, 1 duplicate, 4 rejected``."""
         parts = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count)
         return f"{_plural(len(self.rows), 'file')}: {parts or 'nothing read'}"
+
+    def off_grid(self, step: Fraction) -> int:
+        """How many files have more than half of their notes off the grid of ``step`` beats, by a quarter step or more.
+
+        These are triplets on a grid of sixteenths, or recordings without a beat: not what a grid leaves of a staccato.
+        """
+        return sum(
+            row.loss.get("quantised", 0) > row.loss.get("notes", 0) / 2
+            and row.loss.get("max_shift_beats", 0.0) >= step / 4
+            for row in self.rows
+            if row.status in ("kept", "salvaged")
+        )
 
     def to_json(self) -> dict[str, Any]:
         """``source``, ``counts``, ``remark`` and ``files``, as plain values."""

@@ -125,7 +125,7 @@ class Surprise:
         if loss["quantised"]:
             said.append(
                 f"{loss['quantised']:,} of {loss['notes']:,} notes begin or end off the model's grid of {self.step} "
-                f"beat and were moved to it, by {loss['max_shift_beats']:.2g} beats at most"
+                f"beat and were moved to it, or made a step long, by {loss['max_shift_beats']:.2g} beats at most"
             )
         return said
 
