@@ -127,6 +127,7 @@ def _real(args: argparse.Namespace, model: Any, card: Card, splits: Splits, spli
 def _compared(args: argparse.Namespace, model: Any, splits: Splits, split: str) -> list[Any]:
     """Measures and copying of samples beside real pieces; a sentence on stderr instead where these are too few."""
     from tinydl import measures
+    from tinydl.measures.report import DOUBTFUL, ORIGINAL
     from tinydl.page import Interval, Table, Tables
 
     how = {"split": split, "seed": args.seed, "temperature": args.temperature}
@@ -186,7 +187,9 @@ def _compared(args: argparse.Namespace, model: Any, splits: Splits, split: str) 
                     digits=2,
                 )
             ],
-            f"What new and real pieces share with the training music, in any key. The verdict: {copied['verdict']}.",
+            f"What new and real pieces share with the training music, in any key. The verdict: {copied['verdict']}. "
+            f"(Original: at most {ORIGINAL:.0%} of new pieces go beyond what is usual; doubtful: at most "
+            f"{DOUBTFUL:.0%}.)",
         ),
     ]
 

@@ -240,7 +240,7 @@ class _Run:
                 seconds = time.monotonic() - started
                 if step == first + 1:
                     warm = seconds  # the first step compiles kernels: it says nothing about the others
-                rate = (step - first - 1) / max(seconds - warm, 1e-9) if step > first + 1 else 1 / max(seconds, 1e-9)
+                rate = (step - first - 1) / max(seconds - warm, 1e-9) if step > first + 1 else math.nan
                 eta = min((self.trainer.limit - step) / rate, deadline - seconds)
                 self.progress.tick(step, loss, norm, lr, rate, eta)
                 if step == 1 or step % log_every == 0:

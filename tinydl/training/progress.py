@@ -20,15 +20,13 @@ class Progress:
         """Called before the first step; ``total`` is the step at which training ends at the latest."""
 
     def tick(self, step: int, loss: float, grad_norm: float, lr: float, rate: float, eta: float) -> None:
-        """Called after every step; ``rate`` in steps per second, ``eta`` in seconds."""
+        """Called after every step; ``rate`` in steps per second, ``eta`` in seconds (NaN: not known yet)."""
 
     def row(self, row: dict[str, Any], rate: float, eta: float) -> None:
         """Called with every row that goes to the log."""
         if "loss" in row:
-            self.message(
-                f"step {row['step']} loss {row['loss']:.4f} grad {row['grad_norm']:.3g} lr {row['lr']:.3g} "
-                f"{rate:.1f} steps/s ETA {clock(eta)}"
-            )
+            figures = f"loss {row['loss']:.4f} grad {row['grad_norm']:.3g} lr {row['lr']:.3g}"
+            self.message(f"step {row['step']} {figures}{pace(rate, eta)}")
         else:
             self.message(f"step {row['step']} valid {row['valid']:.4f}{' (best)' if row['best'] else ''}")
 
@@ -64,8 +62,7 @@ class LiveProgress(Progress):
 
     def tick(self, step: int, loss: float, grad_norm: float, lr: float, rate: float, eta: float) -> None:
         self._smooth = loss if self._smooth is None else 0.95 * self._smooth + 0.05 * loss
-        speed = f"{rate:.1f} steps/s ETA {clock(eta)}"
-        text = f"loss {self._smooth:.3f}{self._valid} grad {grad_norm:.2g} lr {lr:.2g} {speed}"
+        text = f"loss {self._smooth:.3f}{self._valid} grad {grad_norm:.2g} lr {lr:.2g}{pace(rate, eta)}"
         self._bar.update(self._task, completed=step, description=text)
 
     def row(self, row: dict[str, Any], rate: float, eta: float) -> None:
@@ -91,6 +88,15 @@ def progress_for(stream: TextIO | None = None) -> Progress:
     """A live line where ``stream`` (default: stderr) is a terminal, plain lines where it is not."""
     stream = sys.stderr if stream is None else stream
     return LiveProgress(stream) if stream.isatty() else Progress(stream)
+
+
+def pace(rate: float, eta: float) -> str:
+    """`` 31.2 steps/s ETA 2:10``; nothing while the rate is not known.
+
+    >>> pace(31.24, 130.0), pace(float("nan"), float("nan"))
+    (' 31.2 steps/s ETA 2:10', '')
+    """
+    return f" {rate:.1f} steps/s ETA {clock(eta)}" if rate == rate else ""
 
 
 def clock(seconds: float) -> str:
