@@ -393,7 +393,9 @@ def test_a_reader_that_dies_by_accident_costs_nothing(
     assert len(list(tmp_path.glob("died*"))) == 2, "no reader died"
 
 
-@pytest.mark.parametrize("program", ["import sys; sys.exit(1)", "import time; print('not a tag'); time.sleep(60)"])
+@pytest.mark.parametrize(
+    "program", ["import sys; sys.exit(1)", "import time; print('not a tag', flush=True); time.sleep(60)"]
+)
 def test_where_readers_do_not_start_files_are_read_here(
     music: Path, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
