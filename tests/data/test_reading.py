@@ -406,6 +406,13 @@ def test_where_readers_do_not_start_files_are_read_here(
     assert everything(music, jobs=3, cached=False) == alone
 
 
+def test_a_reader_that_never_says_a_word_is_not_waited_for(music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = everything(music, jobs=1, cached=False)
+    monkeypatch.setattr(readers, "_PROGRAM", "import time; time.sleep(600)")
+    monkeypatch.setattr(readers, "_FIRST_WORD", 0.2)
+    assert everything(music, jobs=2, cached=False) == alone
+
+
 def test_a_defect_in_a_reader_is_met_here_with_its_own_traceback(music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "_PROGRAM", PROGRAM.format(what="pass").replace('b"deadly" in data', "1 / 0"))
     alone = everything(music, jobs=1, cached=False)

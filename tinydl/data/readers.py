@@ -44,6 +44,7 @@ IN_FLIGHT = 64 << 20  # bytes of files handed out and not yet answered, at most,
 
 _LENGTH = struct.Struct("<Q")
 _LONGEST = 1 << 30  # bytes of a frame: a file has at most 64 MiB, and a piece at most 200,000 steps
+_FIRST_WORD = 60.0  # seconds: a reader that has not said by then that it is ready never will
 _GLANCE = 0.1  # seconds after which a thread that waits looks whether Ctrl-C was pressed
 
 # Given to the interpreter with -c: so nothing is imported but what stands here, from where this process imports it.
@@ -272,12 +273,16 @@ class Readers:
             self._processes.add(process)
         assert process.stdin is not None and process.stdout is not None
         ready = False
+        limit = threading.Timer(_FIRST_WORD, process.kill)  # its pipe then ends, as that of one that died
+        limit.daemon = True
         try:
+            limit.start()
             _send(process.stdin, self._config)
             ready = _receive(process.stdout) == tag().encode()
         except (EOFError, OSError):
             pass
         finally:
+            limit.cancel()
             if not ready:
                 self._useless = True
                 self._end(process)
