@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from tests.meta.tree import ROOT, sources
-from tests.ops.table import TABLE
+from tests.ops.tables import TABLE
 
 
 def test_every_operation_of_the_package_stands_in_the_table() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinydl
-from tests.ops.table import TABLE, Sample
+from tests.ops.tables import TABLE, Sample
 from tinydl.autograd import grad, gradcheck, gradgradcheck, registry
 
 CASES = [(name, i, s) for name, e in sorted(TABLE.items()) for i, s in enumerate(e.make(np.random.default_rng(11)))]

@@ -1,0 +1,290 @@
+"""What follows from a row of the differential table (``rows.py``), with PyTorch as the oracle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinydl
+from tests.differential import tables  # noqa: F401 - enters the rows
+from tests.differential.rows import ROWS, Row, resolve
+
+torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+
+FUNCTIONS = [r for r in ROWS if not r.module]
+MODULES = [r for r in ROWS if r.module]
+TOLERANCE = {"float32": 2e-5, "float64": 1e-9}
+
+
+def strided(x: Any) -> Any:
+    """The same numbers with gaps between them, in column-major order."""
+    if not x.ndim:
+        return x
+    memory = np.zeros(tuple(2 * n for n in reversed(x.shape)), x.dtype)
+    view = memory.T[(slice(None, None, 2),) * x.ndim]
+    view[...] = x
+    return view
+
+
+def reversed_(x: Any) -> Any:
+    """The same numbers stored backwards along every dimension: all strides negative."""
+    back = (slice(None, None, -1),) * x.ndim
+    return x[back].copy()[back]
+
+
+LAYOUTS = {"contiguous": lambda x: x, "strided": strided, "negative": reversed_}
+
+
+def flat(result: Any) -> list[Any]:
+    """The tensors of a result, in order."""
+    if isinstance(result, (tuple, list)):
+        return [x for part in result for x in flat(part)]
+    return [result]
+
+
+def is_tensor(x: Any) -> bool:
+    return isinstance(x, (tinydl.Tensor, torch.Tensor))
+
+
+def dtype_name(x: Any) -> str:
+    return str(x.dtype).rpartition(".")[2]
+
+
+def value(x: Any) -> Any:
+    return x.data if isinstance(x, tinydl.Tensor) else x.detach().numpy() if isinstance(x, torch.Tensor) else x
+
+
+def inputs(row: Row, dtype: str, layout: str = "contiguous") -> tuple[list[Any], list[Any], list[int]]:
+    """The arguments as our tensors and as PyTorch's, and where the leaves are."""
+    arrays = row.arrays(dtype)
+    at = row.differentiable(arrays)
+    ours, theirs = [], []
+    for i, x in enumerate(arrays):
+        if isinstance(x, np.ndarray):
+            ours.append(tinydl.Tensor(LAYOUTS[layout](x), requires_grad=i in at))
+            theirs.append(torch.tensor(x, requires_grad=i in at))
+        else:
+            ours.append(x)
+            theirs.append(x)
+    return ours, theirs, at
+
+
+def same(got: Any, wanted: Any, dtype: str, loose: float, what: str) -> None:
+    """Structure, dtype, shape and numbers."""
+    ys, zs = flat(got), flat(wanted)
+    assert len(ys) == len(zs), f"{what}: {len(ys)} results, expected {len(zs)}"
+    for k, (y, z) in enumerate(zip(ys, zs)):
+        if not is_tensor(z):
+            assert not is_tensor(y), f"{what} {k}: a Tensor where PyTorch gives {z!r}"
+            if isinstance(z, torch.Size):
+                z = tuple(z)
+            assert y == z or y is z, f"{what} {k}: {y!r}, expected {z!r}"
+            continue
+        assert is_tensor(y), f"{what} {k}: {type(y).__name__}, expected a Tensor"
+        assert tuple(y.shape) == tuple(z.shape), f"{what} {k}: shape {tuple(y.shape)}, expected {tuple(z.shape)}"
+        assert dtype_name(y) == dtype_name(z), f"{what} {k}: dtype {y.dtype}, expected {z.dtype}"
+        t = TOLERANCE[dtype] * loose
+        np.testing.assert_allclose(value(y), value(z), rtol=t, atol=t, err_msg=f"{what} {k}")
+
+
+def gradients(library: Any, outputs: Any, leaves: list[Any], order: int, seed: int = 5) -> list[Any]:
+    """Gradients of a random weighting of all floating outputs (order 1), or of half the squared norm of those (2)."""
+    rng = np.random.default_rng(seed)
+    total = None
+    for y in flat(outputs):
+        if is_tensor(y) and y.requires_grad:
+            w = rng.uniform(0.5, 1.5, tuple(y.shape)).astype(dtype_name(y))
+            term = (y * (tinydl.Tensor(w) if library is tinydl else torch.tensor(w))).sum()
+            total = term if total is None else total + term
+        elif is_tensor(y):
+            rng.uniform(0.5, 1.5, tuple(y.shape))
+    assert total is not None, "no result requires a gradient"
+    found = library.autograd.grad(total, leaves, create_graph=order > 1, allow_unused=True)
+    if order == 1:
+        return list(found)
+    squares = [(g * g).sum() for g in found if g is not None and g.requires_grad]
+    if not squares:
+        return [None] * len(leaves)
+    norm = squares[0]
+    for s in squares[1:]:
+        norm = norm + s
+    return list(library.autograd.grad(norm, leaves, allow_unused=True))
+
+
+def same_gradients(got: list[Any], wanted: list[Any], dtype: str, loose: float, what: str) -> None:
+    """Equal, where None counts as zeros."""
+    for k, (a, b) in enumerate(zip(got, wanted)):
+        if a is None or b is None:
+            assert a is None or not np.any(value(a)), f"{what} {k}: not zero, where PyTorch has none"
+            assert b is None or not np.any(value(b)), f"{what} {k}: none, where PyTorch has one"
+            continue
+        assert tuple(a.shape) == tuple(b.shape) and dtype_name(a) == dtype_name(b), f"{what} {k}: shape or dtype"
+        scale = max(1.0, float(np.nanmax(np.abs(value(b)), initial=0.0)))
+        t = TOLERANCE[dtype] * loose * 5
+        np.testing.assert_allclose(value(a), value(b), rtol=t, atol=t * scale, err_msg=f"{what} {k}")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("row", FUNCTIONS, ids=lambda r: r.label)
+def test_value_and_gradients(row: Row, dtype: str, layout: str) -> None:
+    """The value; first and second derivatives; and no input was written."""
+    ours, theirs, at = inputs(row, dtype, layout)
+    before = [x.data.copy() if is_tensor(x) else None for x in ours]
+    got, wanted = row.evaluate(tinydl, ours), row.evaluate(torch, theirs)
+    same(got, wanted, dtype, row.loose, "value")
+    xs, zs = [ours[i] for i in at], [theirs[i] for i in at]
+    needs = [is_tensor(y) and y.requires_grad for y in flat(wanted)]
+    assert needs == [is_tensor(y) and y.requires_grad for y in flat(got)], "requires_grad differs"
+    if any(needs):
+        for order in (1, 2) if row.smooth else (1,):
+            if order == 2:
+                got, wanted = row.evaluate(tinydl, ours), row.evaluate(torch, theirs)
+            a, b = gradients(tinydl, got, xs, order), gradients(torch, wanted, zs, order)
+            same_gradients(a, b, dtype, row.loose, f"derivative {order} by leaf")
+    for i, (x, old) in enumerate(zip(ours, before)):
+        if old is not None:
+            np.testing.assert_array_equal(x.data, old, err_msg=f"argument {i} was changed")
+
+
+METHODS = [
+    r for r in FUNCTIONS if r.call is None and r.method and "." not in r.name and hasattr(torch.Tensor, r.name)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", METHODS, ids=lambda r: r.label)
+def test_method_form(row: Row) -> None:
+    """``x.name(...)`` is ``tinydl.name(x, ...)``."""
+    ours, _, _ = inputs(row, "float64")
+    if not is_tensor(ours[0]):
+        pytest.skip("the first argument is no tensor")
+    plain = flat(row.evaluate(tinydl, ours))
+    method = flat(getattr(ours[0], row.name)(*ours[1:], **row.keywords))
+    assert len(plain) == len(method)
+    for a, b in zip(plain, method):
+        np.testing.assert_array_equal(value(a), value(b))
+
+
+@pytest.mark.parametrize("row", [r for r in FUNCTIONS if r.call is None and "dim" in r.keywords], ids=lambda r: r.label)
+def test_axis_is_dim(row: Row) -> None:
+    """``axis=`` says the same as ``dim=``."""
+    ours, _, _ = inputs(row, "float64")
+    keywords = {("axis" if k == "dim" else k): v for k, v in row.keywords.items()}
+    for a, b in zip(flat(row.evaluate(tinydl, ours)), flat(resolve(tinydl, row.name)(*ours, **keywords)), strict=True):
+        np.testing.assert_array_equal(value(a), value(b))
+
+
+IN_PLACE = [
+    r
+    for r in FUNCTIONS
+    if r.call is None and r.method and r.in_place and "." not in r.name and hasattr(torch.Tensor, r.name + "_")
+]
+
+
+@pytest.mark.parametrize("row", IN_PLACE, ids=lambda r: r.label)
+def test_in_place_form(row: Row) -> None:
+    """``x.name_(...)``, recorded and not, gives what ``x.name(...)`` does in the same tensor, or refuses as PyTorch."""
+    ours, theirs, at = inputs(row, "float64")
+    if not is_tensor(ours[0]):
+        pytest.skip("the first argument is no tensor")
+    x, z = ours[0].detach().clone(), theirs[0].detach().clone()
+    rest, others = [_bare(a) for a in ours[1:]], [_bare(a) for a in theirs[1:]]
+    try:
+        wanted = getattr(z, row.name + "_")(*others, **row.keywords)
+    except RuntimeError:
+        with pytest.raises(RuntimeError):
+            getattr(x, row.name + "_")(*rest, **row.keywords)
+        return
+    got = getattr(x, row.name + "_")(*rest, **row.keywords)
+    assert got is x
+    same(x, wanted, "float64", row.loose, "in place")
+    if 0 in at and z.dtype.is_floating_point:
+        y, w = ours[0] * 1, theirs[0] * 1
+        getattr(y, row.name + "_")(*ours[1:], **row.keywords)
+        getattr(w, row.name + "_")(*theirs[1:], **row.keywords)
+        same(y, w, "float64", row.loose, "recorded in place")
+        if w.requires_grad:
+            a = gradients(tinydl, y, [ours[i] for i in at], 1)
+            b = gradients(torch, w, [theirs[i] for i in at], 1)
+            same_gradients(a, b, "float64", row.loose, "in place, by leaf")
+
+
+def _bare(x: Any) -> Any:
+    return x.detach() if is_tensor(x) else x
+
+
+def errors(row: Row, library: Any, exact: list[Any], tensors: list[Any]) -> list[float]:
+    """The largest error of each floating result in float32, relative to the largest of its numbers."""
+    out = []
+    for y, z in zip(flat(row.evaluate(library, tensors)), exact):
+        if is_tensor(y) and value(y).dtype.kind == "f":
+            finite = np.isfinite(value(z))
+            scale = np.abs(value(z)[finite]).max(initial=0.0) or 1.0
+            difference = value(y).astype(np.float64)[finite] - value(z)[finite]
+            out.append(float(np.abs(difference).max(initial=0.0) / scale))
+    return out
+
+
+@pytest.mark.parametrize("row", FUNCTIONS, ids=lambda r: r.label)
+def test_float32_error(row: Row) -> None:
+    """Against float64, an error of at most four times PyTorch's and two units in the last place."""
+    ours, theirs, _ = inputs(row, "float32")
+    wide = [x.double() if is_tensor(x) and x.is_floating_point() else x for x in theirs]
+    exact = flat(row.evaluate(torch, wide))
+    bound = 2 * float(np.finfo(np.float32).eps)
+    for k, (a, b) in enumerate(zip(errors(row, tinydl, exact, ours), errors(row, torch, exact, theirs))):
+        assert a <= 4 * b + bound, f"result {k}: error {a:.2e}, PyTorch's {b:.2e}"
+
+
+# ------------------------------------------------------------------------------------------------------------ layers
+
+
+def pair(row: Row, dtype: str, mode: str) -> tuple[Any, Any]:
+    """The layer in both libraries with the same parameters and buffers."""
+    torch.manual_seed(3)
+    theirs = row.keywords["build"](torch).to(getattr(torch, dtype))
+    ours = row.keywords["build"](tinydl).to(getattr(tinydl, dtype))
+    mine, state = ours.state_dict(), theirs.state_dict()
+    assert list(mine) == list(state), "state_dict keys"
+    for k, v in state.items():
+        assert tuple(mine[k].shape) == tuple(v.shape) and dtype_name(mine[k]) == dtype_name(v), k
+    ours.load_state_dict({k: tinydl.tensor(v.numpy()) for k, v in state.items()})
+    return ours.train(mode == "train"), theirs.train(mode == "train")
+
+
+MODES = [(r, mode) for r in MODULES for mode in r.modes]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize(("row", "mode"), MODES, ids=[f"{r.label}-{mode}" for r, mode in MODES])
+def test_layer(row: Row, mode: str, dtype: str) -> None:
+    """Value, gradients of inputs and parameters to second order, and the buffers that a call changes."""
+    layer, oracle = pair(row, dtype, mode)
+    ours, theirs, at = inputs(row, dtype)
+    run = row.keywords["run"]
+    xs = [ours[i] for i in at] + [p for p in layer.parameters() if p.requires_grad]
+    zs = [theirs[i] for i in at] + [p for p in oracle.parameters() if p.requires_grad]
+    got, wanted = run(layer, *ours), run(oracle, *theirs)
+    same(got, wanted, dtype, row.loose, "value")
+    for (k, a), (_, b) in zip(layer.named_buffers(), oracle.named_buffers()):
+        same(a, b, dtype, row.loose, f"buffer {k} after the call")
+    if not any(is_tensor(y) and y.requires_grad for y in flat(wanted)):
+        return
+    same_gradients(
+        gradients(tinydl, got, xs, 1), gradients(torch, wanted, zs, 1), dtype, row.loose, "derivative 1 by leaf"
+    )
+    if row.smooth and dtype == "float64":
+        layer, oracle = pair(row, dtype, mode)
+        xs = [ours[i] for i in at] + [p for p in layer.parameters() if p.requires_grad]
+        zs = [theirs[i] for i in at] + [p for p in oracle.parameters() if p.requires_grad]
+        got, wanted = run(layer, *ours), run(oracle, *theirs)
+        same_gradients(
+            gradients(tinydl, got, xs, 2), gradients(torch, wanted, zs, 2), dtype, row.loose, "derivative 2 by leaf"
+        )
+
+
+@pytest.mark.parametrize("row", MODULES, ids=lambda r: r.label)
+def test_layer_prints_as_pytorch(row: Row) -> None:
+    assert repr(row.keywords["build"](tinydl)) == repr(row.keywords["build"](torch))

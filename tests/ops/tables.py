@@ -1,0 +1,5 @@
+"""The whole op table: importing this module enters every room's samples."""
+
+from tests.ops.table import TABLE, Entry, Sample
+
+__all__ = ["TABLE", "Entry", "Sample"]
