@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -123,8 +123,6 @@ def papers_table(folder: Path = RESULTS) -> str:
     ours = f"median of {' or '.join(map(str, seeds))} seeds (least to greatest)"
     if all(row["kind"] == "exact" for row in rows):
         ours += ", exact likelihoods"
-    last = max(rows, key=lambda row: str(row["date"]))
-    commits = ", ".join(dict.fromkeys(row["commit"] for row in sorted(rows, key=lambda row: str(row["date"]))))
     legend = [
         "Test negative log-likelihood in nats per frame on the canonical splits, lower is better: over all frames, "
         f"without each piece's first, and as a mean of the pieces' own means. Ours: {ours}; weights chosen on "
@@ -136,9 +134,22 @@ def papers_table(folder: Path = RESULTS) -> str:
         + "".join(f"; {paper.label}: {paper.note}" for paper in published.PAPERS.values() if paper.note)
         + f". The papers ({', '.join(f'{short}: {name}' for name, short in SHORT.items())}) are cited in "
         "`benchmarks/published.py`.",
-        f"{last['machine']}; {last['versions']}; {last['date'][:10]}, {commits}.",
+        f"{measured_on(rows)}.",
     ]
     return "\n".join([*lines, "", "\n".join(legend)])
+
+
+def measured_on(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Machine, versions, date and commits; where there are several machines, most rows' first, the others' by name."""
+    places: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: str(row["date"])):
+        places.setdefault((row["machine"], row["versions"]), []).append(row)
+    parts: list[str] = []
+    for (machine, versions), there in sorted(places.items(), key=lambda place: -len(place[1])):
+        commits = ", ".join(dict.fromkeys(row["commit"] for row in there))
+        named = ", ".join(f"`{row['model']}` on `{row['data']}`" for row in there) + ": " if parts else ""
+        parts.append(f"{named}{machine}; {versions}; {there[-1]['date'][:10]}, {commits}")
+    return "; but ".join(parts)
 
 
 def published_cell(row: Mapping[str, Any], used: set[str]) -> str:

@@ -423,3 +423,14 @@ def test_the_plan_is_made_of_models_and_bars() -> None:
     for entry in papers.PLAN:
         if entry.model in registry.models():
             registry.configure(entry.model, **dict(option.split("=") for option in entry.options))
+
+
+def test_rows_of_another_machine_are_named_in_the_legend() -> None:
+    def row(model: str, machine: str, commit: str) -> dict[str, str]:
+        where = {"machine": machine, "versions": "v", "commit": commit, "date": "2002-02-02 1:00"}
+        return {"model": model, "data": "jsb", **where}
+
+    one = [row("gru", "old box", "a"), row("lstm", "old box", "b")]
+    assert report.measured_on(one) == "old box; v; 2002-02-02, a, b"
+    both = report.measured_on([row("lstm-nade", "new box", "c"), *one])
+    assert both == "old box; v; 2002-02-02, a, b; but `lstm-nade` on `jsb`: new box; v; 2002-02-02, c"

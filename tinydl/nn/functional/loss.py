@@ -1,25 +1,15 @@
-"""Layers and losses as functions: PyTorch's ``torch.nn.functional``.
-
-Inputs and parameters of one call have one floating dtype; a mixture raises. Functions check shapes once, here; the
-operations underneath (:mod:`tinydl.ops`) do the work.
-"""
+"""Losses: each takes ``reduction`` "mean", "sum" or "none"."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tinydl.autograd.mode import mode
-from tinydl.ops import elementwise, indexing, products, reducing
+from tinydl.ops import elementwise, reducing
 from tinydl.ops import losses as _losses
-from tinydl.ops import norm as _norm
 from tinydl.tensor import Tensor
-
-if TYPE_CHECKING:
-    from tinydl.random import Generator
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -28,143 +18,6 @@ def _reduction(reduction: str) -> str:
     if reduction not in REDUCTIONS:
         raise ValueError(f"{reduction} is not a valid value for reduction: use 'mean', 'sum' or 'none'")
     return reduction
-
-
-# --------------------------------------------------------------------------------------------------------- layers
-
-#: y = x W^T + b: input [..., I], weight [O, I], bias [O] or None -> [..., O]; one primitive.
-linear = products.linear
-
-
-def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
-    """Rows of ``weight`` [V, D] at the indices ``input`` int [...] -> [..., D].
-
-    The row ``padding_idx`` (negative counts from the end) gets no gradient. Raises TypeError for an input that is not
-    integer and IndexError, naming the index, for one outside [0, V).
-    """
-    rows: Any = input if isinstance(input, Tensor) else np.array(input)  # not an array that the caller may change
-    index = rows.data if isinstance(rows, Tensor) else rows
-    if index.dtype.kind not in "iu":
-        raise TypeError(
-            f"embedding: the indices must be integers, but got dtype {index.dtype}; convert them with .long()"
-        )
-    size = weight.shape[0]
-    if index.size and (index.min() < 0 or index.max() >= size):
-        wrong = int(index.min() if index.min() < 0 else index.max())
-        raise IndexError(
-            f"embedding: index {wrong} is out of range for {size} rows (weight shape {tuple(weight.shape)})"
-        )
-    if padding_idx is None:
-        return indexing.take_rows(weight, rows)  # type: ignore[no-any-return]
-    if not -size <= padding_idx < size:
-        raise ValueError(f"embedding: padding_idx {padding_idx} must be within the {size} rows of the weight")
-    padding = (index == padding_idx % size)[..., None]
-    taken = indexing.take_rows(weight, rows)
-    if not padding.any():
-        return taken  # type: ignore[no-any-return]
-    # The padding row is read from a detached copy of the weight: the value is there, the gradient is not.
-    return elementwise.where(padding, indexing.take_rows(weight.detach(), index), taken)  # type: ignore[no-any-return]
-
-
-def dropout(input: Tensor, p: float = 0.5, training: bool = True, *, generator: Generator | None = None) -> Tensor:
-    """Each element is zero with probability ``p``, else divided by ``1 - p``; the identity unless ``training``.
-
-    The bits come from ``generator`` (tinydl's default one when None), so ``tinydl.manual_seed`` repeats them.
-    Hinton et al., arXiv:1207.0580. Raises ValueError unless 0 <= p <= 1.
-    """
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-    if not training or p == 0:
-        return input
-    if generator is None:
-        from tinydl.random import default_generator
-
-        generator = default_generator()
-    kept = generator.random(input.shape, np.float32) >= p
-    return input * (kept * input.dtype.type(1 / (1 - p) if p < 1 else 0))  # type: ignore[no-any-return]
-
-
-def layer_norm(
-    input: Tensor,
-    normalized_shape: int | Sequence[int],
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
-) -> Tensor:
-    """(x - mean) / sqrt(var + eps) * weight + bias, mean and variance over the last ``len(normalized_shape)``
-    dimensions.
-
-    ``input`` [..., *normalized_shape]; ``weight`` and ``bias`` of that shape, or None. The variance is the biased one.
-    Ba, Kiros and Hinton, arXiv:1607.06450. Raises RuntimeError, naming both shapes, when the last dimensions differ.
-    """
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if not shape or input.shape[-len(shape) :] != shape:
-        raise RuntimeError(
-            f"layer_norm: given normalized_shape={list(shape)}, expected input with shape [*, "
-            f"{', '.join(map(str, shape))}], but got input of size {list(input.shape)}"
-        )
-    for name, parameter in (("weight", weight), ("bias", bias)):
-        if parameter is not None and parameter.shape != shape:
-            raise RuntimeError(
-                f"layer_norm: expected {name} to be of same shape as normalized_shape {list(shape)}, but got "
-                f"{list(parameter.shape)}"
-            )
-    _one_dtype("layer_norm", input=input, weight=weight, bias=bias)
-    if len(shape) == 1:
-        return _norm.layer_norm(input, weight, bias, eps=eps)  # type: ignore[no-any-return]
-    size = math.prod(shape)
-    flat = input.reshape(*input.shape[: -len(shape)], size)
-    weight = None if weight is None else weight.reshape(size)
-    bias = None if bias is None else bias.reshape(size)
-    normalized: Tensor = _norm.layer_norm(flat, weight, bias, eps=eps).reshape(input.shape)
-    return normalized
-
-
-# ---------------------------------------------------------------------------------------------------- activations
-
-relu = elementwise.relu
-tanh = elementwise.tanh
-sigmoid = elementwise.sigmoid
-logsigmoid = elementwise.logsigmoid
-logsigmoid.__doc__ = "Elementwise: log(1 / (1 + e ** -input)), without overflow."
-
-
-def softplus(input: Tensor) -> Tensor:
-    """log(1 + e^x), exact at both ends (PyTorch's turns linear above 20, where they agree in float32)."""
-    return elementwise.softplus(input)  # type: ignore[no-any-return]
-
-
-def softmax(input: Tensor, dim: int = -1) -> Tensor:
-    """e^x / sum e^x along ``dim``."""
-    return reducing.softmax(input, dim)  # type: ignore[no-any-return]
-
-
-def log_softmax(input: Tensor, dim: int = -1) -> Tensor:
-    """log of :func:`softmax`, without overflow."""
-    return reducing.log_softmax(input, dim)  # type: ignore[no-any-return]
-
-
-def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
-    """int64 [...] -> int64 [..., num_classes] with a 1 at the index; -1 classes means one more than the largest.
-
-    Raises RuntimeError when an index is negative or too large.
-    """
-    index = input.data if isinstance(input, Tensor) else np.asarray(input)
-    if index.dtype.kind not in "iu":
-        raise RuntimeError(f"one_hot is only applicable to index tensors of type LongTensor, but got {index.dtype}")
-    if num_classes == -1:
-        if not index.size:
-            raise RuntimeError("one_hot: can not infer total number of classes from empty tensor; give num_classes")
-        num_classes = int(index.max()) + 1
-    if index.size and (index.min() < 0 or index.max() >= num_classes):
-        raise RuntimeError(
-            f"one_hot: class values must be between 0 and num_classes - 1 = {num_classes - 1}, but got "
-            f"{int(index.min())} to {int(index.max())}"
-        )
-    return Tensor((index[..., None] == np.arange(num_classes)).astype(np.int64))
-
-
-# --------------------------------------------------------------------------------------------------------- losses
 
 
 def binary_cross_entropy_with_logits(
@@ -283,16 +136,6 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
             f"mse_loss: the input has shape {tuple(input.shape)} and the target {tuple(target.shape)}; expand one"
         )
     return _losses.reduced(elementwise.square(input - target), _reduction(reduction))  # type: ignore[no-any-return]
-
-
-# -------------------------------------------------------------------------------------------------------- helpers
-
-
-def _one_dtype(name: str, **tensors: Tensor | None) -> None:
-    given = {what: tensor.dtype for what, tensor in tensors.items() if tensor is not None}
-    if len(set(given.values())) > 1:
-        listed = ", ".join(f"{what} is {dtype}" for what, dtype in given.items())
-        raise RuntimeError(f"{name}: expected one dtype, but {listed}; convert with .to()")
 
 
 def _differentiable(tensor: Any) -> bool:
