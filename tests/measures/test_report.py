@@ -155,7 +155,7 @@ def test_a_model_that_recites_ten_pieces_is_found_out(tunes, train):
     samples, real = found["samples"], found["real"]
     assert samples["longest_copy"]["median"] > 2 * real["longest_copy"]["p95"]
     assert found["beyond"]["longest_copy"] > 0.8 and found["beyond"]["near_copy_share"] > 0.5
-    assert samples["near_copy_share"]["max"] == 1
+    assert samples["near_copy_share"]["max"] > 2 * real["near_copy_share"]["p95"]
     longest = max(samples["detail"], key=lambda detail: detail["longest_copy"])
     assert longest["passage"]["source"] in ten.names["train"] and longest["passage"]["events"] > 20
     assert json.loads(json.dumps(found, allow_nan=False)) == found
