@@ -327,7 +327,7 @@ def test_a_fused_rule_does_not_count_a_shared_input_twice() -> None:
 
     op = Primitive(
         lambda a, b: a * b, "a b", "fused_product", None, False, True, ("out",), (), lambda a, b: a * b,
-        lambda needs, g, a, b: (g * b, g * a), (), True, {},
+        lambda needs, g, a, b: (g * b, g * a), (), (), True, {},
     )  # fmt: skip
     x = tinydl.tensor([3.0], requires_grad=True, dtype=tinydl.float64)
     for h in (x, x.log().exp()):
@@ -341,7 +341,7 @@ def test_a_missing_rule_names_operation_and_argument() -> None:
 
     rules = {"a": lambda g, b: g * b}
     op = Primitive(
-        lambda a, b: a * b, "a b", "half", None, False, True, ("out",), (), None, None, (), True, rules
+        lambda a, b: a * b, "a b", "half", None, False, True, ("out",), (), None, None, (), (), True, rules
     )  # fmt: skip
     x, w = tinydl.ones(3, requires_grad=True), tinydl.ones(3, requires_grad=True)
     op.call(x, w.detach()).sum().backward()
@@ -356,7 +356,7 @@ def test_a_rule_that_gives_a_wrong_shape_or_dtype_is_named() -> None:
 
     def made(rule: Any) -> Any:
         return Primitive(
-            lambda a: a * 2, "a", "wrong", None, False, True, ("out",), (), None, None, (), True, {"a": rule}
+            lambda a: a * 2, "a", "wrong", None, False, True, ("out",), (), None, None, (), (), True, {"a": rule}
         ).call
 
     x = tinydl.ones(3, 2, requires_grad=True)

@@ -122,6 +122,7 @@ def primitive(
     composite: Callable[..., Any] | None = None,
     joint: Callable[..., Any] | None = None,
     constants: str = "",
+    settings: str = "",
     smooth: bool = True,
     **rules: Rule,
 ) -> Any:
@@ -145,6 +146,10 @@ def primitive(
         inputs it has none for (targets, lengths). ``g`` is the gradient of the result, or, with several public
         results, a
         tuple of them in which None stands for zero.
+    settings
+        Names of parameters that are no inputs although they may be given by position (``dim`` of a sum). Parameters
+        that are keyword-only are settings anyway; so is ``*dims``. With them a public function of PyTorch's is itself
+        the primitive: a wrapper that only sorts its arguments would cost as much as the operation.
     smooth
         False when the second derivative is undefined somewhere (kinks): checks of second order skip it by name.
     """
@@ -152,7 +157,7 @@ def primitive(
     def make(fn: Callable[..., Any]) -> Any:
         op = Primitive(
             fn, args, name or fn.__name__, promote, view, differentiable, tuple(outputs), tuple(aux), composite, joint,
-            tuple(constants.split()), smooth, rules,
+            tuple(constants.split()), tuple(settings.split()), smooth, rules,
         )  # fmt: skip
         if op.name in _registry:
             raise ValueError(f"a primitive named {op.name!r} exists already; choose another name")
@@ -178,6 +183,7 @@ class Primitive:
         composite: Callable[..., Any] | None,
         joint: Callable[..., Any] | None,
         constants: tuple[str, ...],
+        settings: tuple[str, ...],
         smooth: bool,
         rules: dict[str, Rule],
     ) -> None:
@@ -192,17 +198,17 @@ class Primitive:
         self.public = tuple(o for o in outputs if o not in aux)
         self.static: dict[str, Any] = {}
         self.defaults: dict[str, Any] = {}
+        self.by_position: dict[str, bool] = {}  # of the settings; True for the one that takes all that follow
         self.variadic = False
         if args is not None:
             self.args = tuple(args.split())
         else:
             parameters = list(inspect.signature(function).parameters.values())
-            self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-            self.args = tuple(
-                p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.POSITIONAL_ONLY, p.VAR_POSITIONAL)
-            )
-            self.static = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+            self.variadic = any(p.kind is p.VAR_POSITIONAL and p.name not in settings for p in parameters)
+            self.args = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY and p.name not in settings)
+            self.static = {p.name: p.default for p in parameters if p.name not in self.args}
             self.defaults = {p.name: p.default for p in parameters if p.name in self.args and p.default is not p.empty}
+            self.by_position = {p.name: p.kind is p.VAR_POSITIONAL for p in parameters if p.name in settings}
         unknown = set(rules) - set(self.args)
         if unknown:
             raise TypeError(f"{name}: a rule is given for {sorted(unknown)}, but the inputs are {list(self.args)}")
@@ -359,18 +365,24 @@ class _Built:
         """The call; its public twin differs in one thing: given no Tensor it makes one instead of returning an
         array."""
         op, args = self.op, self.args
-        static = "".join(
-            f", {s}" if d is inspect.Parameter.empty else f", {s}=default_{s}" for s, d in op.static.items()
-        )
-        named = ", ".join(f"{a}=default_{a}" if a in op.defaults else a for a in args)
-        head = f"def {op.name}({named}{', *' + static if static else ''}):"
-        passed = "".join(f", {s}={s}" for s in op.static)
-        lift = f"lift(op, ({''.join(a + ', ' for a in args)}), dict({passed[2:]}))"
+        named = [f"{a}=default_{a}" if a in op.defaults else a for a in args]
+        star = False
+        for s, default in op.static.items():
+            takes_all = op.by_position.get(s)  # None for what is keyword-only
+            if takes_all is None and not star:
+                named, star = [*named, "*"], True
+            star = star or takes_all is True
+            named += ["*" + s if takes_all else s if default is inspect.Parameter.empty else f"{s}=default_{s}"]
+        head = f"def {op.name}({', '.join(named)}):"
+        passed = "".join(f", *{s}" if op.by_position.get(s) else f", {s}={s}" for s in op.static)
+        given = ", ".join(f"{s}={s}" for s in op.static if not op.by_position.get(s))
+        rest = "".join(f", {s}" for s in op.static if op.by_position.get(s))
+        lift = f"lift(op, ({''.join(a + ', ' for a in args)}), dict({given}){rest})"
         line: list[str] = [head]
         kinded = op.promote == "float"
         if op.promote and len(args) == 2:
             line += self._unwrap_pair(kinded, passed, lift if public else f"forward({', '.join(args)}{passed})")
-        elif op.promote and len(args) == 1:
+        elif len(args) == 1 and len(op.outputs) == 1:
             a = args[0]
             line += [f"  if not isinstance({a}, Tensor):", f"    return {lift if public else f'forward({a}{passed})'}"]
             line += self._unwrap(0, "  ")
@@ -445,9 +457,9 @@ class _Built:
             "  o = new(Tensor); o.data = y; o.grad = None",
         ]
         if op.view:
+            known = "" if len(args) == 1 else f"isinstance({args[0]}, Tensor) and "
             line += [
-                f"  if isinstance({args[0]}, Tensor) and "
-                "(y.base is x0 or y is x0 or y.base is not None and shares(y, x0)):",
+                f"  if {known}(y.base is x0 or y is x0 or y.base is not None and shares(y, x0)):",
                 f"    v = {args[0]}.ver",
                 f"    if v is None: v = {args[0]}.ver = [0, 0]",
                 "    o.ver = v; o.taken = v[1]",
@@ -598,10 +610,10 @@ def _as_array(y: Any) -> Any:
     return y if type(y).__module__.partition(".")[0] == "cupy" else np.asarray(y)
 
 
-def _lift(op: Primitive, inputs: tuple[Any, ...], static: dict[str, Any]) -> Any:
+def _lift(op: Primitive, inputs: tuple[Any, ...], static: dict[str, Any], rest: tuple[Any, ...] = ()) -> Any:
     """A public function given arrays or numbers only: convert them, so that the result is a Tensor."""
     tensor = globals()["Tensor"]
-    return op.call(*[x if x is None else tensor(x) for x in inputs], **static)
+    return op.call(*[x if x is None else tensor(x) for x in inputs], *rest, **static)
 
 
 def _pick(node: Node, k: int) -> Node:

@@ -1,0 +1,56 @@
+"""Primitives whose settings may be given by position: the public function is the operation itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinydl
+from tinydl.autograd import gradcheck, gradgradcheck
+from tinydl.autograd.primitives import Primitive
+
+
+def operation(function: Any, settings: str, rule: Any, view: bool = False) -> Primitive:
+    """A primitive of one input that the registry does not know of."""
+    return Primitive(
+        function, None, function.__name__, None, view, True, ("out",), (), None, None, (), tuple(settings.split()),
+        True, {"input": rule},
+    )  # fmt: skip
+
+
+def exchange(input: Any, dim0: Any, dim1: Any = -1, *, note: Any = None) -> Any:
+    return input.swapaxes(dim0, dim1)
+
+
+def shaped(input: Any, *shape: Any, note: Any = None) -> Any:
+    return input.reshape(*shape)
+
+
+EXCHANGE = operation(exchange, "dim0 dim1", lambda g, dim0, dim1: EXCHANGE.call(g, dim0, dim1), view=True)
+SHAPED = operation(shaped, "shape", lambda g, input_shape: SHAPED.call(g, input_shape), view=True)
+
+
+def test_settings_by_position_by_name_and_left_out() -> None:
+    x = tinydl.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+    for y in (EXCHANGE.call(x, 0), EXCHANGE.call(x, 0, 1), EXCHANGE.call(x, dim1=1, dim0=0, note="")):
+        assert y.shape == (3, 2) and y.requires_grad and np.shares_memory(y.data, x.data)
+    for y in (SHAPED.call(x, 3, 2), SHAPED.call(x, (3, 2)), SHAPED.call(x, -1, 2, note="")):
+        assert y.shape == (3, 2)
+    with pytest.raises(TypeError, match="dim0"):
+        EXCHANGE.call(x)
+
+
+@pytest.mark.parametrize("f", [lambda x: EXCHANGE.call(x, 0, 1) ** 2, lambda x: SHAPED.call(x, 3, -1) ** 2])
+def test_their_derivatives(f: Any) -> None:
+    x = tinydl.tensor(np.random.default_rng(0).normal(size=(2, 3)), requires_grad=True)
+    assert gradcheck(f, (x,)) and gradgradcheck(f, (x,))
+
+
+def test_arrays_stay_arrays_and_the_public_call_makes_tensors() -> None:
+    array = np.ones((2, 3))
+    assert type(EXCHANGE.call(array, 0, 1)) is np.ndarray and type(SHAPED.call(array, 6)) is np.ndarray
+    made, other = EXCHANGE.public_call(array, 0, 1), SHAPED.public_call([[1.0, 2.0]], 2, 1)
+    assert isinstance(made, tinydl.Tensor) and made.shape == (3, 2)
+    assert isinstance(other, tinydl.Tensor) and other.shape == (2, 1)
