@@ -506,9 +506,21 @@ class Tensor:
         finally:
             mode.on = before
         self._fits(out, name)
-        self.data[...] = out.data
+        try:
+            self.data[...] = out.data
+        except ValueError:
+            self._refuse_unwritable(f"{name}_")
         self.bump()
         return self
+
+    def _refuse_unwritable(self, name: str) -> None:
+        """Raise in PyTorch's words for memory that must not be written (where there is an element to write)."""
+        if self.data.size and not self.data.flags.writeable:
+            raise RuntimeError(
+                f"{name}: unsupported operation: more than one element of the written-to tensor of shape "
+                f"{tuple(self.shape)} refers to a single memory location (it was expanded), or its array is read-only. "
+                "Please clone() the tensor before performing the operation."
+            ) from None
 
     def _fits(self, out: Tensor, name: str) -> None:
         if out.shape != self.shape:
@@ -616,8 +628,7 @@ class Tensor:
 
     def copy_(self, src: Any) -> Tensor:
         """Elements of ``src`` (broadcast, converted to this dtype)."""
-        src = src if isinstance(src, Tensor) else Tensor(src)
-        return self._in_place(_copied, src.to(self.dtype))
+        return self._in_place(_copied, src if isinstance(src, Tensor) else Tensor(src))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         self._refuse_stale("setitem")
@@ -625,19 +636,20 @@ class Tensor:
         value = value if isinstance(value, Tensor) else np.asarray(value)
         value = value.to(self.dtype) if isinstance(value, Tensor) else value.astype(self.dtype)
         try:
+            lead = value.ndim - self.data[items].ndim if value.ndim else 0
+            if lead > 0 and value.shape[:lead] == (1,) * lead:
+                value = value.reshape(value.shape[lead:])
             if mode.on and (self.needs_grad or (isinstance(value, Tensor) and value.needs_grad)):
-                region = self.data[items]
-                lead = value.ndim - region.ndim
-                if lead > 0 and value.shape[:lead] == (1,) * lead:
-                    value = value.reshape(value.shape[lead:])
                 self._in_place(indexing.overwrite, value, index=items)
                 return
             self.data[items] = value.data if isinstance(value, Tensor) else value
         except ValueError:
-            raise RuntimeError(
-                f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of "
-                f"shape {list(self.data[items].shape)}"
-            ) from None
+            self._refuse_unwritable("setitem")
+            if self.data.flags.writeable:
+                raise RuntimeError(
+                    f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result "
+                    f"of shape {list(self.data[items].shape)}"
+                ) from None
         self.bump()
 
     # ------------------------------------------------------------------------------- the table of operations
@@ -780,13 +792,15 @@ class _Keep:
 
 
 def _filled(x: Tensor, value: Any) -> Tensor:
-    """A tensor like ``x`` filled with ``value``; the old value gets no gradient."""
-    filled = np.full(x.shape, value.item() if isinstance(value, Tensor) else value, x.dtype)
-    return elementwise.nothing(x) + filled if x.dtype.kind == "f" else Tensor._from_array(filled)
+    """``value`` everywhere; a recorded result hangs on ``x`` still, whose old elements get the gradient 0."""
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+    return _copied(x, value if isinstance(value, Tensor) else Tensor(value))
 
 
 def _copied(x: Tensor, src: Tensor) -> Tensor:
-    return shaping.expand_to(src, shape=x.shape).clone()  # type: ignore[no-any-return]
+    """The elements of ``src`` in the dtype of ``x``; a recorded result hangs on both."""
+    return indexing.overwrite(x, src.to(x.dtype), index=(Ellipsis,))  # type: ignore[no-any-return]
 
 
 def _rebuild(cls: type[Tensor], array: Any, needs_grad: bool) -> Tensor:

@@ -538,11 +538,19 @@ class _Built:
                 k = op.outputs.index(s)
                 if s in op.returned:
                     o = single or f"o{k}"
-                    if not (single and op.view):
-                        line += [f"{pad}c{j} = {o}.ver = [0, 0]"]
-                    else:
-                        line += [f"{pad}c{j} = {o}.ver", f"{pad}if c{j} is None: c{j} = {o}.ver = [0, 0]"]
-                    entries += ["y" if single else f"y[{k}]", f"c{j}", f"c{j}[0]"]
+                    y = "y" if single else f"y[{k}]"
+                    made = f"c{j} = {o}.ver = [0, 0]"
+                    if single and op.view:
+                        made = f"c{j} = {o}.ver = {o}.ver or [0, 0]"
+                    users = self._users(s)
+                    if len(users) == len(args):
+                        line += [pad + made]
+                        entries += [y, f"c{j}", f"c{j}[0]"]
+                    else:  # x ** 2 has no use for its result
+                        line += [f"{pad}s{j} = c{j} = None; k{j} = 0"]
+                        line += [f"{pad}if {' or '.join(f'r{u}' for u in users)}:"]
+                        line += [f"{pad}  {made}", f"{pad}  s{j} = {y}; k{j} = c{j}[0]"]
+                        entries += [f"s{j}", f"c{j}", f"k{j}"]
                 else:
                     entries += [f"y[{k}]", "None", "0"]
             elif s in op.static:

@@ -72,7 +72,7 @@ mul = primitive(
 div = primitive(
     np.true_divide, args="input other", name="div", promote="float",
     input=lambda g, other: g / other,
-    other=lambda g, out, other: -(g * (out / other)),
+    other=lambda g, input, other: -(g * (input / other / other)),
 )  # fmt: skip
 neg = primitive(np.negative, args="input", name="neg", input=lambda g: -g)
 floor_divide = _plain(np.floor_divide, "input other", "floor_divide")

@@ -106,6 +106,8 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     a, b = one_axis(start_dim, input.ndim), one_axis(end_dim, input.ndim)
     if a > b:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if a == b:
+        return input
     shape = input.shape
     return reshape_to(input, shape=shape[:a] + (int(np.prod(shape[a : b + 1])),) + shape[b + 1 :])
 
@@ -220,6 +222,8 @@ def cat(tensors: Any, dim: int = 0) -> Any:
     # PyTorch lets an empty 1-d tensor join anything.
     real = [x for x in tensors if x.shape != (0,)] or tensors[:1]
     first = real[0]
+    if first.ndim == 1:
+        real = tensors
     if not first.ndim:
         raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated; use stack")
     axis = one_axis(dim, first.ndim)
