@@ -155,7 +155,7 @@ class MelodyLstm(nn.Module):
             raise ValueError(f"the primer must be tokens [L], at least BOS, but has the shape {primer.shape}")
         if primer[-1] == encoding.EOS and len(primer) > 1:
             primer = primer[:-1]
-        rng = tinydl.default_generator() if rng is None else rng
+        rng = tinydl.default_generator if rng is None else rng
         streams = [rng.fork(f"sample {i}") for i in range(n)]
         tunes: list[list[int]] = [[] if "primer" in condition else [encoding.BOS] for _ in range(n)]
         complete = [False] * n

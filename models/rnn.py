@@ -194,7 +194,7 @@ class Recurrent(nn.Module):
         primer = np.asarray((condition or {}).get("primer", np.zeros((0, self.config.pitches), bool)), bool)
         if primer.ndim != 2 or primer.shape[1] != self.config.pitches:
             raise ValueError(f"the primer must be a roll [T, {self.config.pitches}], but has the shape {primer.shape}")
-        rng = tinydl.default_generator() if rng is None else rng
+        rng = tinydl.default_generator if rng is None else rng
         rolls = np.zeros((n, length, self.config.pitches), bool)
         u = np.zeros(rolls.shape)
         for i in range(n):

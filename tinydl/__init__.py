@@ -5,6 +5,7 @@ The names are PyTorch's: a small script runs with ``import tinydl as torch``.
 
 from __future__ import annotations
 
+from math import e, inf, nan, pi
 from typing import TYPE_CHECKING, Any
 
 from tinydl import autograd, ops
@@ -12,6 +13,7 @@ from tinydl.autograd import enable_grad, inference_mode, is_grad_enabled, no_gra
 from tinydl.creation import (
     arange,
     as_tensor,
+    cartesian_prod,
     empty,
     empty_like,
     eye,
@@ -20,15 +22,21 @@ from tinydl.creation import (
     full,
     full_like,
     linspace,
+    logspace,
+    meshgrid,
     ones,
     ones_like,
     tensor,
+    tril_indices,
+    triu_indices,
     zeros,
     zeros_like,
 )
+from tinydl.devices import device
 from tinydl.dtypes import (
     bool,
     double,
+    dtype,
     float,
     float16,
     float32,
@@ -50,6 +58,9 @@ from tinydl.dtypes import (
 from tinydl.errors import TinydlError
 from tinydl.functions import *  # noqa: F403 - PyTorch's functions, listed in functions.__all__
 from tinydl.functions import __all__ as _functions
+from tinydl.limits import can_cast, finfo, iinfo
+from tinydl.printing import set_printoptions
+from tinydl.size import Size
 from tinydl.tensor import Tensor
 from tinydl.version import __version__
 
@@ -64,8 +75,11 @@ if TYPE_CHECKING:
         multinomial,
         normal,
         rand,
+        rand_like,
         randint,
+        randint_like,
         randn,
+        randn_like,
         randperm,
         set_rng_state,
     )
@@ -74,8 +88,7 @@ if TYPE_CHECKING:
 _ROOMS = {"data", "generation", "kernels", "models", "nn", "optim", "random", "render", "training", "utils"}
 _RANDOM = {
     "Generator", "bernoulli", "default_generator", "get_rng_state", "manual_seed", "multinomial", "normal", "rand",
-    "randint",
-    "randn", "randperm", "set_rng_state",
+    "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "set_rng_state",
 }  # fmt: skip
 
 
@@ -106,5 +119,8 @@ __all__ = [
     "result_type",
     "set_default_dtype", "set_grad_enabled", "set_rng_state", "short", "tensor", "training", "uint8", "utils",
     "zeros", "zeros_like",
+    "Size", "can_cast", "cartesian_prod", "device", "dtype", "e", "finfo", "iinfo", "inf", "logspace",
+    "meshgrid", "nan", "pi", "rand_like", "randint_like", "randn_like", "set_printoptions", "tril_indices",
+    "triu_indices",
 ]  # fmt: skip
 __all__ += _functions

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import math
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tinydl import dtypes
+from tinydl.devices import refuse_unless_cpu
+from tinydl.ops import shaping
 from tinydl.tensor import Tensor, as_array
 
 
@@ -20,7 +26,10 @@ def _leaf(array: Any, requires_grad: bool) -> Tensor:
 def _sizes(size: tuple[Any, ...]) -> tuple[int, ...]:
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
         size = tuple(size[0])
-    found = tuple(int(s) for s in size)
+    try:
+        found = tuple(operator.index(s) for s in size)
+    except TypeError:
+        raise TypeError(f"a size is made of integers, got {size}") from None
     if any(s < 0 for s in found):
         raise RuntimeError(f"Trying to create tensor with negative dimension {min(found)}: {list(found)}")
     return found
@@ -30,20 +39,57 @@ def _dtype(dtype: Any) -> Any:
     return dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
 
 
-def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """A new leaf with a copy of ``data`` (numbers, nested lists, arrays, tensors).
+def sized(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """``f(2, 3)``, ``f((2, 3))`` and ``f(size=(2, 3))`` are the same; another device than the CPU, and what does not
+    fit into memory, is refused in one sentence that names the function."""
+
+    @functools.wraps(function)
+    def made(*size: Any, device: Any = None, **options: Any) -> Tensor:
+        if device is not None:
+            refuse_unless_cpu(device, function.__name__)
+        if "size" in options:
+            size = (*size, options.pop("size"))
+        sizes = _sizes(size)
+        try:
+            return function(*sizes, **options)
+        except (MemoryError, ValueError) as error:
+            _refuse_too_large(function.__name__, sizes, options.get("dtype"), error)
+            raise
+
+    return made
+
+
+def _refuse_too_large(name: str, size: tuple[int, ...], dtype: Any, error: Exception) -> None:
+    """While an error of NumPy is handled: if memory is what lacks, say how much of it."""
+    want = _dtype(dtype)
+    if isinstance(error, MemoryError) or math.prod(size) * want.itemsize >= 2**63:
+        raise MemoryError(
+            f"{name}: there is no memory for {math.prod(size) * want.itemsize} bytes (shape {size}, {want.name}); "
+            "make it smaller"
+        ) from None
+
+
+# ------------------------------------------------------------------------------------------------------- from data
+
+
+def tensor(
+    data: Any, dtype: Any = None, requires_grad: bool = False, *, device: Any = None, pin_memory: bool = False
+) -> Tensor:
+    """A new leaf with a copy of ``data`` (numbers, nested lists, arrays, tensors). ``pin_memory`` changes nothing here.
 
     >>> tensor([[1, 2], [3, 4]]).dtype.name, tensor([1.0, 2.0]).dtype.name
     ('int64', 'float32')
     """
+    refuse_unless_cpu(device, "tensor")
     array = as_array(data, dtype)
     return _leaf(
         np.array(array, copy=True, order="C") if isinstance(array, np.ndarray) else array.copy(), requires_grad
     )
 
 
-def as_tensor(data: Any, dtype: Any = None) -> Tensor:
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """``data`` as a tensor, sharing memory when possible; a tensor of that dtype is returned as it is."""
+    refuse_unless_cpu(device, "as_tensor")
     if isinstance(data, Tensor):
         return data if dtype is None else data.to(dtype)
     return _leaf(as_array(data, dtype), False)
@@ -57,71 +103,163 @@ def from_numpy(array: Any) -> Tensor:
 
 
 def from_dlpack(x: Any) -> Tensor:
-    """A tensor on the memory of any object with ``__dlpack__``."""
+    """A tensor on the memory of any object with ``__dlpack__`` (a PyTorch tensor, an array): a write to one is seen in
+    the other, unless the owner says that its memory is read-only. Raises TypeError for anything else."""
+    if not hasattr(x, "__dlpack__"):
+        raise TypeError(f"from_dlpack expects an object with __dlpack__, got a {type(x).__name__}")
     return _leaf(as_array(np.from_dlpack(x)), False)
 
 
+# ---------------------------------------------------------------------------------------------------------- filled
+
+
+@sized
 def zeros(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Filled with 0."""
-    return _leaf(np.zeros(_sizes(size), _dtype(dtype)), requires_grad)
+    """Filled with 0: shape ``size``, the default dtype unless another is named."""
+    return _leaf(np.zeros(size, _dtype(dtype)), requires_grad)
 
 
+@sized
 def ones(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Filled with 1."""
-    return _leaf(np.ones(_sizes(size), _dtype(dtype)), requires_grad)
+    """Filled with 1: shape ``size``, the default dtype unless another is named."""
+    return _leaf(np.ones(size, _dtype(dtype)), requires_grad)
 
 
-def empty(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Uninitialised memory."""
-    return _leaf(np.empty(_sizes(size), _dtype(dtype)), requires_grad)
+@sized
+def empty(*size: Any, dtype: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+    """Uninitialised memory: shape ``size``, the default dtype unless another is named."""
+    return _leaf(np.empty(size, _dtype(dtype)), requires_grad)
 
 
-def full(size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Filled with ``fill_value``, whose type gives the dtype unless named."""
-    want = dtypes.scalar_dtype(fill_value) if dtype is None else dtypes.as_dtype(dtype)
-    return _leaf(np.full(_sizes((size,)) if not isinstance(size, int) else (size,), fill_value, want), requires_grad)
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    given = fill_value.dtype if isinstance(fill_value, Tensor) else dtypes.scalar_dtype(value)
+    out = empty(size, dtype=given if dtype is None else dtype, device=device)
+    out.data.fill(value)
+    out.requires_grad = requires_grad
+    return out
 
 
-def zeros_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Filled with 0, in the shape and dtype of ``input``."""
-    return zeros(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return zeros(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
-def ones_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Filled with 1, in the shape and dtype of ``input``."""
-    return ones(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return ones(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
-def empty_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def empty_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Uninitialised, in the shape and dtype of ``input``."""
-    return empty(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return empty(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
-def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def full_like(
+    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Filled with ``fill_value``, in the shape and dtype of ``input``."""
-    return full(input.shape, fill_value, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return full(input.shape, fill_value, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
-def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+# ----------------------------------------------------------------------------------------------------- in sequence
+
+
+def arange(
+    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """start, start + step, ... below ``end``; int64 for integers, else the default dtype."""
-    if end is None:
-        start, end = 0, start
+    refuse_unless_cpu(device, "arange")
+    start, end, step = (_number(v) for v in ((0, start, step) if end is None else (start, end, step)))
     if step == 0:
-        raise RuntimeError("step must be nonzero")
+        raise RuntimeError(f"arange: step must be nonzero, got start {start}, end {end}, step {step}")
     if (end - start) * step < 0:
         raise RuntimeError(
-            f"upper bound and larger bound inconsistent with step sign: start {start}, end {end}, step {step}"
+            f"upper bound and lower bound inconsistent with step sign: start {start}, end {end}, step {step}"
         )
     integral = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
     want = (dtypes.int64 if integral else dtypes.get_default_dtype()) if dtype is None else dtypes.as_dtype(dtype)
     return _leaf(np.arange(start, end, step).astype(want), requires_grad)
 
 
-def linspace(start: float, end: float, steps: int, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """``steps`` values from ``start`` to ``end``, both included."""
-    return _leaf(np.linspace(start, end, steps).astype(_dtype(dtype)), requires_grad)
+def _number(value: Any) -> Any:
+    return value.item() if isinstance(value, Tensor) else value
 
 
-def eye(n: int, m: int | None = None, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """1 on the diagonal of an n x m matrix."""
-    return _leaf(np.eye(n, m, dtype=_dtype(dtype)), requires_grad)
+def linspace(
+    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """``steps`` values from ``start`` to ``end``, both included, in equal steps."""
+    refuse_unless_cpu(device, "linspace")
+    if steps < 0:
+        raise RuntimeError(f"number of steps must be non-negative, got {steps}")
+    return _leaf(np.linspace(_number(start), _number(end), steps).astype(_dtype(dtype)), requires_grad)
+
+
+def logspace(
+    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """``base`` to the powers :func:`linspace` gives."""
+    refuse_unless_cpu(device, "logspace")
+    if steps < 0:
+        raise RuntimeError(f"number of steps must be non-negative, got {steps}")
+    powers = np.power(float(base), np.linspace(_number(start), _number(end), steps))
+    return _leaf(powers.astype(_dtype(dtype)), requires_grad)
+
+
+def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """1 on the diagonal of an n x m matrix (m = n by default), 0 elsewhere."""
+    refuse_unless_cpu(device, "eye")
+    return _leaf(np.eye(*_sizes((n, n if m is None else m)), dtype=_dtype(dtype)), requires_grad)
+
+
+def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = dtypes.int64, device: Any = None) -> Tensor:
+    """Rows and columns [2, n] of the elements on and below the ``offset``-th diagonal of a row x col matrix."""
+    refuse_unless_cpu(device, "tril_indices")
+    return _leaf(np.stack(np.tril_indices(row, offset, col)).astype(dtypes.as_dtype(dtype)), False)
+
+
+def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = dtypes.int64, device: Any = None) -> Tensor:
+    """Rows and columns [2, n] of the elements on and above the ``offset``-th diagonal of a row x col matrix."""
+    refuse_unless_cpu(device, "triu_indices")
+    return _leaf(np.stack(np.triu_indices(row, offset, col)).astype(dtypes.as_dtype(dtype)), False)
+
+
+# -------------------------------------------------------------------------------------------------- grids of values
+
+
+def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
+    """The coordinates of a grid: the i-th result repeats the i-th vector along every other dimension (a view).
+
+    ``indexing="xy"`` exchanges the first two dimensions of the grid. Raises RuntimeError for a tensor of more than one
+    dimension, for different dtypes and for another ``indexing``.
+    """
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        tensors = tuple(tensors[0])
+    if not tensors:
+        raise ValueError("meshgrid expects at least one tensor")
+    if indexing not in ("ij", "xy"):
+        raise RuntimeError(f"meshgrid: indexing must be one of 'xy' or 'ij', got {indexing!r}")
+    for x in tensors:
+        if x.ndim > 1:
+            raise RuntimeError(f"meshgrid: expected 0-d or 1-d tensors, got one of shape {tuple(x.shape)}")
+        if x.dtype != tensors[0].dtype:
+            raise RuntimeError(f"meshgrid expects all tensors to have the same dtype, got {x.dtype}")
+    if indexing == "xy" and len(tensors) > 1:
+        first, second, *rest = meshgrid(tensors[1], tensors[0], *tensors[2:])
+        return (second, first, *rest)
+    sizes = tuple(x.numel() for x in tensors)
+    return tuple(x.reshape((1,) * i + (-1,) + (1,) * (len(sizes) - i - 1)).expand(sizes) for i, x in enumerate(tensors))
+
+
+def cartesian_prod(*tensors: Tensor) -> Tensor:
+    """All tuples of one element from each vector, in order: [n, len(tensors)] (the vector itself when alone)."""
+    for x in tensors:
+        if x.ndim != 1:
+            raise RuntimeError(f"cartesian_prod: expected 1-d tensors, got one of shape {tuple(x.shape)}")
+    if len(tensors) == 1:
+        return tensors[0]
+    columns = [grid.reshape(-1) for grid in meshgrid(*tensors)]
+    return shaping.stack(columns, 1)  # type: ignore[no-any-return]

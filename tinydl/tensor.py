@@ -12,17 +12,20 @@ taken earlier refuses to be used afterwards.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
-from tinydl import dtypes
+from tinydl import dtypes, printing
 from tinydl.autograd import engine
 from tinydl.autograd import primitives as _primitives
+from tinydl.autograd.hooks import Hook, Keep, of_leaf
 from tinydl.autograd.mode import mode
+from tinydl.devices import CPU, CUDA, device, refuse_unless_cpu
 from tinydl.ops import casting, elementwise, indexing, products, reducing, shaping
+from tinydl.size import Size
 
 
 def as_array(data: Any, dtype: Any = None) -> Any:
@@ -73,6 +76,24 @@ def _has_numpy_scalar(data: Any) -> bool:
     return isinstance(data, (np.generic, np.ndarray))
 
 
+_bool, _int = bool, int  # the class has methods of these names
+
+
+def _random_method(name: str) -> Callable[..., Any]:
+    """A method that :mod:`tinydl.random` defines, found when it is called: random numbers load kernels."""
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        from tinydl.random import functions, in_place
+
+        if "from" in kwargs:  # PyTorch's name, which Python keeps for itself
+            kwargs["from_"] = kwargs.pop("from")
+        return getattr(in_place if name.endswith("_") else functions, name)(self, *args, **kwargs)
+
+    method.__name__, method.__qualname__ = name, f"Tensor.{name}"
+    method.__doc__ = f"See :func:`tinydl.random.{'in_place' if name.endswith('_') else 'functions'}.{name}`."
+    return method
+
+
 class Tensor:
     """An n-dimensional array that remembers the operations it came from.
 
@@ -91,18 +112,20 @@ class Tensor:
 
     # ver:   [writes to memory, rebinds], shared by all views of one memory; made when first needed
     # taken: for a view, how often its base had been rebound when it was taken; None for what is no view
-    __slots__ = ("data", "grad", "needs_grad", "node", "ver", "taken", "__weakref__")
+    # hooks: of a leaf (autograd/hooks.py); unset until one is registered, so that making a tensor costs nothing more
+    __slots__ = ("data", "_grad", "needs_grad", "node", "ver", "taken", "hooks", "__weakref__")
 
     data: Any
-    grad: Any
+    _grad: Any
     needs_grad: bool
     node: Any
     ver: list[int] | None
     taken: int | None
+    hooks: dict[str, list[Any]]
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
         self.data = as_array(data, dtype)
-        self.grad = self.node = self.ver = self.taken = None
+        self._grad = self.node = self.ver = self.taken = None
         self.needs_grad = False
         if requires_grad is not True and requires_grad is not False:
             raise TypeError(
@@ -123,7 +146,7 @@ class Tensor:
         """A leaf around an array that is known to be fit."""
         self = object.__new__(Tensor)
         self.data = array
-        self.grad = self.node = self.ver = self.taken = None
+        self._grad = self.node = self.ver = self.taken = None
         self.needs_grad = False
         return self
 
@@ -178,6 +201,34 @@ class Tensor:
         self.requires_grad = requires_grad
         return self
 
+    def _set_grad(self, value: Any) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got grad of type {value.__class__.__name__}"
+                )
+            if value is self:
+                raise RuntimeError("can't assign a tensor as its own grad; assign a copy of it")
+            if value.shape != self.shape:
+                raise RuntimeError(
+                    f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size "
+                    f"'{list(self.shape)}'. Please ensure that the gradient and the tensor are the same size"
+                )
+            if value.dtype != self.dtype:
+                raise RuntimeError(
+                    f"attempting to assign a gradient with dtype '{value.dtype}' to a tensor of dtype '{self.dtype}'; "
+                    "convert it with .to()"
+                )
+        self._grad = value
+
+    # Reading it is a matter of C alone, since optimizers do so for every parameter in every step.
+    grad = property(
+        attrgetter("_grad"),
+        _set_grad,
+        lambda self: self._set_grad(None),
+        "The gradient that backward passes have added up, a Tensor, or None.",
+    )
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Sizes of the dimensions."""
@@ -194,9 +245,19 @@ class Tensor:
         return self.data.ndim  # type: ignore[no-any-return]
 
     @property
-    def device(self) -> str:
-        """``"cpu"`` or ``"cuda"``: where the array lives."""
-        return "cpu" if isinstance(self.data, np.ndarray) else "cuda"
+    def device(self) -> device:
+        """Where the array lives: ``device("cpu")``, which equals ``"cpu"``."""
+        return CPU if isinstance(self.data, np.ndarray) else CUDA
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.data.itemsize  # type: ignore[no-any-return]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.data.size * self.data.itemsize  # type: ignore[no-any-return]
 
     @property
     def is_leaf(self) -> bool:
@@ -223,12 +284,14 @@ class Tensor:
         return products.swap_last(self)  # type: ignore[no-any-return]
 
     def size(self, dim: int | None = None) -> Any:
-        """The shape, or the size of one dimension."""
-        return self.data.shape if dim is None else self.data.shape[reducing.one_axis(dim, self.data.ndim)]
+        """The shape (a :class:`~tinydl.size.Size`), or the size of one dimension."""
+        return Size(self.data.shape) if dim is None else self.data.shape[reducing.one_axis(dim, self.data.ndim)]
 
     def dim(self) -> int:
         """Number of dimensions."""
         return self.data.ndim  # type: ignore[no-any-return]
+
+    ndimension = dim
 
     def numel(self) -> int:
         """Number of elements."""
@@ -240,9 +303,18 @@ class Tensor:
         """Bytes of one element."""
         return int(self.data.itemsize)
 
-    def stride(self) -> tuple[int, ...]:
-        """Strides in elements."""
-        return tuple(s // self.data.itemsize for s in self.data.strides)
+    def stride(self, dim: int | None = None) -> Any:
+        """Strides in elements, or that of one dimension."""
+        steps = tuple(s // self.data.itemsize for s in self.data.strides)
+        return steps if dim is None else steps[reducing.one_axis(dim, self.data.ndim)]
+
+    def storage_offset(self) -> int:
+        """Where the first element lies in the memory that this tensor is a view of, in elements."""
+        array = base = self.data
+        while isinstance(base.base, np.ndarray):
+            base = base.base
+        start = base.__array_interface__["data"][0]
+        return int((array.__array_interface__["data"][0] - start) // array.itemsize)
 
     def is_contiguous(self) -> bool:
         """Whether the elements lie in row-major order without gaps."""
@@ -272,26 +344,47 @@ class Tensor:
         """Keep the gradient of a tensor that is no leaf in its ``.grad``."""
         if not self.needs_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        if self.node is not None and not any(isinstance(hook, _Keep) for hook in self._hooks()):
-            self._hooks().append(_Keep(self))
+        if self.node is not None and not self.retains_grad:
+            self._extra("kept").append(Keep(self))
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether :meth:`retain_grad` was called on this tensor (False for a leaf, which keeps its gradient anyway)."""
+        kept = () if self.node is None else (self.node.extra or {}).get("kept", ())
+        for keep in kept:
+            if keep.tensor() is self:
+                return True
+        return False
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Hook:
         """Call ``hook`` with the gradient of this tensor during backward; what it returns (unless None) replaces it.
 
-        For tensors made by an operation. Returns a handle whose ``remove()`` takes the hook away.
+        Returns a handle whose ``remove()`` takes the hook away. Raises RuntimeError for a tensor that requires none.
         """
-        if self.node is None:
+        if not self.needs_grad:
             raise RuntimeError(
-                "register_hook is for tensors made by an operation; read .grad of a leaf after backward instead"
+                "cannot register a hook on a tensor that doesn't require gradient; call requires_grad_() first"
             )
-        handle = Hook(hook, self._hooks())
-        self._hooks().append(handle)
-        return handle
+        return Hook(hook, of_leaf(self, "before") if self.node is None else self._extra("hooks"))
 
-    def _hooks(self) -> list[Any]:
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> Hook:
+        """Call ``hook`` with this leaf after a backward pass has added to its ``.grad``.
+
+        Returns a handle whose ``remove()`` takes the hook away. Raises RuntimeError for a tensor that is no leaf.
+        """
+        if self.node is not None:
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors; use register_hook")
+        if not self.needs_grad:
+            raise RuntimeError(
+                "cannot register a hook on a tensor that doesn't require gradient; call requires_grad_() first"
+            )
+        return Hook(hook, of_leaf(self, "after"))
+
+    def _extra(self, which: str) -> list[Any]:
+        """A list of the node's own extras, made when first asked for."""
         if self.node.extra is None:
             self.node.extra = {}
-        return self.node.extra.setdefault("hooks", [])  # type: ignore[no-any-return]
+        return self.node.extra.setdefault(which, [])  # type: ignore[no-any-return]
 
     def detach(self) -> Tensor:
         """The same memory without history."""
@@ -312,53 +405,118 @@ class Tensor:
 
     # ------------------------------------------------------------------------------------------- conversions
 
-    def to(self, *args: Any, dtype: Any = None, copy: bool = False, **_: Any) -> Tensor:
-        """In another dtype; ``to("cpu")`` and ``to(other)`` are understood. Itself when nothing changes."""
+    def to(
+        self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: Any = False, copy: Any = False
+    ) -> Any:
+        """In another dtype: ``to(dtype)``, ``to("cpu", dtype)``, ``to(other)``. Itself when nothing changes, unless
+        ``copy``. Raises RuntimeError for a device that is not there."""
         for a in args:
             if isinstance(a, Tensor):
-                dtype = a.dtype
+                dtype, device = a.dtype, a.device
             elif isinstance(a, str) and a.partition(":")[0] in ("cpu", "cuda"):
-                if a.partition(":")[0] != self.device:
-                    raise RuntimeError(f"to({a!r}): no CUDA backend is available for this tensor; stay on 'cpu'")
-            elif a is not None:
+                device = a
+            elif a is not None and not isinstance(a, (_bool, _int)):  # numbers are non_blocking and copy, by position
                 dtype = a
+        if device is not None and device != self.device:
+            refuse_unless_cpu(device, "to")
+        copy = copy or args[-2:] == (False, True)
         if dtype is not None:
             want = dtypes.as_dtype(dtype)
-            if want != self.data.dtype:
-                return casting.cast(self, dtype=want)  # type: ignore[no-any-return]
+            if want != self.data.dtype:  # what is no longer floating has no gradient
+                return casting.cast(self if want.kind == "f" else self.detach(), dtype=want)
         return self.clone() if copy else self
 
-    def type(self, dtype: Any) -> Tensor:
-        """In another dtype."""
+    def type(self, dtype: Any = None) -> Any:
+        """In another dtype; without one, its older name, such as ``tinydl.FloatTensor``."""
+        if dtype is None:
+            return f"tinydl.{_TYPES[self.data.dtype.name]}Tensor"
+        for name, word in _TYPES.items():
+            if dtype == f"tinydl.{word}Tensor":
+                dtype = name
         return self.to(dtype)
 
-    def float(self) -> Tensor:
+    def type_as(self, other: Tensor) -> Any:
+        """In the dtype of ``other``."""
+        return self.to(other.dtype)
+
+    def float(self) -> Any:
         """As float32."""
         return self.to(dtypes.float32)
 
-    def double(self) -> Tensor:
+    def double(self) -> Any:
         """As float64."""
         return self.to(dtypes.float64)
 
-    def long(self) -> Tensor:
+    def half(self) -> Any:
+        """As float16."""
+        return self.to(dtypes.float16)
+
+    def long(self) -> Any:
         """As int64."""
         return self.to(dtypes.int64)
 
-    def int(self) -> Tensor:
+    def int(self) -> Any:
         """As int32."""
         return self.to(dtypes.int32)
 
-    def bool(self) -> Tensor:
+    def short(self) -> Any:
+        """As int16."""
+        return self.to(dtypes.int16)
+
+    def char(self) -> Any:
+        """As int8."""
+        return self.to(dtypes.int8)
+
+    def byte(self) -> Any:
+        """As uint8."""
+        return self.to(dtypes.uint8)
+
+    def bool(self) -> Any:
         """As bool."""
         return self.to(dtypes.bool)
 
-    def cpu(self) -> Tensor:
+    def cpu(self) -> Any:
         """Itself: this tensor is on the CPU."""
         return self.to("cpu")
 
-    def numpy(self) -> Any:
-        """The array itself (shared memory). Raises RuntimeError for a tensor that requires a gradient."""
-        if self.needs_grad:
+    # ------------------------------------------------------------------------------------- others of this dtype
+
+    def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+        """A copy of ``data`` as a tensor of this dtype (unless another is named)."""
+        from tinydl import creation
+
+        return creation.tensor(data, dtype or self.dtype, requires_grad, device=device)
+
+    def new_empty(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
+        """Uninitialised memory of shape ``size`` and this dtype."""
+        from tinydl import creation
+
+        return creation.empty(*size, dtype=dtype or self.dtype, **options)
+
+    def new_zeros(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
+        """Zeros of shape ``size`` and this dtype."""
+        from tinydl import creation
+
+        return creation.zeros(*size, dtype=dtype or self.dtype, **options)
+
+    def new_ones(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
+        """Ones of shape ``size`` and this dtype."""
+        from tinydl import creation
+
+        return creation.ones(*size, dtype=dtype or self.dtype, **options)
+
+    def new_full(
+        self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False
+    ) -> Tensor:
+        """``fill_value`` everywhere, in shape ``size`` and this dtype."""
+        from tinydl import creation
+
+        return creation.full(size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+    def numpy(self, *, force: Any = False) -> Any:
+        """The array itself (shared memory). Raises RuntimeError for a tensor that requires a gradient, unless
+        ``force``."""
+        if self.needs_grad and not force:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         self._refuse_stale("numpy")
         return self.data
@@ -414,22 +572,14 @@ class Tensor:
         return id(self)
 
     def __repr__(self) -> str:
-        body = np.array2string(
-            self.data, separator=", ", prefix="tensor(", precision=4, suppress_small=False, floatmode="maxprec"
-        )
-        default = self.data.dtype in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool)
-        extra = "" if default else f", dtype=tinydl.{self.data.dtype.name}"
-        if not self.data.size:
-            body = "[]"
-            extra = (f", size={tuple(self.shape)}" if self.ndim > 1 else "") + extra
         if self.node is not None:
-            extra += f", grad_fn={self.node!r}"
-        elif self.needs_grad:
-            extra += ", requires_grad=True"
-        return f"tensor({body}{extra})"
+            history = f"grad_fn={self.node!r}"
+        else:
+            history = "requires_grad=True" if self.needs_grad else ""
+        return printing.tensor_text(self.data, history)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self.data.size == 1 else repr(self)
+        return format(self.item(), spec) if not self.data.ndim else object.__format__(self, spec)
 
     # ------------------------------------------------------------------------------------------------ protocols
 
@@ -486,17 +636,7 @@ class Tensor:
         name = getattr(op, "__name__", "an operation")
         needs = self.needs_grad or any(isinstance(a, Tensor) and a.needs_grad for a in args)
         if needs and mode.on:
-            if self.needs_grad and self.node is None:
-                raise RuntimeError(
-                    f"a leaf Variable that requires grad is being used in an in-place operation ({name}_ on shape "
-                    f"{tuple(self.shape)}); "
-                    "put it under no_grad() or compute out of place"
-                )
-            if self.taken is not None:
-                raise RuntimeError(
-                    f"{name}_: a view (of shape {tuple(self.shape)}) cannot be changed in place while recording; "
-                    "compute out of place, as in x = x + y, or assign to the base: base[index] = value"
-                )
+            self._refuse_recorded(f"{name}_")
             self._rebind(op(self, *args, **kwargs), name)
             return self
         self._refuse_stale(f"{name}_")
@@ -522,6 +662,37 @@ class Tensor:
                 "Please clone() the tensor before performing the operation."
             ) from None
 
+    def _refuse_recorded(self, name: str) -> None:
+        """A recorded change in place is neither for leaves nor for views."""
+        if self.needs_grad and self.node is None:
+            raise RuntimeError(
+                f"a leaf Variable that requires grad is being used in an in-place operation ({name} on shape "
+                f"{tuple(self.shape)}); put it under no_grad() or compute out of place"
+            )
+        if self.taken is not None:
+            raise RuntimeError(
+                f"{name}: a view (of shape {tuple(self.shape)}) cannot be changed in place while recording; "
+                "compute out of place, as in x = x + y, or assign to the base: base[index] = value"
+            )
+
+    def _replace(self, src: Tensor, name: str) -> Tensor:
+        """Take the elements of ``src`` (broadcast, converted): the old ones get a gradient of zeros."""
+        if mode.on and (self.needs_grad or src.needs_grad):
+            self._refuse_recorded(name)
+            new = shaping.expand(src.to(self.dtype), self.shape)
+            self._rebind(indexing.overwrite(self, new, index=(Ellipsis,)), name)
+            return self
+        self._refuse_stale(name)
+        try:
+            self.data[...] = src.data
+        except ValueError:
+            self._refuse_unwritable(name)
+            raise RuntimeError(
+                f"{name}: a source of shape {src.shape} cannot be broadcast to shape {self.shape}"
+            ) from None
+        self.bump()
+        return self
+
     def _fits(self, out: Tensor, name: str) -> None:
         if out.shape != self.shape:
             raise RuntimeError(
@@ -538,12 +709,11 @@ class Tensor:
             out = casting.cast(out, dtype=self.dtype)
         if self.ver is not None:
             self.ver[1] += 1  # views taken of the old memory are stale now
-        if self.node is not None and self.node.extra and out.node is not None:
-            hooks = self.node.extra.get("hooks", [])
-            kept = [hook for hook in hooks if isinstance(hook, _Keep) and hook.tensor() is self]
-            if kept:  # .grad is to be that of the value this handle has from now on
-                hooks.remove(kept[0])
-                out._hooks().append(kept[0])
+        if self.retains_grad and out.node is not None:  # .grad is to be that of the value this handle has from now on
+            old = self._extra("kept")
+            kept = next(keep for keep in old if keep.tensor() is self)
+            old.remove(kept)
+            out._extra("kept").append(kept)
         self.data, self.node, self.needs_grad, self.ver, self.taken = out.data, out.node, out.needs_grad, out.ver, None
 
     def add_(self, other: Any, *, alpha: Any = 1) -> Tensor:
@@ -620,15 +790,46 @@ class Tensor:
 
     def fill_(self, value: Any) -> Tensor:
         """Every element becomes ``value``."""
-        return self._in_place(_filled, value)
+        if isinstance(value, Tensor):
+            if value.ndim:
+                raise RuntimeError(
+                    f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions, of "
+                    f"shape {value.shape}; use copy_"
+                )
+            return self._replace(value, "fill_")
+        return self._replace(Tensor(np.asarray(value, self.dtype)), "fill_")
 
     def zero_(self) -> Tensor:
         """Every element becomes 0."""
-        return self._in_place(_filled, 0)
+        return self._replace(Tensor(np.zeros((), self.dtype)), "zero_")
 
-    def copy_(self, src: Any) -> Tensor:
+    def fill_diagonal_(self, fill_value: Any, wrap: Any = False) -> Tensor:
+        """``fill_value`` on the main diagonal; with ``wrap`` a tall matrix has one after every N + 1 rows."""
+        if self.ndim < 2 or (self.ndim > 2 and len({*self.shape}) > 1):
+            raise RuntimeError(
+                "fill_diagonal_: a matrix, or a tensor whose dimensions are all of one size, is needed, got shape "
+                f"{self.shape}"
+            )
+        on = np.zeros(self.shape, np.bool_)
+        np.fill_diagonal(on, True, wrap=wrap)
+        return self.masked_fill_(Tensor(on), fill_value)
+
+    def apply_(self, callable: Callable[[Any], Any]) -> Tensor:
+        """``callable`` of each element, one Python call an element: slow, and nothing is recorded."""
+        if self.needs_grad:
+            raise RuntimeError(
+                "Can't call apply_() on Tensor that requires grad. Use tensor.detach().apply_() instead."
+            )
+        found = [callable(v) for v in self.data.reshape(-1).tolist()]
+        return self.copy_(Tensor(np.array(found, self.dtype).reshape(self.shape)))
+
+    def copy_(self, src: Any, non_blocking: Any = False) -> Tensor:
         """Elements of ``src`` (broadcast, converted to this dtype)."""
-        return self._in_place(_copied, src if isinstance(src, Tensor) else Tensor(src))
+        return self._replace(src if isinstance(src, Tensor) else Tensor(src), "copy_")
+
+    uniform_, normal_, bernoulli_, random_ = map(_random_method, ("uniform_", "normal_", "bernoulli_", "random_"))
+    exponential_, log_normal_, cauchy_ = map(_random_method, ("exponential_", "log_normal_", "cauchy_"))
+    geometric_, bernoulli, multinomial = map(_random_method, ("geometric_", "bernoulli", "multinomial"))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         self._refuse_stale("setitem")
@@ -747,60 +948,20 @@ class Tensor:
         """Broadcast to the shape of ``other``."""
         return shaping.expand(self, other.shape)
 
+    def sum_to_size(self, *size: Any) -> Any:
+        """Summed over the dimensions in which a tensor of shape ``size`` would be broadcast to this one."""
+        want = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+        lead = self.ndim - len(want)
+        if lead < 0 or any(s not in (1, t) for s, t in zip(want, self.shape[lead:])):
+            raise RuntimeError(f"size {{{list(want)}}} is not expandable to size {{{list(self.shape)}}}.")
+        axes = (*range(lead), *(i + lead for i, s in enumerate(want) if s != self.shape[i + lead]))
+        return shaping.reshape(reducing.sum(self, axes) if axes else self, tuple(want))
+
     gather, index_select, masked_fill, masked_select, nonzero = (
         indexing.gather, indexing.index_select, indexing.masked_fill, indexing.masked_select, indexing.nonzero,
     )  # fmt: skip
     mm = products.matmul
     bmm, outer, dot = products.bmm, products.outer, products.dot
-
-
-class Hook:
-    """A function that a backward pass calls with a gradient; ``remove()`` ends that."""
-
-    def __init__(self, function: Callable[[Tensor], Tensor | None], hooks: list[Any]) -> None:
-        self._function, self._hooks = function, hooks
-
-    def __call__(self, g: Any, create_graph: bool) -> Any:
-        found = self._function(g if create_graph else Tensor._from_array(_primitives._as_array(g)))
-        if found is None:
-            return g
-        if tuple(found.shape) != tuple(g.shape) or found.dtype != g.dtype:
-            raise RuntimeError(
-                f"a hook returned a gradient of shape {tuple(found.shape)} and dtype {found.dtype}, "
-                f"expected {tuple(g.shape)} and {g.dtype}"
-            )
-        return found if create_graph else found.data
-
-    def remove(self) -> None:
-        """Take the hook away (once or more often)."""
-        if self in self._hooks:
-            self._hooks.remove(self)
-
-
-class _Keep:
-    """The hook of ``retain_grad``: it adds what arrives to the tensor's ``.grad``."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = weakref.ref(tensor)  # the tensor holds the node, which holds this
-
-    def __call__(self, g: Any, create_graph: bool) -> Any:
-        tensor = self.tensor()
-        if tensor is not None and g is not None:
-            new = g if create_graph else Tensor._from_array(np.array(g, copy=True))
-            tensor.grad = new if tensor.grad is None else tensor.grad + new
-        return g
-
-
-def _filled(x: Tensor, value: Any) -> Tensor:
-    """``value`` everywhere; a recorded result hangs on ``x`` still, whose old elements get the gradient 0."""
-    if isinstance(value, Tensor) and value.ndim:
-        raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
-    return _copied(x, value if isinstance(value, Tensor) else Tensor(value))
-
-
-def _copied(x: Tensor, src: Tensor) -> Tensor:
-    """The elements of ``src`` in the dtype of ``x``; a recorded result hangs on both."""
-    return indexing.overwrite(x, src.to(x.dtype), index=(Ellipsis,))  # type: ignore[no-any-return]
 
 
 def _rebuild(cls: type[Tensor], array: Any, needs_grad: bool) -> Tensor:
@@ -809,6 +970,11 @@ def _rebuild(cls: type[Tensor], array: Any, needs_grad: bool) -> Tensor:
     new.needs_grad = needs_grad
     return new
 
+
+_TYPES = {
+    "float16": "Half", "float32": "Float", "float64": "Double", "uint8": "Byte", "int8": "Char", "int16": "Short",
+    "int32": "Int", "int64": "Long", "bool": "Bool",
+}  # fmt: skip
 
 _UFUNCS: dict[Any, Callable[..., Any]] = {
     np.add: elementwise.add,

@@ -87,13 +87,80 @@ def test_copies_and_pickles() -> None:
             f(x * 2)
 
 
-def test_repr() -> None:
-    assert repr(tinydl.tensor([1.0, 2.5])) == "tensor([1. , 2.5])"
-    assert repr(tinydl.tensor([1, 2])) == "tensor([1, 2])"
-    assert repr(tinydl.tensor([1.0], dtype=tinydl.float64)) == "tensor([1.], dtype=tinydl.float64)"
-    assert repr(tinydl.tensor(1.0, requires_grad=True)) == "tensor(1., requires_grad=True)"
-    assert repr(tinydl.tensor(1.0, requires_grad=True) * 2) == "tensor(2., grad_fn=<mulBackward>)"
-    assert repr(tinydl.zeros(0, 3)) == "tensor([], size=(0, 3))"
+def doubled(x: tinydl.Tensor) -> tinydl.Tensor:
+    """At the top level, so that a spawned process finds it."""
+    return (x * 2).detach().requires_grad_(x.requires_grad)
+
+
+def test_tensors_travel_between_processes() -> None:
+    from multiprocessing import get_context
+
+    with get_context("spawn").Pool(1) as pool:
+        for x in (
+            tinydl.tensor([[1.0, 2.0]], requires_grad=True),
+            tinydl.tensor(3),
+            tinydl.zeros(0, 2),
+            tinydl.ones(2, 3).T,
+            tinydl.tensor([1.0], dtype=tinydl.float16),
+        ):
+            y = pool.apply(doubled, (x,))
+            assert isinstance(y, tinydl.Tensor) and y.dtype == x.dtype and y.requires_grad == x.requires_grad
+            np.testing.assert_array_equal(y.detach().numpy(), 2 * x.detach().numpy())
+
+
+def test_deepcopy_keeps_what_is_shared_and_copies_the_rest() -> None:
+    x = tinydl.tensor([1.0], requires_grad=True)
+    a, b, c = copy.deepcopy([x, x, tinydl.nn.Parameter(x)])
+    assert a is b and a is not x and type(c) is tinydl.nn.Parameter
+    assert not np.shares_memory(a.data, x.data)
+
+
+def test_assigning_a_gradient_is_checked() -> None:
+    x = tinydl.ones(2, 3, requires_grad=True)
+    x.grad = tinydl.zeros(2, 3)
+    for value, kind, message in (
+        (np.ones((2, 3)), TypeError, "assigned grad expected to be a Tensor or None but got grad of type ndarray"),
+        (x, RuntimeError, "can't assign a tensor as its own grad"),
+        (tinydl.ones(3, 2), RuntimeError, r"a gradient of size '\[3, 2\]' to a tensor of size '\[2, 3\]'"),
+        (tinydl.ones(2, 3, dtype="float64"), RuntimeError, "dtype 'float64' to a tensor of dtype 'float32'; convert"),
+    ):
+        with pytest.raises(kind, match=message):
+            x.grad = value
+        assert x.grad.tolist() == [[0.0] * 3] * 2
+    del x.grad
+    assert x.grad is None
+
+
+def test_devices() -> None:
+    cpu = tinydl.device("cpu")
+    assert tinydl.ones(1).device == cpu == "cpu" and cpu.type == "cpu" and cpu.index is None and str(cpu) == "cpu"
+    assert repr(tinydl.device("cuda:1")) == "device(type='cuda', index=1)" and tinydl.device("cuda", 1).index == 1
+    assert copy.deepcopy(tinydl.device("cuda:1")).index == 1 and tinydl.device(cpu) is cpu
+    for name in ("tpu", "cuda:x", "", "cpu:-1"):
+        with pytest.raises(RuntimeError, match="Expected one of cpu, cuda device type at start of device string"):
+            tinydl.device(name)
+    like = tinydl.ones(2)
+    for make in (
+        lambda d: tinydl.zeros(2, device=d), lambda d: tinydl.ones((2,), device=d), lambda d: tinydl.empty(2, device=d),
+        lambda d: tinydl.full((2,), 1.0, device=d), lambda d: tinydl.arange(3, device=d),
+        lambda d: tinydl.linspace(0, 1, 3, device=d), lambda d: tinydl.eye(2, device=d), like.to,
+        lambda d: tinydl.tensor([1], device=d), lambda d: tinydl.as_tensor([1], device=d), like.new_zeros(1).to,
+        lambda d: tinydl.zeros_like(like, device=d), lambda d: tinydl.logspace(0, 1, 3, device=d),
+        lambda d: tinydl.rand(2, device=d), lambda d: tinydl.randn(2, device=d),
+        lambda d: tinydl.randint(3, (2,), device=d), lambda d: tinydl.randperm(2, device=d),
+        lambda d: tinydl.rand_like(like, device=d), lambda d: tinydl.tril_indices(2, 2, device=d),
+    ):  # fmt: skip
+        for good in ("cpu", cpu):
+            assert make(good).device == "cpu"
+        for bad in ("cuda", tinydl.device("cuda", 0)):
+            with pytest.raises(RuntimeError, match="no CUDA backend is available for device 'cuda(:0)?'; stay on"):
+                make(bad)
+
+
+def test_sizes() -> None:
+    x = tinydl.ones(2, 3)
+    assert x.size() == (2, 3) == x.shape and x.size().numel() == 6 and x.size(-1) == 3 and x.size()[0] == 2
+    assert repr(x.size()) == "tinydl.Size([2, 3])" and tinydl.zeros(x.size()).shape == (2, 3)
 
 
 def test_scalars_lengths_and_truth() -> None:

@@ -22,14 +22,14 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    before = tinydl.default_generator().state()
+    before = tinydl.default_generator.state()
     for name, (data, options) in SETTINGS.items():
         tinydl.manual_seed(0)
         model = registry.build(name, **options)
         splits = load(data, model.representation)
         splits.train, splits.valid = splits.train[:20], splits.valid[:3]
         fit(model, splits, folder / name, steps=60, progress=Silent())
-    tinydl.default_generator().set_state(before)
+    tinydl.default_generator.set_state(before)
     return folder
 
 

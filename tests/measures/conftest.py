@@ -11,9 +11,9 @@ import tinydl
 
 @pytest.fixture(autouse=True, scope="module")
 def _default_generator_comes_back():
-    before = tinydl.default_generator().state()
+    before = tinydl.default_generator.state()
     yield
-    tinydl.default_generator().set_state(before)
+    tinydl.default_generator.set_state(before)
 
 
 @pytest.fixture(scope="module")

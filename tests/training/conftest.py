@@ -9,6 +9,6 @@ import pytest
 def _default_generator_comes_back():
     import tinydl
 
-    before = tinydl.default_generator().state()
+    before = tinydl.default_generator.state()
     yield
-    tinydl.default_generator().set_state(before)
+    tinydl.default_generator.set_state(before)

@@ -340,7 +340,7 @@ def test_rows_are_json(tmp_path):
     run(tmp_path / "run")
     for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines():
         assert json.loads(line)["step"] >= 1
-    assert tinydl.default_generator() is not None
+    assert tinydl.default_generator is not None
 
 
 def test_a_validation_loss_that_is_no_number_stops(tmp_path):

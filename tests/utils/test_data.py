@@ -46,7 +46,7 @@ class Squares(Dataset):
 
 class Noise(Squares):
     def __getitem__(self, index):
-        return tinydl.default_generator().random((2,))
+        return tinydl.default_generator.random((2,))
 
 
 class TwoPart(Exception):

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from tinydl.autograd import hooks as _hooks
 from tinydl.autograd import primitives as _primitives
 from tinydl.autograd.mode import ANOMALY, mode
 from tinydl.autograd.primitives import PICK, Node, Primitive
@@ -155,9 +156,10 @@ def _walk(
         n = nodes.pop(-pop(heap))
         k = id(n)
         g = acc.pop(k)
-        if n.extra is not None and "hooks" in n.extra:
-            for hook in n.extra["hooks"]:
-                g = hook(g, create_graph)
+        if n.extra is not None:
+            g = _hooks.on_node(n.extra, g, create_graph)
+            if "recompute" in n.extra:
+                n.extra.pop("recompute").restore(n)
         if capture and k in capture:
             capture[k] = g
         edges = n.others
@@ -179,7 +181,11 @@ def _walk(
             old = slots[n.saved]
             slots[n.saved] = g if old is None else old + g
             continue
-        results = _recorded(n, g, edges) if create_graph else op.pull(n, g, edges)
+        try:
+            results = _recorded(n, g, edges) if create_graph else op.pull(n, g, edges)
+        except MemoryError as lack:
+            _primitives._no_memory(f"{op.name}Backward", tuple(g) if isinstance(g, (list, tuple)) else (g,), lack)
+            raise
         if anomaly:
             _refuse_nan(n, results)
         if not retain and op.frees:
@@ -322,26 +328,34 @@ def backward(
         for x, d in zip(xs, grad(ys, xs, gs, retain_graph, create_graph, allow_unused=True)):
             if d is not None:
                 x.grad = d if x.grad is None else x.grad + d
+                for hook in tuple((getattr(x, "hooks", None) or {}).get("after", ())):
+                    hook.after(x)
         return
     roots, seeds = _roots(ys, gs, "backward")
     acc, leaves = _run(roots, seeds, create_graph, create_graph if retain_graph is None else retain_graph, None, {})
     del seeds
     for k, x in leaves.items():
         r = acc.pop(k)
-        old = x.grad
+        hooks = getattr(x, "hooks", None)
+        if hooks is not None:
+            r = _hooks.on_leaf(x, r, create_graph)
+        old = x._grad
         if create_graph:
-            x.grad = _fresh(r) if old is None else old + r
+            x._grad = _fresh(r) if old is None else old + r
         elif old is None:
             # Nobody else holds it when the only references are `r` and the call's own: then there is nothing to copy.
             if type(r) is _ndarray and r.base is None and getrefcount(r) == 2 and r.flags.carray:
-                x.grad = tensor._from_array(r)
+                x._grad = tensor._from_array(r)
             else:
-                x.grad = tensor._from_array(_copy(r))
+                x._grad = tensor._from_array(_copy(r))
         elif old.requires_grad or type(old.data) is not _ndarray or not old.data.flags.writeable:
-            x.grad = tensor._from_array(old.data + r)
+            x._grad = tensor._from_array(old.data + r)
         else:
             np.add(old.data, r, out=old.data)
             old.bump()
+        if hooks is not None:
+            for hook in tuple(hooks["after"]):
+                hook.after(x)
 
 
 def _fresh(r: Any) -> Any:
@@ -397,6 +411,9 @@ def grad(
     capture: dict[int, Any] = {id(x.node): None for x in xs if x.node is not None}
     acc, _ = _run(roots, seeds, create_graph, create_graph if retain_graph is None else retain_graph, needed, capture)
     del seeds
+    for k, x in {id(x): x for x in xs if x.node is None}.items():
+        if k in acc and getattr(x, "hooks", None) is not None:
+            acc[k] = _hooks.on_leaf(x, acc[k], create_graph)
     results: list[Any] = []
     for i, x in enumerate(xs):
         r = capture[id(x.node)] if x.node is not None else acc.get(id(x))

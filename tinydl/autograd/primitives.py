@@ -22,6 +22,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, overload
 
@@ -58,7 +59,8 @@ class Node:
     others: tuple[Any, ...] | None
     saved: Any
     shapes: tuple[Any, ...]
-    extra: dict[str, Any] | None  # "hooks", and under detect_anomaly "where": the user's line
+    # "hooks" and "kept" (hooks.py), "recompute" (utils/checkpoint.py); under detect_anomaly "where", the user's line
+    extra: dict[str, Any] | None
 
     def __repr__(self) -> str:
         return f"<{self.op.name}Backward>"
@@ -302,6 +304,7 @@ class _Built:
             "user_line": _user_line,
             "freed": _freed,
             "misfit": _misfit,
+            "no_memory": _no_memory,
             "one_of": _one_of,
             "changed": _changed,
             "missing": _missing,
@@ -413,10 +416,11 @@ class _Built:
                 many = ", ".join(f"y[{op.outputs.index(o)}]" for o in op.returned)
                 line += [f"    y = {raw}", f"    return {many}"]
         compute = f"y = forward({', '.join(f'x{i}' for i in range(len(args)))}{passed})"
-        if op.promote and len(args) == 2:  # entering a try costs nothing
-            line += [f"  try: {compute}", f"  except ValueError: misfit({op.name!r}, x0, x1)"]
-        else:
-            line += [f"  {compute}"]
+        line += [f"  try: {compute}"]  # entering a try costs nothing
+        if op.promote and len(args) == 2:
+            line += [f"  except ValueError: misfit({op.name!r}, x0, x1)"]
+        inputs = "".join(f"x{i}, " for i in range(len(args)))
+        line += [f"  except MemoryError as lack: no_memory({op.name!r}, ({inputs}), lack)"]
         line += self._wrap() if len(op.outputs) == 1 else self._wrap_many()
         return "\n".join(line)
 
@@ -464,7 +468,7 @@ class _Built:
         op, args = self.op, self.args
         line = [
             "  if type(y) is not ndarray: y = as_array(y)  # NumPy turns 0-d results into scalars",
-            "  o = new(Tensor); o.data = y; o.grad = None",
+            "  o = new(Tensor); o.data = y; o._grad = None",
         ]
         if op.view:
             known = "" if len(args) == 1 else f"isinstance({args[0]}, Tensor) and "
@@ -496,7 +500,7 @@ class _Built:
         need = " or ".join(f"r{i}" for i in range(len(args))) or "False"
         outs = {name: f"o{op.outputs.index(name)}" for name in op.returned}
         for name, o in outs.items():
-            line += [f"  {o} = new(Tensor); {o}.data = as_array(y[{op.outputs.index(name)}]); {o}.grad = None"]
+            line += [f"  {o} = new(Tensor); {o}.data = as_array(y[{op.outputs.index(name)}]); {o}._grad = None"]
             line += [f"  {o}.ver = {o}.taken = {o}.node = None; {o}.needs_grad = False"]
         result = ", ".join(outs.values()) + ("," if len(outs) == 1 and len(op.outputs) == 1 else "")
         result = f"result({result})" if op.result is not None else result
@@ -718,6 +722,16 @@ def _misfit(name: str, a: Any, b: Any) -> None:
                 f"the shapes are {tuple(left)} and {tuple(right)}"
             ) from None
     raise  # the error being handled
+
+
+def _no_memory(name: str, inputs: tuple[Any, ...], error: MemoryError) -> None:
+    """While NumPy's MemoryError is handled: name the operation, how much it asked for, and from what."""
+    shape, dtype = getattr(error, "shape", None), getattr(error, "dtype", None)
+    size = ""
+    if shape is not None and dtype is not None:
+        size = f" for {math.prod(shape) * dtype.itemsize} bytes (shape {tuple(shape)}, {dtype})"
+    shapes = ", ".join(str(tuple(x.shape)) for x in inputs if hasattr(x, "shape"))
+    raise MemoryError(f"{name}: there is no memory{size}; the shapes given are {shapes}; make them smaller") from None
 
 
 def _stale(x: Any, name: str) -> None:

@@ -91,7 +91,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform on [a, b)."""
-    draws = (generator or default_generator()).random(tensor.shape, _dtype(tensor))
+    draws = (generator or default_generator).random(tensor.shape, _dtype(tensor))
     return _fill(tensor, a + (b - a) * draws)
 
 
@@ -99,7 +99,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
     """Normal with the given mean and standard deviation."""
     if not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
-    draws = (generator or default_generator()).normal(tensor.shape, _dtype(tensor))
+    draws = (generator or default_generator).normal(tensor.shape, _dtype(tensor))
     return _fill(tensor, mean + std * draws)
 
 
@@ -191,7 +191,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     if tensor.numel() == 0:
         return tensor
     rows, columns = tensor.shape[0], tensor.numel() // tensor.shape[0]
-    draws = (generator or default_generator()).normal((max(rows, columns), min(rows, columns)), np.float64)
+    draws = (generator or default_generator).normal((max(rows, columns), min(rows, columns)), np.float64)
     q, r = np.linalg.qr(draws)
     q *= np.sign(np.diag(r))
     return _fill(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))

@@ -63,7 +63,7 @@ class Trainer:
         given = [n for n in (steps, epochs and epochs * self.epoch_length) if n is not None]
         self.limit = min(given, default=recipe.steps)
         self.horizon = self.limit if horizon is None else horizon
-        tinydl.default_generator().set_state(Generator(seed).fork("training").state())  # what dropout draws from
+        tinydl.default_generator.set_state(Generator(seed).fork("training").state())  # what dropout draws from
 
         self.parameters = dict(model.named_parameters())
         matrices = [p for p in self.parameters.values() if p.ndim > 1]
@@ -198,7 +198,7 @@ class Trainer:
             "horizon": self.horizon,
             "optimizer": self.optimizer.state_dict(),
             "scheduler": scheduler.state_dict() if scheduler is not None else None,
-            "random": tinydl.default_generator().state(),
+            "random": tinydl.default_generator.state(),
             "average": self.average,
             "best": self.best,
             "stale": self.stale,
@@ -212,7 +212,7 @@ class Trainer:
         scheduler = self.cosine or self.plateau
         if scheduler is not None:
             scheduler.load_state_dict(state["scheduler"])
-        tinydl.default_generator().set_state(state["random"])
+        tinydl.default_generator.set_state(state["random"])
         if self.average is not None:
             for name, array in self.average.items():
                 if array.shape != state["average"][name].shape:

@@ -25,6 +25,6 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, *, generator: 
     if generator is None:
         from tinydl.random import default_generator
 
-        generator = default_generator()
+        generator = default_generator
     kept = generator.random(input.shape, np.float32) >= p
     return input * (kept * input.dtype.type(1 / (1 - p) if p < 1 else 0))  # type: ignore[no-any-return]

@@ -112,7 +112,7 @@ def random_split(
     if generator is None:
         from tinydl.random import default_generator
 
-        generator = default_generator()
+        generator = default_generator
     order = generator.permutation(size).tolist()
     ends = list(accumulate(counts))
     return [Subset(dataset, order[end - count : end]) for end, count in zip(ends, counts, strict=True)]

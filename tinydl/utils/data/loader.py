@@ -173,7 +173,7 @@ class DataLoader:
         if generator is None:
             from tinydl.random import default_generator
 
-            generator = default_generator()
+            generator = default_generator
         seed = generator.fork("workers").state()
         return WorkerPool(self.num_workers, self.dataset, self.collate_fn, self.worker_init_fn, seed)
 

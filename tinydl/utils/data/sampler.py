@@ -187,5 +187,5 @@ def _key(generator: Generator | None) -> Generator:
     if generator is None:
         from tinydl.random import default_generator
 
-        generator = default_generator()
+        generator = default_generator
     return generator.fork("sampler")

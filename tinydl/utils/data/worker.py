@@ -101,7 +101,7 @@ def worker_loop(
             try:
                 if start is not None:
                     raise start
-                default_generator().set_state(root.fork(f"epoch {epoch} batch {number}").state())
+                default_generator.set_state(root.fork(f"epoch {epoch} batch {number}").state())
                 reply: Any = _fetch_naming_item(dataset, collate_fn, indices)
             except Exception as error:
                 reply = _failure(worker, indices, error)

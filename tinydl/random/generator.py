@@ -27,16 +27,14 @@ import math
 import operator
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from tinydl.devices import CPU, refuse_unless_cpu
 from tinydl.kernels import lookup
 from tinydl.kernels.random.spec import pairs, philox4x32
-
-if TYPE_CHECKING:
-    from tinydl.tensor import Tensor
 
 Shape: TypeAlias = "int | Sequence[int]"
 
@@ -44,7 +42,8 @@ _WORD64 = 2**64
 _BOX_MULLER_SLAB = 1 << 14
 
 
-def _shape(shape: Shape) -> tuple[int, ...]:
+def sizes_of(shape: Shape) -> tuple[int, ...]:
+    """``shape`` as a tuple of sizes. Raises RuntimeError for a negative one."""
     sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     sizes = tuple(operator.index(size) for size in sizes)
     if any(size < 0 for size in sizes):
@@ -60,7 +59,7 @@ def _floating(dtype: DTypeLike) -> np.dtype[Any]:
 
 
 class Generator:
-    """A stream of random numbers: ``Generator(seed)``.
+    """A stream of random numbers: ``Generator(seed)``, or as in PyTorch ``Generator().manual_seed(seed)``.
 
     ``seed`` is any integer, taken modulo 2**64; it *is* the Philox key. Streams with different keys are independent.
     A generator may be shared between threads: draws never overlap, though their order is then the scheduler's.
@@ -68,9 +67,17 @@ class Generator:
 
     __slots__ = ("_counter", "_key", "_lock")
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: Any = 0, *, device: Any = None) -> None:
+        if isinstance(seed, str):  # PyTorch's Generator("cpu")
+            seed, device = 0, seed
+        refuse_unless_cpu(device, "Generator")
         self._lock = threading.Lock()
         self.manual_seed(seed)
+
+    @property
+    def device(self) -> Any:
+        """``device("cpu")``."""
+        return CPU
 
     def manual_seed(self, seed: int) -> Generator:
         """Start the stream of ``seed`` from its beginning; returns the generator itself."""
@@ -107,6 +114,8 @@ class Generator:
             raise ValueError(f"a generator's state is a key and a counter, integers in [0, 2**64), not {state!r}")
         self._key, self._counter = state["key"], state["counter"]
 
+    get_state = state  # PyTorch's name; what it returns there is a tensor of bytes
+
     def __repr__(self) -> str:
         return f"Generator(key={self._key}, counter={self._counter})"
 
@@ -126,7 +135,7 @@ class Generator:
 
     def random(self, shape: Shape = (), dtype: DTypeLike = np.float32) -> NDArray[Any]:
         """Uniforms in [0, 1): float32 on the multiples of 2**-24, float64 on those of 2**-53."""
-        shape, dtype = _shape(shape), _floating(dtype)
+        shape, dtype = sizes_of(shape), _floating(dtype)
         count = math.prod(shape)
         uniform = lookup(f"random_uniform_{dtype.name}", device="cpu", dtype=dtype)
         values: NDArray[Any] = uniform(self._key, self._take(-(-count * dtype.itemsize // 16)), count)
@@ -142,7 +151,7 @@ class Generator:
         in float64 arithmetic, rounded to ``dtype`` at the end. ``u`` and ``v`` have 32 bits each for float32
         (``|z| <= 6.66``) and 53 for float64 (``|z| <= 8.57``).
         """
-        shape, dtype = _shape(shape), _floating(dtype)
+        shape, dtype = sizes_of(shape), _floating(dtype)
         count = math.prod(shape)
         couples = -(-count // 2)
         first = self._take(-(-count * dtype.itemsize // 16))
@@ -168,7 +177,7 @@ class Generator:
         ``low + u mod (high - low)``; else the same block is asked again under the next retry number (the third
         word of the Philox counter), so that a draw eats the same counters whatever is rejected.
         """
-        low, high, shape = operator.index(low), operator.index(high), _shape(shape)
+        low, high, shape = operator.index(low), operator.index(high), sizes_of(shape)
         if not -(2**63) <= low < high <= 2**63:
             raise ValueError(f"integers from {low} to {high}: give -2**63 <= low < high <= 2**63")
         span, count = high - low, math.prod(shape)
@@ -193,7 +202,7 @@ class Generator:
 
         Two draws tie with probability below ``n**2 / 2**65``, and then keep their order.
         """
-        (n,) = _shape(n)
+        (n,) = sizes_of(n)
         draws = pairs(self._bits(self._take(-(-n // 2)), 2 * n))
         return np.argsort(draws, kind="stable").astype(np.int64, copy=False)
 
@@ -207,7 +216,7 @@ class Generator:
         if chances.dtype != np.float64 or type(p) is float:
             chances = chances.astype(np.float32)
         if shape is not None:
-            chances = np.broadcast_to(chances, _shape(shape))
+            chances = np.broadcast_to(chances, sizes_of(shape))
         if not np.all((chances >= 0) & (chances <= 1)):
             raise RuntimeError("bernoulli expects every probability p to be in [0, 1]: clamp or normalise it first")
         uniforms = self.random(chances.shape, chances.dtype)
@@ -238,127 +247,25 @@ class Generator:
         return bits
 
 
-_default = Generator(0)
+# What every random function uses when no generator is given. It starts from seed 0 in each process.
+default_generator = Generator(0)
 
 
-def default_generator() -> Generator:
-    """The generator that every random function uses when none is given. It starts from seed 0 in each process."""
-    return _default
+def given(generator: Generator | None) -> Generator:
+    """``generator``, or the default one."""
+    return default_generator if generator is None else generator
 
 
 def manual_seed(seed: int) -> Generator:
     """Restart the default generator from ``seed`` and return it."""
-    return _default.manual_seed(seed)
+    return default_generator.manual_seed(seed)
 
 
 def get_rng_state() -> dict[str, int]:
     """The state of the default generator (PyTorch's is a byte tensor; here two integers)."""
-    return _default.state()
+    return default_generator.state()
 
 
 def set_rng_state(state: dict[str, int]) -> None:
     """Put the default generator where :func:`get_rng_state` was called."""
-    _default.set_state(state)
-
-
-# --- PyTorch's names, returning tensors -------------------------------------------------------------------------------
-
-
-def _sizes(size: tuple[Any, ...]) -> tuple[int, ...]:
-    """``rand(2, 3)`` and ``rand((2, 3))`` are the same."""
-    return _shape(size[0] if len(size) == 1 and not isinstance(size[0], (int, np.integer)) else size)
-
-
-def _tensor(values: NDArray[Any], dtype: DTypeLike | None, requires_grad: bool) -> Tensor:
-    from tinydl.creation import tensor
-
-    return tensor(values, dtype=values.dtype if dtype is None else np.dtype(dtype), requires_grad=requires_grad)
-
-
-def rand(
-    *size: Any, generator: Generator | None = None, dtype: DTypeLike = np.float32, requires_grad: bool = False
-) -> Tensor:
-    """Uniforms in [0, 1) of shape ``size``."""
-    return _tensor((generator or _default).random(_sizes(size), dtype), None, requires_grad)
-
-
-def randn(
-    *size: Any, generator: Generator | None = None, dtype: DTypeLike = np.float32, requires_grad: bool = False
-) -> Tensor:
-    """Standard normals of shape ``size``."""
-    return _tensor((generator or _default).normal(_sizes(size), dtype), None, requires_grad)
-
-
-def randint(
-    low: int, high: int | Shape, size: Shape | None = None, *, generator: Generator | None = None,
-    dtype: DTypeLike = np.int64, requires_grad: bool = False,
-) -> Tensor:  # fmt: skip
-    """Integers, uniform on ``low <= x < high``: ``randint(high, size)`` or ``randint(low, high, size)``."""
-    if size is None:
-        if isinstance(high, (int, np.integer)):
-            raise TypeError(f"randint({low}, {high}) lacks the size: randint(high, size) or randint(low, high, size)")
-        low, high, size = 0, low, high
-    return _tensor((generator or _default).integers(low, operator.index(high), size), dtype, requires_grad)  # type: ignore[arg-type]
-
-
-def randperm(
-    n: int, *, generator: Generator | None = None, dtype: DTypeLike = np.int64, requires_grad: bool = False
-) -> Tensor:
-    """A random order of 0 ... n-1."""
-    return _tensor((generator or _default).permutation(n), dtype, requires_grad)
-
-
-def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """1 with probability ``input``, else 0; shape and dtype of ``input``."""
-    return _tensor((generator or _default).bernoulli(input.data), input.dtype, False)
-
-
-def normal(
-    mean: Tensor | float = 0.0, std: Tensor | float = 1.0, size: Shape | None = None, *,
-    generator: Generator | None = None, dtype: DTypeLike = np.float32, requires_grad: bool = False,
-) -> Tensor:  # fmt: skip
-    """``mean + std * z`` with standard normal ``z``: of shape ``size`` or that of ``mean`` and ``std``."""
-    from tinydl.tensor import Tensor
-
-    mean_array, std_array = (np.asarray(value.data if isinstance(value, Tensor) else value) for value in (mean, std))
-    if np.any(std_array < 0):
-        raise RuntimeError(f"normal expects all elements of std >= 0.0, got a least of {std_array.min()}")
-    if size is None:
-        given = [value for value in (mean, std) if isinstance(value, Tensor)]
-        if not given:
-            raise TypeError("normal of two numbers lacks the size: normal(mean, std, size)")
-        size, dtype = np.broadcast_shapes(mean_array.shape, std_array.shape), given[0].dtype
-    draws = (generator or _default).normal(size, dtype)
-    draws = draws * std_array.astype(draws.dtype) + mean_array.astype(draws.dtype)
-    return _tensor(draws, None, requires_grad)
-
-
-def multinomial(
-    input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
-) -> Tensor:
-    """``num_samples`` indices per row of weights ``input`` [V] or [B, V]: int64 [num_samples] or [B, num_samples].
-
-    Without ``replacement`` the indices of a row differ: the largest of ``ln w_i - ln(-ln u_i)`` (Gumbel top-k, Vieira
-    2014), which draws one after the other with the remaining weights. Raises RuntimeError when a row has fewer
-    nonzero weights than ``num_samples``.
-    """
-    generator = generator or _default
-    weights = np.asarray(input.data, np.float64)
-    if weights.ndim not in (1, 2):
-        raise RuntimeError(f"multinomial needs weights of shape [V] or [B, V], not {weights.shape}")
-    if num_samples <= 0:
-        raise RuntimeError(f"cannot sample n_sample <= 0 samples: num_samples is {num_samples}")
-    if replacement:
-        rows = np.broadcast_to(weights[..., None, :], (*weights.shape[:-1], num_samples, weights.shape[-1]))
-        return _tensor(generator.categorical(rows), None, False)
-    if not np.all(np.isfinite(weights)) or np.any(weights < 0):
-        raise RuntimeError("probability tensor contains either inf, nan or element < 0")
-    if np.any(np.count_nonzero(weights, axis=-1) < num_samples):
-        raise RuntimeError(
-            f"multinomial cannot draw {num_samples} different indices from weights of shape {weights.shape} with fewer "
-            "nonzero entries in a row: pass replacement=True or fewer num_samples"
-        )
-    uniforms = generator.random(weights.shape, np.float64)
-    with np.errstate(divide="ignore"):
-        keys = np.log(weights) - np.log(-np.log1p(-uniforms))
-    return _tensor(np.argsort(-keys, axis=-1, kind="stable")[..., :num_samples].astype(np.int64), None, False)
+    default_generator.set_state(state)

@@ -1,0 +1,92 @@
+"""Hooks on gradients: a user's functions, called by a backward pass.
+
+In the order PyTorch calls them: what ``register_hook`` got, oldest first, each seeing what the one before returned;
+then what ``retain_grad`` keeps; and for a leaf, after its ``.grad`` has been added to,
+``register_post_accumulate_grad_hook``.
+
+A tensor made by an operation keeps its hooks on its node (``extra["hooks"]``, ``extra["kept"]``), where the walk finds
+them; a leaf keeps them in its own slot ``hooks``.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinydl.autograd import primitives as _primitives
+
+if TYPE_CHECKING:
+    from tinydl.tensor import Tensor
+
+
+class Hook:
+    """A function that a backward pass calls with a gradient; ``remove()`` ends that."""
+
+    def __init__(self, function: Callable[..., Any], hooks: list[Any]) -> None:
+        if not callable(function):
+            raise TypeError(f"a hook is a function of the gradient, got a {type(function).__name__}")
+        self._function, self._hooks = function, hooks
+        hooks.append(self)
+
+    def __call__(self, g: Any, create_graph: bool) -> Any:
+        tensor = _primitives.Tensor  # type: ignore[attr-defined]
+        found = self._function(g if create_graph else tensor._from_array(_primitives._as_array(g)))
+        if found is None:
+            return g
+        if not isinstance(found, tensor):
+            raise TypeError(f"a hook returned a {type(found).__name__}; return the new gradient, a Tensor, or None")
+        if tuple(found.shape) != tuple(g.shape) or found.dtype != g.dtype:
+            raise RuntimeError(
+                f"a hook returned a gradient of shape {tuple(found.shape)} and dtype {found.dtype}, "
+                f"expected {tuple(g.shape)} and {g.dtype}"
+            )
+        return found if create_graph else found.data
+
+    def after(self, leaf: Tensor) -> None:
+        """Call a hook of :meth:`Tensor.register_post_accumulate_grad_hook`."""
+        self._function(leaf)
+
+    def remove(self) -> None:
+        """Take the hook away (once or more often)."""
+        if self in self._hooks:
+            self._hooks.remove(self)
+
+
+class Keep:
+    """What ``retain_grad`` leaves behind: it adds what arrives to the tensor's ``.grad``."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = weakref.ref(tensor)  # the tensor holds the node, which holds this
+
+    def __call__(self, g: Any, create_graph: bool) -> None:
+        tensor = self.tensor()
+        if tensor is not None:
+            new = g if create_graph else _primitives.Tensor._from_array(np.array(g, copy=True))  # type: ignore[attr-defined]
+            tensor.grad = new if tensor.grad is None else tensor.grad + new
+
+
+def on_node(extra: dict[str, Any], g: Any, create_graph: bool) -> Any:
+    """Call the hooks of a node's result with its gradient; returns what goes on."""
+    for hook in tuple(extra.get("hooks", ())):
+        g = hook(g, create_graph)
+    for keep in tuple(extra.get("kept", ())):
+        keep(g, create_graph)
+    return g
+
+
+def on_leaf(leaf: Any, g: Any, create_graph: bool) -> Any:
+    """Call a leaf's hooks with its whole gradient, before it is added to ``.grad`` or returned."""
+    for hook in tuple(leaf.hooks["before"]):
+        g = hook(g, create_graph)
+    return g
+
+
+def of_leaf(leaf: Any, which: str) -> list[Any]:
+    """The list of a leaf's hooks: ``"before"`` or ``"after"`` its gradient is accumulated."""
+    if getattr(leaf, "hooks", None) is None:
+        leaf.hooks = {"before": [], "after": []}
+    found: list[Any] = leaf.hooks[which]
+    return found

@@ -1,0 +1,47 @@
+"""Devices: where a tensor lives. The engine computes on the CPU; every other device is refused in one sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class device(str):
+    """``device("cpu")``, ``device("cuda:1")``, ``device("cuda", 1)``: a string with a ``type`` and an ``index``.
+
+    It compares equal to its own text, so ``x.device == "cpu"`` and ``str(x.device)`` work alike. Naming a device that
+    is not there is no error; making a tensor on it is. Raises RuntimeError for an unknown type.
+
+    >>> device("cuda", 1)
+    device(type='cuda', index=1)
+    """
+
+    type: str
+    index: int | None  # type: ignore[assignment]  # str.index is of no use here
+
+    def __new__(cls, type: Any, index: int | None = None) -> device:
+        if isinstance(type, device) and index is None:
+            return type
+        kind, _, number = str(type).partition(":")
+        if kind not in ("cpu", "cuda") or (number and (index is not None or not number.isdecimal())):
+            raise RuntimeError(f"Expected one of cpu, cuda device type at start of device string: {type}")
+        if number:
+            index = int(number)
+        self = str.__new__(cls, kind if index is None else f"{kind}:{index}")
+        self.type, self.index = kind, index
+        return self
+
+    def __repr__(self) -> str:
+        return f"device(type={self.type!r}{'' if self.index is None else f', index={self.index}'})"
+
+    def __reduce__(self) -> Any:
+        return device, (str(self),)
+
+
+CPU = device("cpu")
+CUDA = device("cuda")
+
+
+def refuse_unless_cpu(wanted: Any, what: str) -> None:
+    """Raise RuntimeError when ``wanted`` (None or a device) is not the CPU."""
+    if wanted is not None and device(wanted).type != "cpu":
+        raise RuntimeError(f"{what}: no CUDA backend is available for device '{wanted}'; stay on 'cpu'")

@@ -1,0 +1,37 @@
+"""Random numbers: counter-based, so that the same seed gives the same music on any number of threads.
+
+:mod:`~tinydl.random.generator` is where the bits come from, :mod:`~tinydl.random.functions` has PyTorch's functions on
+top of it, and :mod:`~tinydl.random.in_place` what fills a tensor (``Tensor.normal_`` and so on).
+"""
+
+from tinydl.random.functions import (
+    bernoulli,
+    multinomial,
+    normal,
+    rand,
+    rand_like,
+    randint,
+    randint_like,
+    randn,
+    randn_like,
+    randperm,
+)
+from tinydl.random.generator import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
+
+__all__ = [
+    "Generator",
+    "bernoulli",
+    "default_generator",
+    "get_rng_state",
+    "manual_seed",
+    "multinomial",
+    "normal",
+    "rand",
+    "rand_like",
+    "randint",
+    "randint_like",
+    "randn",
+    "randn_like",
+    "randperm",
+    "set_rng_state",
+]

@@ -1,0 +1,145 @@
+"""PyTorch's functions that return random tensors. Their numbers are those of :mod:`tinydl.random.generator`."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from tinydl import dtypes
+from tinydl.creation import sized, tensor
+from tinydl.devices import refuse_unless_cpu
+from tinydl.random.generator import Generator, Shape, given
+from tinydl.tensor import Tensor
+
+
+def floating(dtype: Any, name: str) -> tuple[np.dtype[Any], np.dtype[Any]]:
+    """The dtype asked for (the default one for None), and the one to draw in. Raises TypeError unless floating."""
+    want = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
+    if want.kind != "f":
+        raise TypeError(f"{name}: random numbers of a floating dtype were expected, got {want}; use randint")
+    return want, np.dtype(np.float64) if want == np.float64 else np.dtype(np.float32)
+
+
+@sized
+def rand(*size: Any, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Uniforms in [0, 1) of shape ``size``."""
+    want, draw = floating(dtype, "rand")
+    return tensor(given(generator).random(size, draw), want, requires_grad)
+
+
+@sized
+def randn(*size: Any, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Standard normals of shape ``size``."""
+    want, draw = floating(dtype, "randn")
+    return tensor(given(generator).normal(size, draw), want, requires_grad)
+
+
+def randint(
+    low: Any = None, high: Any = None, size: Shape | None = None, *, generator: Generator | None = None,
+    dtype: Any = None, device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Integers, uniform on ``low <= x < high``: ``randint(high, size)`` or ``randint(low, high, size)``."""
+    refuse_unless_cpu(device, "randint")
+    if size is None and isinstance(high, (tuple, list)):  # randint(high, size)
+        low, high, size = None, low, high
+    if low is not None and high is None:
+        low, high = None, low
+    if size is None or high is None:
+        raise TypeError(f"randint({low}, {high}) lacks the size: randint(high, size) or randint(low, high, size)")
+    values = given(generator).integers(0 if low is None else operator.index(low), operator.index(high), size)
+    return tensor(values, dtypes.int64 if dtype is None else dtype, requires_grad)
+
+
+def randperm(
+    n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A random order of 0 ... n-1."""
+    refuse_unless_cpu(device, "randperm")
+    return tensor(given(generator).permutation(n), dtypes.int64 if dtype is None else dtype, requires_grad)
+
+
+def rand_like(
+    input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Uniforms in [0, 1) in the shape and dtype of ``input``."""
+    kind = input.dtype if dtype is None else dtype
+    return rand(input.shape, generator=generator, dtype=kind, device=device, requires_grad=requires_grad)
+
+
+def randn_like(
+    input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Standard normals in the shape and dtype of ``input``."""
+    kind = input.dtype if dtype is None else dtype
+    return randn(input.shape, generator=generator, dtype=kind, device=device, requires_grad=requires_grad)
+
+
+def randint_like(
+    input: Tensor, low: int, high: int | None = None, *, generator: Generator | None = None, dtype: Any = None,
+    device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Integers on ``low <= x < high`` (``randint_like(x, high)`` from 0) in the shape and dtype of ``input``."""
+    low, high = (0, low) if high is None else (low, high)
+    kind = input.dtype if dtype is None else dtype
+    return randint(low, high, input.shape, generator=generator, dtype=kind, device=device, requires_grad=requires_grad)
+
+
+def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
+    """1 with probability ``input`` (or ``p``), else 0; shape and dtype of ``input``."""
+    if p is not None:
+        return tensor(given(generator).bernoulli(p, input.shape), input.dtype)
+    return tensor(given(generator).bernoulli(input.data), input.dtype)
+
+
+def normal(
+    mean: Tensor | float = 0.0, std: Tensor | float = 1.0, size: Shape | None = None, *,
+    generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """``mean + std * z`` with standard normal ``z``: of shape ``size`` or that of ``mean`` and ``std``."""
+    refuse_unless_cpu(device, "normal")
+    mean_array, std_array = (np.asarray(value.data if isinstance(value, Tensor) else value) for value in (mean, std))
+    if np.any(std_array < 0):
+        raise RuntimeError(f"normal expects all elements of std >= 0.0, got a least of {std_array.min()}")
+    if size is None:
+        tensors = [value for value in (mean, std) if isinstance(value, Tensor)]
+        if not tensors:
+            raise TypeError("normal of two numbers lacks the size: normal(mean, std, size)")
+        size, dtype = np.broadcast_shapes(mean_array.shape, std_array.shape), tensors[0].dtype
+    want, draw = floating(dtype, "normal")
+    draws = given(generator).normal(size, draw) * std_array.astype(draw) + mean_array.astype(draw)
+    return tensor(draws, want, requires_grad)
+
+
+def multinomial(
+    input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
+) -> Tensor:
+    """``num_samples`` indices per row of weights ``input`` [V] or [B, V]: int64 [num_samples] or [B, num_samples].
+
+    Without ``replacement`` the indices of a row differ: the largest of ``ln w_i - ln(-ln u_i)`` (Gumbel top-k, Vieira
+    2014), which draws one after the other with the remaining weights. Raises RuntimeError when a row has fewer
+    nonzero weights than ``num_samples``.
+    """
+    generator = given(generator)
+    weights = np.asarray(input.data, np.float64)
+    if weights.ndim not in (1, 2):
+        raise RuntimeError(f"multinomial needs weights of shape [V] or [B, V], not {weights.shape}")
+    if num_samples <= 0:
+        raise RuntimeError(f"cannot sample n_sample <= 0 samples: num_samples is {num_samples}")
+    if replacement:
+        rows = np.broadcast_to(weights[..., None, :], (*weights.shape[:-1], num_samples, weights.shape[-1]))
+        return tensor(generator.categorical(rows))
+    if not np.all(np.isfinite(weights)) or np.any(weights < 0):
+        raise RuntimeError("probability tensor contains either inf, nan or element < 0")
+    if np.any(np.count_nonzero(weights, axis=-1) < num_samples):
+        raise RuntimeError(
+            f"multinomial cannot draw {num_samples} different indices from weights of shape {weights.shape} with fewer "
+            "nonzero entries in a row: pass replacement=True or fewer num_samples"
+        )
+    uniforms = generator.random(weights.shape, np.float64)
+    with np.errstate(divide="ignore"):
+        keys = np.log(weights) - np.log(-np.log1p(-uniforms))
+    return tensor(np.argsort(-keys, axis=-1, kind="stable")[..., :num_samples].astype(np.int64))
