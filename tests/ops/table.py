@@ -126,7 +126,7 @@ unary(
     "expm1",
     "sin",
     "cos",
-    "arctan",
+    "atan",
     "sinh",
     "cosh",
     "tanh",
