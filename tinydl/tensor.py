@@ -26,6 +26,7 @@ from tinydl.autograd.mode import mode
 from tinydl.devices import CPU, CUDA, device, refuse_unless_cpu
 from tinydl.in_place import InPlace
 from tinydl.ops import (
+    axes,
     casting,
     comparing,
     counting,
@@ -302,7 +303,7 @@ class Tensor(InPlace):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape (a :class:`~tinydl.size.Size`), or the size of one dimension."""
-        return Size(self.data.shape) if dim is None else self.data.shape[reducing.one_axis(dim, self.data.ndim)]
+        return Size(self.data.shape) if dim is None else self.data.shape[axes.one_axis(dim, self.data.ndim)]
 
     def dim(self) -> int:
         """Number of dimensions."""
