@@ -52,9 +52,10 @@ from tinydl.functions import *  # noqa: F403 - PyTorch's functions, listed in fu
 from tinydl.functions import __all__ as _functions
 from tinydl.tensor import Tensor
 from tinydl.version import __version__
+from tinydl.windows import bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window
 
 if TYPE_CHECKING:
-    from tinydl import data, generation, kernels, models, nn, optim, random, render, training, utils
+    from tinydl import data, fft, generation, kernels, linalg, models, nn, optim, random, render, training, utils
     from tinydl.random import (
         Generator,
         bernoulli,
@@ -71,7 +72,9 @@ if TYPE_CHECKING:
     )
 
 # Rooms and names that are imported when first used: `import tinydl` stays quick.
-_ROOMS = {"data", "generation", "kernels", "models", "nn", "optim", "random", "render", "training", "utils"}
+_ROOMS = {
+    "data", "fft", "generation", "kernels", "linalg", "models", "nn", "optim", "random", "render", "training", "utils",
+}  # fmt: skip
 _RANDOM = {
     "Generator", "bernoulli", "default_generator", "get_rng_state", "manual_seed", "multinomial", "normal", "rand",
     "randint",
@@ -95,12 +98,13 @@ def is_tensor(obj: Any) -> Any:
 
 
 __all__ = [
-    "Generator", "Tensor", "TinydlError", "__version__", "arange", "as_tensor", "autograd", "bernoulli", "bool", "data",
+    "Generator", "Tensor", "TinydlError", "__version__", "arange", "as_tensor", "autograd", "bartlett_window", "bernoulli",
+    "blackman_window", "bool", "data",
     "default_generator", "double", "empty", "empty_like", "enable_grad", "eye", "float", "float16", "float32",
-    "float64", "from_dlpack",
-    "from_numpy", "full", "full_like", "generation", "get_default_dtype", "get_rng_state", "half", "inference_mode",
+    "float64", "fft", "from_dlpack",
+    "from_numpy", "full", "full_like", "generation", "get_default_dtype", "get_rng_state", "half", "hamming_window", "hann_window", "inference_mode",
     "int", "int16", "int32",
-    "int64", "int8", "is_grad_enabled", "is_tensor", "kernels", "linspace", "long", "manual_seed", "models",
+    "int64", "int8", "is_grad_enabled", "is_tensor", "kaiser_window", "kernels", "linalg", "linspace", "long", "manual_seed", "models",
     "multinomial", "nn", "no_grad", "normal",
     "ones", "ones_like", "ops", "optim", "promote_types", "rand", "randint", "randn", "randperm", "random", "render",
     "result_type",

@@ -11,7 +11,21 @@ import functools
 from typing import Any
 
 from tinydl.creation import as_tensor
-from tinydl.ops import elementwise, indexing, products, reducing, shaping
+from tinydl.ops import (
+    arranging,
+    einsum as _einsum,
+    elementwise,
+    indexing,
+    joining,
+    linalg,
+    norms,
+    products,
+    reducing,
+    scattering,
+    shaping,
+    slicing,
+    spectral,
+)
 from tinydl.tensor import Tensor
 
 
@@ -34,8 +48,20 @@ def _converting_all(function: Any) -> Any:
     """``function`` of a sequence of tensors, each converted."""
 
     @functools.wraps(function)
-    def converted(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Any:
-        return function([x if isinstance(x, Tensor) else as_tensor(x) for x in tensors], dim if axis is None else axis)
+    def converted(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        return function([x if isinstance(x, Tensor) else as_tensor(x) for x in tensors], *args, **kwargs)
+
+    return converted
+
+
+def _converting_each(function: Any) -> Any:
+    """``function`` of any number of tensors (or one sequence of them), each converted."""
+
+    @functools.wraps(function)
+    def converted(*tensors: Any) -> Any:
+        if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+            return function([x if isinstance(x, Tensor) else as_tensor(x) for x in tensors[0]])
+        return function(*[x if isinstance(x, Tensor) else as_tensor(x) for x in tensors])
 
     return converted
 
@@ -92,9 +118,23 @@ _ELEMENTWISE = {
 _FUNCTIONS = {
     elementwise: "clamp",
     reducing: "sum mean var std amax amin max min argmax argmin any all logsumexp softmax log_softmax cumsum",
-    shaping: "reshape flatten permute transpose t broadcast_to squeeze unsqueeze flip split chunk unbind",
-    indexing: "gather index_select masked_select nonzero",
-    products: "matmul bmm outer dot",
+    shaping: "reshape flatten unflatten ravel permute transpose swapaxes swapdims t movedim moveaxis broadcast_to squeeze "
+    "unsqueeze",
+    slicing: "select narrow diagonal split chunk unbind tensor_split hsplit vsplit",
+    arranging: "flip fliplr flipud roll rot90 tile repeat_interleave tril triu diag diag_embed diagflat trace",
+    joining: "combinations",
+    indexing: "gather index_select take masked_fill masked_select masked_scatter nonzero argwhere",
+    scattering: "scatter scatter_add scatter_reduce index_add index_copy index_fill index_put take_along_dim",
+    products: "matmul mv bmm outer ger dot vdot inner tensordot kron cross addmm addmv addr addbmm baddbmm",
+    linalg: "matrix_power det slogdet logdet inverse cholesky",
+    norms: "cdist cov corrcoef",
+    spectral: "stft istft",
+}
+_SEQUENCES = {shaping: "cat concat stack", joining: "hstack vstack row_stack dstack column_stack"}
+_EACH = {
+    shaping: "broadcast_tensors atleast_1d atleast_2d atleast_3d",
+    joining: "block_diag",
+    products: "chain_matmul",
 }
 
 for _name, _meaning in _ELEMENTWISE.items():
@@ -103,8 +143,13 @@ for _name, _meaning in _ELEMENTWISE.items():
 for _room, _names in _FUNCTIONS.items():
     for _name in _names.split():
         globals()[_name] = _converting(getattr(_room, _name))
-cat = concat = _converting_all(shaping.cat)
-stack = _converting_all(shaping.stack)
+for _form, _table in ((_converting_all, _SEQUENCES), (_converting_each, _EACH)):
+    for _room, _names in _table.items():
+        for _name in _names.split():
+            globals()[_name] = _form(getattr(_room, _name))
+concatenate = globals()["cat"]
+mm = _converting(products.matrix_product)
+einsum, broadcast_shapes = _einsum.einsum, shaping.broadcast_shapes
 
 
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:
@@ -113,13 +158,11 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     return out if isinstance(out, (Tensor, tuple)) else as_tensor(out)
 
 
-atan, multiply, subtract, divide, true_divide, mm, clip = (
-    globals()["arctan"], globals()["mul"], globals()["sub"], globals()["div"], globals()["div"], globals()["matmul"],
-    globals()["clamp"],
+atan, multiply, subtract, divide, true_divide, clip = (
+    globals()["arctan"], globals()["mul"], globals()["sub"], globals()["div"], globals()["div"], globals()["clamp"],
 )  # fmt: skip
 
 __all__ = [
-    *_ELEMENTWISE, *" ".join(_FUNCTIONS.values()).split(), "cat", "concat", "stack", "where", "atan", "multiply",
-    "subtract", "divide",
-    "true_divide", "mm", "clip",
+    *_ELEMENTWISE, *" ".join((*_FUNCTIONS.values(), *_SEQUENCES.values(), *_EACH.values())).split(), "concatenate",
+    "einsum", "broadcast_shapes", "where", "atan", "multiply", "subtract", "divide", "true_divide", "mm", "clip",
 ]  # fmt: skip

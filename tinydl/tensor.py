@@ -22,7 +22,20 @@ from tinydl import dtypes
 from tinydl.autograd import engine
 from tinydl.autograd import primitives as _primitives
 from tinydl.autograd.mode import mode
-from tinydl.ops import casting, elementwise, indexing, products, reducing, shaping
+from tinydl.ops import (
+    arranging,
+    casting,
+    elementwise,
+    indexing,
+    linalg,
+    norms,
+    padding,
+    products,
+    reducing,
+    scattering,
+    shaping,
+    slicing,
+)
 
 
 def as_array(data: Any, dtype: Any = None) -> Any:
@@ -71,6 +84,37 @@ def _has_numpy_scalar(data: Any) -> bool:
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
     return isinstance(data, (np.generic, np.ndarray))
+
+
+def _in_place_form(op: Callable[..., Any]) -> Callable[..., Any]:
+    """The method that replaces a tensor's value by ``op`` of it."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return self._in_place(op, *args, **kwargs)
+
+    method.__name__ = method.__qualname__ = f"{op.__name__}_"
+    method.__doc__ = f"In place: {(op.__doc__ or '').strip()}"
+    return method
+
+
+def _in_shape(op: Callable[..., Any]) -> Callable[..., Any]:
+    """The method that gives a tensor another shape; no memory is written."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        name = op.__name__
+        self._refuse_stale(f"{name}_")
+        if mode.on and self.needs_grad and self.node is None:
+            self._refuse_leaf(name)
+        out = op(self, *args, **kwargs)
+        if out.node is not None:
+            self._keep_with(out)
+            self.node = out.node
+        self.data = out.data
+        return self
+
+    method.__name__ = method.__qualname__ = f"{op.__name__}_"
+    method.__doc__ = f"In place: {(op.__doc__ or '').strip()}"
+    return method
 
 
 class Tensor:
@@ -211,7 +255,7 @@ class Tensor:
     @property
     def T(self) -> Tensor:
         """All dimensions reversed."""
-        return shaping.permute_axes(self, axes=tuple(range(self.ndim))[::-1])  # type: ignore[no-any-return]
+        return shaping.permute_axes(self, axes=_REVERSED[self.data.ndim])  # type: ignore[no-any-return]
 
     @property
     def mT(self) -> Tensor:
@@ -484,14 +528,10 @@ class Tensor:
     def _in_place(self, op: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
         """Replace the value by ``op(self, *args)``: recorded by rebinding, unrecorded by writing memory."""
         name = getattr(op, "__name__", "an operation")
-        needs = self.needs_grad or any(isinstance(a, Tensor) and a.needs_grad for a in args)
+        needs = self.needs_grad or any(isinstance(a, Tensor) and a.needs_grad for a in (*args, *kwargs.values()))
         if needs and mode.on:
             if self.needs_grad and self.node is None:
-                raise RuntimeError(
-                    f"a leaf Variable that requires grad is being used in an in-place operation ({name}_ on shape "
-                    f"{tuple(self.shape)}); "
-                    "put it under no_grad() or compute out of place"
-                )
+                self._refuse_leaf(name)
             if self.taken is not None:
                 raise RuntimeError(
                     f"{name}_: a view (of shape {tuple(self.shape)}) cannot be changed in place while recording; "
@@ -510,6 +550,13 @@ class Tensor:
         self.bump()
         return self
 
+    def _refuse_leaf(self, name: str) -> None:
+        raise RuntimeError(
+            f"a leaf Variable that requires grad is being used in an in-place operation ({name}_ on shape "
+            f"{tuple(self.shape)}); "
+            "put it under no_grad() or compute out of place"
+        )
+
     def _fits(self, out: Tensor, name: str) -> None:
         if out.shape != self.shape:
             raise RuntimeError(
@@ -526,13 +573,17 @@ class Tensor:
             out = casting.cast(out, dtype=self.dtype)
         if self.ver is not None:
             self.ver[1] += 1  # views taken of the old memory are stale now
+        self._keep_with(out)
+        self.data, self.node, self.needs_grad, self.ver, self.taken = out.data, out.node, out.needs_grad, out.ver, None
+
+    def _keep_with(self, out: Tensor) -> None:
+        """After ``retain_grad``, .grad is to be that of the value this handle has from now on."""
         if self.node is not None and self.node.extra and out.node is not None:
             hooks = self.node.extra.get("hooks", [])
             kept = [hook for hook in hooks if isinstance(hook, _Keep) and hook.tensor() is self]
-            if kept:  # .grad is to be that of the value this handle has from now on
+            if kept:
                 hooks.remove(kept[0])
                 out._hooks().append(kept[0])
-        self.data, self.node, self.needs_grad, self.ver, self.taken = out.data, out.node, out.needs_grad, out.ver, None
 
     def add_(self, other: Any, *, alpha: Any = 1) -> Tensor:
         """self += alpha * other."""
@@ -602,9 +653,20 @@ class Tensor:
         """Limit to [min, max]."""
         return self._in_place(elementwise.clamp, min, max)
 
-    def masked_fill_(self, mask: Any, value: Any) -> Tensor:
-        """``value`` where ``mask`` holds."""
-        return self._in_place(indexing.masked_fill, mask, value)
+    masked_fill_ = _in_place_form(indexing.masked_fill)
+    masked_scatter_ = _in_place_form(indexing.masked_scatter)
+    scatter_, scatter_add_ = _in_place_form(scattering.scatter), _in_place_form(scattering.scatter_add)
+    scatter_reduce_ = _in_place_form(scattering.scatter_reduce)
+    index_add_, index_copy_ = _in_place_form(scattering.index_add), _in_place_form(scattering.index_copy)
+    index_fill_, index_put_ = _in_place_form(scattering.index_fill), _in_place_form(scattering.index_put)
+    tril_, triu_ = _in_place_form(arranging.tril), _in_place_form(arranging.triu)
+    fill_diagonal_ = _in_place_form(arranging.fill_diagonal)
+    addmm_, addmv_, addr_ = (
+        _in_place_form(products.addmm), _in_place_form(products.addmv), _in_place_form(products.addr),
+    )  # fmt: skip
+    addbmm_, baddbmm_ = _in_place_form(products.addbmm), _in_place_form(products.baddbmm)
+    squeeze_, unsqueeze_, t_ = _in_shape(shaping.squeeze), _in_shape(shaping.unsqueeze), _in_shape(shaping.t)
+    transpose_ = swapaxes_ = swapdims_ = _in_shape(shaping.transpose)
 
     def fill_(self, value: Any) -> Tensor:
         """Every element becomes ``value``."""
@@ -621,22 +683,23 @@ class Tensor:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         self._refuse_stale("setitem")
-        items, _ = indexing.index_of(index, self.shape)
+        view, arrays = indexing.index_of(index, self.shape)
         value = value if isinstance(value, Tensor) else np.asarray(value)
         value = value.to(self.dtype) if isinstance(value, Tensor) else value.astype(self.dtype)
+        region = self.data[(*view, ...)]
         try:
             if mode.on and (self.needs_grad or (isinstance(value, Tensor) and value.needs_grad)):
-                region = self.data[items]
-                lead = value.ndim - region.ndim
+                rank = region.ndim if arrays is None else region[arrays].ndim
+                lead = value.ndim - rank
                 if lead > 0 and value.shape[:lead] == (1,) * lead:
                     value = value.reshape(value.shape[lead:])
-                self._in_place(indexing.overwrite, value, index=items)
+                self._in_place(indexing.overwrite, value, index=view, then=arrays)
                 return
-            self.data[items] = value.data if isinstance(value, Tensor) else value
+            region[... if arrays is None else arrays] = value.data if isinstance(value, Tensor) else value
         except ValueError:
             raise RuntimeError(
                 f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of "
-                f"shape {list(self.data[items].shape)}"
+                f"shape {list(region.shape if arrays is None else region[arrays].shape)}"
             ) from None
         self.bump()
 
@@ -718,10 +781,22 @@ class Tensor:
         reducing.cumsum,
     )
 
-    reshape, view, flatten = shaping.reshape, shaping.view, shaping.flatten
+    reshape, view, flatten, unflatten, ravel = (
+        shaping.reshape, shaping.view, shaping.flatten, shaping.unflatten, shaping.ravel,
+    )  # fmt: skip
     permute, transpose, t = shaping.permute, shaping.transpose, shaping.t
+    swapaxes = swapdims = shaping.transpose
+    movedim = moveaxis = shaping.movedim
     expand, broadcast_to, squeeze, unsqueeze = shaping.expand, shaping.broadcast_to, shaping.squeeze, shaping.unsqueeze
-    split, chunk, unbind, flip = shaping.split, shaping.chunk, shaping.unbind, shaping.flip
+    select, narrow, diagonal, unfold = slicing.select, slicing.narrow, slicing.diagonal, padding.unfold
+    split, chunk, unbind, tensor_split = slicing.split, slicing.chunk, slicing.unbind, slicing.tensor_split
+    hsplit, vsplit = slicing.hsplit, slicing.vsplit
+    flip, fliplr, flipud, roll, rot90 = (
+        arranging.flip, arranging.fliplr, arranging.flipud, arranging.roll, arranging.rot90,
+    )  # fmt: skip
+    repeat, tile, repeat_interleave = arranging.repeat, arranging.tile, arranging.repeat_interleave
+    tril, triu, trace = arranging.tril, arranging.triu, arranging.trace
+    diag, diag_embed, diagflat = arranging.diag, arranging.diag_embed, arranging.diagflat
 
     def view_as(self, other: Any) -> Any:
         """A view in the shape of ``other``."""
@@ -735,11 +810,27 @@ class Tensor:
         """Broadcast to the shape of ``other``."""
         return shaping.expand(self, other.shape)
 
-    gather, index_select, masked_fill, masked_select, nonzero = (
-        indexing.gather, indexing.index_select, indexing.masked_fill, indexing.masked_select, indexing.nonzero,
+    gather, take, take_along_dim = indexing.gather, indexing.take, scattering.take_along_dim
+    index_select, index_add, index_copy = indexing.index_select, scattering.index_add, scattering.index_copy
+    index_fill, index_put = scattering.index_fill, scattering.index_put
+    scatter, scatter_add, scatter_reduce = scattering.scatter, scattering.scatter_add, scattering.scatter_reduce
+    masked_fill, masked_select, masked_scatter = (
+        indexing.masked_fill, indexing.masked_select, indexing.masked_scatter,
     )  # fmt: skip
-    mm = products.matmul
-    bmm, outer, dot = products.bmm, products.outer, products.dot
+    nonzero, argwhere = indexing.nonzero, indexing.argwhere
+
+    mm, bmm, mv = products.matrix_product, products.bmm, products.mv
+    dot, vdot, inner, kron, cross = products.dot, products.vdot, products.inner, products.kron, products.cross
+    outer = ger = products.outer
+    addmm, addmv, addr, addbmm, baddbmm = (
+        products.addmm, products.addmv, products.addr, products.addbmm, products.baddbmm,
+    )  # fmt: skip
+    det, slogdet, logdet, inverse = linalg.det, linalg.slogdet, linalg.logdet, linalg.inverse
+    cholesky, matrix_power = linalg.cholesky, linalg.matrix_power
+    cov, corrcoef = norms.cov, norms.corrcoef
+
+
+_REVERSED = [tuple(range(n))[::-1] for n in range(65)]  # NumPy allows 64 dimensions
 
 
 class Hook:

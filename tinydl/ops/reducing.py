@@ -14,6 +14,8 @@ import numpy as np
 from tinydl import dtypes
 from tinydl.autograd.primitives import primitive
 from tinydl.ops.casting import cast
+from tinydl.ops.dims import axis_of as axis_of
+from tinydl.ops.dims import one_axis as one_axis
 from tinydl.ops.elementwise import eq, exp, gate, log, mask, square
 from tinydl.ops.shaping import expand_to, reshape_to
 
@@ -145,35 +147,6 @@ all_over = primitive(
 )
 
 # ------------------------------------------------------------------------------------------------ PyTorch's functions
-
-
-def axis_of(dim: Any, ndim: int) -> Any:
-    """``dim`` as NumPy's axis: checked, non-negative; None and () mean all."""
-    if dim is None:
-        return None
-    dims = tuple(dim) if isinstance(dim, (tuple, list)) else (dim,)
-    if not dims:
-        return None
-    found = []
-    for d in dims:
-        if not isinstance(d, (int, np.integer)):
-            raise TypeError(f"dim must be an integer or a tuple of integers, got {type(d).__name__}")
-        limit = ndim or 1
-        if not -limit <= d < limit:
-            raise IndexError(
-                f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {d})"
-            )
-        if ndim:
-            found.append(int(d) % ndim)
-    if len(set(found)) != len(found):
-        raise RuntimeError(f"dim {found[0]} appears multiple times in the list of dims")
-    return tuple(found)
-
-
-def one_axis(dim: int, ndim: int) -> int:
-    """One dimension, checked and non-negative."""
-    axis = axis_of(dim, ndim)
-    return int(axis[0]) if axis else 0
 
 
 def _pick_dim(dim: Any, axis: Any) -> Any:
