@@ -98,17 +98,18 @@ def is_tensor(obj: Any) -> Any:
 
 
 __all__ = [
-    "Generator", "Tensor", "TinydlError", "__version__", "arange", "as_tensor", "autograd", "bartlett_window", "bernoulli",
-    "blackman_window", "bool", "data",
+    "Generator", "Tensor", "TinydlError", "__version__", "arange", "as_tensor", "autograd", "bernoulli", "bool", "data",
     "default_generator", "double", "empty", "empty_like", "enable_grad", "eye", "float", "float16", "float32",
-    "float64", "fft", "from_dlpack",
-    "from_numpy", "full", "full_like", "generation", "get_default_dtype", "get_rng_state", "half", "hamming_window", "hann_window", "inference_mode",
+    "float64", "from_dlpack",
+    "from_numpy", "full", "full_like", "generation", "get_default_dtype", "get_rng_state", "half", "inference_mode",
     "int", "int16", "int32",
-    "int64", "int8", "is_grad_enabled", "is_tensor", "kaiser_window", "kernels", "linalg", "linspace", "long", "manual_seed", "models",
+    "int64", "int8", "is_grad_enabled", "is_tensor", "kernels", "linspace", "long", "manual_seed", "models",
     "multinomial", "nn", "no_grad", "normal",
     "ones", "ones_like", "ops", "optim", "promote_types", "rand", "randint", "randn", "randperm", "random", "render",
     "result_type",
     "set_default_dtype", "set_grad_enabled", "set_rng_state", "short", "tensor", "training", "uint8", "utils",
     "zeros", "zeros_like",
 ]  # fmt: skip
+__all__ += ["fft", "linalg"]
+__all__ += ["bartlett_window", "blackman_window", "hamming_window", "hann_window", "kaiser_window"]
 __all__ += _functions

@@ -1,6 +1,6 @@
 """Fourier transforms of real signals: PyTorch's ``torch.fft``, as far as it needs no complex numbers.
 
-A spectrum is a real tensor whose last dimension holds (real, imaginary): what ``torch.view_as_real`` shows of PyTorch's.
+A spectrum is a real tensor whose last dimension holds (real, imaginary), as ``torch.view_as_real`` shows it.
 
 >>> import tinydl
 >>> tinydl.fft.rfft(tinydl.tensor([1.0, 0.0, 0.0, 0.0]))

@@ -13,7 +13,6 @@ from typing import Any
 from tinydl.creation import as_tensor
 from tinydl.ops import (
     arranging,
-    einsum as _einsum,
     elementwise,
     indexing,
     joining,
@@ -25,6 +24,9 @@ from tinydl.ops import (
     shaping,
     slicing,
     spectral,
+)
+from tinydl.ops import (
+    einsum as _einsum,
 )
 from tinydl.tensor import Tensor
 
@@ -118,8 +120,8 @@ _ELEMENTWISE = {
 _FUNCTIONS = {
     elementwise: "clamp",
     reducing: "sum mean var std amax amin max min argmax argmin any all logsumexp softmax log_softmax cumsum",
-    shaping: "reshape flatten unflatten ravel permute transpose swapaxes swapdims t movedim moveaxis broadcast_to squeeze "
-    "unsqueeze",
+    shaping: "reshape flatten unflatten ravel permute transpose swapaxes swapdims t movedim moveaxis broadcast_to "
+    "squeeze unsqueeze",
     slicing: "select narrow diagonal split chunk unbind tensor_split hsplit vsplit",
     arranging: "flip fliplr flipud roll rot90 tile repeat_interleave tril triu diag diag_embed diagflat trace",
     joining: "combinations",

@@ -25,9 +25,7 @@ det, slogdet, matrix_power, matrix_rank = (
 inv, solve, solve_triangular, pinv, lstsq = (
     _converting(f) for f in (_linalg.inv, _linalg.solve, _linalg.solve_triangular, _linalg.pinv, _linalg.lstsq)
 )
-cholesky, eigh, qr, svdvals = (
-    _converting(f) for f in (_linalg.cholesky, _linalg.eigh, _linalg.qr, _linalg.svdvals)
-)
+cholesky, eigh, qr, svdvals = (_converting(f) for f in (_linalg.cholesky, _linalg.eigh, _linalg.qr, _linalg.svdvals))
 cross, vecdot, diagonal = (_converting(f) for f in (_linalg.cross, _linalg.vecdot, _linalg.diagonal))
 multi_dot = products.multi_dot
 

@@ -1,7 +1,7 @@
 """Windows for spectra: Hann, Hamming, Blackman, Bartlett, Kaiser.
 
-A window of N elements is a function on n = 0 ... N - 1, with the divisor D = N - 1, or D = N when ``periodic`` (the first
-N elements of the symmetric one of N + 1), which is what a Fourier transform of overlapping frames wants.
+A window of N elements is a function on n = 0 ... N - 1, with the divisor D = N - 1, or D = N when ``periodic``: then it
+is the first N elements of the symmetric one of N + 1, which is what a Fourier transform of overlapping frames wants.
 """
 
 from __future__ import annotations
@@ -26,9 +26,7 @@ def _window(name: str, length: int, periodic: bool, dtype: Any, requires_grad: b
     return Tensor(shape(points).astype(want), requires_grad=requires_grad)
 
 
-def hann_window(
-    window_length: int, periodic: bool = True, *, dtype: Any = None, requires_grad: bool = False
-) -> Tensor:
+def hann_window(window_length: int, periodic: bool = True, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """(1 - cos(2 pi n / D)) / 2."""
     return _window(
         "hann_window", window_length, periodic, dtype, requires_grad, lambda x: 0.5 - 0.5 * np.cos(2 * np.pi * x)
@@ -53,10 +51,10 @@ def hamming_window(
 def blackman_window(
     window_length: int, periodic: bool = True, *, dtype: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """0.42 - 0.5 cos(2 pi n / D) + 0.08 cos(4 pi n / D), and never below 0."""
+    """0.42 - 0.5 cos(2 pi n / D) + 0.08 cos(4 pi n / D)."""
 
     def shape(x: Any) -> Any:
-        return np.maximum(0.42 - 0.5 * np.cos(2 * np.pi * x) + 0.08 * np.cos(4 * np.pi * x), 0)
+        return 0.42 - 0.5 * np.cos(2 * np.pi * x) + 0.08 * np.cos(4 * np.pi * x)
 
     return _window("blackman_window", window_length, periodic, dtype, requires_grad, shape)
 
@@ -65,9 +63,7 @@ def bartlett_window(
     window_length: int, periodic: bool = True, *, dtype: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """1 - |2 n / D - 1|: a triangle."""
-    return _window(
-        "bartlett_window", window_length, periodic, dtype, requires_grad, lambda x: 1 - np.abs(2 * x - 1)
-    )
+    return _window("bartlett_window", window_length, periodic, dtype, requires_grad, lambda x: 1 - np.abs(2 * x - 1))
 
 
 def kaiser_window(

@@ -175,7 +175,12 @@ utils.data.WeightedRandomSampler utils.data.BatchSampler utils.data.default_coll
 """.split()
 
 # Groups join this list when all their names are there and compared.
-NAMES: list[str] = []
+NAMES: list[str] = [
+    *SHAPING,
+    *INDEXING,
+    *LINEAR_ALGEBRA,
+    *SPECTRAL,
+]
 
 # Names that are no row of the table, and the file under tests/ that compares them with PyTorch (or with the definition,
 # where PyTorch's random numbers cannot be ours).

@@ -53,7 +53,7 @@ def dtype_name(x: Any) -> str:
 
 
 def value(x: Any) -> Any:
-    return x.data if isinstance(x, tinydl.Tensor) else x.detach().numpy() if isinstance(x, torch.Tensor) else x
+    return x.data if isinstance(x, tinydl.Tensor) else x.numpy(force=True) if isinstance(x, torch.Tensor) else x
 
 
 def inputs(row: Row, dtype: str, layout: str = "contiguous") -> tuple[list[Any], list[Any], list[int]]:

@@ -145,7 +145,9 @@ def tile(input: Any, *dims: Any) -> Any:
 
 
 @by_axis
-def repeat_interleave(input: Any, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Any:
+def repeat_interleave(
+    input: Any, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
+) -> Any:
     """Each element along ``dim`` (of the flattened tensor without it) ``repeats`` times: a number, or one per element.
 
     Given one integer tensor alone: the index i, input[i] times. Raises RuntimeError for negative repeats and when there
@@ -209,7 +211,7 @@ def diag(input: Any, diagonal: int = 0) -> Any:
 
 
 def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
-    """Matrices of zeros, in the dimensions ``dim1`` and ``dim2``, with the last dimension of ``input`` on a diagonal."""
+    """Matrices of zeros in the dimensions ``dim1`` and ``dim2``, with the last dimension of ``input`` on a diagonal."""
     rank = input.ndim + 1
     a, b = one_axis(dim1, rank), one_axis(dim2, rank)
     if a == b:

@@ -64,8 +64,8 @@ def _labels(term: str, rank: int, what: str, equation: str) -> tuple[Any, ...]:
     more = rank - len(before) - len(after)
     if more < 0 or (more and not dots):
         raise RuntimeError(
-            f"einsum(): the number of subscripts in the equation ({len(before) + len(after)}) does not match the number "
-            f"of dimensions ({rank}) for {what}{'' if dots else ' and no ellipsis was given'}"
+            f"einsum(): the number of subscripts in the equation ({len(before) + len(after)}) does not match the "
+            f"number of dimensions ({rank}) for {what}{'' if dots else ' and no ellipsis was given'}"
         )
     return (*before, *range(-more, 0), *after)
 
@@ -157,7 +157,7 @@ def _contracted(
     a, b = dict(zip(have, x.shape)), dict(zip(other, y.shape))
     x, a = _summed(x, a, {c for c in a if c not in later and b.get(c, 1) == 1})
     y, b = _summed(y, b, {c for c in b if c not in later and a.get(c, 1) == 1})
-    # What is summed over has one size on both sides now; a size of 1 beside a larger one is a letter of that side alone.
+    # What is summed over has one size on both sides now; a size of 1 beside a larger one falls away.
     inner = [c for c in a if c in b and c not in later]
     batch = [c for c in a if c in b and c in later and a[c] == b[c]]
     left = [c for c in a if c not in inner and c not in batch and (c not in b or b[c] == 1)]

@@ -1,11 +1,14 @@
 """Inverses and factors of matrices, by LAPACK through NumPy, and their rules in matrix products.
 
-Every function takes one matrix or a batch [..., n, n]. Notation of the rules: g is the gradient of the result, T the
-transpose of the last two dimensions. Sources: M. Giles, "An extended collection of matrix derivative results for forward
-and reverse mode algorithmic differentiation", 2008 [G]; I. Murray, "Differentiation of the Cholesky decomposition",
-arXiv:1602.07527 [M]; S. Walter and L. Lehmann, "Algorithmic differentiation of linear algebra functions", 2018 [W];
-J. Townsend, "Differentiating the singular value decomposition", 2016 [T]; G. Golub and V. Pereyra, SIAM J. Numer. Anal.
-10, 1973 [P]. Each rule is made of operations with rules, so second derivatives come from the same lines.
+Every function takes one matrix or a batch [..., n, n]. In the rules g is the gradient of the result and ^T exchanges the
+last two dimensions. Each rule is made of operations with rules, so second derivatives come from the same lines. Sources:
+
+[G] M. Giles, "An extended collection of matrix derivative results for forward and reverse mode algorithmic
+    differentiation", 2008.
+[M] I. Murray, "Differentiation of the Cholesky decomposition", arXiv:1602.07527.
+[W] S. Walter and L. Lehmann, "Algorithmic differentiation of linear algebra functions", 2018.
+[T] J. Townsend, "Differentiating the singular value decomposition", 2016.
+[P] G. Golub and V. Pereyra, "The differentiation of pseudo-inverses ...", SIAM J. Numer. Anal. 10, 1973.
 """
 
 from __future__ import annotations
@@ -54,8 +57,8 @@ def _solved_triangle_rule(
 
 @primitive(joint=_solved_triangle_rule)
 def solved_triangle(A: Any, B: Any, *, upper: bool, unit: bool) -> Any:
-    """X with A X = B by substitution, row by row; the other triangle (and with ``unit`` the diagonal, taken as 1) is not
-    read. A zero on the diagonal divides, as in PyTorch.
+    """X with A X = B by substitution, row by row; the other triangle (and with ``unit`` the diagonal, taken as 1) is
+    not read. A zero on the diagonal divides, as in PyTorch.
     """
     shape = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
     n = A.shape[-1]

@@ -1,4 +1,4 @@
-"""Indexing: ``x[...]`` in every form, rows by number, gather, masks. Each reading has the writing that is its transpose.
+"""Indexing: ``x[...]`` in every form, gather, masks. Each reading has the writing that is its transpose.
 
 An index has two parts. What NumPy answers by a view (integers, slices, None, Ellipsis) is applied first, index arrays
 second: that is PyTorch's order, and so ``x[0, :, [1, 2]]`` has the shape PyTorch gives it, not NumPy's. What
@@ -65,8 +65,7 @@ def take_along(input: Any, index: Any, *, axis: int) -> Any:
 
 @primitive(input=lambda g, index, axis: take_along(g, index, axis=axis))
 def add_along(input: Any, index: Any, *, axis: int, size: int) -> Any:
-    """Zeros, ``size`` long along ``axis``, to which slices are added at ``index``: the transpose of :func:`take_along`.
-    """
+    """Zeros, ``size`` long along ``axis``, with slices added at ``index``: the transpose of :func:`take_along`."""
     rank = index.ndim
     lead, trail = input.shape[:axis], input.shape[axis + rank :]
     # The indexed dimensions go last, all others first: columns of a matrix, summed as rows of its transpose.
@@ -160,7 +159,10 @@ def _simple(index: Any) -> bool:
     for i in index if type(index) is tuple else (index,):
         kind = type(i)
         if not (
-            kind is int or i is None or i is Ellipsis or (kind is slice and (i.step is None or type(i.step) is int and i.step > 0))
+            kind is int
+            or i is None
+            or i is Ellipsis
+            or (kind is slice and (i.step is None or type(i.step) is int and i.step > 0))
         ):
             return False
     return True
@@ -260,7 +262,7 @@ def getitem(input: Any, index: Any) -> Any:
             pass  # said below, in PyTorch's words
     elif hasattr(index, "node") and index.data.dtype.kind == "i" and index.data.ndim and input.data.ndim:
         try:
-            return take_along(input, index, axis=0)
+            return take_along(input, index.data.copy(), axis=0)  # a copy: later changes do not matter
         except IndexError:
             pass
     view, arrays = index_of(index, input.shape)
@@ -279,8 +281,8 @@ def checked(name: str, input: Any, dim: Any, index: Any, src: Any = None) -> int
     rank = len(shape) or 1
     if (len(reach) or 1) != rank:
         raise RuntimeError(
-            f"Index tensor must have the same number of dimensions as {'input' if name == 'gather' else 'self'} tensor; "
-            f"got {tuple(reach)} and {tuple(shape)}"
+            f"Index tensor must have the same number of dimensions as {'input' if name == 'gather' else 'self'} tensor"
+            f"; got {tuple(reach)} and {tuple(shape)}"
         )
     if 0 in reach:
         return axis
@@ -343,8 +345,8 @@ def index_select(input: Any, dim: Any = None, index: Any = None, *, axis: Any = 
         return take_along(input, index, axis=a)
     except IndexError:
         raise IndexError(
-            f"index out of range in self: index_select(): index {int(at.max())} is out of bounds for dimension {a} with "
-            f"size {input.shape[a]}"
+            f"index out of range in self: index_select(): index {int(at.max())} is out of bounds for dimension {a} "
+            f"with size {input.shape[a]}"
         ) from None
 
 

@@ -18,8 +18,8 @@ from tinydl.ops.arranging import triangle
 from tinydl.ops.casting import clone
 from tinydl.ops.dims import by_axis
 from tinydl.ops.elementwise import where
-from tinydl.ops.products import mm, swap_last
 from tinydl.ops.products import cross as _cross
+from tinydl.ops.products import mm, swap_last
 from tinydl.ops.reducing import reduce_sum, sum
 from tinydl.ops.shaping import expand_to, reshape_to
 from tinydl.ops.slicing import diagonal as _diagonal
@@ -182,9 +182,10 @@ def matrix_rank(A: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool =
 def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """X of least norm among those that minimise |A X - B|: A[..., m, n], B[..., m, k] (or [..., m]).
 
-    Returns (solution, residuals, rank, singular_values), as PyTorch's for ``driver="gelsy"``: the squared errors per
-    column where m > n and the rank is full (else empty), the rank, and no singular values. X is pinv(A) B, and
-    differentiable as that is. ``driver`` is accepted and makes no difference.
+    Returns (solution, residuals, rank, singular_values). X is pinv(A) B, whatever the ``driver``, and differentiable as
+    that is. The driver says what else there is, as in PyTorch: squared errors per column for all but ``"gelsy"`` (the
+    default) where m > n and the rank is full, the rank for all but ``"gels"``, singular values for ``"gelsd"`` and
+    ``"gelss"``; the rest is empty.
     """
     from tinydl.autograd import primitives as _p
 
@@ -208,14 +209,15 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = No
     X = mm(pinv(A, rtol=rcond), B)
     rank = matrix_rank(A, rtol=rcond)
     tensor = _p.Tensor  # type: ignore[attr-defined]
-    if m > n and bool((rank.data == n).all()):
+    residuals = values = tensor(np.zeros(0, A.dtype))
+    if driver not in (None, "gelsy") and m > n and bool((rank.data == n).all()):
         error = mm(A, X) - B
         residuals = reduce_sum(error * error, axis=(error.ndim - 2,), keepdims=False)
-    else:
-        residuals = tensor(np.zeros((0,), A.dtype))
-    if vector:
-        X = reshape_to(X, shape=X.shape[:-1])
-    return LstsqResult(X, residuals, rank, tensor(np.zeros((0,), A.dtype)))
+    if driver in ("gelsd", "gelss"):
+        values = svdvals(A)
+    if driver == "gels":
+        rank = tensor(np.zeros(0, np.int64))
+    return LstsqResult(reshape_to(X, shape=X.shape[:-1]) if vector else X, residuals, rank, values)
 
 
 # ------------------------------------------------------------------------------------------------ powers, determinants
@@ -320,7 +322,9 @@ def qr(A: Any, mode: str = "reduced") -> Any:
 
     _matrix("linalg.qr", A, square=False)
     if mode not in ("reduced", "complete", "r"):
-        raise RuntimeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'")
+        raise RuntimeError(
+            f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
+        )
     m, n = A.shape[-2:]
     tensor = _p.Tensor  # type: ignore[attr-defined]
     if mode == "complete" and m > n:

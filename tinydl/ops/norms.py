@@ -11,7 +11,7 @@ from tinydl import dtypes
 from tinydl.ops.casting import cast
 from tinydl.ops.dims import axis_of, by_axis, one_axis
 from tinydl.ops.elementwise import abs as magnitude
-from tinydl.ops.elementwise import clamp_between, div, eq, gate, mask, ne, pow, square
+from tinydl.ops.elementwise import clamp_between, div, eq, gate, mask, pow, sign, square
 from tinydl.ops.products import mm, swap_last
 from tinydl.ops.reducing import kept, reduce_max, reduce_min, reduce_sum, root
 from tinydl.ops.shaping import broadcast_shapes, expand_to, permute_axes, reshape_to
@@ -24,7 +24,7 @@ def norm_over(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
     if p == 2:
         return root(reduce_sum(square(x), axis=axis, keepdims=keepdims))
     if p == 0:
-        return reduce_sum(mask(ne(x, 0), x), axis=axis, keepdims=keepdims)
+        return reduce_sum(square(sign(x)), axis=axis, keepdims=keepdims)
     size = magnitude(x)
     if p == 1:
         return reduce_sum(size, axis=axis, keepdims=keepdims)
@@ -117,9 +117,7 @@ def norm(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dty
 # --------------------------------------------------------------------------------------------- distances and directions
 
 
-def cdist(
-    x1: Any, x2: Any, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary"
-) -> Any:
+def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Any:
     """The p-norm distance of every row of x1 [..., P, M] to every row of x2 [..., R, M]: [..., P, R].
 
     Differences are taken first in every ``compute_mode``: PyTorch's product form loses half of the digits of small
@@ -128,9 +126,7 @@ def cdist(
     if x1.ndim < 2 or x2.ndim < 2:
         raise RuntimeError(f"cdist only supports at least 2D tensors, got {x1.ndim}D and {x2.ndim}D")
     if x1.shape[-1] != x2.shape[-1]:
-        raise RuntimeError(
-            f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
-        )
+        raise RuntimeError(f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}")
     if p < 0:
         raise RuntimeError(f"cdist only supports non-negative p values, got {p}")
     a = reshape_to(x1, shape=(*x1.shape[:-1], 1, x1.shape[-1]))
@@ -156,7 +152,8 @@ def _float_pair(x1: Any, x2: Any) -> tuple[Any, Any]:
     want = dtypes.result_type(x1, x2)
     if want.kind != "f":
         raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {want}")
-    return tuple(x if x.dtype == want else cast(x, dtype=want) for x in (x1, x2))  # type: ignore[return-value]
+    a, b = (x if x.dtype == want else cast(x, dtype=want) for x in (x1, x2))
+    return a, b
 
 
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
@@ -190,8 +187,8 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
             continue
         if given.ndim > 1 or given.dtype.kind not in kinds:
             raise RuntimeError(
-                f"cov(): expected {name} to be a vector of {'integers' if kinds == 'iu' else 'floating point numbers'}, "
-                f"got shape {tuple(given.shape)} and dtype {given.dtype}"
+                f"cov(): expected {name} to be a vector of {'integers' if kinds == 'iu' else 'floating point numbers'}"
+                f", got shape {tuple(given.shape)} and dtype {given.dtype}"
             )
         if math.prod(given.shape) != n:
             raise RuntimeError(f"cov(): expected {name} to have the same numel as there are observations, {n}")

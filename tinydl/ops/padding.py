@@ -72,7 +72,11 @@ def unfold(input: Any, dimension: int, size: int, step: int) -> Any:
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")
     if not input.ndim:
-        return reshape_to(input, shape=(size,)) if size else pad_constant(reshape_to(input, shape=(1,)), pads=((0, -1),), value=0)
+        return (
+            reshape_to(input, shape=(size,))
+            if size
+            else pad_constant(reshape_to(input, shape=(1,)), pads=((0, -1),), value=0)
+        )
     return windows(input, axis=axis, size=size, step=step)
 
 
@@ -85,9 +89,9 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: float | None = None
     pad
         (left, right, top, bottom, ...): two numbers per dimension, from the last one forwards; negative numbers cut.
     mode
-        ``"constant"`` (``value``, 0 by default), ``"reflect"`` (without the border itself), ``"replicate"`` (the border)
-        or ``"circular"``; the last three pad the last one, two or three dimensions of a batch [N, C, ...] or one item
-        [C, ...].
+        ``"constant"`` (``value``, 0 by default), ``"reflect"`` (without the border itself), ``"replicate"`` (the
+        border) or ``"circular"``; the last three pad the last one, two or three dimensions of a batch [N, C, ...] or
+        one item [C, ...].
 
     Raises ValueError for an odd number of pads or an unknown mode, RuntimeError when one is too large.
     """
@@ -163,8 +167,8 @@ def _pair(x: Any) -> tuple[int, int]:
 def unfold_image(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:
     """The patches of images as columns: [N, C, H, W] -> [N, C kH kW, L], or without N.
 
-    Patch l holds input[c, h stride + i dilation, w stride + j dilation]; L counts the places (h, w), row by row. Summing
-    a product with kernels over the columns is a convolution. Raises RuntimeError when no patch fits.
+    Patch l holds input[c, h stride + i dilation, w stride + j dilation]; L counts the places (h, w), row by row.
+    A product of kernels with the columns is a convolution. Raises RuntimeError when no patch fits.
     """
     if input.ndim not in (3, 4):
         raise RuntimeError(

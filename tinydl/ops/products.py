@@ -161,7 +161,9 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
             f"expected {I} and {J}"
         )
     if bias is not None and tuple(bias.shape) != (O,):
-        raise RuntimeError(f"bilinear(): bias size does not match weight size: got {tuple(bias.shape)}, expected {(O,)}")
+        raise RuntimeError(
+            f"bilinear(): bias size does not match weight size: got {tuple(bias.shape)}, expected {(O,)}"
+        )
     x1, x2 = rows(input1), rows(input2)
     matrix = reshape_to(permute_axes(weight, axes=(1, 0, 2)), shape=(I, O * J))
     terms = reshape_to(mm(x1, matrix), shape=(x1.shape[0], O, J)) * reshape_to(x2, shape=(x2.shape[0], 1, J))

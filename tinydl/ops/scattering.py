@@ -86,7 +86,9 @@ def scatter_product(input: Any, src: Any, index: Any, *, axis: int) -> Any:
     """``input`` times the elements of ``src`` that ``index`` sends to its place."""
     out = np.array(input, order="C", copy=True)
     if index.size:
-        np.multiply.at(out.reshape(-1), flat_places(index, input.shape, axis).reshape(-1), _region(src, index).reshape(-1))
+        np.multiply.at(
+            out.reshape(-1), flat_places(index, input.shape, axis).reshape(-1), _region(src, index).reshape(-1)
+        )
     return out
 
 
@@ -218,16 +220,12 @@ def scatter_reduce(input: Any, dim: int, index: Any, src: Any, reduce: str, *, i
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
     if src.dtype != input.dtype:
-        raise RuntimeError(
-            f"scatter(): Expected self.dtype to be equal to src.dtype; got {input.dtype}, {src.dtype}"
-        )
+        raise RuntimeError(f"scatter(): Expected self.dtype to be equal to src.dtype; got {input.dtype}, {src.dtype}")
     try:
         start = input
         if not include_self:
             integral = input.dtype.kind != "f"
-            least, most = (
-                (np.iinfo(input.dtype).min, np.iinfo(input.dtype).max) if integral else (-np.inf, np.inf)
-            )
+            least, most = (np.iinfo(input.dtype).min, np.iinfo(input.dtype).max) if integral else (-np.inf, np.inf)
             neutral = {"sum": 0, "mean": 0, "prod": 1, "amax": least, "amin": most}[reduce]
             start = filled_at(input, index, axis=axis, value=neutral)
         if reduce in ("amax", "amin"):
@@ -291,6 +289,7 @@ def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
     """``input`` with ``value`` (a number or a 0-d tensor) at ``index`` along ``dim``."""
     axis, at = _slices("index_fill", input, dim, index, None)
+    at = np.unique(at % (input.shape[axis] if input.ndim else 1))  # each place counts once
     if hasattr(value, "dtype"):
         if len(value.shape):
             raise RuntimeError(

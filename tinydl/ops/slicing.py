@@ -1,4 +1,4 @@
-"""Parts of a tensor: slices, diagonals, pieces: views, as PyTorch's. Each reading has the writing that is its transpose."""
+"""Parts of a tensor, as views: slices, diagonals, pieces. Each reading has the writing that is its transpose."""
 
 from __future__ import annotations
 

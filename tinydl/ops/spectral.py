@@ -274,8 +274,8 @@ def istft(
     """The signal whose :func:`stft` comes nearest to the spectra [..., K, T, 2] (Griffin and Lim, IEEE Trans. ASSP 32,
     1984): windowed frames are added and divided by the sum of the squared windows.
 
-    Arguments as for :func:`stft`; ``length`` cuts or fills the signal. Raises RuntimeError for sizes that do not fit, and
-    where the squared windows add up to less than 1e-11.
+    Arguments as for :func:`stft`; ``length`` cuts or fills the signal. Raises RuntimeError for sizes that do not
+    fit, and where the squared windows add up to less than 1e-11.
     """
     _no_complex("istft", return_complex)
     x = _real("istft", input)
