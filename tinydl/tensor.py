@@ -546,6 +546,12 @@ class Tensor:
         finally:
             mode.on = before
         self._fits(out, name)
+        if not self.data.flags.writeable:
+            raise RuntimeError(
+                f"{name}_: unsupported operation: more than one element of the written-to tensor refers to a single "
+                "memory location (or its memory is read-only). Please clone() the tensor before performing the "
+                "operation."
+            )
         self.data[...] = out.data
         self.bump()
         return self
@@ -683,6 +689,13 @@ class Tensor:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         self._refuse_stale("setitem")
+        if type(value) in (float, int) and indexing.simple(index) and not (mode.on and self.needs_grad):
+            try:  # the usual case
+                self.data[index] = value
+                self.bump()
+                return
+            except (IndexError, ValueError):
+                pass  # said below, in PyTorch's words
         view, arrays = indexing.index_of(index, self.shape)
         value = value if isinstance(value, Tensor) else np.asarray(value)
         value = value.to(self.dtype) if isinstance(value, Tensor) else value.astype(self.dtype)

@@ -112,6 +112,21 @@ def _scattered(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 3), draw(rng, 0), np.zeros(0, np.int64)), {"axis": 0}, note="no indices")
 
 
+@entry("added_at")
+def _added_at(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((draw(rng, 3, 4), draw(rng, 2, 4), rng.integers(0, 3, (2, 4))), {"axis": 0})
+    yield Sample((draw(rng, 4, 3).T, draw(rng, 3, 5), np.ones((2, 5), np.int64)), {"axis": 1}, note="a part, one place")
+    yield Sample((draw(rng), draw(rng), np.array(0)), {"axis": 0}, note="0-d")
+    yield Sample((draw(rng, 2), draw(rng, 0), np.zeros(0, np.int64)), {"axis": 0}, note="no indices")
+
+
+@entry("filled_where")
+def _filled_where(rng: np.random.Generator) -> Iterator[Sample]:
+    for note, x in layouts(rng):
+        yield Sample((x, np.asarray(rng.random(x.shape) < 0.5)), {"value": 1.5}, note=note)
+    yield Sample((draw(rng, 3, 1), rng.random((2, 1, 4)) < 0.5), {"value": 0}, note="both broadcast")
+
+
 @entry("filled_at")
 def _filled_at(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 3, 4), rng.integers(0, 4, (3, 2))), {"axis": 1, "value": 2.5})

@@ -54,8 +54,12 @@ def _folded(g: Any, shape: tuple[int, ...], repeats: tuple[int, ...]) -> Any:
 @primitive(input=lambda g, diagonal, lower: triangle(g, diagonal=diagonal, lower=lower))
 def triangle(input: Any, *, diagonal: int, lower: bool) -> Any:
     """The elements on and below (or above) a diagonal of each matrix, zeros elsewhere."""
-    out = input.copy()
-    np.copyto(out, 0, where=_outside(input.shape[-2], input.shape[-1], diagonal, lower))
+    out = np.array(input, order="C", copy=True)
+    outside = _outside(input.shape[-2], input.shape[-1], diagonal, lower)
+    if out.ndim == 2:
+        np.putmask(out, outside, 0)
+    else:
+        np.copyto(out, 0, where=outside)
     return out
 
 

@@ -98,26 +98,25 @@ def einsum(equation: Any, *operands: Any) -> Any:
         operands = tuple(operands[0])
     if not operands:
         raise RuntimeError("einsum(): must provide at least one operand")
-    if any(x.dtype is not operands[0].dtype for x in operands):
-        operands = tuple(promoted(list(operands)))
-    terms, output = _parsed(equation, tuple([len(x.shape) for x in operands]))
-    sizes: dict[Any, int] = {}
-    for i, (x, term) in enumerate(zip(operands, terms)):
-        for label, n in zip(term, x.shape):
-            known = sizes.setdefault(label, n)
-            if known == 1:
-                sizes[label] = n
-            elif n not in (1, known):
-                raise RuntimeError(
-                    f"einsum(): operands do not broadcast with remapped shapes [original->remapped]: subscript "
-                    f"{label!r} has size {n} for operand {i} which does not broadcast with previously seen size {known}"
-                )
-    x, have = _single(operands[0], terms[0], sizes)
+    first = operands[0].dtype
+    for x in operands:
+        if x.dtype is not first:
+            operands = tuple(promoted(list(operands)))
+            break
+    own, before, after, last = _planned(equation, tuple([x.shape for x in operands]))
+    x = _done(own[0], operands[0])
     for k in range(1, len(operands)):
-        y, other = _single(operands[k], terms[k], sizes)
-        later = {*output, *(label for term in terms[k + 1 :] for label in term)}
-        x, have = _contracted(x, have, y, other, later)
-    return _finished(x, have, output, sizes)
+        x = _done(after[k - 1], mm(_done(before[k - 1], x), _done(own[k], operands[k])))
+    return _done(last, x)
+
+
+Steps = list[tuple[Any, dict[str, Any]]]  # operations on one tensor, with their static arguments
+
+
+def _done(steps: Steps, x: Any) -> Any:
+    for op, static in steps:
+        x = op(x, **static)
+    return x
 
 
 def _spelled(given: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
@@ -134,29 +133,88 @@ def _spelled(given: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
     return equation + ("->" + group(given[-1]) if len(given) % 2 else ""), tuple(given[2 * k] for k in range(pairs))
 
 
-def _single(x: Any, term: tuple[Any, ...], sizes: dict[Any, int]) -> tuple[Any, tuple[Any, ...]]:
-    """A letter twice in one group: the diagonal."""
+class _Operand:
+    """Labels and sizes of an operand while the steps that bring it into another form are written down."""
+
+    def __init__(self, labels: Any, sizes: Any) -> None:
+        self.sizes: dict[Any, int] = dict(zip(labels, sizes))
+        self.steps: Steps = []
+
+    def sum(self, away: set[Any]) -> None:
+        """Sum over some labels."""
+        axes = tuple(k for k, c in enumerate(self.sizes) if c in away)
+        if axes:
+            self.steps.append((reduce_sum, {"axis": axes, "keepdims": False}))
+            self.sizes = {c: n for c, n in self.sizes.items() if c not in away}
+
+    def order(self, wanted: list[Any]) -> None:
+        """The labels ``wanted`` in this order; others, of size 1, last."""
+        at = {c: k for k, c in enumerate(self.sizes)}
+        axes = tuple(at[c] for c in [*wanted, *(c for c in self.sizes if c not in wanted)])
+        if axes != tuple(range(len(axes))):
+            self.steps.append((permute_axes, {"axes": axes}))
+
+    def shape(self, *shape: int) -> None:
+        """The elements in another shape."""
+        self.steps.append((reshape_to, {"shape": shape}))
+
+
+@functools.lru_cache(maxsize=1024)
+def _planned(equation: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[list[Steps], list[Steps], list[Steps], Steps]:
+    """The steps of a summation: on each operand; on the left side before and on the result after each product; at the
+    end."""
+    terms, output = _parsed(equation, tuple([len(shape) for shape in shapes]))
+    known: dict[Any, int] = {}
+    for i, (shape, term) in enumerate(zip(shapes, terms)):
+        for label, n in zip(term, shape):
+            if known.setdefault(label, n) == 1:
+                known[label] = n
+            elif n not in (1, known[label]):
+                raise RuntimeError(
+                    f"einsum(): operands do not broadcast with remapped shapes [original->remapped]: subscript "
+                    f"{label!r} has size {n} for operand {i} which does not broadcast with previously seen size "
+                    f"{known[label]}"
+                )
+    operands = [_without_repeats(term, shape) for term, shape in zip(terms, shapes)]
+    own = [operand.steps for operand in operands]
+    before: list[Steps] = []
+    after: list[Steps] = []
+    x = operands[0]
+    for k, y in enumerate(operands[1:], 1):
+        before.append([] if k == 1 else x.steps)  # the first operand's own steps go on
+        x, product = _contracted(x, y, {*output, *(label for term in terms[k + 1 :] for label in term)})
+        after.append(product)
+    x.steps = last = []
+    x.sum({c for c in x.sizes if c not in output})
+    x.order(list(output))
+    return own, before, after, last
+
+
+def _without_repeats(term: tuple[Any, ...], shape: tuple[int, ...]) -> _Operand:
+    """A letter twice in one group: the diagonal, as the last dimension."""
+    steps: Steps = []
     while len(set(term)) < len(term):
         label = next(c for c in term if term.count(c) > 1)
         i = term.index(label)
         j = term.index(label, i + 1)
-        if x.shape[i] != x.shape[j]:
+        if shape[i] != shape[j]:
             raise RuntimeError(
                 f"einsum(): subscript {label!r} is repeated for an operand but the sizes don't match, "
-                f"{x.shape[j]} != {x.shape[i]}"
+                f"{shape[j]} != {shape[i]}"
             )
-        x = diagonal_of(x, offset=0, axis1=i, axis2=j)
-        term = (*(c for k, c in enumerate(term) if k not in (i, j)), label)
-    return x, term
+        steps.append((diagonal_of, {"offset": 0, "axis1": i, "axis2": j}))
+        rest = [k for k in range(len(term)) if k not in (i, j)]
+        term, shape = (*(term[k] for k in rest), label), (*(shape[k] for k in rest), shape[i])
+    operand = _Operand(term, shape)
+    operand.steps = steps
+    return operand
 
 
-def _contracted(
-    x: Any, have: tuple[Any, ...], y: Any, other: tuple[Any, ...], later: set[Any]
-) -> tuple[Any, tuple[Any, ...]]:
-    """Two operands as one."""
-    a, b = dict(zip(have, x.shape)), dict(zip(other, y.shape))
-    x, a = _summed(x, a, {c for c in a if c not in later and b.get(c, 1) == 1})
-    y, b = _summed(y, b, {c for c in b if c not in later and a.get(c, 1) == 1})
+def _contracted(x: _Operand, y: _Operand, later: set[Any]) -> tuple[_Operand, Steps]:
+    """Write the steps before one product to both operands; what results, and the steps after it."""
+    x.sum({c for c in x.sizes if c not in later and y.sizes.get(c, 1) == 1})
+    y.sum({c for c in y.sizes if c not in later and x.sizes.get(c, 1) == 1})
+    a, b = x.sizes, y.sizes
     # What is summed over has one size on both sides now; a size of 1 beside a larger one falls away.
     inner = [c for c in a if c in b and c not in later]
     batch = [c for c in a if c in b and c in later and a[c] == b[c]]
@@ -164,30 +222,9 @@ def _contracted(
     right = [c for c in b if c not in inner and c not in batch and c not in left]
     m, n, k = (math.prod(s[c] for c in part) for s, part in ((a, left), (b, right), (a, inner)))
     lead = tuple(a[c] for c in batch)
-    x = reshape_to(_ordered(x, a, [*batch, *left, *inner], right), shape=(*lead, m, k))
-    y = reshape_to(_ordered(y, b, [*batch, *inner, *right], left), shape=(*lead, k, n))
-    sizes = lead + tuple(a[c] for c in left) + tuple(b[c] for c in right)
-    return reshape_to(mm(x, y), shape=sizes), (*batch, *left, *right)
-
-
-def _summed(x: Any, sizes: dict[Any, int], away: set[Any]) -> tuple[Any, dict[Any, int]]:
-    if not away:
-        return x, sizes
-    axes = tuple(k for k, c in enumerate(sizes) if c in away)
-    return reduce_sum(x, axis=axes, keepdims=False), {c: n for c, n in sizes.items() if c not in away}
-
-
-def _ordered(x: Any, sizes: dict[Any, int], wanted: list[Any], ones: list[Any]) -> Any:
-    """The dimensions in the order ``wanted``; of those that broadcast against the other side, the 1 falls away."""
-    at = {c: k for k, c in enumerate(sizes)}
-    dropped = [c for c in sizes if c in ones]
-    order = tuple(at[c] for c in [*wanted, *dropped])
-    return x if order == tuple(range(len(order))) else permute_axes(x, axes=order)
-
-
-def _finished(x: Any, have: tuple[Any, ...], output: tuple[Any, ...], sizes: dict[Any, int]) -> Any:
-    """Sum over what the result does not name, and sort."""
-    x, left = _summed(x, dict(zip(have, x.shape)), {c for c in have if c not in output})
-    at = {c: k for k, c in enumerate(left)}
-    order = tuple(at[c] for c in output)
-    return x if order == tuple(range(len(order))) else permute_axes(x, axes=order)
+    x.order([*batch, *left, *inner])
+    x.shape(*lead, m, k)
+    y.order([*batch, *inner, *right])
+    y.shape(*lead, k, n)
+    result = _Operand((*batch, *left, *right), (*lead, *(a[c] for c in left), *(b[c] for c in right)))
+    return result, [(reshape_to, {"shape": tuple(result.sizes.values())})]

@@ -1,7 +1,7 @@
 """Inverses and factors of matrices, by LAPACK through NumPy, and their rules in matrix products.
 
-Every function takes one matrix or a batch [..., n, n]. In the rules g is the gradient of the result and ^T exchanges the
-last two dimensions. Each rule is made of operations with rules, so second derivatives come from the same lines. Sources:
+Every function takes one matrix or a batch [..., n, n]. In the rules g is the gradient of the result and ^T exchanges
+the last two dimensions. Each rule is made of operations with rules, so second derivatives come from the same lines.
 
 [G] M. Giles, "An extended collection of matrix derivative results for forward and reverse mode algorithmic
     differentiation", 2008.

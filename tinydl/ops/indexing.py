@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
+from tinydl.ops.casting import cast
 from tinydl.ops.dims import one_axis, remembered
+from tinydl.ops.elementwise import select
 from tinydl.ops.slicing import LEAD
 from tinydl.ops.slicing import put_slice as put_slice
 from tinydl.ops.slicing import take_slice as take_slice
@@ -154,7 +156,7 @@ def _plain(item: Any) -> Any:
     return data.astype(np.bool_) if data.dtype == np.uint8 else data  # PyTorch reads bytes as a mask
 
 
-def _simple(index: Any) -> bool:
+def simple(index: Any) -> bool:
     """Whether ``index`` is made of integers, slices, None and Ellipsis, which NumPy reads as PyTorch does."""
     for i in index if type(index) is tuple else (index,):
         kind = type(i)
@@ -255,16 +257,20 @@ def _refuse_apart(arrays: list[Any]) -> None:
 
 def getitem(input: Any, index: Any) -> Any:
     """``input[index]``: a view for integers and slices, a copy for index tensors."""
-    if _simple(index):
+    if simple(index):
         try:
             return take_slice(input, index=index if type(index) is tuple else (index,))
         except IndexError:
             pass  # said below, in PyTorch's words
-    elif hasattr(index, "node") and index.data.dtype.kind == "i" and index.data.ndim and input.data.ndim:
-        try:
-            return take_along(input, index.data.copy(), axis=0)  # a copy: later changes do not matter
-        except IndexError:
-            pass
+    elif hasattr(index, "node") and index.data.ndim and input.data.ndim:
+        at = index.data.copy()  # later changes do not matter
+        if at.dtype.kind == "i":
+            try:
+                return take_along(input, at, axis=0)
+            except IndexError:
+                pass
+        elif at.dtype.kind == "b" and at.shape == input.data.shape[: at.ndim]:
+            return take_index(input, index=(at,))
     view, arrays = index_of(index, input.shape)
     return take_both(input, view, arrays)
 
@@ -273,10 +279,14 @@ def getitem(input: Any, index: Any) -> Any:
 
 
 def checked(name: str, input: Any, dim: Any, index: Any, src: Any = None) -> int:
-    """The axis, after a look at dtypes and shapes."""
+    """The axis of a gather or scatter, after a look at dtypes and shapes."""
     if index.dtype.kind not in "iu":
         raise RuntimeError(f"{name}(): Expected dtype int64 for index")
-    shape, reach = input.shape, index.shape
+    return _reached(name, input.shape, index.shape, None if src is None else src.shape, dim)
+
+
+@remembered
+def _reached(name: str, shape: Any, reach: Any, source: Any, dim: Any) -> int:
     axis = one_axis(dim, len(shape))
     rank = len(shape) or 1
     if (len(reach) or 1) != rank:
@@ -292,18 +302,17 @@ def checked(name: str, input: Any, dim: Any, index: Any, src: Any = None) -> int
                 f"Size does not match at dimension {k} expected index {list(reach)} to be no larger than self "
                 f"{list(shape)} apart from dimension {axis}"
             )
-    if src is not None and src.shape != reach:
-        if (len(src.shape) or 1) != rank:
+    if source is not None and source != reach:
+        if (len(source) or 1) != rank:
             raise RuntimeError(
                 f"Index tensor must have the same number of dimensions as src tensor; got {tuple(reach)} and "
-                f"{tuple(src.shape)}"
+                f"{tuple(source)}"
             )
-        for a, b in zip(reach, src.shape):
-            if a > b:
-                raise RuntimeError(
-                    f"Expected index {list(reach)} to be no larger than self {list(shape)} apart from dimension {axis} "
-                    f"and to be no larger than src {list(src.shape)}"
-                )
+        if any(a > b for a, b in zip(reach, source)):
+            raise RuntimeError(
+                f"Expected index {list(reach)} to be no larger than self {list(shape)} apart from dimension {axis} "
+                f"and to be no larger than src {list(source)}"
+            )
     return axis
 
 
@@ -339,7 +348,7 @@ def index_select(input: Any, dim: Any = None, index: Any = None, *, axis: Any = 
         return take_along(input.reshape(1), index, axis=0).reshape(())
     if not at.ndim:
         index = index.reshape(1)
-    if at.size and at.min() < 0:
+    if at.size and np.minimum.reduce(at, None) < 0:
         raise IndexError(f"index_select(): index {int(at.min())} is out of range for dimension {a}")
     try:
         return take_along(input, index, axis=a)
@@ -364,21 +373,27 @@ def take(input: Any, index: Any) -> Any:
         ) from None
 
 
+@primitive(input=lambda g, mask: filled_where(g, mask, value=0))
+def filled_where(input: Any, mask: Any, *, value: Any) -> Any:
+    """``input`` with the number ``value`` where ``mask`` holds; both broadcast."""
+    if mask.shape == input.shape:
+        out = np.array(input, order="C", copy=True)
+        np.putmask(out, mask, np.asarray(value, out.dtype))
+        return out
+    return np.where(mask, np.asarray(value, input.dtype), input)
+
+
 def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     """``value`` (a number or a 0-d tensor) where ``mask`` (bool, broadcast) holds, ``input`` elsewhere."""
-    from tinydl.ops.elementwise import select
-
     if mask.dtype != np.bool_:
         raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype}")
     if not hasattr(value, "dtype"):
-        return select(mask, np.asarray(value, input.dtype), input)
+        return filled_where(input, mask, value=value)
     if len(value.shape):
         raise RuntimeError(
             "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
             f"{len(value.shape)} dimension(s)."
         )
-    from tinydl.ops.casting import cast
-
     return select(mask, value if value.dtype == input.dtype else cast(value, dtype=input.dtype), input)
 
 

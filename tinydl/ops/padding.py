@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
-from tinydl.ops.dims import one_axis, remembered
+from tinydl.ops.dims import one_axis, remembered, sizes_of
 from tinydl.ops.indexing import take_along
 from tinydl.ops.shaping import permute_axes, reshape_to
 from tinydl.ops.slicing import LEAD, put_slice, take_slice
@@ -19,12 +19,19 @@ def pad_constant(input: Any, *, pads: Any, value: Any) -> Any:
 
     Its gradient is itself, with the signs of ``pads`` reversed.
     """
-    shape = tuple(n + a + b for n, (a, b) in zip(input.shape, pads))
+    shape, into, where = _plan(input.shape, pads)
     out = np.full(shape, value, input.dtype) if value else np.zeros(shape, input.dtype)
-    into = tuple(slice(max(a, 0), max(n - max(b, 0), 0)) for n, (a, b) in zip(shape, pads))
-    where = tuple(slice(max(-a, 0), max(n - max(-b, 0), 0)) for n, (a, b) in zip(input.shape, pads))
     out[into] = input[where]
     return out
+
+
+@remembered
+def _plan(old: tuple[int, ...], pads: tuple[tuple[int, int], ...]) -> tuple[Any, Any, Any]:
+    """The shape of what is padded, the place of the input in it, and what of the input goes there."""
+    shape = tuple(n + a + b for n, (a, b) in zip(old, pads))
+    into = tuple(slice(max(a, 0), max(n - max(b, 0), 0)) for n, (a, b) in zip(shape, pads))
+    where = tuple(slice(max(-a, 0), max(n - max(-b, 0), 0)) for n, (a, b) in zip(old, pads))
+    return shape, into, where
 
 
 def _undone(pads: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
@@ -95,29 +102,15 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: float | None = None
 
     Raises ValueError for an odd number of pads or an unknown mode, RuntimeError when one is too large.
     """
-    pads = tuple(int(p) for p in pad)
-    if len(pads) % 2:
-        raise RuntimeError(f"Padding length must be divisible by 2, but got {len(pads)} numbers")
-    count = len(pads) // 2
-    if count > input.ndim:
-        raise RuntimeError(
-            f"Padding length should be less than or equal to two times the input dimension but got padding length "
-            f"{len(pads)} and input of dimension {input.ndim}"
-        )
-    per_axis = tuple((pads[2 * k], pads[2 * k + 1]) for k in range(count - 1, -1, -1))
+    pads = sizes_of((tuple(pad),))
+    per_axis = _per_axis(input.shape, pads, mode == "constant")
     if mode == "constant":
-        wide = ((0, 0),) * (input.ndim - count) + per_axis
-        for axis, (n, (a, b)) in enumerate(zip(input.shape, wide)):
-            if n + a + b < 0:
-                raise RuntimeError(
-                    f"The input size {n}, plus negative padding {a} and {b} resulted in a negative output size, which "
-                    f"is invalid. Check dimension {axis} of your input."
-                )
-        return pad_constant(input, pads=wide, value=0 if value is None else value)
+        return pad_constant(input, pads=per_axis, value=0 if value is None else value)
     if mode not in MODES:
         raise NotImplementedError(f"Unrecognised padding mode {mode}; use one of {', '.join(MODES)}")
     if value:
         raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
+    count = len(per_axis)
     if not 1 <= count <= 3 or input.ndim not in (count + 1, count + 2):
         raise NotImplementedError(
             f"Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: {count} dimensions of a "
@@ -127,6 +120,30 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: float | None = None
         if a or b:
             input = take_along(input, _source(input.shape[axis], a, b, mode, axis), axis=axis)
     return input
+
+
+@remembered
+def _per_axis(shape: tuple[int, ...], pads: tuple[int, ...], every: bool) -> tuple[tuple[int, int], ...]:
+    """(before, after) for the padded dimensions, or for ``every`` one, from the first on."""
+    if len(pads) % 2:
+        raise RuntimeError(f"Padding length must be divisible by 2, but got {len(pads)} numbers")
+    count = len(pads) // 2
+    if count > len(shape):
+        raise RuntimeError(
+            f"Padding length should be less than or equal to two times the input dimension but got padding length "
+            f"{len(pads)} and input of dimension {len(shape)}"
+        )
+    found = tuple((pads[2 * k], pads[2 * k + 1]) for k in range(count - 1, -1, -1))
+    if not every:
+        return found
+    wide = ((0, 0),) * (len(shape) - count) + found
+    for axis, (n, (a, b)) in enumerate(zip(shape, wide)):
+        if n + a + b < 0:
+            raise RuntimeError(
+                f"The input size {n}, plus negative padding {a} and {b} resulted in a negative output size, which "
+                f"is invalid. Check dimension {axis} of your input."
+            )
+    return wide
 
 
 @remembered

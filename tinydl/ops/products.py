@@ -173,8 +173,11 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
 
 def matrix_product(input: Any, mat2: Any) -> Any:
     """[M, K] @ [K, N] -> [M, N], without broadcasting."""
-    if len(input.shape) != 2 or len(mat2.shape) != 2:
-        raise RuntimeError(f"mm: both arguments must be matrices, got {tuple(input.shape)} and {tuple(mat2.shape)}")
+    a, b = input.shape, mat2.shape
+    if len(a) == 2 and len(b) == 2 and a[1] == b[0] and input.dtype is mat2.dtype:
+        return mm(input, mat2)
+    if len(a) != 2 or len(b) != 2:
+        raise RuntimeError(f"mm: both arguments must be matrices, got {tuple(a)} and {tuple(b)}")
     return matmul(input, mat2)
 
 
@@ -193,6 +196,8 @@ def bmm(input: Any, mat2: Any) -> Any:
     a, b = input.shape, mat2.shape
     if len(a) != 3 or len(b) != 3 or a[0] != b[0]:
         raise RuntimeError(f"bmm: expected two 3D tensors of one batch size, got {tuple(a)} and {tuple(b)}")
+    if a[2] == b[1] and input.dtype is mat2.dtype:
+        return mm(input, mat2)
     return matmul(input, mat2)
 
 

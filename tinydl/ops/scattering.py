@@ -63,6 +63,18 @@ def _fitted(found: Any, shape: tuple[int, ...]) -> Any:
 
 
 @primitive(
+    input=lambda g: g,
+    src=lambda g, index, axis, src_shape: _fitted(gather_along(g, index, axis=axis), src_shape),
+)
+def added_at(input: Any, src: Any, index: Any, *, axis: int) -> Any:
+    """A copy of ``input`` with the elements of ``src`` added at ``index`` along ``axis``, in order."""
+    out = np.array(input, order="C", copy=True)
+    if index.size:
+        np.add.at(out.reshape(-1), flat_places(index, input.shape, axis).reshape(-1), _region(src, index).reshape(-1))
+    return out
+
+
+@primitive(
     smooth=False,
     input=lambda g, input, src, index, out, axis: _extreme_input(g, input, src, index, out, axis),
     src=lambda g, input, src, index, out, axis: _extreme_src(g, input, src, index, out, axis),
@@ -198,13 +210,9 @@ def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
             f"scatter_add(): Expected self.dtype to be equal to src.dtype; got {input.dtype}, {src.dtype}"
         )
     try:
-        return input + _added(src, index, axis, input.shape)
+        return added_at(input, src, index, axis=axis)
     except (ValueError, IndexError):
         refuse_place(input, axis, index)
-
-
-def _added(src: Any, index: Any, axis: int, shape: tuple[int, ...]) -> Any:
-    return scatter_zeros(_region(src, index), index, axis=axis, shape=shape)
 
 
 @by_axis
@@ -232,7 +240,7 @@ def scatter_reduce(input: Any, dim: int, index: Any, src: Any, reduce: str, *, i
             return scatter_extreme(start, src, index, axis=axis, largest=reduce == "amax")
         if reduce == "prod":
             return scatter_product(start, src, index, axis=axis)
-        total = start + _added(src, index, axis, input.shape)
+        total = added_at(start, src, index, axis=axis)
         if reduce == "sum":
             return total
         ones = np.ones(index.shape, input.dtype)

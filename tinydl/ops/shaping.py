@@ -44,14 +44,15 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
 @primitive(view=True, input=lambda g: g)
 def expand_to(input: Any, *, shape: Any) -> Any:
     """Broadcast without copying; the engine sums the gradient back."""
-    if type(input) is np.ndarray and input.flags.c_contiguous and input.size and len(shape) <= 32:
-        # The same view as broadcast_to's, at an eighth of its time: the strides of a contiguous array are at hand.
-        if shape == input.shape:
-            return input.view()
-        out: Any = np.ndarray(shape, input.dtype, input, 0, _strides(input.shape, input.strides, shape))
-        out.flags.writeable = False  # several elements are one
-        return out
-    return np.broadcast_to(input, shape)
+    old = input.shape
+    if shape == old:
+        return input.view()
+    try:  # of contiguous memory the same view as broadcast_to's, at a quarter of its time
+        out: Any = np.ndarray(shape, input.dtype, input, 0, _strides(old, input.strides, shape))
+    except (ValueError, TypeError):
+        return np.broadcast_to(input, shape)
+    out.setflags(write=False)  # several elements are one
+    return out
 
 
 @remembered
@@ -335,28 +336,31 @@ def stacked(*tensors: Any, axis: int) -> Any:
     first = tensors[0]
     shape = first.shape
     out = np.empty(shape[:axis] + (len(tensors),) + shape[axis:], first.dtype)
-    for i, x in enumerate(tensors):
-        out[LEAD[axis] + (i,)] = x
+    if axis:
+        for i, x in enumerate(tensors):
+            out[LEAD[axis] + (i,)] = x
+    else:
+        for i, x in enumerate(tensors):
+            out[i] = x
     return out
 
 
 def cat(tensors: Any, dim: int = 0, *, axis: Any = None) -> Any:
     """Join tensors along an existing dimension; dtypes are promoted."""
-    tensors = list(tensors)
+    if type(tensors) is not list:
+        tensors = list(tensors)
     if axis is not None:
         dim = axis
     if not tensors:
         raise RuntimeError("cat(): expected a non-empty list of Tensors")
-    first = tensors[0]
-    kind, rank = first.dtype, len(first.shape)
+    first = tensors[0].data
+    kind = first.dtype
     for x in tensors:
-        if x.dtype is not kind or len(x.shape) != rank:
+        if x.data.dtype is not kind:
             return _cat_slow(tensors, dim)
-    if not rank:
-        raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated; use stack")
     try:
-        return concatenate(*tensors, axis=one_axis(dim, rank))
-    except ValueError:
+        return concatenate(*tensors, axis=dim if dim >= 0 else one_axis(dim, first.ndim))
+    except ValueError:  # said in PyTorch's words
         return _cat_slow(tensors, dim)
 
 
@@ -390,19 +394,21 @@ def promoted(tensors: list[Any]) -> list[Any]:
 
 def stack(tensors: Any, dim: int = 0, *, axis: Any = None) -> Any:
     """Join tensors of one shape along a new dimension; dtypes are promoted."""
-    tensors = list(tensors)
+    if type(tensors) is not list:
+        tensors = list(tensors)
     if axis is not None:
         dim = axis
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
-    first = tensors[0]
+    first = tensors[0].data
     kind, shape = first.dtype, first.shape
     for i, x in enumerate(tensors):
-        if x.shape != shape:
+        array = x.data
+        if array.shape != shape:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(x.shape)} at "
                 f"entry {i}"
             )
-        if x.dtype is not kind and x.dtype != kind:
+        if array.dtype is not kind and array.dtype != kind:
             return stack(promoted(tensors), dim)
     return stacked(*tensors, axis=one_axis(dim, len(shape) + 1))
