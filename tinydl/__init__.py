@@ -63,9 +63,24 @@ from tinydl.printing import set_printoptions
 from tinydl.size import Size
 from tinydl.tensor import Tensor
 from tinydl.version import __version__
+from tinydl.windows import bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window
 
 if TYPE_CHECKING:
-    from tinydl import data, generation, kernels, models, nn, optim, random, render, special, training, utils
+    from tinydl import (
+        data,
+        fft,
+        generation,
+        kernels,
+        linalg,
+        models,
+        nn,
+        optim,
+        random,
+        render,
+        special,
+        training,
+        utils,
+    )  # fmt: skip
     from tinydl.random import (
         Generator,
         bernoulli,
@@ -85,7 +100,10 @@ if TYPE_CHECKING:
     )
 
 # Rooms and names that are imported when first used: `import tinydl` stays quick.
-_ROOMS = {"data", "generation", "kernels", "models", "nn", "optim", "random", "render", "special", "training", "utils"}
+_ROOMS = {
+    "data", "fft", "generation", "kernels", "linalg", "models", "nn", "optim", "random", "render", "special",
+    "training", "utils",
+}  # fmt: skip
 _RANDOM = {
     "Generator", "bernoulli", "default_generator", "get_rng_state", "manual_seed", "multinomial", "normal", "rand",
     "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "set_rng_state",
@@ -123,4 +141,6 @@ __all__ = [
     "set_default_dtype", "set_grad_enabled", "set_rng_state", "short", "special", "tensor", "training", "uint8",
     "utils", "zeros", "zeros_like",
 ]  # fmt: skip
+__all__ += ["fft", "linalg"]
+__all__ += ["bartlett_window", "blackman_window", "hamming_window", "hann_window", "kaiser_window"]
 __all__ += _functions

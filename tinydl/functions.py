@@ -12,20 +12,30 @@ from typing import Any
 
 from tinydl.creation import as_tensor
 from tinydl.ops import (
+    arranging,
     comparing,
     counting,
     elementwise,
     extrema,
     formulas,
     indexing,
+    joining,
+    linalg,
+    norms,
     products,
     reducing,
     rounding,
     scanning,
+    scattering,
     shaping,
+    slicing,
     sorting,
     special,
-)  # fmt: skip
+    spectral,
+)
+from tinydl.ops import (
+    einsum as _einsum,
+)
 from tinydl.tensor import Tensor
 
 
@@ -48,8 +58,20 @@ def _converting_all(function: Any) -> Any:
     """``function`` of a sequence of tensors, each converted."""
 
     @functools.wraps(function)
-    def converted(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Any:
-        return function([x if isinstance(x, Tensor) else as_tensor(x) for x in tensors], dim if axis is None else axis)
+    def converted(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        return function([x if isinstance(x, Tensor) else as_tensor(x) for x in tensors], *args, **kwargs)
+
+    return converted
+
+
+def _converting_each(function: Any) -> Any:
+    """``function`` of any number of tensors (or one sequence of them), each converted."""
+
+    @functools.wraps(function)
+    def converted(*tensors: Any) -> Any:
+        if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+            return function([x if isinstance(x, Tensor) else as_tensor(x) for x in tensors[0]])
+        return function(*[x if isinstance(x, Tensor) else as_tensor(x) for x in tensors])
 
     return converted
 
@@ -152,15 +174,29 @@ _FUNCTIONS = {
     scanning: "cumsum cumprod cummax cummin logcumsumexp diff trapezoid",
     sorting: "sort argsort msort topk kthvalue median nanmedian mode quantile",
     counting: "unique unique_consecutive bincount histc searchsorted bucketize",
-    shaping: "reshape flatten permute transpose t broadcast_to squeeze unsqueeze flip split chunk unbind",
-    indexing: "gather index_select masked_select nonzero",
-    products: "matmul bmm outer dot",
+    shaping: "reshape flatten unflatten ravel permute transpose swapaxes swapdims t movedim moveaxis broadcast_to "
+    "squeeze unsqueeze",
+    slicing: "select narrow diagonal split chunk unbind tensor_split hsplit vsplit",
+    arranging: "flip fliplr flipud roll rot90 tile repeat_interleave tril triu diag diag_embed diagflat trace",
+    joining: "combinations",
+    indexing: "gather index_select take masked_fill masked_select masked_scatter nonzero argwhere",
+    scattering: "scatter scatter_add scatter_reduce index_add index_copy index_fill index_put take_along_dim",
+    products: "matmul mv bmm outer ger dot vdot inner tensordot kron cross addmm addmv addr addbmm baddbmm",
+    linalg: "matrix_power det slogdet logdet inverse cholesky",
+    norms: "cdist cov corrcoef",
+    spectral: "stft istft",
+}
+_SEQUENCES = {shaping: "cat concat stack", joining: "hstack vstack row_stack dstack column_stack"}
+_EACH = {
+    shaping: "broadcast_tensors atleast_1d atleast_2d atleast_3d",
+    joining: "block_diag",
+    products: "chain_matmul",
 }
 _ALIASES = {
     "sub": "subtract", "mul": "multiply", "div": "divide", "neg": "negative", "abs": "absolute", "sign": "sgn",
     "trunc": "fix", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "asinh": "arcsinh",
     "acosh": "arccosh", "atanh": "arctanh", "clamp": "clip", "gt": "greater", "ge": "greater_equal", "lt": "less",
-    "le": "less_equal", "ne": "not_equal", "matmul": "mm",
+    "le": "less_equal", "ne": "not_equal", "cat": "concatenate",
 }  # fmt: skip
 
 for _room, _meanings in _PRIMITIVES.items():
@@ -170,10 +206,14 @@ for _room, _meanings in _PRIMITIVES.items():
 for _room, _names in _FUNCTIONS.items():
     for _name in _names.split():
         globals()[_name] = _converting(getattr(_room, _name))
+for _form, _table in ((_converting_all, _SEQUENCES), (_converting_each, _EACH)):
+    for _room, _names in _table.items():
+        for _name in _names.split():
+            globals()[_name] = _form(getattr(_room, _name))
 for _name, _alias in _ALIASES.items():
     globals()[_alias] = globals()[_name]
-cat = concat = _converting_all(shaping.cat)
-stack = _converting_all(shaping.stack)
+mm = _converting(products.matrix_product)
+einsum, broadcast_shapes = _einsum.einsum, shaping.broadcast_shapes
 
 
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:
@@ -188,6 +228,7 @@ def polygamma(n: int, input: Any) -> Any:
 
 
 __all__ = [
-    *(name for meanings in _PRIMITIVES.values() for name in meanings), *" ".join(_FUNCTIONS.values()).split(),
-    *_ALIASES.values(), "cat", "concat", "stack", "where", "polygamma",
+    *(name for meanings in _PRIMITIVES.values() for name in meanings),
+    *" ".join((*_FUNCTIONS.values(), *_SEQUENCES.values(), *_EACH.values())).split(),
+    *_ALIASES.values(), "mm", "einsum", "broadcast_shapes", "where", "polygamma",
 ]  # fmt: skip

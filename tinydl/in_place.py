@@ -6,11 +6,24 @@ recorded tensor) is :meth:`tinydl.Tensor._in_place`'s business.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
 
-from tinydl.ops import comparing, elementwise, formulas, rounding, scanning, special
+from tinydl.ops import (
+    arranging,
+    comparing,
+    elementwise,
+    formulas,
+    indexing,
+    products,
+    rounding,
+    scanning,
+    scattering,
+    shaping,
+    special,
+)
 
 
 def _form(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -25,6 +38,16 @@ def _form(function: Callable[..., Any]) -> Callable[..., Any]:
     method.__doc__ = f"In place: {function.__doc__ or function.__name__}"
     method.__signature__ = inspect.Signature([first.replace(name="self"), *rest])  # type: ignore[attr-defined]
     return method
+
+
+def _shaping(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The method that gives a tensor the shape of ``function(self, ...)``; no memory is written."""
+    method = _form(function)
+
+    def reshape(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._reshape_in_place(function, *args, **kwargs)
+
+    return functools.wraps(method)(reshape)
 
 
 class InPlace:
@@ -116,6 +139,28 @@ class InPlace:
     bitwise_right_shift_ = _form(comparing.bitwise_right_shift)
     cumsum_ = _form(scanning.cumsum)
     cumprod_ = _form(scanning.cumprod)
+
+    masked_fill_ = _form(indexing.masked_fill)
+    masked_scatter_ = _form(indexing.masked_scatter)
+    scatter_ = _form(scattering.scatter)
+    scatter_add_ = _form(scattering.scatter_add)
+    scatter_reduce_ = _form(scattering.scatter_reduce)
+    index_add_ = _form(scattering.index_add)
+    index_copy_ = _form(scattering.index_copy)
+    index_fill_ = _form(scattering.index_fill)
+    index_put_ = _form(scattering.index_put)
+    tril_ = _form(arranging.tril)
+    triu_ = _form(arranging.triu)
+    fill_diagonal_ = _form(arranging.fill_diagonal)
+    addmm_ = _form(products.addmm)
+    addmv_ = _form(products.addmv)
+    addr_ = _form(products.addr)
+    addbmm_ = _form(products.addbmm)
+    baddbmm_ = _form(products.baddbmm)
+    squeeze_ = _shaping(shaping.squeeze)
+    unsqueeze_ = _shaping(shaping.unsqueeze)
+    t_ = _shaping(shaping.t)
+    transpose_ = swapaxes_ = swapdims_ = _shaping(shaping.transpose)
 
     __iadd__ = _form(elementwise.add)
     __isub__ = _form(elementwise.sub)

@@ -26,6 +26,7 @@ from tinydl.autograd.mode import mode
 from tinydl.devices import CPU, CUDA, device, refuse_unless_cpu
 from tinydl.in_place import InPlace
 from tinydl.ops import (
+    arranging,
     axes,
     casting,
     comparing,
@@ -34,14 +35,19 @@ from tinydl.ops import (
     extrema,
     formulas,
     indexing,
+    linalg,
+    norms,
+    padding,
     products,
     reducing,
     rounding,
     scanning,
+    scattering,
     shaping,
+    slicing,
     sorting,
     special,
-)  # fmt: skip
+)
 from tinydl.ops.ufuncs import COUNTERPARTS
 from tinydl.size import Size
 
@@ -290,7 +296,7 @@ class Tensor(InPlace):
     @property
     def T(self) -> Tensor:
         """All dimensions reversed."""
-        return shaping.permute_axes(self, axes=tuple(range(self.ndim))[::-1])  # type: ignore[no-any-return]
+        return shaping.permute_axes(self, axes=_REVERSED[self.data.ndim])  # type: ignore[no-any-return]
 
     @property
     def mT(self) -> Tensor:
@@ -652,7 +658,7 @@ class Tensor(InPlace):
     def _in_place(self, op: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
         """Replace the value by ``op(self, *args)``: recorded by rebinding, unrecorded by writing memory."""
         name = getattr(op, "__name__", "an operation")
-        needs = self.needs_grad or any(isinstance(a, Tensor) and a.needs_grad for a in args)
+        needs = self.needs_grad or any(isinstance(a, Tensor) and a.needs_grad for a in (*args, *kwargs.values()))
         if needs and mode.on:
             self._refuse_recorded(f"{name}_")
             self._rebind(op(self, *args, **kwargs), name)
@@ -682,15 +688,19 @@ class Tensor(InPlace):
 
     def _refuse_recorded(self, name: str) -> None:
         """A recorded change in place is neither for leaves nor for views."""
-        if self.needs_grad and self.node is None:
-            raise RuntimeError(
-                f"a leaf Variable that requires grad is being used in an in-place operation ({name} on shape "
-                f"{tuple(self.shape)}); put it under no_grad() or compute out of place"
-            )
+        self._refuse_leaf(name)
         if self.taken is not None:
             raise RuntimeError(
                 f"{name}: a view (of shape {tuple(self.shape)}) cannot be changed in place while recording; "
                 "compute out of place, as in x = x + y, or assign to the base: base[index] = value"
+            )
+
+    def _refuse_leaf(self, name: str) -> None:
+        """A leaf that requires a gradient does not change while recording."""
+        if self.needs_grad and self.node is None:
+            raise RuntimeError(
+                f"a leaf Variable that requires grad is being used in an in-place operation ({name} on shape "
+                f"{tuple(self.shape)}); put it under no_grad() or compute out of place"
             )
 
     def _replace(self, src: Tensor, name: str) -> Tensor:
@@ -727,16 +737,29 @@ class Tensor(InPlace):
             out = casting.cast(out, dtype=self.dtype)
         if self.ver is not None:
             self.ver[1] += 1  # views taken of the old memory are stale now
-        if self.retains_grad and out.node is not None:  # .grad is to be that of the value this handle has from now on
+        self._keep_with(out)
+        self.data, self.node, self.needs_grad, self.ver, self.taken = out.data, out.node, out.needs_grad, out.ver, None
+
+    def _keep_with(self, out: Tensor) -> None:
+        """After ``retain_grad``, .grad is to be that of the value this handle has from now on."""
+        if self.retains_grad and out.node is not None:
             old = self._extra("kept")
             kept = next(keep for keep in old if keep.tensor() is self)
             old.remove(kept)
             out._extra("kept").append(kept)
-        self.data, self.node, self.needs_grad, self.ver, self.taken = out.data, out.node, out.needs_grad, out.ver, None
 
-    def masked_fill_(self, mask: Any, value: Any) -> Tensor:
-        """``value`` where ``mask`` holds."""
-        return self._in_place(indexing.masked_fill, mask, value)
+    def _reshape_in_place(self, op: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
+        """Take the shape that ``op`` gives: no memory is written."""
+        name = f"{op.__name__}_"
+        self._refuse_stale(name)
+        if mode.on and self.needs_grad:
+            self._refuse_leaf(name)
+        out = op(self, *args, **kwargs)
+        if out.node is not None:
+            self._keep_with(out)
+            self.node = out.node
+        self.data = out.data
+        return self
 
     def fill_(self, value: Any) -> Tensor:
         """Every element becomes ``value``."""
@@ -752,17 +775,6 @@ class Tensor(InPlace):
     def zero_(self) -> Tensor:
         """Every element becomes 0."""
         return self._replace(Tensor(np.zeros((), self.dtype)), "zero_")
-
-    def fill_diagonal_(self, fill_value: Any, wrap: Any = False) -> Tensor:
-        """``fill_value`` on the main diagonal; with ``wrap`` a tall matrix has one after every N + 1 rows."""
-        if self.ndim < 2 or (self.ndim > 2 and len({*self.shape}) > 1):
-            raise RuntimeError(
-                "fill_diagonal_: a matrix, or a tensor whose dimensions are all of one size, is needed, got shape "
-                f"{self.shape}"
-            )
-        on = np.zeros(self.shape, np.bool_)
-        np.fill_diagonal(on, True, wrap=wrap)
-        return self.masked_fill_(Tensor(on), fill_value)
 
     def apply_(self, callable: Callable[[Any], Any]) -> Tensor:
         """``callable`` of each element, one Python call an element: slow, and nothing is recorded."""
@@ -783,24 +795,32 @@ class Tensor(InPlace):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         self._refuse_stale("setitem")
-        items, _ = indexing.index_of(index, self.shape)
+        if type(value) in (float, int) and indexing.simple(index) and not (mode.on and self.needs_grad):
+            try:  # the usual case
+                self.data[index] = value
+                self.bump()
+                return
+            except (IndexError, ValueError):
+                pass  # said below, in PyTorch's words
+        view, arrays = indexing.index_of(index, self.shape)
         value = value if isinstance(value, Tensor) else np.asarray(value)
         value = value.to(self.dtype) if isinstance(value, Tensor) else value.astype(self.dtype)
+        region = self.data[(*view, ...)]
         try:
-            lead = value.ndim - self.data[items].ndim if value.ndim else 0
-            if lead > 0 and value.shape[:lead] == (1,) * lead:
-                value = value.reshape(value.shape[lead:])
+            if value.ndim:  # leading ones are dropped
+                lead = value.ndim - (region if arrays is None else region[arrays]).ndim
+                if lead > 0 and value.shape[:lead] == (1,) * lead:
+                    value = value.reshape(value.shape[lead:])
             if mode.on and (self.needs_grad or (isinstance(value, Tensor) and value.needs_grad)):
-                self._in_place(indexing.overwrite, value, index=items)
+                self._in_place(indexing.overwrite, value, index=view, then=arrays)
                 return
-            self.data[items] = value.data if isinstance(value, Tensor) else value
+            region[... if arrays is None else arrays] = value.data if isinstance(value, Tensor) else value
         except ValueError:
             self._refuse_unwritable("setitem")
-            if self.data.flags.writeable:
-                raise RuntimeError(
-                    f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result "
-                    f"of shape {list(self.data[items].shape)}"
-                ) from None
+            raise RuntimeError(
+                f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of "
+                f"shape {list(region.shape if arrays is None else region[arrays].shape)}"
+            ) from None
         self.bump()
 
     # ------------------------------------------------------------------------------- the table of operations
@@ -936,10 +956,22 @@ class Tensor(InPlace):
         counting.unique, counting.unique_consecutive, counting.bincount, counting.histc,
     )  # fmt: skip
 
-    reshape, view, flatten = shaping.reshape, shaping.view, shaping.flatten
+    reshape, view, flatten, unflatten, ravel = (
+        shaping.reshape, shaping.view, shaping.flatten, shaping.unflatten, shaping.ravel,
+    )  # fmt: skip
     permute, transpose, t = shaping.permute, shaping.transpose, shaping.t
+    swapaxes = swapdims = shaping.transpose
+    movedim = moveaxis = shaping.movedim
     expand, broadcast_to, squeeze, unsqueeze = shaping.expand, shaping.broadcast_to, shaping.squeeze, shaping.unsqueeze
-    split, chunk, unbind, flip = shaping.split, shaping.chunk, shaping.unbind, shaping.flip
+    select, narrow, diagonal, unfold = slicing.select, slicing.narrow, slicing.diagonal, padding.unfold
+    split, chunk, unbind, tensor_split = slicing.split, slicing.chunk, slicing.unbind, slicing.tensor_split
+    hsplit, vsplit = slicing.hsplit, slicing.vsplit
+    flip, fliplr, flipud, roll, rot90 = (
+        arranging.flip, arranging.fliplr, arranging.flipud, arranging.roll, arranging.rot90,
+    )  # fmt: skip
+    repeat, tile, repeat_interleave = arranging.repeat, arranging.tile, arranging.repeat_interleave
+    tril, triu, trace = arranging.tril, arranging.triu, arranging.trace
+    diag, diag_embed, diagflat = arranging.diag, arranging.diag_embed, arranging.diagflat
 
     def view_as(self, other: Any) -> Any:
         """A view in the shape of ``other``."""
@@ -962,11 +994,27 @@ class Tensor(InPlace):
         axes = (*range(lead), *(i + lead for i, s in enumerate(want) if s != self.shape[i + lead]))
         return shaping.reshape(reducing.sum(self, axes) if axes else self, tuple(want))
 
-    gather, index_select, masked_fill, masked_select, nonzero = (
-        indexing.gather, indexing.index_select, indexing.masked_fill, indexing.masked_select, indexing.nonzero,
+    gather, take, take_along_dim = indexing.gather, indexing.take, scattering.take_along_dim
+    index_select, index_add, index_copy = indexing.index_select, scattering.index_add, scattering.index_copy
+    index_fill, index_put = scattering.index_fill, scattering.index_put
+    scatter, scatter_add, scatter_reduce = scattering.scatter, scattering.scatter_add, scattering.scatter_reduce
+    masked_fill, masked_select, masked_scatter = (
+        indexing.masked_fill, indexing.masked_select, indexing.masked_scatter,
     )  # fmt: skip
-    mm = products.matmul
-    bmm, outer, dot = products.bmm, products.outer, products.dot
+    nonzero, argwhere = indexing.nonzero, indexing.argwhere
+
+    mm, bmm, mv = products.matrix_product, products.bmm, products.mv
+    dot, vdot, inner, kron, cross = products.dot, products.vdot, products.inner, products.kron, products.cross
+    outer = ger = products.outer
+    addmm, addmv, addr, addbmm, baddbmm = (
+        products.addmm, products.addmv, products.addr, products.addbmm, products.baddbmm,
+    )  # fmt: skip
+    det, slogdet, logdet, inverse = linalg.det, linalg.slogdet, linalg.logdet, linalg.inverse
+    cholesky, matrix_power = linalg.cholesky, linalg.matrix_power
+    cov, corrcoef = norms.cov, norms.corrcoef
+
+
+_REVERSED = [tuple(range(n))[::-1] for n in range(65)]  # NumPy allows 64 dimensions
 
 
 def _rebuild(cls: type[Tensor], array: Any, needs_grad: bool) -> Tensor:

@@ -179,6 +179,10 @@ utils.data.WeightedRandomSampler utils.data.BatchSampler utils.data.default_coll
 NAMES: list[str] = [
     *ELEMENTWISE,
     *REDUCING,
+    *SHAPING,
+    *INDEXING,
+    *LINEAR_ALGEBRA,
+    *SPECTRAL,
 ]
 
 # Names that are no row of the table, and the file under tests/ that compares them with PyTorch (or with the definition,

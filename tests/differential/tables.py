@@ -1,3 +1,13 @@
 """Importing this module enters every row."""
 
-from tests.differential import creation, elementwise, randoms, reducing, shaping, tensor  # noqa: F401
+from tests.differential import (  # noqa: F401
+    creation,
+    elementwise,
+    indexing,
+    linalg,
+    randoms,
+    reducing,
+    shaping,
+    spectral,
+    tensor,
+)

@@ -334,8 +334,10 @@ def _put_index(rng: np.random.Generator) -> Iterator[Sample]:
 def _overwrite(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 3, 4), draw(rng, 4)), {"index": (1,)})
     yield Sample((draw(rng, 3, 4), draw(rng)), {"index": (slice(None), 2)}, note="a 0-d value")
-    yield Sample((draw(rng, 3, 4), draw(rng, 2, 4)), {"index": (np.array([0, 2]),)})
+    yield Sample((draw(rng, 3, 4), draw(rng, 2, 4)), {"index": (), "then": (np.array([0, 2]),)})
     yield Sample((draw(rng, 3, 4), 2.5), {"index": (slice(0, 2),)}, note="a number")
+    both = {"index": (slice(None), slice(1, None)), "then": (np.array([0, 2]), np.array([1, 0]))}
+    yield Sample((draw(rng, 3, 4), draw(rng, 2)), both, note="a slice, then index arrays")
     yield Sample((draw(rng, 0, 4), draw(rng, 4)), {"index": (slice(None),)}, note="size 0")
 
 

@@ -473,7 +473,8 @@ class _Built:
         if op.view:
             known = "" if len(args) == 1 else f"isinstance({args[0]}, Tensor) and "
             line += [
-                f"  if {known}(y.base is x0 or y is x0 or y.base is not None and shares(y, x0)):",
+                f"  if {known}(y.base is x0 or y is x0 or y.base is not None and "
+                "(y.base is x0.base or shares(y, x0))):",
                 f"    v = {args[0]}.ver",
                 f"    if v is None: v = {args[0]}.ver = [0, 0]",
                 "    o.ver = v; o.taken = v[1]",

@@ -3,14 +3,44 @@
 ======================  =========================================================================
 :mod:`casting`          dtype, identity, copy
 :mod:`elementwise`      arithmetic, exponentials, choice, comparison
-:mod:`shaping`          reshape, permute, expand, join, split
-:mod:`indexing`         slices, gather and scatter, embedding rows
+:mod:`shaping`          reshape, permute, expand, join
+:mod:`slicing`          parts: select, narrow, split, diagonals
+:mod:`arranging`        flip, roll, repeat, triangles
+:mod:`joining`          stacks by row and column, block diagonals
+:mod:`padding`          pad, sliding windows, image columns, pixel shuffle
+:mod:`indexing`         index arrays, gather, masks, embedding rows
+:mod:`scattering`       scatter, scatter_reduce, index_add, index_put
 :mod:`reducing`         sums, means, extrema, softmax, cumulative sums
 :mod:`products`         matrix products, linear layers
+:mod:`einsum`           Einstein's summation
+:mod:`norms`            norms, distances, covariance
+:mod:`factors`          inverses, determinants, factorisations, with their rules
+:mod:`linalg`           linear algebra under PyTorch's names
+:mod:`spectral`         Fourier transforms of real signals
+:mod:`dims`             dimensions, checked
 :mod:`rnn`, :mod:`losses`, :mod:`norm`   fused operations on the kernels
 ======================  =========================================================================
 """
 
-from tinydl.ops import casting, elementwise, indexing, products, reducing, shaping
+from tinydl.ops import (
+    arranging,
+    casting,
+    einsum,
+    elementwise,
+    indexing,
+    joining,
+    linalg,
+    norms,
+    padding,
+    products,
+    reducing,
+    scattering,
+    shaping,
+    slicing,
+    spectral,
+)
 
-__all__ = ["casting", "elementwise", "indexing", "products", "reducing", "shaping"]
+__all__ = [
+    "arranging", "casting", "einsum", "elementwise", "indexing", "joining", "linalg", "norms", "padding", "products",
+    "reducing", "scattering", "shaping", "slicing", "spectral",
+]  # fmt: skip

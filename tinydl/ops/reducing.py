@@ -109,7 +109,7 @@ def reduce_prod(input: Any, *, axis: Any, keepdims: Any) -> Any:
 def _others(x: Any, axis: Any) -> Any:
     """For each element the product of all others: of those before it times those after it, right beside zeros too."""
     from tinydl.ops.scanning import running_product, shifted
-    from tinydl.ops.shaping import reverse
+    from tinydl.ops.arranging import reverse
 
     if axis is None:
         flat = reshape_to(x, shape=(count(x.shape, None),))

@@ -1,12 +1,24 @@
-"""Shapes: reshape, permute, expand, join and split. Results share memory wherever NumPy's do."""
+"""Shapes: reshape, permute, expand, and joins: views of one memory wherever PyTorch's are.
+
+A view shares its base's version, so that a write through one is noticed by all. Parts are taken in :mod:`slicing`;
+:mod:`arranging` copies elements to other places.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from tinydl import dtypes
 from tinydl.autograd.primitives import primitive
+from tinydl.ops.axes import axis_of, by_axis, one_axis, remembered, sizes_of
+from tinydl.ops.casting import cast
+from tinydl.ops.slicing import LEAD, cuts_of, take_slice
+from tinydl.ops.slicing import chunk as chunk
+from tinydl.ops.slicing import split as split
+from tinydl.ops.slicing import unbind as unbind
 
 
 @primitive(view=True, input=lambda g, input_shape: reshape_to(g, shape=input_shape))
@@ -18,9 +30,10 @@ def reshape_to(input: Any, *, shape: Any) -> Any:
 @primitive(view=True, input=lambda g, axes: permute_axes(g, axes=_inverse(axes)))
 def permute_axes(input: Any, *, axes: Any) -> Any:
     """Dimensions in another order."""
-    return np.transpose(input, axes)
+    return input.transpose(axes)
 
 
+@remembered
 def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
     order = [0] * len(axes)
     for i, a in enumerate(axes):
@@ -31,64 +44,61 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
 @primitive(view=True, input=lambda g: g)
 def expand_to(input: Any, *, shape: Any) -> Any:
     """Broadcast without copying; the engine sums the gradient back."""
-    return np.broadcast_to(input, shape)
+    old = input.shape
+    if shape == old:
+        return input.view()
+    try:  # of contiguous memory the same view as broadcast_to's, at a quarter of its time
+        out: Any = np.ndarray(shape, input.dtype, input, 0, _strides(old, input.strides, shape))
+    except (ValueError, TypeError):
+        return np.broadcast_to(input, shape)
+    out.setflags(write=False)  # several elements are one
+    return out
 
 
-@primitive(view=True, input=lambda g, axes: reverse(g, axes=axes))
-def reverse(input: Any, *, axes: Any) -> Any:
-    """Elements in reverse order along ``axes``."""
-    return np.flip(input, axes)
-
-
-def _split_sizes(needs: tuple[bool, ...], g: Any, shapes: Any, axis: int) -> tuple[Any, ...]:
-    from tinydl.ops.indexing import take_slice
-
-    out, at = [], 0
-    for need, shape in zip(needs, shapes):
-        n = shape[axis]
-        index = (slice(None),) * axis + (slice(at, at + n),)
-        out.append(take_slice(g, index=index) if need else None)
-        at += n
-    return tuple(out)
-
-
-@primitive(name="concatenate", joint=_split_sizes)
-def concatenate(*tensors: Any, axis: int) -> Any:
-    """Arrays joined along an existing ``axis``."""
-    return np.concatenate(tensors, axis=axis)
+@remembered
+def _strides(shape: tuple[int, ...], strides: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...]:
+    lead = len(wanted) - len(shape)
+    if lead < 0 or any(s not in (1, w) for s, w in zip(shape, wanted[lead:])):
+        raise ValueError(f"shape {shape} does not broadcast to {wanted}")
+    return (0,) * lead + tuple(t if s == w else 0 for s, t, w in zip(shape, strides, wanted[lead:]))
 
 
 # ------------------------------------------------------------------------------------------------ PyTorch's functions
 
 
-def _sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
-    if len(shape) == 1 and type(shape[0]) is tuple:
-        shape = shape[0]
-    for s in shape:
-        if type(s) is not int:
-            break
-    else:
-        return shape  # the usual case
-    if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
-        shape = tuple(shape[0])
-    return tuple(int(s) for s in shape)
-
-
 def reshape(input: Any, *shape: Any) -> Any:
     """The same elements in another shape; one size may be -1. A view when memory allows, else a copy."""
-    sizes = _sizes(shape)
+    sizes = sizes_of(shape)
     try:
         return reshape_to(input, shape=sizes)
     except ValueError:
-        raise RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {int(np.prod(input.shape))}") from None
+        _refuse_shape(sizes, input.shape)
+
+
+def _refuse_shape(sizes: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    count = math.prod(shape)
+    if sizes.count(-1) > 1:
+        raise RuntimeError(f"only one dimension can be inferred, but the shape is {list(sizes)}") from None
+    for i, s in enumerate(sizes):
+        if s < -1:
+            raise RuntimeError(f"invalid shape dimension {s} at index {i} of shape {list(sizes)}") from None
+    if not count and -1 in sizes and 0 in sizes:
+        raise RuntimeError(
+            f"cannot reshape tensor of 0 elements into shape {list(sizes)} because the unspecified dimension size -1 "
+            "can be any value and is ambiguous"
+        ) from None
+    raise RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {count}") from None
 
 
 def view(input: Any, *shape: Any) -> Any:
     """As :func:`reshape`, but never a copy: raises RuntimeError when the strides do not allow a view. A dtype is
     refused."""
-    sizes = _sizes(shape)
-    out = reshape(input, sizes)
-    if out.data.size and not np.may_share_memory(out.data, input.data):
+    sizes = sizes_of(shape)
+    try:
+        out = reshape_to(input, shape=sizes)
+    except ValueError:
+        _refuse_shape(sizes, input.shape)
+    if out.taken is None and out.data.size:  # not marked as a view: NumPy copied
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
             "contiguous "
@@ -99,62 +109,117 @@ def view(input: Any, *shape: Any) -> Any:
 
 def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     """Join the dimensions from ``start_dim`` to ``end_dim`` into one."""
-    from tinydl.ops.reducing import one_axis
+    shape = _flattened(input.shape, start_dim, end_dim)
+    return input if len(shape) == len(input.shape) else reshape_to(input, shape=shape)
 
-    if input.ndim == 0:
-        return reshape_to(input, shape=(1,))
-    a, b = one_axis(start_dim, input.ndim), one_axis(end_dim, input.ndim)
+
+@remembered
+def _flattened(shape: tuple[int, ...], start_dim: int, end_dim: int) -> tuple[int, ...]:
+    a, b = one_axis(start_dim, len(shape)), one_axis(end_dim, len(shape))
     if a > b:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
-    if a == b:
-        return input
-    shape = input.shape
-    return reshape_to(input, shape=shape[:a] + (int(np.prod(shape[a : b + 1])),) + shape[b + 1 :])
+    return shape[:a] + (math.prod(shape[a : b + 1]),) + shape[b + 1 :]
+
+
+def ravel(input: Any) -> Any:
+    """All elements in one dimension."""
+    return reshape_to(input, shape=(-1,) if 0 not in input.shape else (0,))
+
+
+@by_axis
+def unflatten(input: Any, dim: int, sizes: Any) -> Any:
+    """Spread dimension ``dim`` over ``sizes``, one of which may be -1."""
+    axis = one_axis(dim, input.ndim)
+    wanted = sizes_of((tuple(sizes),))
+    if not wanted:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    known = math.prod(s for s in wanted if s != -1)
+    n = input.shape[axis] if input.ndim else 1
+    if -1 in wanted and known and n % known == 0:
+        wanted = tuple(n // known if s == -1 else s for s in wanted)
+    if math.prod(wanted) != n or -1 in wanted:
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({n}) in the input "
+            "tensor"
+        )
+    return reshape_to(input, shape=input.shape[:axis] + wanted + input.shape[axis + 1 :])
 
 
 def permute(input: Any, *dims: Any) -> Any:
     """Dimensions in the order ``dims``."""
-    from tinydl.ops.reducing import axis_of
+    return permute_axes(input, axes=_permuted(sizes_of(dims), input.ndim))
 
-    order = _sizes(dims)
-    if len(order) != input.ndim:
+
+@remembered
+def _permuted(order: tuple[int, ...], ndim: int) -> tuple[int, ...]:
+    if len(order) != ndim:
         raise RuntimeError(
             "permute: number of dimensions in the tensor input does not match the length of the desired ordering of "
             "dimensions "
-            f"i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(order)}"
+            f"i.e. input.dim() = {ndim} is not equal to len(dims) = {len(order)}"
         )
-    return permute_axes(input, axes=axis_of(order, input.ndim) or ())
+    return axis_of(order, ndim) or ()
 
 
 def transpose(input: Any, dim0: int, dim1: int) -> Any:
     """Exchange two dimensions."""
-    from tinydl.ops.reducing import one_axis
+    return permute_axes(input, axes=_exchanged(dim0, dim1, input.ndim))
 
-    if not input.ndim:
-        return permute_axes(input, axes=())
-    a, b = one_axis(dim0, input.ndim), one_axis(dim1, input.ndim)
-    order = list(range(input.ndim))
-    order[a], order[b] = b, a
-    return permute_axes(input, axes=tuple(order))
+
+swapaxes = swapdims = transpose
+
+
+@remembered
+def _exchanged(dim0: int, dim1: int, ndim: int) -> tuple[int, ...]:
+    a, b = one_axis(dim0, ndim), one_axis(dim1, ndim)
+    order = list(range(ndim))
+    if ndim:
+        order[a], order[b] = b, a
+    return tuple(order)
 
 
 def t(input: Any) -> Any:
     """The transpose of a matrix (a vector or a number is returned as it is)."""
-    if input.ndim > 2:
+    n = input.ndim
+    if n > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {n}D; use transpose or permute")
+    return permute_axes(input, axes=(1, 0) if n == 2 else tuple(range(n)))
+
+
+def movedim(input: Any, source: Any, destination: Any) -> Any:
+    """The dimensions ``source`` moved to the places ``destination``; the others keep their order."""
+    a, b = (tuple(d) if isinstance(d, (tuple, list)) else (d,) for d in (source, destination))
+    return permute_axes(input, axes=_moved(a, b, input.ndim))
+
+
+moveaxis = movedim
+
+
+@remembered
+def _moved(source: tuple[int, ...], destination: tuple[int, ...], ndim: int) -> tuple[int, ...]:
+    if len(source) != len(destination):
         raise RuntimeError(
-            f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D; use transpose or permute"
+            f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the same number "
+            f"of dims as destination ({list(destination)} dims)"
         )
-    return permute_axes(input, axes=tuple(range(input.ndim))[::-1])
+    a, b = axis_of(source, ndim) or (), axis_of(destination, ndim) or ()
+    rest = iter([d for d in range(ndim) if d not in a])
+    return tuple(a[b.index(place)] if place in b else next(rest) for place in range(ndim))
 
 
 def expand(input: Any, *sizes: Any) -> Any:
     """Broadcast to ``sizes`` (-1 keeps a size) without copying."""
-    shape = list(_sizes(sizes))
-    lead = len(shape) - input.ndim
+    return expand_to(input, shape=_expanded(input.shape, sizes_of(sizes)))
+
+
+@remembered
+def _expanded(old: tuple[int, ...], sizes: tuple[int, ...]) -> tuple[int, ...]:
+    shape = list(sizes)
+    lead = len(shape) - len(old)
     if lead < 0:
         raise RuntimeError(
             f"expand: the number of sizes provided ({len(shape)}) must be greater or equal to the number of dimensions "
-            f"in the tensor ({input.ndim})"
+            f"in the tensor ({len(old)})"
         )
     for i, s in enumerate(shape):
         if s == -1:
@@ -163,14 +228,14 @@ def expand(input: Any, *sizes: Any) -> Any:
                     "expand: the expanded size of the tensor (-1) isn't allowed in a leading, "
                     f"non-existing dimension {i}"
                 )
-            shape[i] = input.shape[i - lead]
-        elif i >= lead and input.shape[i - lead] not in (1, s):
+            shape[i] = old[i - lead]
+        elif i >= lead and old[i - lead] not in (1, s):
             raise RuntimeError(
-                f"The expanded size of the tensor ({s}) must match the existing size ({input.shape[i - lead]}) at "
+                f"The expanded size of the tensor ({s}) must match the existing size ({old[i - lead]}) at "
                 f"non-singleton dimension {i}. "
-                f"Target sizes: {shape}. Tensor sizes: {list(input.shape)}"
+                f"Target sizes: {shape}. Tensor sizes: {list(old)}"
             )
-    return expand_to(input, shape=tuple(shape))
+    return tuple(shape)
 
 
 def broadcast_to(input: Any, size: Any) -> Any:
@@ -178,47 +243,134 @@ def broadcast_to(input: Any, size: Any) -> Any:
     return expand(input, size)
 
 
-def squeeze(input: Any, dim: Any = None) -> Any:
+def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
+    """The shape that tensors of ``shapes`` broadcast to. Raises RuntimeError when they do not."""
+    wanted = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    try:
+        return np.broadcast_shapes(*wanted)
+    except ValueError:
+        raise RuntimeError(
+            "Shape mismatch: objects cannot be broadcast to a single shape; the shapes are "
+            f"{', '.join(map(str, wanted))}"
+        ) from None
+
+
+def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
+    """Views of all ``tensors`` in the shape that they broadcast to."""
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        tensors = tuple(tensors[0])
+    shape = broadcast_shapes(*[x.shape for x in tensors])
+    return tuple(expand_to(x, shape=shape) for x in tensors)
+
+
+def squeeze(input: Any, dim: Any = None, *, axis: Any = None) -> Any:
     """Drop dimensions of size 1 (all, or those in ``dim``)."""
-    from tinydl.ops.reducing import axis_of
-
-    axes = range(input.ndim) if dim is None else (axis_of(dim, input.ndim) or ())
-    gone = {a for a in axes if input.ndim and input.shape[a] == 1}
-    return reshape_to(input, shape=tuple(s for i, s in enumerate(input.shape) if i not in gone))
+    if axis is not None:
+        dim = axis
+    return reshape_to(input, shape=_squeezed(input.shape, tuple(dim) if type(dim) is list else dim))
 
 
-def unsqueeze(input: Any, dim: int) -> Any:
+@remembered
+def _squeezed(shape: tuple[int, ...], dim: Any) -> tuple[int, ...]:
+    n = len(shape)
+    axes = range(n) if dim is None else (axis_of(dim, n) or ())
+    return tuple(s for i, s in enumerate(shape) if s != 1 or i not in axes)
+
+
+def unsqueeze(input: Any, dim: Any = None, *, axis: Any = None) -> Any:
     """Insert a dimension of size 1 at ``dim``."""
-    limit = input.ndim + 1
-    if not -limit <= dim < limit:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {dim})")
-    at = dim % limit
-    return reshape_to(input, shape=input.shape[:at] + (1,) + input.shape[at:])
+    return reshape_to(input, shape=_unsqueezed(input.shape, dim if axis is None else axis))
 
 
-def flip(input: Any, *dims: Any) -> Any:
-    """A copy with the elements in reverse order along ``dims``."""
-    from tinydl.ops.casting import contiguous
-    from tinydl.ops.reducing import axis_of
-
-    return contiguous(reverse(input, axes=axis_of(_sizes(dims), input.ndim) or ()))
+@remembered
+def _unsqueezed(shape: tuple[int, ...], dim: int) -> tuple[int, ...]:
+    at = one_axis(dim, len(shape) + 1)
+    return shape[:at] + (1,) + shape[at:]
 
 
-def cat(tensors: Any, dim: int = 0) -> Any:
+def atleast_1d(*tensors: Any) -> Any:
+    """A number as a vector of one; all else as it is. Of several tensors, a tuple."""
+    return _each(tensors, lambda x: x if x.ndim else reshape_to(x, shape=(1,)))
+
+
+def atleast_2d(*tensors: Any) -> Any:
+    """A number as [1, 1], a vector [N] as [1, N]. Of several tensors, a tuple."""
+    return _each(tensors, lambda x: x if x.ndim > 1 else reshape_to(x, shape=(1,) * (2 - x.ndim) + x.shape))
+
+
+def atleast_3d(*tensors: Any) -> Any:
+    """A number as [1, 1, 1], [N] as [1, N, 1], [M, N] as [M, N, 1]. Of several tensors, a tuple."""
+
+    def lifted(x: Any) -> Any:
+        return x if x.ndim > 2 else reshape_to(x, shape=((1,) * (2 - x.ndim) + x.shape + (1,))[-3:])
+
+    return _each(tensors, lifted)
+
+
+def _each(tensors: tuple[Any, ...], function: Any) -> Any:
+    if len(tensors) == 1 and not isinstance(tensors[0], (tuple, list)):
+        return function(tensors[0])
+    return tuple(function(x) for x in (tensors[0] if len(tensors) == 1 else tensors))
+
+
+# ------------------------------------------------------------------------------------------------------------ joining
+
+
+def _pieces(needs: tuple[bool, ...], g: Any, shapes: Any, axis: int) -> tuple[Any, ...]:
+    cuts = cuts_of(tuple([s[axis] for s in shapes]), axis)
+    return tuple([take_slice(g, index=cut) if need else None for need, cut in zip(needs, cuts)])
+
+
+@primitive(joint=_pieces)
+def concatenate(*tensors: Any, axis: int) -> Any:
+    """Arrays joined along an existing ``axis``."""
+    return np.concatenate(tensors, axis)
+
+
+def _layers(needs: tuple[bool, ...], g: Any, axis: int) -> tuple[Any, ...]:
+    return tuple([take_slice(g, index=LEAD[axis] + (i,)) if need else None for i, need in enumerate(needs)])
+
+
+@primitive(joint=_layers)
+def stacked(*tensors: Any, axis: int) -> Any:
+    """Arrays of one shape joined along a new ``axis``."""
+    first = tensors[0]
+    shape = first.shape
+    out = np.empty(shape[:axis] + (len(tensors),) + shape[axis:], first.dtype)
+    if axis:
+        for i, x in enumerate(tensors):
+            out[LEAD[axis] + (i,)] = x
+    else:
+        for i, x in enumerate(tensors):
+            out[i] = x
+    return out
+
+
+def cat(tensors: Any, dim: int = 0, *, axis: Any = None) -> Any:
     """Join tensors along an existing dimension; dtypes are promoted."""
-    from tinydl import dtypes
-    from tinydl.ops.casting import cast
-    from tinydl.ops.reducing import one_axis
-
-    tensors = list(tensors)
+    if type(tensors) is not list:
+        tensors = list(tensors)
+    if axis is not None:
+        dim = axis
     if not tensors:
         raise RuntimeError("cat(): expected a non-empty list of Tensors")
-    kinds = {x.dtype for x in tensors}
-    if len(kinds) > 1:
-        want = None
-        for k in kinds:
-            want = k if want is None else dtypes.promote_types(want, k)
-        tensors = [x if x.dtype == want else cast(x, dtype=want) for x in tensors]
+    first = tensors[0].data
+    kind = first.dtype
+    for x in tensors:
+        if x.data.dtype is not kind:
+            return _cat_slow(tensors, dim)
+    try:
+        return concatenate(*tensors, axis=dim if dim >= 0 else one_axis(dim, first.ndim))
+    except ValueError:  # said in PyTorch's words
+        return _cat_slow(tensors, dim)
+
+
+concat = cat
+
+
+def _cat_slow(tensors: list[Any], dim: int) -> Any:
+    """Several dtypes, an empty tensor among others, or a mistake."""
+    tensors = promoted(tensors)
     # PyTorch lets an empty 1-d tensor join anything.
     real = [x for x in tensors if x.shape != (0,)] or tensors[:1]
     first = real[0]
@@ -233,66 +385,33 @@ def cat(tensors: Any, dim: int = 0) -> Any:
                 f"Sizes of tensors must match except in dimension {axis}. Expected shape {list(first.shape)} but got "
                 f"{list(x.shape)} "
                 f"for tensor number {i} in the list."
-            )
+            ) from None
     return concatenate(*real, axis=axis)
 
 
-def stack(tensors: Any, dim: int = 0) -> Any:
-    """Join tensors of one shape along a new dimension."""
-    tensors = list(tensors)
+def promoted(tensors: list[Any]) -> list[Any]:
+    """``tensors`` in the one dtype that PyTorch's table gives them (0-d tensors and numbers count less)."""
+    want = dtypes.result_type(*tensors)
+    return [x if x.dtype == want else cast(x, dtype=want) for x in tensors]
+
+
+def stack(tensors: Any, dim: int = 0, *, axis: Any = None) -> Any:
+    """Join tensors of one shape along a new dimension; dtypes are promoted."""
+    if type(tensors) is not list:
+        tensors = list(tensors)
+    if axis is not None:
+        dim = axis
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
-    shape = tensors[0].shape
+    first = tensors[0].data
+    kind, shape = first.dtype, first.shape
     for i, x in enumerate(tensors):
-        if x.shape != shape:
+        array = x.data
+        if array.shape != shape:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(x.shape)} at "
                 f"entry {i}"
             )
-    at = dim if dim >= 0 else dim + len(shape) + 1
-    return cat([unsqueeze(x, dim) for x in tensors], at)
-
-
-def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple[Any, ...]:
-    """Pieces of a size (the last may be smaller), or of the given sizes, along ``dim``."""
-    from tinydl.ops.indexing import take_slice
-    from tinydl.ops.reducing import one_axis
-
-    axis = one_axis(dim, tensor.ndim)
-    total = tensor.shape[axis]
-    if isinstance(split_size_or_sections, int):
-        if split_size_or_sections < 0 or (split_size_or_sections == 0 and total):
-            raise RuntimeError(f"split expects split_size be non-negative, but got split_size={split_size_or_sections}")
-        step = split_size_or_sections or 1
-        sizes = [min(step, total - i) for i in range(0, total, step)] or [0]
-    else:
-        sizes = [int(s) for s in split_size_or_sections]
-        if sum(sizes) != total:
-            raise RuntimeError(
-                f"split_with_sizes expects split_sizes to sum exactly to {total} (input tensor's size at dimension "
-                f"{axis}), but got split_sizes={sizes}"
-            )
-    out, at = [], 0
-    for n in sizes:
-        out.append(take_slice(tensor, index=(slice(None),) * axis + (slice(at, at + n),)))
-        at += n
-    return tuple(out)
-
-
-def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
-    """At most ``chunks`` pieces of equal size (the last may be smaller)."""
-    from tinydl.ops.reducing import one_axis
-
-    if chunks <= 0:
-        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    total = input.shape[one_axis(dim, input.ndim)]
-    return split(input, max(1, -(-total // chunks)), dim)
-
-
-def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
-    """The slices along ``dim``, which disappears."""
-    from tinydl.ops.indexing import take_slice
-    from tinydl.ops.reducing import one_axis
-
-    axis = one_axis(dim, input.ndim)
-    return tuple(take_slice(input, index=(slice(None),) * axis + (i,)) for i in range(input.shape[axis]))
+        if array.dtype is not kind and array.dtype != kind:
+            return stack(promoted(tensors), dim)
+    return stacked(*tensors, axis=one_axis(dim, len(shape) + 1))

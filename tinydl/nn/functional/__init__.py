@@ -15,24 +15,37 @@ from tinydl.nn.functional.loss import (
 )
 from tinydl.nn.functional.normalization import layer_norm
 from tinydl.nn.functional.sparse import embedding, one_hot
-from tinydl.ops.products import linear
+from tinydl.ops.norms import cosine_similarity, normalize, pairwise_distance
+from tinydl.ops.padding import fold_image as fold
+from tinydl.ops.padding import pad, pixel_shuffle, pixel_unshuffle
+from tinydl.ops.padding import unfold_image as unfold
+from tinydl.ops.products import bilinear, linear
 
 __all__ = [
     "REDUCTIONS",
+    "bilinear",
     "binary_cross_entropy_with_logits",
+    "cosine_similarity",
     "cross_entropy",
     "dropout",
     "embedding",
+    "fold",
     "layer_norm",
     "linear",
     "log_softmax",
     "logsigmoid",
     "mse_loss",
     "nll_loss",
+    "normalize",
     "one_hot",
+    "pad",
+    "pairwise_distance",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "relu",
     "sigmoid",
     "softmax",
     "softplus",
     "tanh",
+    "unfold",
 ]

@@ -1,0 +1,235 @@
+"""Norms of vectors and matrices, and what is built on them: distances, cosines, normalisation, covariance."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinydl import dtypes
+from tinydl.ops.axes import axis_of, by_axis, kept, one_axis
+from tinydl.ops.casting import cast
+from tinydl.ops.elementwise import abs as magnitude
+from tinydl.ops.elementwise import clamp_between, div, eq, gate, mask, pow, sign, square
+from tinydl.ops.extrema import reduce_max, reduce_min
+from tinydl.ops.products import mm, swap_last
+from tinydl.ops.reducing import reduce_sum, root
+from tinydl.ops.shaping import broadcast_shapes, expand_to, permute_axes, reshape_to
+
+
+def norm_over(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
+    """(sum |x|^p)^(1/p) over ``axis``; infinite p: the extrema, 0: the count of what is not zero. Where the norm is 0,
+    so is its gradient."""
+    p = float(ord)
+    if p == 2:
+        return root(reduce_sum(square(x), axis=axis, keepdims=keepdims))
+    if p == 0:
+        return reduce_sum(square(sign(x)), axis=axis, keepdims=keepdims)
+    size = magnitude(x)
+    if p == 1:
+        return reduce_sum(size, axis=axis, keepdims=keepdims)
+    if math.isinf(p):
+        return (reduce_max if p > 0 else reduce_min)(size, axis=axis, keepdims=keepdims)
+    if p < 2:  # |x|^p has an infinite slope at 0 for p < 1, and a second one for p < 2
+        zero = mask(eq(size, 0), size)
+        total = reduce_sum(pow(size + zero, p) * (1 - zero), axis=axis, keepdims=keepdims)
+    else:
+        total = reduce_sum(pow(size, p), axis=axis, keepdims=keepdims)
+    nothing = mask(eq(total, 0), total)
+    return gate(pow(total + nothing, 1 / p), total)
+
+
+def _floating(name: str, x: Any, dtype: Any) -> Any:
+    if dtype is not None:
+        x = cast(x, dtype=dtypes.as_dtype(dtype))
+    if x.dtype.kind != "f":
+        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {x.dtype}")
+    return x
+
+
+@by_axis
+def vector_norm(x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    """(sum |x|^ord)^(1/ord) over ``dim`` (all elements without it); ``ord`` may be inf, -inf, 0 or any number."""
+    x = _floating("linalg.vector_norm", x, dtype)
+    axis = axis_of(dim, x.ndim)
+    empty = any(x.shape[a] == 0 for a in (range(x.ndim) if axis is None else axis))
+    if empty and (math.isinf(ord) or ord < 0):
+        raise RuntimeError(
+            f"linalg.vector_norm cannot compute the {ord} norm on an empty dimension, and the shape is {tuple(x.shape)}"
+        )
+    return norm_over(x, ord, axis, keepdim)
+
+
+@by_axis
+def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None) -> Any:
+    """The norm of matrices in the dimensions ``dim``.
+
+    ord
+        ``"fro"`` (root of the sum of squares), ``"nuc"`` (sum of singular values), 2 or -2 (largest, least singular
+        value), 1 or -1 (largest, least sum of a column's magnitudes), inf or -inf (of a row's).
+    """
+    from tinydl.ops.linalg import svdvals
+
+    A = _floating("linalg.matrix_norm", A, dtype)
+    if A.ndim < 2:
+        raise RuntimeError(
+            f"linalg.matrix_norm: The input tensor A must have at least 2 dimensions, got shape {tuple(A.shape)}"
+        )
+    if not isinstance(dim, (tuple, list)) or len(dim) != 2:
+        raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {dim}")
+    a, b = (one_axis(d, A.ndim) for d in dim)
+    if a == b:
+        raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got ({dim[0]}, {dim[1]})")
+    if ord == "fro":
+        return norm_over(A, 2, (a, b), keepdim)
+    if ord in (1, -1, math.inf, -math.inf):
+        over, then = (a, b) if abs(ord) == 1 else (b, a)
+        sums = reduce_sum(magnitude(A), axis=(over,), keepdims=True)
+        out = (reduce_max if ord > 0 else reduce_min)(sums, axis=(then,), keepdims=True)
+    elif ord in ("nuc", 2, -2):
+        rest = [d for d in range(A.ndim) if d not in (a, b)]
+        s = svdvals(permute_axes(A, axes=(*rest, a, b)))
+        last = (s.ndim - 1,)
+        if ord == "nuc":
+            out = reduce_sum(s, axis=last, keepdims=False)
+        else:
+            out = (reduce_max if ord == 2 else reduce_min)(s, axis=last, keepdims=False)
+    else:
+        raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
+    shape = kept(A.shape, (a, b))
+    return reshape_to(out, shape=shape if keepdim else tuple(n for d, n in enumerate(A.shape) if d not in (a, b)))
+
+
+@by_axis
+def norm(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    """A vector's norm (``dim`` one number, or nothing given), or a matrix's (``dim`` two numbers, or ``ord`` given for
+    a matrix)."""
+    if dim is None and ord is not None and A.ndim not in (1, 2):
+        raise RuntimeError(
+            f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D."
+        )
+    pair = isinstance(dim, (tuple, list)) and len(dim) == 2
+    if ord is not None and (pair or (dim is None and A.ndim == 2)):
+        return matrix_norm(A, ord, dim if pair else (-2, -1), keepdim, dtype=dtype)
+    return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
+
+
+# --------------------------------------------------------------------------------------------- distances and directions
+
+
+def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Any:
+    """The p-norm distance of every row of x1 [..., P, M] to every row of x2 [..., R, M]: [..., P, R].
+
+    Differences are taken first in every ``compute_mode``: PyTorch's product form loses half of the digits of small
+    distances.
+    """
+    if x1.ndim < 2 or x2.ndim < 2:
+        raise RuntimeError(f"cdist only supports at least 2D tensors, got {x1.ndim}D and {x2.ndim}D")
+    if x1.shape[-1] != x2.shape[-1]:
+        raise RuntimeError(f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}")
+    if p < 0:
+        raise RuntimeError(f"cdist only supports non-negative p values, got {p}")
+    a = reshape_to(x1, shape=(*x1.shape[:-1], 1, x1.shape[-1]))
+    b = reshape_to(x2, shape=(*x2.shape[:-2], 1, *x2.shape[-2:]))
+    difference = a - b
+    if not x1.shape[-1]:
+        return reduce_sum(difference, axis=(difference.ndim - 1,), keepdims=False)
+    return norm_over(difference, p, (difference.ndim - 1,), False)
+
+
+def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8, *, axis: int | None = None) -> Any:
+    """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along ``dim``."""
+    x1, x2 = _float_pair(x1, x2)
+    shape = broadcast_shapes(x1.shape, x2.shape)
+    a = one_axis(dim if axis is None else axis, len(shape))
+    x1, x2 = (x if x.shape == shape else expand_to(x, shape=shape) for x in (x1, x2))
+    over = (a,) if shape else None
+    n1, n2 = (clamp_between(norm_over(x, 2, over, True), min=eps, max=None) for x in (x1, x2))
+    return reduce_sum((x1 / n1) * (x2 / n2), axis=over, keepdims=False)
+
+
+def _float_pair(x1: Any, x2: Any) -> tuple[Any, Any]:
+    want = dtypes.result_type(x1, x2)
+    if want.kind != "f":
+        raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {want}")
+    a, b = (x if x.dtype == want else cast(x, dtype=want) for x in (x1, x2))
+    return a, b
+
+
+def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
+    """|x1 - x2 + eps|_p over the last dimension."""
+    difference = x1 - x2 + eps
+    return norm_over(difference, p, (difference.ndim - 1,) if difference.ndim else None, keepdim)
+
+
+def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, *, axis: Any = None) -> Any:
+    """x / max(|x|_p, eps) along ``dim``."""
+    size = norm_over(input, p, axis_of(dim if axis is None else axis, input.ndim), True)
+    return input / clamp_between(size, min=eps, max=None)
+
+
+# ------------------------------------------------------------------------------------------------------- statistics
+
+
+def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Any:
+    """The covariance matrix of variables (rows) over observations (columns).
+
+    fweights, aweights
+        How often each observation counts (integers), and how reliable it is (floating).
+    """
+    if input.ndim > 2:
+        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim}")
+    x = reshape_to(input, shape=(1, math.prod(input.shape))) if input.ndim < 2 else input
+    n = x.shape[1]
+    w: Any = None
+    for name, given, kinds in (("fweights", fweights, "iu"), ("aweights", aweights, "f")):
+        if given is None:
+            continue
+        if given.ndim > 1 or given.dtype.kind not in kinds:
+            raise RuntimeError(
+                f"cov(): expected {name} to be a vector of {'integers' if kinds == 'iu' else 'floating point numbers'}"
+                f", got shape {tuple(given.shape)} and dtype {given.dtype}"
+            )
+        if math.prod(given.shape) != n:
+            raise RuntimeError(f"cov(): expected {name} to have the same numel as there are observations, {n}")
+        w = given if w is None else w * given
+    if w is None:
+        total: Any = n
+        mean = reduce_sum(x, axis=(1,), keepdims=True) / n
+        weighted = centred = x - mean
+    else:
+        if w.dtype != x.dtype:
+            w = cast(w, dtype=x.dtype)
+        total = reduce_sum(w, axis=None, keepdims=False)
+        mean = reduce_sum(x * w, axis=(1,), keepdims=True) / total
+        centred = x - mean
+        weighted = centred * w
+    freedom = total - correction
+    if w is not None and aweights is not None and correction:
+        extra = aweights if aweights.dtype == x.dtype else cast(aweights, dtype=x.dtype)
+        freedom = total - correction * (reduce_sum(w * extra, axis=None, keepdims=False) / total)
+    if w is None:
+        freedom = float(max(freedom, 0))
+        found = mm(weighted, swap_last(centred))
+        out = found / freedom if freedom else div(found, np.zeros((), x.dtype))
+    else:
+        out = mm(weighted, swap_last(centred)) / clamp_between(freedom, min=0, max=None)
+    return reshape_to(out, shape=()) if input.ndim < 2 else out
+
+
+def corrcoef(input: Any) -> Any:
+    """The correlation matrix of variables (rows) over observations (columns)."""
+    from tinydl.ops.slicing import diagonal_of
+
+    if input.ndim > 2:
+        raise RuntimeError(
+            f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input.ndim}"
+        )
+    c = cov(input)
+    if not c.ndim:
+        return c / c
+    deviation = root(diagonal_of(c, offset=0, axis1=0, axis2=1))
+    n = c.shape[0]
+    scaled = c / reshape_to(deviation, shape=(n, 1)) / reshape_to(deviation, shape=(1, n))
+    return clamp_between(scaled, min=-1, max=1)

@@ -1,0 +1,315 @@
+"""Fourier transforms of real signals as real operations.
+
+There is no complex dtype: a spectrum is a real tensor whose last dimension, of size 2, holds (real, imaginary), as
+``torch.view_as_real`` shows it. With that, the transform and its transpose are linear maps of real numbers, each the
+gradient of the other, and all derivatives of every order come from the pair:
+
+    spectrum   F(x)_k = sum_t x_t exp(-2 pi i k t / n),    k = 0 ... n // 2
+    signal     T(c)_t = sum_k Re(c_k exp(2 pi i k t / n)),  t = 0 ... n - 1.
+
+The inverse of F is T with the weights 1, 2, 2, ... (and 1 at n / 2 for even n) over n: every other frequency stands for
+its negative, too.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinydl import dtypes
+from tinydl.autograd.primitives import primitive
+from tinydl.ops.arranging import reverse, rolled
+from tinydl.ops.axes import by_axis, one_axis, remembered
+from tinydl.ops.casting import cast
+from tinydl.ops.padding import overlap_add, pad, pad_constant, windows
+from tinydl.ops.shaping import cat, permute_axes, reshape_to
+from tinydl.ops.slicing import take_slice
+
+
+@primitive(input=lambda g, axis, input_shape: signal(g, axis=axis, n=input_shape[axis]))
+def spectrum(input: Any, *, axis: int) -> Any:
+    """F along ``axis``: [..., n, ...] -> [..., n // 2 + 1, ..., 2]."""
+    found = np.ascontiguousarray(np.fft.rfft(input, axis=axis))
+    return found.view(found.real.dtype).reshape(*found.shape, 2).astype(input.dtype, copy=False)
+
+
+@primitive(input=lambda g, axis: spectrum(g, axis=axis))
+def signal(input: Any, *, axis: int, n: int) -> Any:
+    """T along ``axis``: [..., n // 2 + 1, ..., 2] -> [..., n, ...]: the transpose of :func:`spectrum`."""
+    parts = np.ascontiguousarray(input)
+    weights = _weights(n, input.dtype).reshape((-1,) + (1,) * (input.ndim - axis - 2))
+    complexes = parts.view(np.result_type(parts.dtype, np.complex64)).reshape(parts.shape[:-1])
+    # irfft weighs as said above, which is divided out; halves are exact.
+    return (np.fft.irfft(complexes / weights, n, axis=axis) * n).astype(input.dtype, copy=False)
+
+
+@remembered
+def _weights(n: int, dtype: Any) -> Any:
+    """How many frequencies each of the half stands for."""
+    weights = np.full(n // 2 + 1, 2, dtype)
+    weights[0] = 1
+    if n % 2 == 0:
+        weights[-1] = 1
+    weights.flags.writeable = False
+    return weights
+
+
+# ------------------------------------------------------------------------------------------------ PyTorch's functions
+
+
+def _scale(norm: str | None, n: int, forward: bool) -> float:
+    if norm not in (None, "backward", "forward", "ortho"):
+        raise RuntimeError(f'Invalid normalization mode: "{norm}"')
+    if norm == "ortho":
+        return 1 / math.sqrt(n)
+    return 1.0 if (norm == "forward") != forward else 1 / n
+
+
+def _real(name: str, x: Any) -> Any:
+    if x.dtype.kind != "f":
+        return cast(x, dtype=dtypes.get_default_dtype())
+    if x.dtype == np.float16:
+        raise RuntimeError(f"{name}: Unsupported dtype Half; convert it with .float()")
+    return x
+
+
+def _resized(x: Any, n: int, axis: int) -> Any:
+    """Cut, or filled with zeros, to ``n`` elements along ``axis``."""
+    more = n - x.shape[axis]
+    if not more:
+        return x
+    return pad_constant(x, pads=tuple((0, more if k == axis else 0) for k in range(x.ndim)), value=0)
+
+
+@by_axis
+def rfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
+    """The spectrum of a real signal along ``dim``: [..., N, ...] -> [..., n // 2 + 1, ..., 2].
+
+    X_k = sum_t x_t exp(-2 pi i k t / n), for k = 0 ... n // 2, as (real, imaginary) in the last dimension: what
+    ``torch.view_as_real(torch.fft.rfft(x))`` gives.
+
+    n
+        The signal is cut or filled with zeros to this length first.
+    norm
+        ``"backward"`` (no factor), ``"ortho"`` (1 / sqrt(n)) or ``"forward"`` (1 / n).
+    """
+    x = _real("rfft", input)
+    axis = one_axis(dim, x.ndim)
+    n = x.shape[axis] if n is None else int(n)
+    if n < 1:
+        raise RuntimeError(f"Invalid number of data points ({n}) specified")
+    found = spectrum(_resized(x, n, axis), axis=axis)
+    factor = _scale(norm, n, True)
+    return found if factor == 1 else found * factor
+
+
+@by_axis
+def irfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
+    """The real signal of half a spectrum: [..., M, ..., 2] -> [..., n, ...], the inverse of :func:`rfft`.
+
+    ``dim`` counts without the last dimension, which holds (real, imaginary). Imaginary parts at frequency 0 (and n / 2
+    for even n) are ignored.
+
+    n
+        The length of the signal, 2 (M - 1) unless given: an odd length must be. The spectrum is cut or filled to fit.
+    norm
+        ``"backward"`` (1 / n), ``"ortho"`` (1 / sqrt(n)) or ``"forward"`` (no factor).
+    """
+    x = _real("irfft", input)
+    if x.ndim < 2 or x.shape[-1] != 2:
+        raise RuntimeError(
+            f"irfft: expected (real, imaginary) in a last dimension of size 2, but the shape is {tuple(x.shape)}"
+        )
+    axis = one_axis(dim, x.ndim - 1)
+    n = 2 * (x.shape[axis] - 1) if n is None else int(n)
+    if n < 1:
+        raise RuntimeError(f"Invalid number of data points ({n}) specified")
+    x = _resized(x, n // 2 + 1, axis)
+    weights = _weights(n, x.dtype).reshape((-1,) + (1,) * (x.ndim - axis - 1)) * _scale(norm, n, False)
+    return signal(x * weights.astype(x.dtype), axis=axis, n=n)
+
+
+def fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, requires_grad: bool = False) -> Any:
+    """The frequencies of a transform of length ``n`` at the spacing ``d``: 0, 1, ..., -2, -1 over (n d)."""
+    return _frequencies(np.fft.fftfreq(n, d), dtype, requires_grad)
+
+
+def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, requires_grad: bool = False) -> Any:
+    """The frequencies of :func:`rfft` of length ``n`` at the spacing ``d``: 0, 1, ..., n // 2 over (n d)."""
+    return _frequencies(np.fft.rfftfreq(n, d), dtype, requires_grad)
+
+
+def _frequencies(values: Any, dtype: Any, requires_grad: bool) -> Any:
+    from tinydl.autograd import primitives as _p
+
+    want = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
+    return _p.Tensor(values.astype(want), requires_grad=requires_grad)  # type: ignore[attr-defined]
+
+
+@by_axis
+def fftshift(input: Any, dim: Any = None) -> Any:
+    """Rolled by half of each dimension in ``dim`` (all without it): frequency 0 comes to the middle."""
+    return _shifted(input, dim, lambda n: n // 2)
+
+
+@by_axis
+def ifftshift(input: Any, dim: Any = None) -> Any:
+    """The inverse of :func:`fftshift`."""
+    return _shifted(input, dim, lambda n: (n + 1) // 2)
+
+
+def _shifted(x: Any, dim: Any, by: Any) -> Any:
+    dims = range(x.ndim) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
+    axes = tuple(one_axis(d, x.ndim) for d in dims)
+    return rolled(x, shifts=tuple(by(x.shape[a]) for a in axes), axes=axes)
+
+
+# --------------------------------------------------------------------------------------------------------- short time
+
+
+def _window(name: str, window: Any, win_length: int, n_fft: int, like: Any) -> Any:
+    """The window, in the middle of ``n_fft`` elements; ones without it."""
+    if window is None:
+        window = np.ones(win_length, like.dtype)
+    elif tuple(window.shape) != (win_length,):
+        raise RuntimeError(
+            f"{name}: expected a 1D window tensor of size equal to win_length={win_length}, but got window with size "
+            f"{list(window.shape)}"
+        )
+    elif window.dtype != like.dtype:
+        window = cast(window, dtype=like.dtype)
+    left = (n_fft - win_length) // 2
+    if win_length == n_fft:
+        return window
+    return pad_constant(window, pads=((left, n_fft - win_length - left),), value=0)
+
+
+def _lengths(name: str, n_fft: int, hop_length: int | None, win_length: int | None) -> tuple[int, int]:
+    hop = n_fft // 4 if hop_length is None else hop_length
+    length = n_fft if win_length is None else win_length
+    if hop <= 0:
+        raise RuntimeError(f"{name}: expected hop_length > 0, but got hop_length={hop}")
+    if not 0 < length <= n_fft:
+        raise RuntimeError(f"{name}: expected 0 < win_length <= n_fft, but got win_length={length} and n_fft={n_fft}")
+    return hop, length
+
+
+def _no_complex(name: str, return_complex: bool | None) -> None:
+    if return_complex:
+        raise RuntimeError(
+            f"{name}: tinydl has no complex dtype; leave return_complex out, and the last dimension holds (real, "
+            "imaginary)"
+        )
+
+
+def stft(
+    input: Any,
+    n_fft: int,
+    hop_length: int | None = None,
+    win_length: int | None = None,
+    window: Any = None,
+    center: bool = True,
+    pad_mode: str = "reflect",
+    normalized: bool = False,
+    onesided: bool | None = None,
+    return_complex: bool | None = None,
+) -> Any:
+    """The spectra of windows that slide over a signal: [..., L] (at most one batch) -> [..., K, T, 2].
+
+    X[k, t] = sum_j window[j] x[t hop + j] exp(-2 pi i k j / n_fft), as (real, imaginary) in the last dimension: what
+    ``torch.view_as_real(torch.stft(..., return_complex=True))`` gives. K is n_fft // 2 + 1, or n_fft unless
+    ``onesided``.
+
+    hop_length, win_length, window
+        n_fft // 4, n_fft, and ones unless given; a shorter window stands in the middle of n_fft elements.
+    center, pad_mode
+        Pad by n_fft // 2 at both ends, so that frame t is centred at t hop.
+    normalized
+        Divide by sqrt(n_fft).
+
+    Raises RuntimeError for sizes that do not fit and for ``return_complex=True``.
+    """
+    _no_complex("stft", return_complex)
+    x = _real("stft", input)
+    if x.ndim not in (1, 2):
+        raise RuntimeError(f"stft: expected a 1D or 2D tensor, but got shape {tuple(x.shape)}")
+    hop, length = _lengths("stft", n_fft, hop_length, win_length)
+    single = x.ndim == 1
+    if single:
+        x = reshape_to(x, shape=(1, *x.shape))
+    if center:
+        half = n_fft // 2
+        x = reshape_to(pad(reshape_to(x, shape=(1, *x.shape)), (half, half), pad_mode), shape=(x.shape[0], -1))
+    if not 0 < n_fft <= x.shape[1]:
+        raise RuntimeError(f"stft: expected 0 < n_fft <= {x.shape[1]}, but got n_fft={n_fft}")
+    frames = windows(x, axis=1, size=n_fft, step=hop) * _window("stft", window, length, n_fft, x)
+    found = permute_axes(spectrum(frames, axis=2), axes=(0, 2, 1, 3))  # [B, K, T, 2]
+    if normalized:
+        found = found / math.sqrt(n_fft)
+    if onesided is False:
+        found = cat([found, _mirrored(found, n_fft)], 1)
+    return reshape_to(found, shape=found.shape[1:]) if single else found
+
+
+def _mirrored(x: Any, n: int) -> Any:
+    """The negative frequencies of a real signal: conjugates, from the last to the first."""
+    part = take_slice(x, index=(slice(None), slice(1, (n + 1) // 2)))
+    return reverse(part, axes=(1,)) * np.array([1, -1], x.dtype)
+
+
+def istft(
+    input: Any,
+    n_fft: int,
+    hop_length: int | None = None,
+    win_length: int | None = None,
+    window: Any = None,
+    center: bool = True,
+    normalized: bool = False,
+    onesided: bool | None = None,
+    length: int | None = None,
+    return_complex: bool = False,
+) -> Any:
+    """The signal whose :func:`stft` comes nearest to the spectra [..., K, T, 2] (Griffin and Lim, IEEE Trans. ASSP 32,
+    1984): windowed frames are added and divided by the sum of the squared windows.
+
+    Arguments as for :func:`stft`; ``length`` cuts or fills the signal. Raises RuntimeError for sizes that do not
+    fit, and where the squared windows add up to less than 1e-11.
+    """
+    _no_complex("istft", return_complex)
+    x = _real("istft", input)
+    if x.ndim not in (3, 4) or x.shape[-1] != 2:
+        raise RuntimeError(
+            f"istft: expected [..., frequencies, frames, 2] with at most one batch dimension, but got {tuple(x.shape)}"
+        )
+    hop, win = _lengths("istft", n_fft, hop_length, win_length)
+    single = x.ndim == 3
+    if single:
+        x = reshape_to(x, shape=(1, *x.shape))
+    bins = n_fft // 2 + 1
+    if x.shape[1] != (n_fft if onesided is False else bins):
+        raise RuntimeError(
+            f"istft: expected the frequency dimension (3rd to the last) of the input tensor to match n_fft / 2 + 1 = "
+            f"{bins} when onesided=True (n_fft otherwise), but got {x.shape[1]}"
+        )
+    count = x.shape[2]
+    if onesided is False:
+        x = take_slice(x, index=(slice(None), slice(0, bins)))
+    frames = irfft(permute_axes(x, axes=(0, 2, 1, 3)), n_fft, 2, "ortho" if normalized else None)
+    w = _window("istft", window, win, n_fft, frames)
+    total = n_fft + hop * (count - 1)
+    out = overlap_add(frames * w, axis=1, step=hop, shape=(frames.shape[0], total))
+    squares = reshape_to(w * w, shape=(1, n_fft)) + np.zeros((count, 1), frames.dtype)
+    envelope = overlap_add(squares, axis=0, step=hop, shape=(total,))
+    start = n_fft // 2 if center else 0
+    end = start + length if length is not None else (total - n_fft // 2 if center else total)
+    keep = (slice(start, min(end, total)),)
+    envelope = take_slice(envelope, index=keep)
+    least = np.abs(envelope.data if hasattr(envelope, "node") else envelope).min(initial=np.inf)
+    if least < 1e-11:
+        raise RuntimeError(f"istft: window overlap add min: {least} is below 1e-11; the window leaves gaps")
+    out = take_slice(out, index=(slice(None), *keep)) / envelope
+    if end > total:
+        out = pad_constant(out, pads=((0, 0), (0, end - total)), value=0)
+    return reshape_to(out, shape=out.shape[1:]) if single else out

@@ -1,0 +1,82 @@
+"""Windows for spectra: Hann, Hamming, Blackman, Bartlett, Kaiser.
+
+A window of N elements is a function on n = 0 ... N - 1, with the divisor D = N - 1, or D = N when ``periodic``: then it
+is the first N elements of the symmetric one of N + 1, which is what a Fourier transform of overlapping frames wants.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinydl import dtypes
+from tinydl.tensor import Tensor
+
+
+def _window(name: str, length: int, periodic: bool, dtype: Any, requires_grad: bool, shape: Any) -> Tensor:
+    want = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
+    if want.kind != "f":
+        raise RuntimeError(f"{name} expects floating point dtypes, got: {want}")
+    if length < 0:
+        raise RuntimeError(f"{name} requires non-negative window_length, got window_length={length}")
+    if length < 2:
+        return Tensor(np.ones(length, want), requires_grad=requires_grad)
+    points = np.arange(length) / (length if periodic else length - 1)
+    return Tensor(shape(points).astype(want), requires_grad=requires_grad)
+
+
+def hann_window(window_length: int, periodic: bool = True, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """(1 - cos(2 pi n / D)) / 2."""
+    return _window(
+        "hann_window", window_length, periodic, dtype, requires_grad, lambda x: 0.5 - 0.5 * np.cos(2 * np.pi * x)
+    )
+
+
+def hamming_window(
+    window_length: int,
+    periodic: bool = True,
+    alpha: float = 0.54,
+    beta: float = 0.46,
+    *,
+    dtype: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """alpha - beta cos(2 pi n / D)."""
+    return _window(
+        "hamming_window", window_length, periodic, dtype, requires_grad, lambda x: alpha - beta * np.cos(2 * np.pi * x)
+    )
+
+
+def blackman_window(
+    window_length: int, periodic: bool = True, *, dtype: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """0.42 - 0.5 cos(2 pi n / D) + 0.08 cos(4 pi n / D)."""
+
+    def shape(x: Any) -> Any:
+        return 0.42 - 0.5 * np.cos(2 * np.pi * x) + 0.08 * np.cos(4 * np.pi * x)
+
+    return _window("blackman_window", window_length, periodic, dtype, requires_grad, shape)
+
+
+def bartlett_window(
+    window_length: int, periodic: bool = True, *, dtype: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """1 - |2 n / D - 1|: a triangle."""
+    return _window("bartlett_window", window_length, periodic, dtype, requires_grad, lambda x: 1 - np.abs(2 * x - 1))
+
+
+def kaiser_window(
+    window_length: int,
+    periodic: bool = True,
+    beta: float = 12.0,
+    *,
+    dtype: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """I0(beta sqrt(1 - (2 n / D - 1)^2)) / I0(beta), I0 the modified Bessel function of order 0."""
+
+    def shape(x: Any) -> Any:
+        return np.i0(beta * np.sqrt(np.maximum(1 - (2 * x - 1) ** 2, 0))) / np.i0(beta)
+
+    return _window("kaiser_window", window_length, periodic, dtype, requires_grad, shape)
