@@ -73,7 +73,7 @@ def reshape(input: Any, *shape: Any) -> Any:
         out = reshape_to(input, shape=sizes)
     except ValueError:
         _refuse_shape(sizes, input.shape)
-    if out.shape != sizes:
+    if out.data.shape != sizes:
         _refuse_negative(sizes)
     return out
 
@@ -112,7 +112,7 @@ def view(input: Any, *shape: Any) -> Any:
             "contiguous "
             "subspaces). Use .reshape(...) instead."
         )
-    if out.shape != sizes:
+    if out.data.shape != sizes:
         _refuse_negative(sizes)
     return out
 
