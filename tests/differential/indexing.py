@@ -198,6 +198,13 @@ row(
     call=lambda t, x, i, v: (x * 1).index_put_((i, i), v, True),
     note="in place",
 )
+row(
+    "index_put",
+    draw(3, 4),
+    draw(4),
+    call=lambda t, x, v: t.index_put(x, (t.tensor(1),), v, accumulate=True),
+    note="one row, accumulate",
+)
 row("masked_fill", draw(3, 4), bools(3, 4), 2.0)
 row("masked_fill", draw(3, 4), bools(4), draw(), note="a tensor")
 row("masked_fill", ints(3, 4), bools(3, 1), 3, note="ints")
@@ -212,3 +219,43 @@ row("nonzero", ints(high=2), note="0-d")
 row("nonzero", ints(0, 2), note="empty")
 row("argwhere", bools(3, 4))
 row("argwhere", draw(2, 2, make=np.round), grad=False, note="floats")
+
+
+def _in_place(t: Any, x: Any, change: Any) -> Any:
+    """Recorded, and not: the new value of both."""
+    y, z = x * 1, x.detach().clone()
+    with t.no_grad():
+        assert change(z) is z
+    assert change(y) is y
+    return y, z
+
+
+_AT: Any = np.array([2, 0])
+_CHANGES: dict[str, Any] = {
+    "masked_fill_": lambda t, y: y.masked_fill_(t.tensor([True, False, True, False]), -1.5),
+    "index_put_": lambda t, y: y.index_put_((t.tensor(_AT),), t.zeros_like(y[0])),
+    "index_add_": lambda t, y: y.index_add_(0, t.tensor(_AT), y.detach()[:2].clone(), alpha=2),
+    "index_copy_": lambda t, y: y.index_copy_(0, t.tensor(_AT), y.detach()[:2].clone()),
+    "index_fill_": lambda t, y: y.index_fill_(1, t.tensor(_AT), 0.25),
+    "scatter_": lambda t, y: y.scatter_(1, t.tensor([[3], [0], [1]]), value=0.5),
+    "scatter_add_": lambda t, y: y.scatter_add_(1, t.tensor([[3, 3], [0, 1], [1, 1]]), y.detach().clone()),
+    "squeeze_": lambda t, y: y.unsqueeze_(0).squeeze_(),
+    "unsqueeze_": lambda t, y: y.unsqueeze_(-1),
+    "t_": lambda t, y: y.t_(),
+    "transpose_": lambda t, y: y.transpose_(0, -1),
+    "fill_diagonal_": lambda t, y: y.fill_diagonal_(0.5),
+}
+for _name, _change in _CHANGES.items():
+    row(
+        f"Tensor.{_name}",
+        draw(3, 4),
+        call=lambda t, x, change=_change: _in_place(t, x, lambda y: change(t, y)),
+        note="in place",
+    )
+row(
+    "Tensor.fill_diagonal_",
+    draw(7, 2),
+    call=lambda t, x: _in_place(t, x, lambda y: y.fill_diagonal_(3.0, wrap=True)),
+    note="wrapped",
+)
+row("Tensor.fill_diagonal_", ints(3, 3, 3), call=lambda t, x: x.clone().fill_diagonal_(9), note="3-d")

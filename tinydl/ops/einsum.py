@@ -184,7 +184,8 @@ def _planned(equation: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[list[S
         before.append([] if k == 1 else x.steps)  # the first operand's own steps go on
         x, product = _contracted(x, y, {*output, *(label for term in terms[k + 1 :] for label in term)})
         after.append(product)
-    x.steps = last = []
+    last: Steps = []
+    x.steps = last
     x.sum({c for c in x.sizes if c not in output})
     x.order(list(output))
     return own, before, after, last

@@ -367,10 +367,9 @@ def take(input: Any, index: Any) -> Any:
     try:
         return take_along(input.reshape(-1), index, axis=0)
     except IndexError:
-        raise IndexError(
-            f"out of range: tried to access index {int(at.max() if at.max() >= input.size else at.min())} on a tensor "
-            f"of {math.prod(input.shape)} elements."
-        ) from None
+        n = math.prod(input.shape)
+        bad = int(at.max()) if at.max() >= n else int(at.min())
+        raise IndexError(f"out of range: tried to access index {bad} on a tensor of {n} elements.") from None
 
 
 @primitive(input=lambda g, mask: filled_where(g, mask, value=0))

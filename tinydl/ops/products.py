@@ -11,7 +11,7 @@ from tinydl.autograd.primitives import primitive
 from tinydl.ops.axes import one_axis
 from tinydl.ops.indexing import take_along
 from tinydl.ops.reducing import reduce_sum, sum_rows
-from tinydl.ops.shaping import expand_to, permute_axes, reshape_to
+from tinydl.ops.shaping import broadcasts, expand_to, permute_axes, reshape_to
 
 # Multiply-adds from which OpenBLAS would wake its own threads beside the kernels' pool (tinydl.kernels.matmul says why
 # that is slow). Below, BLAS runs on one thread and wins by its small overhead.
@@ -348,12 +348,6 @@ def _plus(name: str, input: Any, found: Any, beta: Any, alpha: Any) -> Any:
     if beta == 0:
         return found
     return found + (input if beta == 1 else input * beta)
-
-
-def broadcasts(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    """Whether ``shape`` expands to ``wanted``."""
-    lead = len(wanted) - len(shape)
-    return lead >= 0 and all(s in (1, w) for s, w in zip(shape, wanted[lead:]))
 
 
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:

@@ -6,6 +6,7 @@ of several values written, the last one stays.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from tinydl.ops.indexing import (
     take_both,
 )
 from tinydl.ops.padding import pad_constant
-from tinydl.ops.shaping import expand_to
+from tinydl.ops.shaping import broadcasts, expand_to, reshape_to
 from tinydl.ops.slicing import take_slice
 
 
@@ -323,17 +324,15 @@ def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -
             f"{input.dtype} for the destination and {values.dtype} for the source."
         )
     view, arrays = index_of(tuple(slice(None) if i is None else i for i in indices), input.shape)
-    region = take_both(np.empty(input.shape, np.bool_), view, arrays).shape
-    try:
-        np.broadcast_shapes(region, values.shape)
-        wide = expand_to(values, shape=region)
-    except ValueError:
+    size = math.prod(input.shape)
+    places = take_both(np.arange(size).reshape(input.shape), view, arrays)
+    if not broadcasts(values.shape, places.shape):
         raise RuntimeError(
             f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of "
-            f"shape {list(region)}"
-        ) from None
+            f"shape {list(places.shape)}"
+        )
     if not accumulate:
-        return overwrite(input, wide, index=view, then=arrays)
-    if arrays is None:
-        arrays = ()
-    return input + put_index(wide, index=arrays, shape=input.shape)
+        return overwrite(input, values, index=view, then=arrays)
+    wide = reshape_to(expand_to(values, shape=places.shape), shape=(places.size,))
+    added = put_index(wide, index=(places.reshape(-1),), shape=(size,))
+    return input + reshape_to(added, shape=input.shape)

@@ -58,7 +58,7 @@ def expand_to(input: Any, *, shape: Any) -> Any:
 @remembered
 def _strides(shape: tuple[int, ...], strides: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...]:
     lead = len(wanted) - len(shape)
-    if lead < 0 or any(s not in (1, w) for s, w in zip(shape, wanted[lead:])):
+    if not broadcasts(shape, wanted):
         raise ValueError(f"shape {shape} does not broadcast to {wanted}")
     return (0,) * lead + tuple(t if s == w else 0 for s, t, w in zip(shape, strides, wanted[lead:]))
 
@@ -70,18 +70,26 @@ def reshape(input: Any, *shape: Any) -> Any:
     """The same elements in another shape; one size may be -1. A view when memory allows, else a copy."""
     sizes = sizes_of(shape)
     try:
-        return reshape_to(input, shape=sizes)
+        out = reshape_to(input, shape=sizes)
     except ValueError:
         _refuse_shape(sizes, input.shape)
+    if out.data.shape != sizes:
+        _refuse_negative(sizes)
+    return out
+
+
+def _refuse_negative(sizes: tuple[int, ...]) -> None:
+    """NumPy reads any negative size as -1."""
+    for i, s in enumerate(sizes):
+        if s < -1:
+            raise RuntimeError(f"invalid shape dimension {s} at index {i} of shape {list(sizes)}")
 
 
 def _refuse_shape(sizes: tuple[int, ...], shape: tuple[int, ...]) -> None:
     count = math.prod(shape)
     if sizes.count(-1) > 1:
         raise RuntimeError(f"only one dimension can be inferred, but the shape is {list(sizes)}") from None
-    for i, s in enumerate(sizes):
-        if s < -1:
-            raise RuntimeError(f"invalid shape dimension {s} at index {i} of shape {list(sizes)}") from None
+    _refuse_negative(sizes)
     if not count and -1 in sizes and 0 in sizes:
         raise RuntimeError(
             f"cannot reshape tensor of 0 elements into shape {list(sizes)} because the unspecified dimension size -1 "
@@ -104,6 +112,8 @@ def view(input: Any, *shape: Any) -> Any:
             "contiguous "
             "subspaces). Use .reshape(...) instead."
         )
+    if out.data.shape != sizes:
+        _refuse_negative(sizes)
     return out
 
 
@@ -253,6 +263,12 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
             "Shape mismatch: objects cannot be broadcast to a single shape; the shapes are "
             f"{', '.join(map(str, wanted))}"
         ) from None
+
+
+def broadcasts(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether ``shape`` expands to ``wanted``."""
+    lead = len(wanted) - len(shape)
+    return lead >= 0 and all(s in (1, w) for s, w in zip(shape, wanted[lead:]))
 
 
 def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,7 @@ def put_slice(input: Any, *, index: Any, shape: Any) -> Any:
 def diagonal_of(input: Any, *, offset: int, axis1: int, axis2: int) -> Any:
     """The elements [..., i, i + offset] of two dimensions, as the last one: a view."""
     view = input.diagonal(offset, axis1, axis2)
-    with contextlib.suppress(ValueError):  # of a read-only array
+    if input.flags.writeable:
         view.setflags(write=True)  # NumPy's is read-only, PyTorch's is not
     return view
 
