@@ -5,6 +5,7 @@ operations underneath (:mod:`tinydl.ops`) do the work.
 """
 
 from tinydl.nn.functional.activation import log_softmax, logsigmoid, relu, sigmoid, softmax, softplus, tanh
+from tinydl.nn.functional.attention import multi_head_attention_forward, scaled_dot_product_attention
 from tinydl.nn.functional.dropout import dropout
 from tinydl.nn.functional.loss import (
     REDUCTIONS,
@@ -28,9 +29,11 @@ __all__ = [
     "log_softmax",
     "logsigmoid",
     "mse_loss",
+    "multi_head_attention_forward",
     "nll_loss",
     "one_hot",
     "relu",
+    "scaled_dot_product_attention",
     "sigmoid",
     "softmax",
     "softplus",
