@@ -83,7 +83,8 @@ def attention_backward(
     for rows, columns in _blocks(batch, L, S, causal):
         q, k, v, gl = query[..., rows, :], key[..., columns, :], value[..., columns, :], g[..., rows, :]
         a = _scores(query, key, mask, scale, causal, rows, columns)
-        p = np.exp(a - norm[..., rows, None], out=a)
+        a = a - norm[..., rows, None]
+        p = np.exp(a, out=a)
         if dv is not None:
             dv[..., columns, :] += np.swapaxes(_spare(p, kept, dropout, rows, columns), -1, -2) @ gl
         da = _spare(gl @ np.swapaxes(v, -1, -2), kept, dropout, rows, columns)
