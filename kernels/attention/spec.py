@@ -57,23 +57,25 @@ def attention_forward(
     norm = np.full((*batch, L), np.inf, query.dtype)
     for rows, columns in _blocks(batch, L, S, causal):
         a = _scores(query, key, mask, scale, causal, rows, columns)
-        top = a.max(axis=-1, keepdims=True)
-        top[np.isneginf(top)] = 0  # nothing to see: -inf - -inf would be NaN
-        p = np.exp(a - top, out=a)
-        total = p.sum(axis=-1, keepdims=True)
-        some = total > 0
-        np.log(total, out=norm[..., rows, None], where=some)
-        np.add(norm[..., rows, None], top, out=norm[..., rows, None])
-        total[total == 0] = 1
+        top = np.maximum.reduce(a, axis=-1, keepdims=True)
+        blind = np.isneginf(top) if mask is not None else None
+        if blind is not None:
+            top[blind] = 0  # -inf - -inf would be NaN
+        a -= top
+        p = np.exp(a, out=a)
+        total = np.add.reduce(p, axis=-1, keepdims=True)
+        if blind is not None:
+            total[blind] = np.inf  # 1 / inf: no probability for any key, and norm = inf
         p /= total
-        output[..., rows, :] = _spare(p, kept, dropout, rows, columns) @ value[..., columns, :]
+        norm[..., rows, None] = np.log(total) + top
+        np.matmul(_spare(p, kept, dropout, rows, columns), value[..., columns, :], out=output[..., rows, :])
     return output, norm
 
 
 @register(op="attention_backward", name="numpy")
 def attention_backward(
-    g: Array, query: Array, key: Array, value: Array, mask: Array | None, kept: Array | None, output: Array, norm: Array,
-    scale: float, causal: bool, dropout: float, needs: tuple[bool, bool, bool, bool],
+    g: Array, query: Array, key: Array, value: Array, mask: Array | None, kept: Array | None, output: Array,
+    norm: Array, scale: float, causal: bool, dropout: float, needs: tuple[bool, bool, bool, bool],
 ) -> tuple[Array | None, Array | None, Array | None, Array | None]:  # fmt: skip
     """Gradients of the sum of ``g * output``; see the head of the file."""
     batch = norm.shape[:-1]
@@ -131,7 +133,8 @@ def _spare(p: Array, kept: Array | None, dropout: float, rows: slice, columns: s
     if kept is None:
         return p
     factor = p.dtype.type(1 / (1 - dropout) if dropout < 1 else 0)
-    return p * (_part(kept, rows, columns) * factor)
+    spared: Array = p * (_part(kept, rows, columns) * factor)
+    return spared
 
 
 def _part(x: Array, rows: slice, columns: slice) -> Array:
@@ -142,13 +145,15 @@ def _part(x: Array, rows: slice, columns: slice) -> Array:
 
 def flops(query: Array, key: Array, value: Array, *_: Any) -> int:
     """Forward two products, backward five; this is the sum."""
-    pairs = int(np.prod(query.shape[:-1])) * key.shape[-2]
-    return 2 * pairs * (4 * query.shape[-1] + 3 * value.shape[-1])
+    pairs: int = int(np.prod(query.shape[:-1])) * key.shape[-2]
+    size: int = 4 * query.shape[-1] + 3 * value.shape[-1]
+    return 2 * pairs * size
 
 
 def bytes(query: Array, key: Array, value: Array, *_: Any) -> int:
     """Forward reads q, k, v and writes the output; backward reads all four and g, and writes three gradients."""
-    return 3 * (query.nbytes + key.nbytes + value.nbytes) + 3 * query[..., :1].nbytes * value.shape[-1]
+    outputs: int = query[..., :1].nbytes * value.shape[-1]
+    return 3 * (query.nbytes + key.nbytes + value.nbytes + outputs)
 
 
 def samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:

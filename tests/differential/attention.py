@@ -40,7 +40,14 @@ def blind(x: Any) -> Any:
 
 
 Q, K, V = draw(2, 3, 4, 5), draw(2, 3, 6, 5), draw(2, 3, 6, 2)
-row("nn.functional.scaled_dot_product_attention", draw(2, 4, 5), draw(2, 6, 5), draw(2, 6, 5), smooth=False, note="fused")
+row(
+    "nn.functional.scaled_dot_product_attention",
+    draw(2, 4, 5),
+    draw(2, 6, 5),
+    draw(2, 6, 5),
+    smooth=False,
+    note="fused",
+)
 attention(Q, K, V)
 attention(draw(4, 3), draw(5, 3), draw(5, 3), note="matrices")
 attention(Q, K, V, bools(4, 6), note="bool mask")
@@ -57,7 +64,9 @@ attention(Q, K, V, scale=0.3, note="scale")
 attention(Q, K, V, scale=-0.7, is_causal=True, note="negative scale")
 attention(draw(2, 6, 4, 5), draw(2, 2, 3, 5), draw(2, 2, 3, 2), enable_gqa=True, note="grouped")
 attention(draw(2, 6, 4, 5), draw(2, 2, 3, 5), draw(2, 2, 3, 2), draw(2, 6, 4, 3), enable_gqa=True, note="grouped, mask")
-attention(draw(2, 6, 4, 5), draw(2, 2, 3, 5), draw(2, 2, 3, 2), bools(2, 1, 4, 3), enable_gqa=True, note="grouped, bool")
+attention(
+    draw(2, 6, 4, 5), draw(2, 2, 3, 5), draw(2, 2, 3, 2), bools(2, 1, 4, 3), enable_gqa=True, note="grouped, bool"
+)
 attention(draw(2, 3, 4, 5), draw(1, 3, 6, 5), draw(3, 6, 2), note="broadcast")
 attention(draw(2, 0, 3), draw(2, 4, 3), draw(2, 4, 3), note="no queries")
 attention(draw(2, 3, 3), draw(2, 0, 3), draw(2, 0, 3), note="no keys")
@@ -122,7 +131,9 @@ def padding(batch: int, keys: int) -> Any:
 MHA = "MultiheadAttention"
 module(MHA, 4, 2, inputs=[draw(3, 2, 4)], call=self_attention)
 module(MHA, 4, 2, inputs=[draw(3, 2, 4), draw(5, 2, 4), draw(5, 2, 4)], note="three inputs")
-module(MHA, 4, 2, bias=False, batch_first=True, inputs=[draw(2, 3, 4)], call=self_attention, note="no bias, batch first")
+module(
+    MHA, 4, 2, bias=False, batch_first=True, inputs=[draw(2, 3, 4)], call=self_attention, note="no bias, batch first"
+)
 module(MHA, 4, 1, inputs=[draw(3, 4), draw(5, 4), draw(5, 4)], note="unbatched")
 module(MHA, 4, 2, kdim=3, vdim=6, inputs=[draw(3, 2, 4), draw(5, 2, 3), draw(5, 2, 6)], note="kdim and vdim")
 module(

@@ -48,9 +48,7 @@ for name in ("RNN", "GRU", "LSTM"):
         name, 3, 4, batch_first=True, inputs=[draw(2, 3, 3)],
         call=lambda layer, x: packed(layer, x, [3, 3], batch_first=True), note="packed, equal lengths",
     )  # fmt: skip
-    module(
-        name, 3, 4, inputs=[draw(4, 3, 3), *[draw(1, 3, 4)] * states], call=packed_with_state, note="packed, state"
-    )
+    module(name, 3, 4, inputs=[draw(4, 3, 3), *[draw(1, 3, 4)] * states], call=packed_with_state, note="packed, state")
 
 module("RNN", 3, 4, 2, nonlinearity="relu", inputs=[draw(3, 2, 3)], note="relu")
 
@@ -100,7 +98,9 @@ row(f"{RNN}.pack_padded_sequence", draw(4, 2), [3, 2], note="shorter than the in
 def repacked(t: Any, x: Any, lengths: list[int], *arguments: Any, **keywords: Any) -> Any:
     """Packed and padded again."""
     tools = t.nn.utils.rnn
-    return tools.pad_packed_sequence(tools.pack_padded_sequence(x, lengths, enforce_sorted=False), *arguments, **keywords)
+    return tools.pad_packed_sequence(
+        tools.pack_padded_sequence(x, lengths, enforce_sorted=False), *arguments, **keywords
+    )
 
 
 row(f"{RNN}.pad_packed_sequence", draw(4, 3, 2), [2, 4, 1], call=repacked)
@@ -123,7 +123,11 @@ row(f"{RNN}.pad_sequence", draw(0, 3), draw(2, 3), call=listed("pad_sequence"), 
 row(f"{RNN}.pad_sequence", draw(3, 2, 2), note="one tensor")
 row(f"{RNN}.pack_sequence", draw(4, 3), draw(2, 3), draw(2, 3), call=listed("pack_sequence"))
 row(f"{RNN}.pack_sequence", draw(2), draw(4), enforce_sorted=False, call=listed("pack_sequence"), note="any order")
-row(f"{RNN}.unpad_sequence", draw(3, 4, 2), call=lambda t, x: t.nn.utils.rnn.unpad_sequence(x, t.tensor([2, 4, 1]), True))
+row(
+    f"{RNN}.unpad_sequence",
+    draw(3, 4, 2),
+    call=lambda t, x: t.nn.utils.rnn.unpad_sequence(x, t.tensor([2, 4, 1]), True),
+)
 row(
     # PyTorch's transposes its argument in place
     f"{RNN}.unpad_sequence", draw(4, 3, 2), call=lambda t, x: t.nn.utils.rnn.unpad_sequence(x * 1, t.tensor([2, 4, 1])),
@@ -148,6 +152,6 @@ def by_hand(t: Any, x: Any, *order: int) -> Any:
 row(f"{RNN}.PackedSequence", draw(3, 2), call=by_hand)
 row(f"{RNN}.PackedSequence", draw(3, 2), 1, 0, call=by_hand, note="sorted")
 row(
-    f"{RNN}.PackedSequence", draw(3, 2), call=lambda t, x: t.nn.utils.rnn.PackedSequence((x, t.tensor([2, 1]))).double(),
-    note="a pair, converted",
+    f"{RNN}.PackedSequence", draw(3, 2), note="a pair, converted",
+    call=lambda t, x: t.nn.utils.rnn.PackedSequence((x, t.tensor([2, 1]))).double(),
 )  # fmt: skip

@@ -216,7 +216,11 @@ def test_gradients_reach_every_parameter_of_a_stack():
             r"Expected 3, got 7: the input has shape \(5, 2, 7\) \(in LSTM\)",
         ),
         (lambda: nn.LSTM(3, 4)(tinydl.zeros(3)), ValueError, "LSTM: Expected input to be 2D or 3D, got 1D instead"),
-        (lambda: nn.RNN(3, 4)(tinydl.zeros(3)), ValueError, "RNN: Expected input to be 2D or 3D, got 1D tensor instead"),
+        (
+            lambda: nn.RNN(3, 4)(tinydl.zeros(3)),
+            ValueError,
+            "RNN: Expected input to be 2D or 3D, got 1D tensor instead",
+        ),
         (lambda: nn.LSTM(3, 4)(tinydl.zeros(0, 2, 3)), RuntimeError, "sequence length to be larger than 0"),
         (
             lambda: nn.GRU(3, 4)(tinydl.zeros(5, 2, 3), tinydl.zeros(2, 2, 4)),

@@ -87,9 +87,7 @@ def test_peepholes_of_zero_change_nothing_and_have_names(x):
             parameter.data[...] = 0
     missing, unexpected = plain.load_state_dict(layer.state_dict(), strict=False)
     assert missing == []
-    assert unexpected == [
-        f"weight_c{gate}_l{k}{way}" for k in (0, 1) for way in ("", "_reverse") for gate in "ifo"
-    ]
+    assert unexpected == [f"weight_c{gate}_l{k}{way}" for k in (0, 1) for way in ("", "_reverse") for gate in "ifo"]
     x = tinydl.tensor(x)
     for lengths in (None, [3, 4, 1]):
         for a, b in zip(states(layer(x, lengths=lengths)[1]), states(plain(x, lengths=lengths)[1]), strict=True):
@@ -254,9 +252,7 @@ def test_padding_with_options_equals_single_sequences():
 
 def test_repr_names_the_options():
     layer = nn.LSTM(3, 4, peephole=True, forget_bias=1, recurrent_dropout=0.1, zoneout=(0.1, 0.5))
-    assert repr(layer) == (
-        "LSTM(3, 4, peephole=True, forget_bias=1.0, recurrent_dropout=0.1, zoneout=(0.1, 0.5))"
-    )
+    assert repr(layer) == ("LSTM(3, 4, peephole=True, forget_bias=1.0, recurrent_dropout=0.1, zoneout=(0.1, 0.5))")
 
 
 # ---------------------------------------------------------------------------------------------------------- cells

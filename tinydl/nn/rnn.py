@@ -69,9 +69,9 @@ class RNNBase(Module):
         peephole: bool = False,
     ) -> None:
         super().__init__()
-        for what, value in (("bias", bias), ("batch_first", batch_first)):
-            if not isinstance(value, bool):
-                raise TypeError(f"{what} should be of type bool, got: {type(value).__name__}")
+        for what, flag in (("bias", bias), ("batch_first", batch_first)):
+            if type(flag) is not bool:
+                raise TypeError(f"{what} should be of type bool, got: {type(flag).__name__}")
         for what, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             if not isinstance(value, int) or isinstance(value, bool):
                 raise TypeError(f"{what} should be of type int, got: {type(value).__name__}")
@@ -86,7 +86,11 @@ class RNNBase(Module):
         held = zoneout if isinstance(zoneout, tuple) else (zoneout,) * self._states
         if len(held) != self._states:
             raise ValueError(f"zoneout should be one number, or one for each of {self._states} states, got {zoneout}")
-        for what, p in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout), *(("zoneout", z) for z in held)):
+        for what, p in (
+            ("dropout", dropout),
+            ("recurrent_dropout", recurrent_dropout),
+            *(("zoneout", z) for z in held),
+        ):
             if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1:
                 meaning = "keeping its old value" if what == "zoneout" else "being zeroed"
                 raise ValueError(
@@ -280,9 +284,8 @@ class RNNBase(Module):
         if any(state.ndim != wanted for state in states):
             found = ", ".join(f"{state.ndim}-D" for state in states)
             what, found = ("hx", f"{found} tensor") if self._states == 1 else ("hx and cx", f"({found}) tensors")
-            raise RuntimeError(
-                f"For {'' if batched else 'un'}batched {wanted}-D input, {what} should also be {wanted}-D but got {found}"
-            )
+            kind = "batched" if batched else "unbatched"
+            raise RuntimeError(f"For {kind} {wanted}-D input, {what} should also be {wanted}-D but got {found}")
         return states if batched else tuple(unsqueeze(state, 1) for state in states)
 
     def _check_state(self, state: Tensor, number: int, wanted: tuple[int, ...], dtype: Any) -> None:
@@ -360,11 +363,11 @@ class LSTM(RNNBase):
       reverse direction starts at each sequence's own end (as with packed sequences);
     - ``output`` [T, B, D R] in the input's layout, or packed as the input; ``h_n``, ``c_n`` as ``hx``.
 
-    ``dropout`` acts on the outputs of every layer but the last, in training only. ``proj_size`` R adds ``weight_hr_l{k}``
-    [R, H] behind the cell. ``peephole`` adds the weights ``weight_ci_l{k}``, ``weight_cf_l{k}``, ``weight_co_l{k}`` [H]
-    by which the gates see the cell. ``forget_bias`` is what the forget gates' bias starts with, b_ih + b_hh: 1 is the
-    advice of Gers et al. (2000) and Jozefowicz, Zaremba and Sutskever (ICML 2015); None draws it as all others.
-    Raises RuntimeError, naming the shapes, for an input or state that does not fit.
+    ``dropout`` acts on the outputs of every layer but the last, in training only. ``proj_size`` R adds
+    ``weight_hr_l{k}`` [R, H] behind the cell. ``peephole`` adds the weights ``weight_ci_l{k}``, ``weight_cf_l{k}`` and
+    ``weight_co_l{k}`` [H] by which the gates see the cell. ``forget_bias`` is what the forget gates' bias, b_ih + b_hh,
+    starts with: 1 is the advice of Gers et al. (2000) and of Jozefowicz, Zaremba and Sutskever (ICML 2015); None draws
+    it as all others. Raises RuntimeError, naming the shapes, for an input or state that does not fit.
     """
 
     _gates = 4

@@ -76,14 +76,11 @@ class TransformerEncoderLayer(Module):
         """[S, B, E] (``batch_first``: [B, S, E]; unbatched: [S, E]) -> the same shape."""
         padding = _padding(src, src_key_padding_mask, "src_key_padding_mask", src_mask, "src_mask")
         mask = canonical_mask(src_mask, "src_mask", src.dtype)
-        if self.norm_first:
-            x = src + self._attend(self.norm1(src), mask, padding, is_causal)
-            return x + self._feed(self.norm2(x))
-        x = self.norm1(src + self._attend(src, mask, padding, is_causal))
-        return self.norm2(x + self._feed(x))  # type: ignore[no-any-return]
 
-    def _attend(self, x: Tensor, mask: Tensor | None, padding: Tensor | None, is_causal: bool) -> Any:
-        return self.dropout1(self.self_attn(x, x, x, padding, False, mask, is_causal=is_causal)[0])
+        def myself(x: Tensor) -> Any:
+            return self.dropout1(self.self_attn(x, x, x, padding, False, mask, is_causal=is_causal)[0])
+
+        return _residual(src, self.norm_first, (myself, self.norm1), (self._feed, self.norm2))
 
     def _feed(self, x: Tensor) -> Any:
         return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
@@ -149,10 +146,7 @@ class TransformerDecoderLayer(Module):
             )
             return self.dropout2(found)
 
-        x: Any = tgt
-        for block, norm in ((myself, self.norm1), (others, self.norm2), (self._feed, self.norm3)):
-            x = x + block(norm(x)) if self.norm_first else norm(x + block(x))
-        return x  # type: ignore[no-any-return]
+        return _residual(tgt, self.norm_first, (myself, self.norm1), (others, self.norm2), (self._feed, self.norm3))
 
     def _feed(self, x: Tensor) -> Any:
         return self.dropout3(self.linear2(self.dropout(self.activation(self.linear1(x)))))
@@ -306,9 +300,7 @@ class Transformer(Module):
                 f"the feature number of src and tgt must be equal to d_model = {self.d_model}, but their shapes are "
                 f"{tuple(src.shape)} and {tuple(tgt.shape)}"
             )
-        memory = self.encoder(
-            src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal
-        )
+        memory = self.encoder(src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal)
         return self.decoder(  # type: ignore[no-any-return]
             tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask, tgt_key_padding_mask=tgt_key_padding_mask,
             memory_key_padding_mask=memory_key_padding_mask, tgt_is_causal=tgt_is_causal,
@@ -320,6 +312,13 @@ class Transformer(Module):
         """[sz, sz]: -inf above the diagonal, else 0, so that no position sees a later one."""
         wanted = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
         return Tensor(np.triu(np.full((sz, sz), -np.inf, wanted), 1))
+
+
+def _residual(x: Tensor, norm_first: bool, *blocks: tuple[Callable[[Tensor], Any], Module]) -> Tensor:
+    """Each block with a residual connection and its normalisation, before or behind."""
+    for block, norm in blocks:
+        x = x + block(norm(x)) if norm_first else norm(x + block(x))
+    return x
 
 
 def _activation(activation: Activation) -> Any:

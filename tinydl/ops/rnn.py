@@ -154,8 +154,8 @@ def lstm_definition(
 
     With ``peepholes`` w_ci, w_cf, w_co [H] the gates see the cell (Gers and Schmidhuber, IJCNN 2000; Graves,
     arXiv:1308.0850, equations 7 to 11): w_ci c_{t-1} is added to i, w_cf c_{t-1} to f, and w_co c_t, the *new* cell,
-    to o. With ``w_hr`` [R, H] the output is projected, h_t = W_hr (sigmoid(o) tanh(c_t)), and h0 is [B, R] (Sak,
-    Senior and Beaufays, arXiv:1402.1128).
+    to o (some surveys print c_{t-1} there too). With ``w_hr`` [R, H] the output is projected, h_t = W_hr (sigmoid(o)
+    tanh(c_t)), and h0 is [B, R] (Sak, Senior and Beaufays, arXiv:1402.1128).
     """
 
     def step(x: Any, m: Any, h: Any, c: Any) -> State:

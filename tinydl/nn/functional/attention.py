@@ -60,7 +60,7 @@ def scaled_dot_product_attention(
     output: Tensor = _attention.attention(
         query, key, value, mask, kept, scale=factor, causal=is_causal, dropout=float(dropout_p)
     )
-    return reshape_to(output, shape=(*shape[:-1], value.shape[-1])) if enable_gqa else output  # type: ignore[no-any-return]
+    return reshape_to(output, shape=(*shape[:-1], value.shape[-1])) if enable_gqa else output
 
 
 def _check_attention(
@@ -302,10 +302,8 @@ def _projections(inputs: tuple[Tensor, ...], weights: Any, bias: Tensor | None, 
     found = []
     for name, x, w, b in zip(("query", "key", "value"), inputs, weights, biases):
         if w is None:
-            raise AssertionError(
-                f"use_separate_proj_weight is {separate} but {f'{name[0]}_proj_weight' if separate else 'in_proj_weight'} "
-                "is None"
-            )
+            missing = f"{name[0]}_proj_weight" if separate else "in_proj_weight"
+            raise AssertionError(f"use_separate_proj_weight is {separate} but {missing} is None")
         for what, p, wanted in (("weights", w, (size, x.shape[-1])), ("bias", b, (size,))):
             if p is not None and p.shape != wanted:
                 raise AssertionError(f"expecting {name} {what} shape of {wanted}, but got {tuple(p.shape)}")
@@ -317,10 +315,8 @@ def _attention_mask(mask: Tensor, wanted: tuple[int, int, int]) -> Tensor:
     """[1 or B heads, L, S]."""
     expected = wanted[-mask.ndim :]
     if mask.shape != expected:
-        raise RuntimeError(
-            f"The shape of the {mask.ndim}D attn_mask is {tuple(mask.shape)}, but should be {expected}."
-        )
-    return mask if mask.ndim == 3 else unsqueeze(mask, 0)  # type: ignore[no-any-return]
+        raise RuntimeError(f"The shape of the {mask.ndim}D attn_mask is {tuple(mask.shape)}, but should be {expected}.")
+    return mask if mask.ndim == 3 else unsqueeze(mask, 0)
 
 
 def _static(name: str, given: Tensor, rows: int, head: int) -> Tensor:
