@@ -41,6 +41,11 @@ def scaled_dot_product_attention(
     A query that may see no key gives zero, with zero gradients. Memory grows with L and S, not with L S, but for the
     bits of a dropout and the gradient of a mask. Vaswani et al., arXiv:1706.03762. Raises RuntimeError for dtypes or
     shapes that do not fit.
+
+    >>> import tinydl
+    >>> value = tinydl.tensor([[1.0], [2.0], [3.0]])
+    >>> scaled_dot_product_attention(tinydl.zeros(3, 2), tinydl.zeros(3, 2), value, is_causal=True).tolist()
+    [[1.0], [1.5], [2.0]]
     """
     _check_attention(query, key, value, attn_mask, dropout_p, is_causal)
     mask = attn_mask

@@ -121,6 +121,14 @@ def pack_padded_sequence(
 
     ``lengths`` int [B], 1 to T, in decreasing order, or in any with ``enforce_sorted=False``: the result then remembers
     the order. Raises RuntimeError for lengths that are not so.
+
+    >>> import tinydl
+    >>> x = tinydl.tensor([[1, 2, 0], [3, 0, 0], [4, 5, 6]])
+    >>> packed = pack_padded_sequence(x, [2, 1, 3], batch_first=True, enforce_sorted=False)
+    >>> packed.data, packed.batch_sizes
+    (tensor([4, 1, 3, 5, 2, 6]), tensor([3, 2, 1]))
+    >>> pad_packed_sequence(packed, batch_first=True)[1]
+    tensor([2, 1, 3])
     """
     if input.ndim < 2:
         raise IndexError(
