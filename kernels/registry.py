@@ -33,6 +33,7 @@ FAMILIES: dict[str, str] = {
     "softmax_cross_entropy": "loss",
     "layer_norm_forward": "norm",
     "layer_norm_backward": "norm",
+    **dict.fromkeys(("attention_forward", "attention_backward"), "attention"),
     **{
         f"{cell}_{direction}": "rnn"
         for cell in ("lstm", "gru", "rnn_tanh", "rnn_relu")

@@ -740,8 +740,9 @@ _DTYPES = ("float32", "float64")
 
 
 def _worthwhile(x: Array, h0: Array, *_: Any) -> bool:
-    """The reference computes what has a size of 0, and one step of one sequence: weights are not packed for one use."""
-    return x.size > 0 and h0.size > 0 and x.shape[0] * x.shape[1] > 1
+    """The reference computes what has a size of 0, and one step of few sequences: packing the weights for one use would
+    take longer than the step (sampling, and cells of small nets)."""
+    return x.size > 0 and h0.size > 0 and (x.shape[0] > 1 or x.shape[1] > 16)
 
 
 @register(op="lstm_forward", name="cpu.fused", dtypes=_DTYPES, default=True, accepts=_worthwhile)

@@ -97,9 +97,21 @@ nn.PixelShuffle nn.PixelUnshuffle nn.Unfold nn.Fold nn.ConstantPad1d nn.Constant
 nn.ZeroPad2d nn.ReflectionPad1d nn.ReflectionPad2d nn.ReplicationPad1d nn.ReplicationPad2d nn.CircularPad1d
 nn.CircularPad2d nn.BatchNorm1d nn.BatchNorm2d nn.BatchNorm3d nn.LayerNorm nn.GroupNorm nn.InstanceNorm1d
 nn.InstanceNorm2d nn.InstanceNorm3d nn.RMSNorm nn.LocalResponseNorm nn.Dropout nn.Dropout1d nn.Dropout2d nn.Dropout3d
-nn.AlphaDropout nn.FeatureAlphaDropout nn.RNN nn.LSTM nn.GRU nn.RNNCell nn.LSTMCell nn.GRUCell nn.MultiheadAttention
+nn.AlphaDropout nn.FeatureAlphaDropout nn.CosineSimilarity nn.PairwiseDistance
+""".split()
+
+RECURRENT = """
+nn.RNN nn.LSTM nn.GRU nn.RNNCell nn.LSTMCell nn.GRUCell
+""".split()
+
+SEQUENCES = """
+nn.utils.rnn.pack_padded_sequence nn.utils.rnn.pad_packed_sequence nn.utils.rnn.pad_sequence
+nn.utils.rnn.pack_sequence nn.utils.rnn.unpad_sequence nn.utils.rnn.unpack_sequence nn.utils.rnn.PackedSequence
+""".split()
+
+ATTENTION = """
+nn.functional.scaled_dot_product_attention nn.functional.multi_head_attention_forward nn.MultiheadAttention
 nn.TransformerEncoderLayer nn.TransformerDecoderLayer nn.TransformerEncoder nn.TransformerDecoder nn.Transformer
-nn.CosineSimilarity nn.PairwiseDistance
 """.split()
 
 ACTIVATIONS = """
@@ -135,15 +147,12 @@ nn.functional.adaptive_avg_pool3d nn.functional.adaptive_max_pool1d nn.functiona
 nn.functional.lp_pool1d nn.functional.lp_pool2d nn.functional.max_unpool2d nn.functional.interpolate
 nn.functional.grid_sample nn.functional.affine_grid nn.functional.batch_norm nn.functional.layer_norm
 nn.functional.group_norm nn.functional.instance_norm nn.functional.rms_norm nn.functional.local_response_norm
-nn.functional.scaled_dot_product_attention nn.functional.multi_head_attention_forward
 """.split()
 
 NN_UTILS = """
 nn.utils.clip_grad_norm_ nn.utils.clip_grad_value_ nn.utils.parameters_to_vector nn.utils.vector_to_parameters
-nn.utils.get_total_norm nn.utils.rnn.pack_padded_sequence nn.utils.rnn.pad_packed_sequence nn.utils.rnn.pad_sequence
-nn.utils.rnn.pack_sequence nn.utils.rnn.unpad_sequence nn.utils.rnn.PackedSequence nn.utils.weight_norm
-nn.utils.remove_weight_norm nn.utils.spectral_norm nn.utils.remove_spectral_norm nn.utils.parametrizations.weight_norm
-nn.utils.parametrizations.spectral_norm
+nn.utils.get_total_norm nn.utils.weight_norm nn.utils.remove_weight_norm nn.utils.spectral_norm
+nn.utils.remove_spectral_norm nn.utils.parametrizations.weight_norm nn.utils.parametrizations.spectral_norm
 """.split()
 
 INIT = """
@@ -183,6 +192,9 @@ NAMES: list[str] = [
     *INDEXING,
     *LINEAR_ALGEBRA,
     *SPECTRAL,
+    *RECURRENT,
+    *SEQUENCES,
+    *ATTENTION,
 ]
 
 # Names that are no row of the table, and the file under tests/ that compares them with PyTorch (or with the definition,

@@ -15,6 +15,7 @@ The files of this folder that are named after a room hold its rows; this one imp
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -157,16 +158,18 @@ def module(
     loose: float = 1.0,
     modes: tuple[str, ...] = ("train", "eval"),
     call: Callable[..., Any] | None = None,
+    make: Callable[[Any], Any] | None = None,
     **keywords: Any,
 ) -> None:
     """Enter a layer: ``nn.<name>(*arguments, **keywords)`` in both libraries, with PyTorch's parameters and buffers.
 
-    It is called on ``inputs``, as ``call(layer, *inputs)`` where that is not all. ``modes`` leaves out ``"train"`` for
-    layers that draw random numbers there.
+    Where the arguments are layers themselves, ``make(library)`` says it instead. The layer is called on ``inputs``, as
+    ``call(layer, *inputs)`` where that is not all. ``modes`` leaves out ``"train"`` for layers that draw random numbers
+    there.
     """
 
     def build(library: Any) -> Any:
-        return resolve(library, f"nn.{name}")(*arguments, **keywords)
+        return resolve(library, f"nn.{name}")(*arguments, **keywords) if make is None else make(library)
 
     def run(layer: Any, *tensors: Any) -> Any:
         return layer(*tensors) if call is None else call(layer, *tensors)
@@ -178,6 +181,11 @@ def module(
             loose, label, True, modes,
         )
     )  # fmt: skip
+
+
+def home(layer: Any) -> Any:
+    """The library that a layer is of."""
+    return sys.modules[type(layer).__module__.partition(".")[0]]
 
 
 def resolve(library: Any, name: str) -> Any:

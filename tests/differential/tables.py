@@ -1,11 +1,13 @@
 """Importing this module enters every row."""
 
 from tests.differential import (  # noqa: F401
+    attention,
     creation,
     elementwise,
     indexing,
     linalg,
     randoms,
+    recurrent,
     reducing,
     shaping,
     spectral,

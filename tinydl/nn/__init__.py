@@ -2,6 +2,8 @@
 
 from tinydl.nn import functional, init, utils
 from tinydl.nn.activation import LogSigmoid, LogSoftmax, ReLU, Sigmoid, Softmax, Softplus, Tanh
+from tinydl.nn.attention import MultiheadAttention
+from tinydl.nn.cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from tinydl.nn.container import ModuleDict, ModuleList, Sequential
 from tinydl.nn.dropout import Dropout
 from tinydl.nn.linear import Flatten, Identity, Linear
@@ -11,6 +13,13 @@ from tinydl.nn.normalization import LayerNorm
 from tinydl.nn.parameter import Parameter
 from tinydl.nn.rnn import GRU, LSTM, RNN, RNNBase
 from tinydl.nn.sparse import Embedding
+from tinydl.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
     "GRU",
@@ -21,7 +30,9 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "Identity",
+    "LSTMCell",
     "LayerNorm",
     "Linear",
     "LogSigmoid",
@@ -30,15 +41,23 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "Parameter",
     "RNNBase",
+    "RNNCell",
+    "RNNCellBase",
     "ReLU",
     "Sequential",
     "Sigmoid",
     "Softmax",
     "Softplus",
     "Tanh",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "functional",
     "init",
     "utils",

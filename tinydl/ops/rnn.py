@@ -2,11 +2,17 @@
 
 Every operation has two faces. Its *definition* is the textbook's, one step at a time, in ordinary operations: read it
 beside the paper; tests hold the kernels against it, and second derivatives run through it. Its *kernels* do the whole
-sequence at once, forward and backward.
+sequence at once, forward and backward. Definitions also take what the kernels do not know (peepholes, projections,
+recurrent dropout, zoneout), so a layer that asks for these runs its definition.
 
 Letters: ``T`` time, ``B`` batch, ``I`` input size, ``H`` hidden size. ``lengths`` int64 [B] or None: sequence b has
 ``lengths[b]`` steps; beyond them its output is zero and its state stays what it was. ``reverse`` runs from the end: a
 sequence of length n starts at its own step n - 1. ``b_ih`` and ``b_hh`` may be None.
+
+``mask`` [B, H] or None multiplies h wherever W_hh meets it, the same at all steps: the variational dropout of Gal and
+Ghahramani (arXiv:1512.05287). ``held`` is zoneout (Krueger et al., arXiv:1606.01305): for each state None, a bool array
+[T, B, H] that says which units keep their old value at step t, or the probability z of that, for the expectation
+z old + (1 - z) new.
 """
 
 from __future__ import annotations
@@ -34,12 +40,30 @@ def _within(input: Any, lengths: Any) -> Any:
     return where(inside[:, :, None], input, np.zeros((), input.dtype))
 
 
-def _scan(step: Callable[..., State], projected: Any, state: State, lengths: Any, reverse: bool) -> tuple[Any, State]:
-    """Run ``step(projected[t], *state)`` over time: all outputs [T, B, H], and the last state."""
-    steps = projected.shape[0]
-    outputs: list[Any] = [None] * steps
-    for t in reversed(range(steps)) if reverse else range(steps):
-        new = step(take_slice(projected, index=(t,)), *state)
+def _steps(x: Any) -> list[Any]:
+    """x[0], x[1], ...: by halves, so that backward fills log T times the memory of ``x`` with zeros, not T times."""
+    count = x.shape[0]
+    if count < 2:
+        return [take_slice(x, index=(t,)) for t in range(count)]
+    halves = (slice(0, count // 2), slice(count // 2, count))
+    return [step for half in halves for step in _steps(take_slice(x, index=(half,)))]
+
+
+def _scan(
+    step: Callable[..., State], projected: Any, state: State, w_hh: Any, b_hh: Any, lengths: Any, reverse: bool,
+    mask: Any = None, held: State | None = None,
+) -> tuple[Any, State]:  # fmt: skip
+    """Run ``step(W_ih x_t + b_ih, W_hh h + b_hh, *state)`` over time: all outputs [T, B, H], and the last state.
+
+    The state begins with h, the output of the step before.
+    """
+    xs = _steps(projected)
+    outputs: list[Any] = [None] * len(xs)
+    for t in reversed(range(len(xs))) if reverse else range(len(xs)):
+        h = state[0] if mask is None else state[0] * mask
+        new = step(xs[t], linear(h, w_hh, b_hh), *state)
+        if held is not None:
+            new = tuple(_keep(z, t, before, after) for z, before, after in zip(held, state, new))
         outputs[t] = new[0]
         if lengths is not None:
             inside = (t < lengths)[:, None]
@@ -49,19 +73,28 @@ def _scan(step: Callable[..., State], projected: Any, state: State, lengths: Any
     return stack(outputs), state
 
 
+def _keep(z: Any, t: int, before: Any, after: Any) -> Any:
+    """Zoneout of one state at step t."""
+    if z is None:
+        return after
+    return where(z[t], before, after) if isinstance(z, np.ndarray) else before * z + after * (1 - z)
+
+
 # ---------------------------------------------------------------------------------------------------- simple recurrence
 
 
 def _elman(activation: Callable[[Any], Any]) -> Callable[..., Any]:
     def definition(
-        input: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *, lengths: Any, reverse: bool
-    ) -> Any:
+        input: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *, lengths: Any, reverse: bool,
+        mask: Any = None, held: State | None = None,
+    ) -> Any:  # fmt: skip
         """h_t = f(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh) (Elman, Cognitive Science 14, 1990)."""
 
-        def step(x: Any, h: Any) -> State:
-            return (activation(x + linear(h, w_hh, b_hh)),)
+        def step(x: Any, m: Any, h: Any) -> State:
+            return (activation(x + m),)
 
-        output, (h_n,) = _scan(step, linear(_within(input, lengths), w_ih, b_ih), (h0,), lengths, reverse)
+        x = linear(_within(input, lengths), w_ih, b_ih)
+        output, (h_n,) = _scan(step, x, (h0,), w_hh, b_hh, lengths, reverse, mask, held)
         return output, h_n
 
     return definition
@@ -109,23 +142,34 @@ def rnn_relu(input: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *,
 
 
 def lstm_definition(
-    input: Any, h0: Any, c0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *, lengths: Any, reverse: bool
-) -> Any:
+    input: Any, h0: Any, c0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *, lengths: Any, reverse: bool,
+    peepholes: State | None = None, w_hr: Any = None, mask: Any = None, held: State | None = None,
+) -> Any:  # fmt: skip
     """Long short-term memory (Hochreiter and Schmidhuber, Neural Computation 9, 1997; the forget gate: Gers,
     Schmidhuber and Cummins, Neural Computation 12, 2000)::
 
         i, f, g, o = split(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh, 4)
         c_t = sigmoid(f) c_{t-1} + sigmoid(i) tanh(g)
         h_t = sigmoid(o) tanh(c_t)
+
+    With ``peepholes`` w_ci, w_cf, w_co [H] the gates see the cell (Gers and Schmidhuber, IJCNN 2000; Graves,
+    arXiv:1308.0850, equations 7 to 11): w_ci c_{t-1} is added to i, w_cf c_{t-1} to f, and w_co c_t, the *new* cell,
+    to o (some surveys print c_{t-1} there too). With ``w_hr`` [R, H] the output is projected, h_t = W_hr (sigmoid(o)
+    tanh(c_t)), and h0 is [B, R] (Sak, Senior and Beaufays, arXiv:1402.1128).
     """
-    hidden = w_hh.shape[1]
 
-    def step(x: Any, h: Any, c: Any) -> State:
-        i, f, g, o = split(x + linear(h, w_hh, b_hh), hidden, 1)
+    def step(x: Any, m: Any, h: Any, c: Any) -> State:
+        i, f, g, o = split(x + m, w_hh.shape[0] // 4, 1)
+        if peepholes is not None:
+            i, f = i + peepholes[0] * c, f + peepholes[1] * c
         c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-        return sigmoid(o) * tanh(c), c
+        if peepholes is not None:
+            o = o + peepholes[2] * c
+        h = sigmoid(o) * tanh(c)
+        return h if w_hr is None else linear(h, w_hr), c
 
-    output, (h_n, c_n) = _scan(step, linear(_within(input, lengths), w_ih, b_ih), (h0, c0), lengths, reverse)
+    x = linear(_within(input, lengths), w_ih, b_ih)
+    output, (h_n, c_n) = _scan(step, x, (h0, c0), w_hh, b_hh, lengths, reverse, mask, held)
     return output, h_n, c_n
 
 
@@ -154,26 +198,28 @@ def lstm(
 
 
 def gru_definition(
-    input: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *, lengths: Any, reverse: bool
-) -> Any:
+    input: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *, lengths: Any, reverse: bool,
+    mask: Any = None, held: State | None = None,
+) -> Any:  # fmt: skip
     """Gated recurrent unit (Cho et al., EMNLP 2014), with the reset gate behind the matrix as cuDNN and PyTorch have
     it::
 
-    r = sigmoid(W_ir x_t + b_ir + W_hr h_{t-1} + b_hr)
-    z = sigmoid(W_iz x_t + b_iz + W_hz h_{t-1} + b_hz)
-    n = tanh(W_in x_t + b_in + r (W_hn h_{t-1} + b_hn))
-    h_t = (1 - z) n + z h_{t-1}
+        r = sigmoid(W_ir x_t + b_ir + W_hr h_{t-1} + b_hr)
+        z = sigmoid(W_iz x_t + b_iz + W_hz h_{t-1} + b_hz)
+        n = tanh(W_in x_t + b_in + r (W_hn h_{t-1} + b_hn))
+        h_t = (1 - z) n + z h_{t-1}
     """
     hidden = w_hh.shape[1]
 
-    def step(x: Any, h: Any) -> State:
+    def step(x: Any, m: Any, h: Any) -> State:
         x_r, x_z, x_n = split(x, hidden, 1)
-        h_r, h_z, h_n = split(linear(h, w_hh, b_hh), hidden, 1)
+        h_r, h_z, h_n = split(m, hidden, 1)
         r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
         n = tanh(x_n + r * h_n)
         return ((1 - z) * n + z * h,)
 
-    output, (h_n,) = _scan(step, linear(_within(input, lengths), w_ih, b_ih), (h0,), lengths, reverse)
+    x = linear(_within(input, lengths), w_ih, b_ih)
+    output, (h_n,) = _scan(step, x, (h0,), w_hh, b_hh, lengths, reverse, mask, held)
     return output, h_n
 
 

@@ -5,6 +5,7 @@ operations underneath (:mod:`tinydl.ops`) do the work.
 """
 
 from tinydl.nn.functional.activation import log_softmax, logsigmoid, relu, sigmoid, softmax, softplus, tanh
+from tinydl.nn.functional.attention import multi_head_attention_forward, scaled_dot_product_attention
 from tinydl.nn.functional.dropout import dropout
 from tinydl.nn.functional.loss import (
     REDUCTIONS,
@@ -35,6 +36,7 @@ __all__ = [
     "log_softmax",
     "logsigmoid",
     "mse_loss",
+    "multi_head_attention_forward",
     "nll_loss",
     "normalize",
     "one_hot",
@@ -43,6 +45,7 @@ __all__ = [
     "pixel_shuffle",
     "pixel_unshuffle",
     "relu",
+    "scaled_dot_product_attention",
     "sigmoid",
     "softmax",
     "softplus",

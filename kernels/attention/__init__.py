@@ -1,0 +1,1 @@
+"""Attention over a sequence, block by block of queries."""
