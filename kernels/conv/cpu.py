@@ -1,9 +1,9 @@
 """Convolution by implicit products of matrices, float32 and float64 (``cpu.implicit``).
 
-A convolution is a product of matrices whose one factor, the columns, holds for each output position what the kernel sees
-there: [C KD KH KW, positions], larger than the input by the size of the kernel. It is never made as a whole. A panel of
-positions (four vectors wide) and DEPTH of its rows fit the first-level cache; they are gathered, multiplied by the tile
-of :func:`tinydl.kernels.vector.multiply`, and forgotten:
+A convolution is a product of matrices whose one factor, the columns, holds for each output position what the kernel
+sees there: [C KD KH KW, positions], larger than the input by the size of the kernel. It is never made as a whole. A
+panel of positions (four vectors wide) and DEPTH of its rows fit the first-level cache; they are gathered, multiplied
+by the tile of :func:`tinydl.kernels.vector.multiply`, and forgotten:
 
     forward     y[o, panel]  += w[o, k] columns[k, panel]            a panel of positions, gathered
     input       columns[k, panel] = w[o, k]^T g[o, panel], added to dx where the kernel saw it
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from tinydl.kernels import vector
 from tinydl.kernels.cache import njit
 from tinydl.kernels.conv import spec
-from tinydl.kernels.conv.spec import Three
+from tinydl.kernels.conv.spec import Ints
 from tinydl.kernels.registry import register
 from tinydl.kernels.threads import num_threads, worthwhile
 from tinydl.kernels.vector import add, copy, multiply
@@ -120,7 +120,8 @@ def _tiles(w: Array, O: int, K: int, stack: int, tiles: Array, at: int) -> None:
 
 @njit(parallel=True)
 def _forward(inner: int, threads: int, B: int, G: int, O: int, K: int, P: int, size: int, geometry: Geometry, x: Array,
-             tiles: Array, wide: int, stack: int, depth: int, columns: Array, edge: Array, y: Array) -> None:  # fmt: skip
+             tiles: Array, wide: int, stack: int, depth: int, columns: Array, edge: Array,
+             y: Array) -> None:  # fmt: skip
     panels = (P + wide - 1) // wide
     padded = (O + stack - 1) // stack * stack
     for index in prange(threads):
@@ -204,16 +205,16 @@ def _weight(inner: int, threads: int, B: int, G: int, O: int, K: int, P: int, si
                     copy(dw, (group * O + o) * K + k0, edge, corner + o * wide, k1 - k0)
 
 
-def _geometry(size: Three, kernel: Three, out: Three, stride: Three, padding: Three, dilation: Three) -> Geometry:
+def _geometry(size: Ints, kernel: Ints, out: Ints, stride: Ints, padding: Ints, dilation: Ints) -> Geometry:
     return tuple(int(n) for part in (size, kernel, out, stride, padding, dilation) for n in part)
 
 
 @register(op="conv_forward", name="cpu.implicit", dtypes=("float32", "float64"), default=True)
-def conv_forward(x: Array, w: Array, stride: Three, padding: Three, dilation: Three, groups: int) -> Array:
+def conv_forward(x: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Array:
     """See the head of the file."""
     spec.check("conv_forward", "cpu.implicit", groups, x=x, w=w)
     size, kernel, dtype = x.shape[2:], w.shape[2:], x.dtype
-    out = spec.positions(size, kernel, stride, padding, dilation)  # type: ignore[arg-type]
+    out = spec.positions(size, kernel, stride, padding, dilation)
     B, O, K, P = len(x), w.shape[0] // groups, math.prod(w.shape[1:]), math.prod(out)
     y = np.empty((B, w.shape[0], *out), dtype)
     if not y.size or not K:
@@ -228,7 +229,7 @@ def conv_forward(x: Array, w: Array, stride: Three, padding: Three, dilation: Th
         _tiles(weights[group * O * K :], O, K, stack, tiles, group * padded * K)
     with num_threads(threads):
         _forward(vector.panel(dtype, 4), threads, B, groups, O, K, P, w.shape[1] * math.prod(size),
-                 _geometry(size, kernel, out, stride, padding, dilation),  # type: ignore[arg-type]
+                 _geometry(size, kernel, out, stride, padding, dilation),
                  plain(x).reshape(-1), tiles, wide, stack, DEPTH,
                  scratch("conv_columns", threads * DEPTH * wide, dtype),
                  scratch("conv_edge", threads * padded * wide, dtype), y.reshape(-1))  # fmt: skip
@@ -237,7 +238,7 @@ def conv_forward(x: Array, w: Array, stride: Three, padding: Three, dilation: Th
 
 @register(op="conv_input", name="cpu.implicit", dtypes=("float32", "float64"), default=True)
 def conv_input(
-    g: Array, w: Array, stride: Three, padding: Three, dilation: Three, groups: int, size: Three
+    g: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int, size: Ints
 ) -> Array:
     """See the head of the file."""
     spec.check("conv_input", "cpu.implicit", groups, g=g, w=w)
@@ -251,7 +252,7 @@ def conv_input(
     cuts = 1 if B * groups >= threads else min(C, threads)
     with num_threads(threads):
         _input(vector.panel(dtype, 4), threads, B, groups, O, C, taps, P, math.prod(size),
-               _geometry(size, kernel, out, stride, padding, dilation),  # type: ignore[arg-type]
+               _geometry(size, kernel, out, stride, padding, dilation),
                plain(g).reshape(-1), plain(w).reshape(-1), cuts, wide, stack,
                scratch("conv_panel", threads * O * wide, dtype), scratch("conv_tile", threads * stack * wide, dtype),
                dx.reshape(-1))  # fmt: skip
@@ -260,7 +261,7 @@ def conv_input(
 
 @register(op="conv_weight", name="cpu.implicit", dtypes=("float32", "float64"), default=True)
 def conv_weight(
-    g: Array, x: Array, stride: Three, padding: Three, dilation: Three, groups: int, kernel: Three
+    g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int, kernel: Ints
 ) -> Array:
     """See the head of the file."""
     spec.check("conv_weight", "cpu.implicit", groups, g=g, x=x)
@@ -277,7 +278,7 @@ def conv_weight(
     cuts = 1 if groups * panels >= threads else min(tiles, threads)
     with num_threads(threads):
         _weight(vector.panel(dtype, 4), threads, B, groups, O, K, P, C * math.prod(size),
-                _geometry(size, kernel, out, stride, padding, dilation),  # type: ignore[arg-type]
+                _geometry(size, kernel, out, stride, padding, dilation),
                 plain(g).reshape(-1), plain(x).reshape(-1), cuts, wide, stack, DEPTH,
                 scratch("conv_columns", threads * DEPTH * wide, dtype),
                 scratch("conv_edge", threads * tiles * stack * wide, dtype), dw.reshape(-1))  # fmt: skip

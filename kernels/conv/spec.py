@@ -27,15 +27,15 @@ from numpy.typing import NDArray
 from tinydl.kernels.registry import KernelError, register
 
 Array = NDArray[Any]
-Three = tuple[int, int, int]
+Ints = tuple[int, ...]  # one a dimension: depth, height, width
 
 # Against the float64 reference, relative to the largest value a sum of this many terms of the same size could have.
 TOLERANCE = {"float32": 1e-6, "float64": 1e-14}
 
 
-def positions(size: Three, kernel: Three, stride: Three, padding: Three, dilation: Three) -> Three:
+def positions(size: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints) -> Ints:
     """Sizes of the output."""
-    return tuple(  # type: ignore[return-value]
+    return tuple(
         (n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(size, kernel, stride, padding, dilation)
     )
 
@@ -56,8 +56,8 @@ def check(op: str, variant: str, groups: int, **arrays: Array) -> None:
 
 
 def _taps(
-    size: Three, out: Three, kernel: Three, stride: Three, padding: Three, dilation: Three
-) -> Iterator[tuple[Three, tuple[slice, ...], tuple[slice, ...]]]:
+    size: Ints, out: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints
+) -> Iterator[tuple[Ints, tuple[slice, ...], tuple[slice, ...]]]:
     """Per kernel entry, where it lies, the outputs that it reaches and the inputs that it reads there."""
     for tap in itertools.product(*map(range, kernel)):
         reached, read = [], []
@@ -68,67 +68,63 @@ def _taps(
             reached.append(slice(first, max(first, last)))
             start = first * s + offset
             read.append(slice(start, start + max(0, last - first - 1) * s + 1 if last > first else start, s))
-        yield tap, tuple(reached), tuple(read)  # type: ignore[misc]
+        yield tap, tuple(reached), tuple(read)
 
 
-def _grouped(array: Array, groups: int, axis: int) -> Array:
+def _grouped(array: Array, groups: int, axis: int) -> Any:
     """The channels of ``axis`` as [G, channels of a group]."""
     shape = array.shape
     return array.reshape(shape[:axis] + (groups, shape[axis] // groups) + shape[axis + 1 :])
 
 
 @register(op="conv_forward", name="numpy")
-def conv_forward(x: Array, w: Array, stride: Three, padding: Three, dilation: Three, groups: int) -> Array:
+def conv_forward(x: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Array:
     """One product of matrices per kernel entry; see the head of the file."""
     check("conv_forward", "numpy", groups, x=x, w=w)
-    out = positions(x.shape[2:], w.shape[2:], stride, padding, dilation)  # type: ignore[arg-type]
+    out = positions(x.shape[2:], w.shape[2:], stride, padding, dilation)
     y = np.zeros((x.shape[0], w.shape[0], *out), x.dtype)
     xs, ws, ys = _grouped(x, groups, 1), _grouped(w, groups, 0), _grouped(y, groups, 1)
-    for tap, reached, read in _taps(x.shape[2:], out, w.shape[2:], stride, padding, dilation):  # type: ignore[arg-type]
+    for tap, reached, read in _taps(x.shape[2:], out, w.shape[2:], stride, padding, dilation):
         ys[(..., *reached)] += np.einsum("bgcdhw,goc->bgodhw", xs[(..., *read)], ws[(..., *tap)], optimize=True)
     return y
 
 
 @register(op="conv_input", name="numpy")
-def conv_input(
-    g: Array, w: Array, stride: Three, padding: Three, dilation: Three, groups: int, size: Three
-) -> Array:
+def conv_input(g: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int, size: Ints) -> Array:
     """One product of matrices per kernel entry; see the head of the file."""
     check("conv_input", "numpy", groups, g=g, w=w)
     dx = np.zeros((g.shape[0], w.shape[1] * groups, *size), g.dtype)
     gs, ws, xs = _grouped(g, groups, 1), _grouped(w, groups, 0), _grouped(dx, groups, 1)
-    for tap, reached, read in _taps(size, g.shape[2:], w.shape[2:], stride, padding, dilation):  # type: ignore[arg-type]
+    for tap, reached, read in _taps(size, g.shape[2:], w.shape[2:], stride, padding, dilation):
         xs[(..., *read)] += np.einsum("bgodhw,goc->bgcdhw", gs[(..., *reached)], ws[(..., *tap)], optimize=True)
     return dx
 
 
 @register(op="conv_weight", name="numpy")
-def conv_weight(
-    g: Array, x: Array, stride: Three, padding: Three, dilation: Three, groups: int, kernel: Three
-) -> Array:
+def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int, kernel: Ints) -> Array:
     """One product of matrices per kernel entry; see the head of the file."""
     check("conv_weight", "numpy", groups, g=g, x=x)
     dw = np.zeros((g.shape[1], x.shape[1] // groups, *kernel), g.dtype)
     gs, xs, ws = _grouped(g, groups, 1), _grouped(x, groups, 1), _grouped(dw, groups, 0)
-    for tap, reached, read in _taps(x.shape[2:], g.shape[2:], kernel, stride, padding, dilation):  # type: ignore[arg-type]
+    for tap, reached, read in _taps(x.shape[2:], g.shape[2:], kernel, stride, padding, dilation):
         ws[(..., *tap)] = np.einsum("bgodhw,bgcdhw->goc", gs[(..., *reached)], xs[(..., *read)], optimize=True)
     return dw
 
 
-def flops(x: Array, w: Array, stride: Three, padding: Three, dilation: Three, groups: int) -> int:
+def flops(x: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> int:
     """Multiplications and additions of ``conv_forward``, and of each of its gradients."""
-    out = positions(x.shape[2:], w.shape[2:], stride, padding, dilation)  # type: ignore[arg-type]
-    return 2 * x.shape[0] * math.prod(out) * math.prod(w.shape)
+    out = positions(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    return int(2 * x.shape[0] * math.prod(out) * math.prod(w.shape))
 
 
-def bytes(x: Array, w: Array, stride: Three, padding: Three, dilation: Three, groups: int) -> int:
+def bytes(x: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> int:
     """Input, weights and output once."""
-    out = positions(x.shape[2:], w.shape[2:], stride, padding, dilation)  # type: ignore[arg-type]
-    return x.nbytes + w.nbytes + x.shape[0] * w.shape[0] * math.prod(out) * x.itemsize
+    out = positions(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    return int(x.nbytes + w.nbytes + x.shape[0] * w.shape[0] * math.prod(out) * x.itemsize)
 
 
 def samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:
-    """Arguments of ``conv_forward``: odd sizes, strides, gaps, groups, kernels larger than the input, nothing at all."""
+    """Arguments of ``conv_forward``: odd sizes, strides, gaps, groups, a kernel as large as the input, no input."""
     rng = np.random.default_rng(4)
     one, none = (1, 1, 1), (0, 0, 0)
     for x, w, stride, padding, dilation, groups in (
@@ -143,6 +139,5 @@ def samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:
         ((2, 33, 1, 17, 19), (35, 33, 1, 3, 3), one, (0, 1, 1), one, 1),
         ((1, 2, 1, 3, 3), (2, 2, 1, 3, 3), (1, 5, 5), (0, 4, 4), one, 1),
     ):
-        yield (
-            rng.standard_normal(x).astype(dtype), rng.standard_normal(w).astype(dtype), stride, padding, dilation, groups
-        )  # fmt: skip
+        arrays = rng.standard_normal(x).astype(dtype), rng.standard_normal(w).astype(dtype)
+        yield (*arrays, stride, padding, dilation, groups)

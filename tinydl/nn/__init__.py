@@ -3,6 +3,7 @@
 from tinydl.nn import functional, init, utils
 from tinydl.nn.activation import LogSigmoid, LogSoftmax, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from tinydl.nn.container import ModuleDict, ModuleList, Sequential
+from tinydl.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from tinydl.nn.dropout import Dropout
 from tinydl.nn.linear import Flatten, Identity, Linear
 from tinydl.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, NLLLoss
@@ -17,6 +18,12 @@ __all__ = [
     "LSTM",
     "RNN",
     "BCEWithLogitsLoss",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CrossEntropyLoss",
     "Dropout",
     "Embedding",

@@ -1,8 +1,8 @@
 """Convolution over one, two or three dimensions: a family closed under differentiation.
 
-The gradients of a convolution are :func:`conv_data` and :func:`conv_kernel`, theirs are the other two, and so on to every
-order. What each computes stands in :mod:`tinydl.kernels.conv.spec`; ``stride``, ``padding`` and ``dilation`` are tuples
-with an integer a dimension.
+The gradients of a convolution are :func:`conv_data` and :func:`conv_kernel`, theirs are the other two, and so on to
+every order. What each computes stands in :mod:`tinydl.kernels.conv.spec`; ``stride``, ``padding`` and ``dilation``
+are tuples with an integer a dimension.
 """
 
 from __future__ import annotations
@@ -39,9 +39,7 @@ def _options(stride: Ints, padding: Ints, dilation: Ints) -> tuple[Ints, Ints, I
     ),
     bias=lambda g: reduce_sum(g, axis=(0, *range(2, len(g.shape))), keepdims=False),
 )
-def conv(
-    input: Any, weight: Any, bias: Any = None, *, stride: Ints, padding: Ints, dilation: Ints, groups: int
-) -> Any:
+def conv(input: Any, weight: Any, bias: Any = None, *, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Any:
     """input [B, C, *S], weight [O, C/G, *K], bias [O] or None -> [B, O, *P]: cross-correlation."""
     kernel = lookup("conv_forward", "cpu", input.dtype)
     y = kernel(_five(input), _five(weight), *_options(stride, padding, dilation), groups)
@@ -59,9 +57,7 @@ def conv(
         input, g, stride=stride, padding=padding, dilation=dilation, groups=groups, kernel=weight_shape[2:]
     ),
 )
-def conv_data(
-    input: Any, weight: Any, *, stride: Ints, padding: Ints, dilation: Ints, groups: int, size: Ints
-) -> Any:
+def conv_data(input: Any, weight: Any, *, stride: Ints, padding: Ints, dilation: Ints, groups: int, size: Ints) -> Any:
     """input [B, O, *P], weight [O, C/G, *K] -> [B, C, *size]: the transpose of :func:`conv` in its input."""
     kernel = lookup("conv_input", "cpu", input.dtype)
     y = kernel(_five(input), _five(weight), *_options(stride, padding, dilation), groups, _three(tuple(size), 1))

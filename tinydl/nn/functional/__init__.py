@@ -5,6 +5,14 @@ operations underneath (:mod:`tinydl.ops`) do the work.
 """
 
 from tinydl.nn.functional.activation import log_softmax, logsigmoid, relu, sigmoid, softmax, softplus, tanh
+from tinydl.nn.functional.convolution import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 from tinydl.nn.functional.dropout import dropout
 from tinydl.nn.functional.loss import (
     REDUCTIONS,
@@ -20,6 +28,12 @@ from tinydl.ops.products import linear
 __all__ = [
     "REDUCTIONS",
     "binary_cross_entropy_with_logits",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cross_entropy",
     "dropout",
     "embedding",
