@@ -29,6 +29,7 @@ F = TypeVar("F", bound=Function)
 #: that does not stand here is searched in all families.
 FAMILIES: dict[str, str] = {
     "matmul": "matmul",
+    **dict.fromkeys(("conv_forward", "conv_input", "conv_weight"), "conv"),
     "bce_with_logits": "loss",
     "softmax_cross_entropy": "loss",
     "layer_norm_forward": "norm",

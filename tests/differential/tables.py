@@ -2,6 +2,7 @@
 
 from tests.differential import (  # noqa: F401
     attention,
+    convolution,
     creation,
     elementwise,
     indexing,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydl.ops import losses, nade, norm, rnn  # noqa: F401 - fused operations, registered when something first needs them
+from tinydl.ops import conv, losses, nade, norm, rnn  # noqa: F401 - fused operations, registered when something first needs them
 
 Array = np.ndarray[Any, Any]
 

@@ -2,6 +2,7 @@
 
 from tests.ops import (  # noqa: F401 - enter their samples
     attention,
+    conv,
     elementwise,
     matrices,
     places,

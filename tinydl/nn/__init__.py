@@ -5,6 +5,7 @@ from tinydl.nn.activation import LogSigmoid, LogSoftmax, ReLU, Sigmoid, Softmax,
 from tinydl.nn.attention import MultiheadAttention
 from tinydl.nn.cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from tinydl.nn.container import ModuleDict, ModuleList, Sequential
+from tinydl.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from tinydl.nn.dropout import Dropout
 from tinydl.nn.linear import Flatten, Identity, Linear
 from tinydl.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, NLLLoss
@@ -26,6 +27,12 @@ __all__ = [
     "LSTM",
     "RNN",
     "BCEWithLogitsLoss",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CrossEntropyLoss",
     "Dropout",
     "Embedding",

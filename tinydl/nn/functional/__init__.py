@@ -6,6 +6,14 @@ operations underneath (:mod:`tinydl.ops`) do the work.
 
 from tinydl.nn.functional.activation import log_softmax, logsigmoid, relu, sigmoid, softmax, softplus, tanh
 from tinydl.nn.functional.attention import multi_head_attention_forward, scaled_dot_product_attention
+from tinydl.nn.functional.convolution import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 from tinydl.nn.functional.dropout import dropout
 from tinydl.nn.functional.loss import (
     REDUCTIONS,
@@ -26,6 +34,12 @@ __all__ = [
     "REDUCTIONS",
     "bilinear",
     "binary_cross_entropy_with_logits",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cosine_similarity",
     "cross_entropy",
     "dropout",
