@@ -108,8 +108,8 @@ def reduce_prod(input: Any, *, axis: Any, keepdims: Any) -> Any:
 
 def _others(x: Any, axis: Any) -> Any:
     """For each element the product of all others: of those before it times those after it, right beside zeros too."""
-    from tinydl.ops.scanning import running_product, shifted
     from tinydl.ops.arranging import reverse
+    from tinydl.ops.scanning import running_product, shifted
 
     if axis is None:
         flat = reshape_to(x, shape=(count(x.shape, None),))
