@@ -17,7 +17,7 @@ from tinydl.ops import comparing, elementwise, formulas, rounding, scanning, spe
 
 
 def _form(function: Callable[..., Any], plain: Any = None) -> Callable[..., Any]:
-    """The method that computes ``function(self, ...)`` and keeps the result in self, with its signature and words.
+    """The method that computes ``function(self, ...)`` and keeps the result in self, with its signature.
 
     ``plain`` is the primitive that ``function`` is without options. Where one is a function of NumPy, and nothing is
     recorded, that writes into the memory at once.
@@ -34,7 +34,7 @@ def _form(function: Callable[..., Any], plain: Any = None) -> Callable[..., Any]
     first, *rest = inspect.signature(function).parameters.values()
     method.__name__ = function.__name__ + "_"
     method.__qualname__ = f"Tensor.{method.__name__}"
-    method.__doc__ = f"In place: {function.__doc__ or function.__name__}"
+    method.__doc__ = f"In place: the tensor becomes what its ``{function.__name__}`` with these arguments is."
     method.__signature__ = inspect.Signature([first.replace(name="self"), *rest])  # type: ignore[attr-defined]
     return method
 

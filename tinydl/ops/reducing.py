@@ -196,9 +196,9 @@ def sum(
     input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, out: None = None
 ) -> Any:
     """Sum of all elements, or over ``dim``; integers and booleans sum as int64."""
+    refuse_out("sum", out)
     if dim is None and axis is None and dtype is None and input.dtype.kind == "f":
         return reduce_sum(input, axis=None, keepdims=keepdim)
-    refuse_out("sum", out)
     return reduce_sum(widened(input, dtype), axis=axis_of(pick_dim(dim, axis), input.ndim), keepdims=keepdim)
 
 
