@@ -201,8 +201,9 @@ _ALIASES = {
 
 for _room, _meanings in _PRIMITIVES.items():
     for _name, _meaning in _meanings.items():
-        globals()[_name] = _public(getattr(_room, "div" if _name == "true_divide" else _name))
-        globals()[_name].__doc__ = f"Elementwise: {_meaning}."
+        _call = getattr(_room, "div" if _name == "true_divide" else _name)  # the method; its twin is the function
+        globals()[_name] = _public(_call)
+        _call.__doc__ = globals()[_name].__doc__ = f"Elementwise: {_meaning}."
 for _room, _names in _FUNCTIONS.items():
     for _name in _names.split():
         globals()[_name] = _converting(getattr(_room, _name))

@@ -15,8 +15,8 @@ from tinydl.autograd.primitives import primitive
 from tinydl.ops.axes import needed_dim, one_axis, pick_dim
 from tinydl.ops.comparing import eq, logical_xor
 from tinydl.ops.elementwise import exp, where
-from tinydl.ops.extrema import ValuesIndices, constant, data_of
-from tinydl.ops.indexing import gather_along, take_slice
+from tinydl.ops.extrema import ValuesIndices, constant, data_of, take_at
+from tinydl.ops.indexing import take_slice
 from tinydl.ops.reducing import sum, widened
 from tinydl.ops.shaping import cat, reshape_to
 
@@ -24,7 +24,7 @@ from tinydl.ops.shaping import cat, reshape_to
 @primitive(input=lambda g, axis: reverse_cumsum(g, axis=axis))
 def running_sum(input: Any, *, axis: int) -> Any:
     """Cumulative sum along ``axis``."""
-    return np.cumsum(input, axis=axis)
+    return np.add.accumulate(input, axis)
 
 
 @primitive(input=lambda g, axis: running_sum(g, axis=axis))
@@ -73,7 +73,7 @@ def _pulled(g: Any, factor: Any, axis: int, reverse: bool) -> Any:
 )
 def running_product(input: Any, *, axis: int) -> Any:
     """Cumulative product along ``axis``."""
-    return np.cumprod(input, axis=axis)
+    return np.multiply.accumulate(input, axis)
 
 
 _LOWEST = {np.dtype(t): float(np.finfo(t).min) for t in (np.float16, np.float32, np.float64)}
@@ -127,7 +127,7 @@ def _running_extreme(name: str, extreme: Any, input: Any, dim: Any, axis: Any) -
     here = (x == best) | (x != x)  # at a tie the later one; from a NaN on, NaN
     place = np.arange(x.shape[at]).reshape((-1,) + (1,) * (x.ndim - at - 1))
     index = constant(np.maximum.accumulate(np.where(here, place, 0), axis=at))
-    return ValuesIndices(gather_along(input, index, axis=at), index)
+    return ValuesIndices(take_at(input, index, axis=at), index)
 
 
 def cummax(input: Any, dim: Any = None, *, axis: Any = None) -> ValuesIndices:
