@@ -83,6 +83,7 @@ if TYPE_CHECKING:
         randperm,
         set_rng_state,
     )
+    from tinydl.serialization import load, save
 
 # Rooms and names that are imported when first used: `import tinydl` stays quick.
 _ROOMS = {"data", "generation", "kernels", "models", "nn", "optim", "random", "render", "training", "utils"}
@@ -97,6 +98,8 @@ def __getattr__(name: str) -> Any:
 
     if name in _ROOMS:
         return importlib.import_module(f"tinydl.{name}")
+    if name in ("save", "load"):
+        return getattr(importlib.import_module("tinydl.serialization"), name)
     if name in _RANDOM:
         return getattr(importlib.import_module("tinydl.random"), name)
     raise AttributeError(f"module 'tinydl' has no attribute {name!r}")
@@ -119,8 +122,8 @@ __all__ = [
     "result_type",
     "set_default_dtype", "set_grad_enabled", "set_rng_state", "short", "tensor", "training", "uint8", "utils",
     "zeros", "zeros_like",
-    "Size", "can_cast", "cartesian_prod", "device", "dtype", "e", "finfo", "iinfo", "inf", "logspace",
-    "meshgrid", "nan", "pi", "rand_like", "randint_like", "randn_like", "set_printoptions", "tril_indices",
+    "Size", "can_cast", "cartesian_prod", "device", "dtype", "e", "finfo", "iinfo", "inf", "load", "logspace",
+    "meshgrid", "nan", "pi", "rand_like", "randint_like", "randn_like", "save", "set_printoptions", "tril_indices",
     "triu_indices",
 ]  # fmt: skip
 __all__ += _functions
