@@ -643,6 +643,8 @@ def _user_line() -> dict[str, Any]:
     import linecache
     import sys
 
+    if mode.line is not None:
+        return {"where": mode.line}
     frame: Any = sys._getframe(1)
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
