@@ -39,8 +39,12 @@ def backward(t: Any, x: Any, y: Any, **options: Any) -> Any:
 
 row("autograd.backward", draw(3), draw(3), call=backward)
 row("autograd.backward", draw(3), draw(3), retain_graph=True, call=backward, note="retain_graph")
-row("autograd.backward", draw(3), call=lambda t, x: t.autograd.backward((z := leaves(x)[0]).sum()) or z.grad, note="one")
-row("autograd.gradcheck", call=lambda t: t.autograd.gradcheck(t.tanh, (t.ones(2, dtype=t.float64, requires_grad=True),)))
+row(
+    "autograd.backward", draw(3), call=lambda t, x: t.autograd.backward((z := leaves(x)[0]).sum()) or z.grad, note="one"
+)
+row(
+    "autograd.gradcheck", call=lambda t: t.autograd.gradcheck(t.tanh, (t.ones(2, dtype=t.float64, requires_grad=True),))
+)
 row(
     "autograd.gradgradcheck",
     call=lambda t: t.autograd.gradgradcheck(t.tanh, (t.ones(2, dtype=t.float64, requires_grad=True),)),

@@ -1,3 +1,3 @@
 """Importing this module enters every row."""
 
-from tests.differential import creation, differentiation, elementwise, randoms, reducing, shaping, tensor  # noqa: F401
+from tests.differential import creation, differentiation, elementwise, loading, randoms, reducing, shaping, tensor  # noqa: F401

@@ -27,9 +27,7 @@ def _tuple(values: Any, what: str) -> tuple[tuple[Any, ...], bool]:
     found = (values,) if alone else tuple(values) if isinstance(values, (tuple, list)) else (values,)
     for i, x in enumerate(found):
         if not isinstance(x, tensor):
-            raise TypeError(
-                f"{what} should be a Tensor or a tuple of Tensors, but element {i} is a {type(x).__name__}"
-            )
+            raise TypeError(f"{what} should be a Tensor or a tuple of Tensors, but element {i} is a {type(x).__name__}")
     return found, alone
 
 

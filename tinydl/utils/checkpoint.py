@@ -1,10 +1,10 @@
 """Gradient checkpointing: keep the inputs of a part of a computation, and compute its inside again in backward.
 
-The part is recorded as always; then what its nodes saved is thrown away, and each remembers only (the part, its number).
+The part is recorded as always; then what its nodes saved is thrown away, and each remembers only (part, its number).
 The first of them that backward reaches runs the function once more, on the same inputs and from the same random state,
-and takes over what the new nodes saved, one for one. So the graph is the ordinary one: it works with ``grad`` and
-``backward``, nested, with parameters that the function finds by itself, and to every order. (Chen et al., Training Deep
-Nets with Sublinear Memory Cost, 2016.)
+and each takes over what its twin saved. So the graph is the ordinary one: it works with ``grad`` and ``backward``,
+nested, with parameters that the function finds by itself, and to every order. (Chen et al., Training Deep Nets with
+Sublinear Memory Cost, 2016.)
 """
 
 from __future__ import annotations
