@@ -21,7 +21,7 @@ import numpy as np
 from tinydl import dtypes, printing
 from tinydl.autograd import engine
 from tinydl.autograd import primitives as _primitives
-from tinydl.autograd.hooks import Hook, Keep, of_leaf
+from tinydl.autograd.hooks import Handle, Keep, of_leaf, register
 from tinydl.autograd.mode import mode
 from tinydl.devices import CPU, CUDA, device, refuse_unless_cpu
 from tinydl.ops import casting, elementwise, indexing, products, reducing, shaping
@@ -356,7 +356,7 @@ class Tensor:
                 return True
         return False
 
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Hook:
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Handle:
         """Call ``hook`` with the gradient of this tensor during backward; what it returns (unless None) replaces it.
 
         Returns a handle whose ``remove()`` takes the hook away. Raises RuntimeError for a tensor that requires none.
@@ -365,9 +365,9 @@ class Tensor:
             raise RuntimeError(
                 "cannot register a hook on a tensor that doesn't require gradient; call requires_grad_() first"
             )
-        return Hook(hook, of_leaf(self, "before") if self.node is None else self._extra("hooks"))
+        return register(hook, of_leaf(self, "before") if self.node is None else self._extra("hooks"))
 
-    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> Hook:
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> Handle:
         """Call ``hook`` with this leaf after a backward pass has added to its ``.grad``.
 
         Returns a handle whose ``remove()`` takes the hook away. Raises RuntimeError for a tensor that is no leaf.
@@ -378,7 +378,7 @@ class Tensor:
             raise RuntimeError(
                 "cannot register a hook on a tensor that doesn't require gradient; call requires_grad_() first"
             )
-        return Hook(hook, of_leaf(self, "after"))
+        return register(hook, of_leaf(self, "after"))
 
     def _extra(self, which: str) -> list[Any]:
         """A list of the node's own extras, made when first asked for."""
