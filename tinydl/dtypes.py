@@ -106,6 +106,9 @@ def result_type(*operands: Any) -> np.dtype[Any]:
         if isinstance(x, np.generic) or not hasattr(x, "dtype"):
             d = scalar_dtype(x)
             scalar = d if scalar is None else promote_types(scalar, d)
+        elif not isinstance(x.dtype, np.dtype):
+            kind = f"{type(x).__module__}.{type(x).__name__}"
+            raise TypeError(f"unsupported operand of type '{kind}'; convert it with tinydl.from_dlpack()")
         elif len(x.shape) == 0:
             zero = x.dtype if zero is None else promote_types(zero, x.dtype)
         else:

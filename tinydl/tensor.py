@@ -606,6 +606,8 @@ class Tensor:
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self.needs_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        if any(step < 0 for step in self.data.strides):  # no library but NumPy has them, and PyTorch's process ends
+            raise BufferError("Can't export tensors with negative strides, use tensor.contiguous()")
         return self.data.__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> Any:
@@ -646,9 +648,17 @@ class Tensor:
         finally:
             mode.on = before
         self._fits(out, name)
+        self._refuse_read_only(f"{name}_")
         self.data[...] = out.data
         self.bump()
         return self
+
+    def _refuse_read_only(self, name: str) -> None:
+        if not self.data.flags.writeable:
+            raise RuntimeError(
+                f"{name}: the memory of this tensor of shape {tuple(self.shape)} is read-only (an expanded view, or "
+                "memory of another's); clone() it first"
+            )
 
     def _refuse_recorded(self, name: str) -> None:
         """A recorded change in place is neither for leaves nor for views."""
@@ -671,6 +681,7 @@ class Tensor:
             self._rebind(indexing.overwrite(self, new, index=(Ellipsis,)), name)
             return self
         self._refuse_stale(name)
+        self._refuse_read_only(name)
         try:
             self.data[...] = src.data
         except ValueError:
@@ -830,6 +841,7 @@ class Tensor:
                     value = value.reshape(value.shape[lead:])
                 self._in_place(indexing.overwrite, value, index=items)
                 return
+            self._refuse_read_only("setitem")
             self.data[items] = value.data if isinstance(value, Tensor) else value
         except ValueError:
             raise RuntimeError(
