@@ -39,9 +39,13 @@ def as_dtype(dtype: Any) -> np.dtype[Any]:
     """
     if dtype is _builtin_float:
         return _default
-    found: np.dtype[Any] = np.dtype(dtype)
-    if found.name not in _NAMES:
-        raise TypeError(f"tinydl has no dtype {found.name!r}; use one of {', '.join(sorted(_NAMES))}")
+    try:
+        found: np.dtype[Any] = np.dtype(dtype)
+    except TypeError:
+        found = None  # type: ignore[assignment]
+    if found is None or found.name not in _NAMES:
+        name = dtype if found is None else found.name
+        raise TypeError(f"tinydl has no dtype {name!r}; use one of {', '.join(sorted(_NAMES))}")
     return found
 
 

@@ -551,7 +551,7 @@ class Tensor:
         if self.data.size != 1:
             raise RuntimeError(
                 f"Boolean value of Tensor with {'no' if not self.data.size else 'more than one'} "
-                f"value{'s' if not self.data.size else ''} is ambiguous"
+                f"value{'s' if not self.data.size else ''} is ambiguous; use .any() or .all()"
             )
         return self.data.item().__bool__() if self.data.dtype.kind == "b" else self.data.item() != 0
 
@@ -698,7 +698,8 @@ class Tensor:
             )
         if out.dtype != self.dtype and "buif".index(out.dtype.kind) > "buif".index(self.dtype.kind):
             raise RuntimeError(
-                f"{name}_: result type {out.dtype} can't be cast to the desired output type {self.dtype}"
+                f"{name}_: result type {out.dtype} can't be cast to the desired output type {self.dtype}; compute out "
+                "of place, or convert with .to()"
             )
 
     def _rebind(self, out: Tensor, name: str) -> None:
@@ -839,7 +840,8 @@ class Tensor:
                 lead = value.ndim - region.ndim
                 if lead > 0 and value.shape[:lead] == (1,) * lead:
                     value = value.reshape(value.shape[lead:])
-                self._in_place(indexing.overwrite, value, index=items)
+                self._refuse_recorded("setitem")
+                self._rebind(indexing.overwrite(self, value, index=items), "setitem")
                 return
             self._refuse_read_only("setitem")
             self.data[items] = value.data if isinstance(value, Tensor) else value
@@ -950,7 +952,9 @@ class Tensor:
         want = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
         lead = self.ndim - len(want)
         if lead < 0 or any(s not in (1, t) for s, t in zip(want, self.shape[lead:])):
-            raise RuntimeError(f"size {{{list(want)}}} is not expandable to size {{{list(self.shape)}}}.")
+            raise RuntimeError(
+                f"sum_to_size: size {list(want)} is not expandable to size {list(self.shape)}, so this cannot be its sum"
+            )
         axes = (*range(lead), *(i + lead for i, s in enumerate(want) if s != self.shape[i + lead]))
         return shaping.reshape(reducing.sum(self, axes) if axes else self, tuple(want))
 

@@ -238,7 +238,10 @@ def _roots(outputs: Sequence[Any], grads: Sequence[Any] | None, what: str) -> tu
         if not isinstance(y, tensor):
             raise TypeError(f"{what}: element {i} is a {type(y).__name__}, not a Tensor")
         if not y.requires_grad:
-            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+            raise RuntimeError(
+                f"element {i} of tensors does not require grad and does not have a grad_fn; call requires_grad_() on "
+                "what it is to be differentiated by, before it is computed"
+            )
         g = None if grads is None else grads[i]
         if g is None:
             if y.data.size != 1:
