@@ -65,7 +65,7 @@ from tinydl.tensor import Tensor
 from tinydl.version import __version__
 
 if TYPE_CHECKING:
-    from tinydl import data, generation, kernels, models, nn, optim, random, render, training, utils
+    from tinydl import cuda, data, generation, kernels, models, nn, optim, random, render, training, utils
     from tinydl.random import (
         Generator,
         bernoulli,
@@ -86,7 +86,7 @@ if TYPE_CHECKING:
     from tinydl.serialization import load, save
 
 # Rooms and names that are imported when first used: `import tinydl` stays quick.
-_ROOMS = {"data", "generation", "kernels", "models", "nn", "optim", "random", "render", "training", "utils"}
+_ROOMS = {"cuda", "data", "generation", "kernels", "models", "nn", "optim", "random", "render", "training", "utils"}
 _RANDOM = {
     "Generator", "bernoulli", "default_generator", "get_rng_state", "manual_seed", "multinomial", "normal", "rand",
     "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "set_rng_state",
@@ -122,7 +122,7 @@ __all__ = [
     "result_type",
     "set_default_dtype", "set_grad_enabled", "set_rng_state", "short", "tensor", "training", "uint8", "utils",
     "zeros", "zeros_like",
-    "Size", "can_cast", "cartesian_prod", "device", "dtype", "e", "finfo", "iinfo", "inf", "load", "logspace",
+    "Size", "can_cast", "cartesian_prod", "cuda", "device", "dtype", "e", "finfo", "iinfo", "inf", "load", "logspace",
     "meshgrid", "nan", "pi", "rand_like", "randint_like", "randn_like", "save", "set_printoptions", "tril_indices",
     "triu_indices",
 ]  # fmt: skip

@@ -953,7 +953,7 @@ class Tensor:
         lead = self.ndim - len(want)
         if lead < 0 or any(s not in (1, t) for s, t in zip(want, self.shape[lead:])):
             raise RuntimeError(
-                f"sum_to_size: size {list(want)} is not expandable to size {list(self.shape)}, so this cannot be its sum"
+                f"sum_to_size: size {list(want)} is not expandable to size {list(self.shape)}, so it is no sum of it"
             )
         axes = (*range(lead), *(i + lead for i, s in enumerate(want) if s != self.shape[i + lead]))
         return shaping.reshape(reducing.sum(self, axes) if axes else self, tuple(want))

@@ -127,7 +127,8 @@ def test_read_only_memory_stays_as_it_is() -> None:
     for x in (tinydl.from_numpy(array), tinydl.from_dlpack(array), tinydl.ones(1).expand(3)):
         for name, write in (
             ("fill_", lambda x=x: x.fill_(2)), ("add_", lambda x=x: x.add_(1)),
-            ("setitem", lambda x=x: x.__setitem__(0, 2)), ("uniform_", lambda x=x: x.uniform_()), ("copy_", lambda x=x: x.copy_(tinydl.zeros(3))),
+            ("setitem", lambda x=x: x.__setitem__(0, 2)),
+            ("uniform_", lambda x=x: x.uniform_()), ("copy_", lambda x=x: x.copy_(tinydl.zeros(3))),
         ):  # fmt: skip
             with pytest.raises(RuntimeError, match=rf"{name}: the memory of this tensor of shape \(3,\) is read-only"):
                 write()

@@ -138,6 +138,8 @@ def test_devices() -> None:
     for name in ("tpu", "cuda:x", "", "cpu:-1"):
         with pytest.raises(RuntimeError, match="Expected one of cpu, cuda device type at start of device string"):
             tinydl.device(name)
+    assert tinydl.device("cuda" if tinydl.cuda.is_available() else "cpu") == cpu and tinydl.cuda.device_count() == 0
+    tinydl.cuda.manual_seed_all(1)
     like = tinydl.ones(2)
     for make in (
         lambda d: tinydl.zeros(2, device=d), lambda d: tinydl.ones((2,), device=d), lambda d: tinydl.empty(2, device=d),
