@@ -1,4 +1,5 @@
-"""NumPy's protocols and DLPack: memory is shared both ways, and what cannot be shared is refused."""
+"""NumPy's protocols and DLPack: memory is shared both ways, and what cannot be shared is refused. (With PyTorch:
+``test_interchange_torch.py``.)"""
 
 from __future__ import annotations
 
@@ -76,49 +77,6 @@ def test_dlpack_with_numpy(dtype: str) -> None:
     back.zero_()
     assert not x.any().item()
     assert x.__dlpack_device__() == (1, 0)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_dlpack_with_pytorch(dtype: str) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
-    ours = tinydl.ones(2, 3, dtype=dtype)
-    theirs = torch.from_dlpack(ours)
-    assert str(theirs.dtype) == f"torch.{dtype}" and tuple(theirs.shape) == (2, 3)
-    theirs.zero_()
-    assert not ours.any().item()
-    back = tinydl.from_dlpack(torch.ones(3, dtype=theirs.dtype))
-    assert back.tolist() == [1, 1, 1] and back.dtype == dtype
-    source = torch.zeros(2, 2, dtype=theirs.dtype)
-    seen = tinydl.from_dlpack(source)
-    seen[0, 1] = 1
-    assert source[0, 1].item() == 1 and seen.data_ptr() == source.data_ptr()
-
-
-def test_dlpack_keeps_strides_and_outlives_its_owner() -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
-    x = tinydl.arange(12.0).reshape(3, 4)
-    for view in (x.T, x[:, ::2], x[1:], x[0], x[0, 0], tinydl.zeros(0, 3)):
-        theirs = torch.from_dlpack(view)
-        assert tuple(theirs.shape) == view.shape and theirs.tolist() == view.tolist()
-        assert view.numel() < 2 or theirs.stride() == view.stride()
-        assert tinydl.from_dlpack(theirs).tolist() == view.tolist()
-    kept = tinydl.from_dlpack(torch.arange(1000.0))  # the only owner is the tensor here
-    assert kept.sum().item() == 499500
-    assert torch.from_dlpack(tinydl.arange(1000.0)).sum().item() == 499500
-
-
-def test_tensors_of_pytorch_are_taken_as_arrays() -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
-    t = torch.arange(3.0)
-    shared = tinydl.as_tensor(t)
-    t[0] = 5
-    assert shared.tolist() == [5, 1, 2] and tinydl.tensor(t).dtype == np.float32
-    copied = tinydl.tensor(t)
-    t[0] = 7
-    assert copied.tolist() == [5, 1, 2] and torch.tensor(shared).tolist() == [7, 1, 2]
-    for mixed in (lambda: tinydl.ones(3) + t, lambda: tinydl.ones(3) * t):
-        with pytest.raises(TypeError, match="operand of type 'torch.Tensor'; convert it with tinydl.from_dlpack"):
-            mixed()
 
 
 def test_read_only_memory_stays_as_it_is() -> None:

@@ -1,4 +1,5 @@
-"""Losses that contain gradients, and derivatives of third order: against finite differences, and against PyTorch."""
+"""Losses that contain gradients, and derivatives of third order: against finite differences (and, in
+``test_penalties_torch.py``, against PyTorch)."""
 
 from __future__ import annotations
 
@@ -77,18 +78,6 @@ def test_the_contractive_penalty_is_its_formula() -> None:
     plain = contractive_penalty(tinydl, p).item() - jacobian
     out = 1 / (1 + np.exp(-(h @ DATA["w1"])))
     np.testing.assert_allclose(plain, ((out - DATA["real"]) ** 2).sum() + (DATA["w2"] ** 2).sum(), rtol=1e-12)
-
-
-@pytest.mark.parametrize("penalty", PENALTIES)
-def test_against_pytorch(penalty: Any) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
-    ours, theirs = tensors(tinydl), tensors(torch)
-    a, b = penalty(tinydl, ours), penalty(torch, theirs)
-    a.backward()
-    b.backward()
-    np.testing.assert_allclose(a.item(), b.item(), rtol=1e-12)
-    for name in PARAMETERS:
-        np.testing.assert_allclose(ours[name].grad.data, theirs[name].grad.numpy(), rtol=1e-10, atol=1e-12)
 
 
 # ------------------------------------------------------------------------------------------------------- third order
