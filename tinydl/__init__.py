@@ -67,6 +67,7 @@ from tinydl.windows import bartlett_window, blackman_window, hamming_window, han
 
 if TYPE_CHECKING:
     from tinydl import (
+        cuda,
         data,
         fft,
         generation,
@@ -98,11 +99,12 @@ if TYPE_CHECKING:
         randperm,
         set_rng_state,
     )
+    from tinydl.serialization import load, save
 
 # Rooms and names that are imported when first used: `import tinydl` stays quick.
 _ROOMS = {
-    "data", "fft", "generation", "kernels", "linalg", "models", "nn", "optim", "random", "render", "special",
-    "training", "utils",
+    "cuda", "data", "fft", "generation", "kernels", "linalg", "models", "nn", "optim", "random", "render",
+    "special", "training", "utils",
 }  # fmt: skip
 _RANDOM = {
     "Generator", "bernoulli", "default_generator", "get_rng_state", "manual_seed", "multinomial", "normal", "rand",
@@ -115,6 +117,8 @@ def __getattr__(name: str) -> Any:
 
     if name in _ROOMS:
         return importlib.import_module(f"tinydl.{name}")
+    if name in ("save", "load"):
+        return getattr(importlib.import_module("tinydl.serialization"), name)
     if name in _RANDOM:
         return getattr(importlib.import_module("tinydl.random"), name)
     raise AttributeError(f"module 'tinydl' has no attribute {name!r}")
@@ -135,8 +139,8 @@ __all__ = [
     "multinomial", "nn", "no_grad", "normal",
     "ones", "ones_like", "ops", "optim", "promote_types", "rand", "randint", "randn", "randperm", "random", "render",
     "result_type",
-    "Size", "can_cast", "cartesian_prod", "device", "dtype", "e", "finfo", "iinfo", "inf", "logspace",
-    "meshgrid", "nan", "pi", "rand_like", "randint_like", "randn_like", "set_printoptions", "tril_indices",
+    "Size", "can_cast", "cartesian_prod", "cuda", "device", "dtype", "e", "finfo", "iinfo", "inf", "load", "logspace",
+    "meshgrid", "nan", "pi", "rand_like", "randint_like", "randn_like", "save", "set_printoptions", "tril_indices",
     "triu_indices",
     "set_default_dtype", "set_grad_enabled", "set_rng_state", "short", "special", "tensor", "training", "uint8",
     "utils", "zeros", "zeros_like",

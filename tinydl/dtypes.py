@@ -39,9 +39,13 @@ def as_dtype(dtype: Any) -> np.dtype[Any]:
     """
     if dtype is _builtin_float:
         return _default
-    found: np.dtype[Any] = np.dtype(dtype)
-    if found.name not in _NAMES:
-        raise TypeError(f"tinydl has no dtype {found.name!r}; use one of {', '.join(sorted(_NAMES))}")
+    try:
+        found: np.dtype[Any] = np.dtype(dtype)
+    except TypeError:
+        found = None  # type: ignore[assignment]
+    if found is None or found.name not in _NAMES:
+        name = dtype if found is None else found.name
+        raise TypeError(f"tinydl has no dtype {name!r}; use one of {', '.join(sorted(_NAMES))}")
     return found
 
 
@@ -106,6 +110,9 @@ def result_type(*operands: Any) -> np.dtype[Any]:
         if isinstance(x, np.generic) or not hasattr(x, "dtype"):
             d = scalar_dtype(x)
             scalar = d if scalar is None else promote_types(scalar, d)
+        elif not isinstance(x.dtype, np.dtype):
+            kind = f"{type(x).__module__}.{type(x).__name__}"
+            raise TypeError(f"unsupported operand of type '{kind}'; convert it with tinydl.from_dlpack()")
         elif len(x.shape) == 0:
             zero = x.dtype if zero is None else promote_types(zero, x.dtype)
         else:

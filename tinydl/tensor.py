@@ -21,7 +21,7 @@ import numpy as np
 from tinydl import dtypes, printing
 from tinydl.autograd import engine
 from tinydl.autograd import primitives as _primitives
-from tinydl.autograd.hooks import Hook, Keep, of_leaf
+from tinydl.autograd.hooks import Handle, Keep, of_leaf, register
 from tinydl.autograd.mode import mode
 from tinydl.devices import CPU, CUDA, device, refuse_unless_cpu
 from tinydl.in_place import InPlace
@@ -380,7 +380,7 @@ class Tensor(InPlace):
                 return True
         return False
 
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Hook:
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Handle:
         """Call ``hook`` with the gradient of this tensor during backward; what it returns (unless None) replaces it.
 
         Returns a handle whose ``remove()`` takes the hook away. Raises RuntimeError for a tensor that requires none.
@@ -389,9 +389,9 @@ class Tensor(InPlace):
             raise RuntimeError(
                 "cannot register a hook on a tensor that doesn't require gradient; call requires_grad_() first"
             )
-        return Hook(hook, of_leaf(self, "before") if self.node is None else self._extra("hooks"))
+        return register(hook, of_leaf(self, "before") if self.node is None else self._extra("hooks"))
 
-    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> Hook:
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> Handle:
         """Call ``hook`` with this leaf after a backward pass has added to its ``.grad``.
 
         Returns a handle whose ``remove()`` takes the hook away. Raises RuntimeError for a tensor that is no leaf.
@@ -402,7 +402,7 @@ class Tensor(InPlace):
             raise RuntimeError(
                 "cannot register a hook on a tensor that doesn't require gradient; call requires_grad_() first"
             )
-        return Hook(hook, of_leaf(self, "after"))
+        return register(hook, of_leaf(self, "after"))
 
     def _extra(self, which: str) -> list[Any]:
         """A list of the node's own extras, made when first asked for."""
@@ -575,7 +575,7 @@ class Tensor(InPlace):
         if self.data.size != 1:
             raise RuntimeError(
                 f"Boolean value of Tensor with {'no' if not self.data.size else 'more than one'} "
-                f"value{'s' if not self.data.size else ''} is ambiguous"
+                f"value{'s' if not self.data.size else ''} is ambiguous; use .any() or .all()"
             )
         return self.data.item().__bool__() if self.data.dtype.kind == "b" else self.data.item() != 0
 
@@ -630,6 +630,8 @@ class Tensor(InPlace):
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self.needs_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        if any(step < 0 for step in self.data.strides):  # no library but NumPy has them, and PyTorch's process ends
+            raise BufferError("Can't export tensors with negative strides, use tensor.contiguous()")
         return self.data.__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> Any:
@@ -715,6 +717,7 @@ class Tensor(InPlace):
             self._rebind(indexing.overwrite(self, new, index=(Ellipsis,)), name)
             return self
         self._refuse_stale(name)
+        self._refuse_unwritable(name)
         try:
             self.data[...] = src.data
         except ValueError:
@@ -732,7 +735,8 @@ class Tensor(InPlace):
             )
         if out.dtype != self.dtype and "buif".index(out.dtype.kind) > "buif".index(self.dtype.kind):
             raise RuntimeError(
-                f"{name}_: result type {out.dtype} can't be cast to the desired output type {self.dtype}"
+                f"{name}_: result type {out.dtype} can't be cast to the desired output type {self.dtype}; compute out "
+                "of place, or convert with .to()"
             )
 
     def _rebind(self, out: Tensor, name: str) -> None:
@@ -816,7 +820,8 @@ class Tensor(InPlace):
                 if lead > 0 and value.shape[:lead] == (1,) * lead:
                     value = value.reshape(value.shape[lead:])
             if mode.on and (self.needs_grad or (isinstance(value, Tensor) and value.needs_grad)):
-                self._in_place(indexing.overwrite, value, index=view, then=arrays)
+                self._refuse_recorded("setitem")
+                self._rebind(indexing.overwrite(self, value, index=view, then=arrays), "setitem")
                 return
             region[... if arrays is None else arrays] = value.data if isinstance(value, Tensor) else value
         except ValueError:
@@ -994,7 +999,9 @@ class Tensor(InPlace):
         want = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
         lead = self.ndim - len(want)
         if lead < 0 or any(s not in (1, t) for s, t in zip(want, self.shape[lead:])):
-            raise RuntimeError(f"size {{{list(want)}}} is not expandable to size {{{list(self.shape)}}}.")
+            raise RuntimeError(
+                f"sum_to_size: size {list(want)} is not expandable to size {list(self.shape)}, so it is no sum of it"
+            )
         axes = (*range(lead), *(i + lead for i, s in enumerate(want) if s != self.shape[i + lead]))
         return shaping.reshape(reducing.sum(self, axes) if axes else self, tuple(want))
 

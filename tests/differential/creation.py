@@ -25,7 +25,7 @@ row("as_tensor", draw(2, 3), call=lambda t, x: t.as_tensor(x, dtype=t.float64), 
 row("from_numpy", call=lambda t: t.from_numpy(np.arange(6.0).reshape(2, 3).T))
 row("from_numpy", call=lambda t: t.from_numpy(np.array([True, False])), note="bool")
 row("from_dlpack", call=lambda t: t.from_dlpack(np.arange(6.0).reshape(2, 3)))
-row("from_dlpack", draw(2, 3), call=lambda t, x: t.from_dlpack(x.detach()), note="own tensor")
+row("from_dlpack", draw(2, 3), call=lambda t, x: t.from_dlpack(x.detach().contiguous()), note="own tensor")
 
 # ---------------------------------------------------------------------------------------------------------- filled
 

@@ -195,8 +195,17 @@ NAMES: list[str] = [
     *RECURRENT,
     *SEQUENCES,
     *ATTENTION,
+    *CREATION,
+    *RANDOM,
+    *AUTOGRAD,
+    *DATA,
 ]
 
 # Names that are no row of the table, and the file under tests/ that compares them with PyTorch (or with the definition,
 # where PyTorch's random numbers cannot be ours).
-ELSEWHERE: dict[str, str] = {}
+ELSEWHERE: dict[str, str] = {
+    "Tensor.data": "core/test_tensor.py",
+    "save": "core/test_serialization.py",
+    "load": "core/test_serialization.py",
+    "set_printoptions": "core/test_printing_torch.py",
+}

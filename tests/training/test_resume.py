@@ -15,8 +15,9 @@ import pytest
 
 from tests.training import toys
 from tinydl.errors import CheckpointError, DataError
-from tinydl.training import Silent, checkpoint, fit, load_model, log, read_config, tensorfile
+from tinydl.training import Silent, checkpoint, fit, load_model, log, read_config
 from tinydl.training.checkpoint import Checkpoint, load, save
+from tinydl.utils import tensorfile
 
 FILES = ("best.safetensors", "last.safetensors", "log.jsonl")
 

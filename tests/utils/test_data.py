@@ -18,10 +18,12 @@ from tinydl.utils.data import (
     ConcatDataset,
     DataLoader,
     Dataset,
+    IterableDataset,
     RandomSampler,
     SequentialSampler,
     Subset,
     TensorDataset,
+    WeightedRandomSampler,
     default_collate,
     random_split,
 )
@@ -350,3 +352,83 @@ def test_what_cannot_be_pickled_is_named():
 def test_without_workers_errors_keep_their_type_and_traceback():
     with pytest.raises(KeyError, match="no such square"):
         values(DataLoader(Squares(3, failing=2, error=KeyError)))
+
+
+# --------------------------------------------------------------------------------------- streams and weighted samplers
+
+
+class Stream(IterableDataset):
+    def __init__(self, size):
+        self.size = size
+
+    def __iter__(self):
+        return iter(range(self.size))
+
+
+class Counted(Stream):
+    def __len__(self):
+        return self.size
+
+
+def test_a_stream_is_batched_as_it_comes_and_can_be_resumed():
+    loader = DataLoader(Counted(7), batch_size=3)
+    assert values(loader) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert len(loader) == 3 and len(DataLoader(Counted(7), batch_size=3, drop_last=True)) == 2
+    assert list(DataLoader(Counted(3), batch_size=None)) == [0, 1, 2] and len(DataLoader(Counted(3), None)) == 3
+    passing = iter(loader)
+    next(passing)
+    state = json.loads(json.dumps(loader.state_dict()))
+    rest = [batch.tolist() for batch in passing]
+    other = DataLoader(Counted(7), batch_size=3)
+    other.load_state_dict(state)
+    assert values(other) == rest == [[3, 4, 5], [6]]
+    assert values(other) == [[0, 1, 2], [3, 4, 5], [6]]
+
+
+@pytest.mark.parametrize(
+    ("misuse", "error", "message"),
+    [
+        (lambda: DataLoader(Stream(3), shuffle=True), ValueError, "expected unspecified shuffle option, but got shuff"),
+        (lambda: DataLoader(Stream(3), sampler=[0]), ValueError, "expected unspecified sampler option"),
+        (lambda: DataLoader(Stream(3), batch_sampler=[[0]]), ValueError, "expected unspecified batch_sampler option"),
+        (lambda: DataLoader(Stream(3), num_workers=2), ValueError, "num_workers should be 0, but got num_workers=2"),
+        (lambda: DataLoader(Stream(3), batch_size=0), ValueError, "positive integer value, but got batch_size=0"),
+        (lambda: len(DataLoader(Stream(3))), TypeError, "Stream is an IterableDataset without __len__"),
+        (lambda: Stream(3)[0], TypeError, "an IterableDataset has no items by index"),
+        (lambda: next(iter(IterableDataset())), NotImplementedError, "should implement __iter__"),
+        (lambda: WeightedRandomSampler([1.0], 0), ValueError, "positive integer value, but got num_samples=0"),
+        (lambda: WeightedRandomSampler([1.0, -1.0], 1), ValueError, "numbers of 0 or more, finite and not all 0"),
+        (lambda: WeightedRandomSampler([0.0], 1), ValueError, "numbers of 0 or more, finite and not all 0"),
+        (
+            lambda: WeightedRandomSampler([[1.0]], 1),
+            ValueError,
+            r"one number per item, but got an array of shape \(1, 1",
+        ),
+        (
+            lambda: WeightedRandomSampler([1.0, 0.0], 2, replacement=False),
+            ValueError,
+            "2 different indices cannot be drawn from 1 weights that are not 0",
+        ),
+    ],
+)
+def test_streams_and_weights_that_make_no_sense(misuse, error, message):
+    with pytest.raises(error, match=message):
+        misuse()
+
+
+def test_weighted_sampling_has_the_promised_frequencies():
+    weights = np.array([1.0, 0.0, 2.0, 5.0])
+    sampler = WeightedRandomSampler(weights, 40_000, generator=Generator(3))
+    drawn = np.array(list(sampler))
+    assert list(sampler) == drawn.tolist()  # a function of seed and epoch
+    np.testing.assert_allclose(np.bincount(drawn, minlength=4) / len(drawn), weights / 8, atol=0.013)
+    sampler.set_epoch(1)
+    assert list(sampler) != drawn.tolist()
+    pairs = WeightedRandomSampler(weights, 2, replacement=False, generator=Generator(3))
+    first = []
+    for epoch in range(4000):
+        pairs.set_epoch(epoch)
+        a, b = pairs
+        assert a != b and 1 not in (a, b)
+        first.append(a)
+    np.testing.assert_allclose(np.bincount(first, minlength=4) / 4000, weights / 8, atol=0.035)

@@ -4,7 +4,8 @@ Read in this order: :mod:`~tinydl.autograd.primitives` (what is recorded), :mod:
 :mod:`~tinydl.autograd.gradcheck` (why to believe it).
 """
 
-from tinydl.autograd.anomaly import detect_anomaly
+from tinydl.autograd import functional
+from tinydl.autograd.anomaly import detect_anomaly, set_detect_anomaly
 from tinydl.autograd.engine import backward, grad
 from tinydl.autograd.function import Function, once_differentiable
 from tinydl.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
@@ -18,6 +19,7 @@ __all__ = [
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",
@@ -27,5 +29,6 @@ __all__ = [
     "once_differentiable",
     "primitive",
     "registry",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]

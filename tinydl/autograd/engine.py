@@ -156,10 +156,9 @@ def _walk(
         n = nodes.pop(-pop(heap))
         k = id(n)
         g = acc.pop(k)
-        if n.extra is not None:
-            g = _hooks.on_node(n.extra, g, create_graph)
-            if "recompute" in n.extra:
-                n.extra.pop("recompute").restore(n)
+        extra = n.extra
+        if extra is not None:
+            g = _hooks.on_node(extra, g, create_graph)
         if capture and k in capture:
             capture[k] = g
         edges = n.others
@@ -181,6 +180,10 @@ def _walk(
             old = slots[n.saved]
             slots[n.saved] = g if old is None else old + g
             continue
+        if extra is not None and "recompute" in extra:
+            extra.pop("recompute").restore(n)
+        if anomaly:
+            mode.line = (extra or {}).get("where")
         try:
             results = _recorded(n, g, edges) if create_graph else op.pull(n, g, edges)
         except MemoryError as lack:
@@ -235,7 +238,10 @@ def _roots(outputs: Sequence[Any], grads: Sequence[Any] | None, what: str) -> tu
         if not isinstance(y, tensor):
             raise TypeError(f"{what}: element {i} is a {type(y).__name__}, not a Tensor")
         if not y.requires_grad:
-            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+            raise RuntimeError(
+                f"element {i} of tensors does not require grad and does not have a grad_fn; call requires_grad_() on "
+                "what it is to be differentiated by, before it is computed"
+            )
         g = None if grads is None else grads[i]
         if g is None:
             if y.data.size != 1:
@@ -284,7 +290,7 @@ def _run(
     capture: dict[int, Any],
 ) -> tuple[dict[int, Any], dict[int, Any]]:
     tensor = _primitives.Tensor  # type: ignore[attr-defined]
-    before = mode.on
+    before, line = mode.on, mode.line
     if create_graph:
         seeds = [s if isinstance(s, tensor) else tensor(s) for s in seeds]
         mode.on = ANOMALY if mode.anomaly else True
@@ -294,7 +300,7 @@ def _run(
     try:
         return _walk(roots, seeds, create_graph, retain, needed, capture)
     finally:
-        mode.on = before
+        mode.on, mode.line = before, line
 
 
 def backward(
@@ -371,11 +377,13 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    allow_unused: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
 ) -> tuple[Any, ...]:
     """The gradient of ``outputs`` with respect to each of ``inputs``, without touching ``.grad``.
 
-    Visits only nodes that lead to ``inputs``. With ``create_graph`` the results can be differentiated again, to any
+    An input that was not used raises, gives None with ``allow_unused``, and zeros with ``materialize_grads``. Visits
+    only nodes that lead to ``inputs``. With ``create_graph`` the results can be differentiated again, to any
     order.
 
     >>> import tinydl
@@ -399,6 +407,8 @@ def grad(
     )
     if not xs:
         raise ValueError("grad requires non-empty inputs.")
+    if materialize_grads and allow_unused is False:
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: False.")
     for i, x in enumerate(xs):
         if not isinstance(x, tensor):
             raise TypeError(f"grad: input {i} is a {type(x).__name__}, not a Tensor")
@@ -417,7 +427,9 @@ def grad(
     results: list[Any] = []
     for i, x in enumerate(xs):
         r = capture[id(x.node)] if x.node is not None else acc.get(id(x))
-        if r is None:
+        if r is None and materialize_grads:
+            results.append(tensor._from_array(np.zeros(x.shape, x.dtype)))
+        elif r is None:
             if not allow_unused:
                 raise RuntimeError(
                     f"One of the differentiated Tensors appears to not have been used in the graph: input {i}, of "

@@ -139,6 +139,11 @@ class Function:
         raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
 
     @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        """Where a class defines it, ``forward`` gets no ``ctx``, and this is called after it to fill one."""
+        raise NotImplementedError("setup_context is called only where a subclass defines it")
+
+    @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         """Gradients of the inputs, one per argument of forward, from the gradients of the outputs."""
         raise NotImplementedError("You must implement the backward function for custom autograd.Function.")
@@ -156,7 +161,11 @@ class Function:
         ctx.needs_input_grad = needs
         before, mode.on = mode.on, False
         try:
-            result = cls.forward(ctx, *args, **kwargs)
+            if cls.setup_context is Function.setup_context:
+                result = cls.forward(ctx, *args, **kwargs)
+            else:
+                result = cls.forward(*args, **kwargs)
+                cls.setup_context(ctx, args, result)
         finally:
             mode.on = before
         many = isinstance(result, tuple)

@@ -22,14 +22,32 @@ if TYPE_CHECKING:
     from tinydl.tensor import Tensor
 
 
-class Hook:
-    """A function that a backward pass calls with a gradient; ``remove()`` ends that."""
+class Handle:
+    """Takes a hook away again: ``handle.remove()``. The list does not know it, so that no cycle arises."""
 
-    def __init__(self, function: Callable[..., Any], hooks: list[Any]) -> None:
+    def __init__(self, hooks: list[Any], hook: Any) -> None:
+        self._hooks, self._hook = hooks, hook
+
+    def remove(self) -> None:
+        """Take the hook away (once or more often)."""
+        if self._hook in self._hooks:
+            self._hooks.remove(self._hook)
+
+
+def register(function: Callable[..., Any], hooks: list[Any]) -> Handle:
+    """Add a user's function to a list of hooks."""
+    hook = Hook(function)
+    hooks.append(hook)
+    return Handle(hooks, hook)
+
+
+class Hook:
+    """A user's function that a backward pass calls with a gradient."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
         if not callable(function):
             raise TypeError(f"a hook is a function of the gradient, got a {type(function).__name__}")
-        self._function, self._hooks = function, hooks
-        hooks.append(self)
+        self._function = function
 
     def __call__(self, g: Any, create_graph: bool) -> Any:
         tensor = _primitives.Tensor  # type: ignore[attr-defined]
@@ -48,11 +66,6 @@ class Hook:
     def after(self, leaf: Tensor) -> None:
         """Call a hook of :meth:`Tensor.register_post_accumulate_grad_hook`."""
         self._function(leaf)
-
-    def remove(self) -> None:
-        """Take the hook away (once or more often)."""
-        if self in self._hooks:
-            self._hooks.remove(self)
 
 
 class Keep:

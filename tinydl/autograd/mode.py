@@ -17,6 +17,7 @@ class _Mode(threading.local):
 
     on: bool | str = True
     anomaly: bool = False  # detect_anomaly() is active in this thread
+    line: str | None = None  # then, while backward itself is recorded: the user's line behind the node it is at
 
     def __init__(self) -> None:
         self.before: list[bool | str] = []  # what the open ``with`` blocks of this thread found

@@ -674,6 +674,8 @@ def _user_line() -> dict[str, Any]:
     import linecache
     import sys
 
+    if mode.line is not None:
+        return {"where": mode.line}
     frame: Any = sys._getframe(1)
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
@@ -727,6 +729,8 @@ def _misfit(name: str, a: Any, b: Any) -> None:
 
 def _no_memory(name: str, inputs: tuple[Any, ...], error: MemoryError) -> None:
     """While NumPy's MemoryError is handled: name the operation, how much it asked for, and from what."""
+    if "there is no memory" in str(error):  # said already, by an operation inside this one
+        raise error
     shape, dtype = getattr(error, "shape", None), getattr(error, "dtype", None)
     size = ""
     if shape is not None and dtype is not None:

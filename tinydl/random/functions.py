@@ -47,7 +47,8 @@ def randint(
     if low is not None and high is None:
         low, high = None, low
     if size is None or high is None:
-        raise TypeError(f"randint({low}, {high}) lacks the size: randint(high, size) or randint(low, high, size)")
+        bounds = ", ".join(str(v) for v in (low, high) if v is not None)
+        raise TypeError(f"randint({bounds}) lacks the size: randint(high, size) or randint(low, high, size)")
     values = given(generator).integers(0 if low is None else operator.index(low), operator.index(high), size)
     return tensor(values, dtypes.int64 if dtype is None else dtype, requires_grad)
 

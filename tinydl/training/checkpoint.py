@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 
 from tinydl import registry
 from tinydl.errors import CheckpointError, ConfigError
-from tinydl.training import tensorfile
-from tinydl.training.packing import pack, unpack
+from tinydl.utils import tensorfile
+from tinydl.utils.packing import pack, unpack
 from tinydl.version import __version__
 
 CONFIG, LOG, LAST, BEST = "config.json", "log.jsonl", "last.safetensors", "best.safetensors"

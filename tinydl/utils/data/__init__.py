@@ -5,7 +5,14 @@ the middle of one; worker processes are always started by spawn.
 """
 
 from tinydl.utils.data.collate import default_collate
-from tinydl.utils.data.dataset import ConcatDataset, Dataset, Subset, TensorDataset, random_split
+from tinydl.utils.data.dataset import (
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+    random_split,
+)
 from tinydl.utils.data.loader import DataLoader
 from tinydl.utils.data.sampler import (
     BatchSampler,
@@ -13,6 +20,7 @@ from tinydl.utils.data.sampler import (
     RandomSampler,
     Sampler,
     SequentialSampler,
+    WeightedRandomSampler,
 )
 
 __all__ = [
@@ -21,11 +29,13 @@ __all__ = [
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "IterableDataset",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
     "Subset",
     "TensorDataset",
+    "WeightedRandomSampler",
     "default_collate",
     "random_split",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -26,6 +26,20 @@ class Dataset(Generic[ItemT]):
 
     def __add__(self, other: Dataset[ItemT]) -> ConcatDataset[ItemT]:
         return ConcatDataset([self, other])
+
+
+class IterableDataset(Dataset[ItemT]):
+    """A stream of items: override ``__iter__``, and ``__len__`` where it is known. The DataLoader reads it in its own
+    process, in the order it comes."""
+
+    def __iter__(self) -> Iterator[ItemT]:
+        raise NotImplementedError("Subclasses of IterableDataset should implement __iter__.")
+
+    def __getitem__(self, index: int) -> ItemT:
+        raise TypeError("an IterableDataset has no items by index: iterate over it")
+
+    def __len__(self) -> int:
+        raise TypeError(f"{type(self).__name__} is an IterableDataset without __len__: its length is not known")
 
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):

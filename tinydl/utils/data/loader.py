@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from tinydl.utils.data.collate import default_collate
-from tinydl.utils.data.dataset import Dataset
-from tinydl.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
+from tinydl.utils.data.dataset import Dataset, IterableDataset
+from tinydl.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, _batch_size
 from tinydl.utils.data.worker import WorkerPool, fetch
 
 if TYPE_CHECKING:
     from tinydl.random import Generator
+
+
+def _refuse_order(shuffle: Any, sampler: Any, batch_sampler: Any, num_workers: int) -> None:
+    """An IterableDataset has its own order, and one reader."""
+    for name, value in (("shuffle", shuffle), ("sampler", sampler), ("batch_sampler", batch_sampler)):
+        if value:
+            raise ValueError(
+                f"DataLoader with IterableDataset: expected unspecified {name} option, but got {name}={value}"
+            )
+    if num_workers:
+        raise ValueError(
+            f"DataLoader with IterableDataset: a stream is read by one process, so num_workers should be 0, but got "
+            f"num_workers={num_workers}"
+        )
 
 
 class DataLoader:
@@ -23,7 +37,8 @@ class DataLoader:
     batch.
 
     Args:
-        dataset: anything with ``__len__`` and ``__getitem__(int)``.
+        dataset: anything with ``__len__`` and ``__getitem__(int)``; or an IterableDataset, whose items are batched as
+            they come, in this process.
         batch_size: items in a batch; None gives the items themselves, one by one and not collated.
         shuffle: a random order, another one each epoch.
         sampler: the order, instead of ``shuffle``.
@@ -39,6 +54,7 @@ class DataLoader:
             worker, the default generator is keyed by (seed, epoch, batch), so that random transforms can be resumed
         too. prefetch_factor: batches that each worker loads ahead (default 2).
         persistent_workers: keep the processes from one pass to the next.
+        pin_memory: accepted and without effect.
 
     An error in loading an item is raised again here, with its own type where that can be built from a sentence, and
     names the worker and the item's index.
@@ -60,6 +76,7 @@ class DataLoader:
         generator: Generator | None = None,
         prefetch_factor: int | None = None,
         persistent_workers: bool = False,
+        pin_memory: bool = False,
     ) -> None:
         if num_workers < 0:
             raise ValueError(f"num_workers should be 0 or more, but got num_workers={num_workers}")
@@ -77,7 +94,11 @@ class DataLoader:
             )
         if batch_size is None and drop_last:
             raise ValueError("batch_size=None disables batching, so it is mutually exclusive with drop_last")
-        if batch_sampler is not None:
+        self._stream = isinstance(dataset, IterableDataset)
+        if self._stream:
+            _refuse_order(shuffle, sampler, batch_sampler, num_workers)
+            batch_size = None if batch_size is None else _batch_size(batch_size)
+        elif batch_sampler is not None:
             batch_size = None
         elif sampler is None:
             sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
@@ -109,7 +130,12 @@ class DataLoader:
         return batches
 
     def __len__(self) -> int:
-        return len(self._batches)
+        if not self._stream:
+            return len(self._batches)
+        size = len(self.dataset)
+        if self.batch_size is None:
+            return size
+        return size // self.batch_size if self.drop_last else -(-size // self.batch_size)
 
     @property
     def epoch(self) -> int:
@@ -125,6 +151,8 @@ class DataLoader:
             self._epoch, self._position = self._epoch + 1, 0
         self._under_way = True
         epoch = self._epoch
+        if self._stream:
+            return self._pass(epoch, islice(enumerate(self._streamed()), self._position, None))
         # A sampler without epochs (any iterable of indices) decides its order itself.
         if hasattr(self._batches, "set_epoch"):
             self._batches.set_epoch(epoch)
@@ -139,6 +167,17 @@ class DataLoader:
             yield batch
         if self._epoch == epoch and self._under_way:
             self._epoch, self._position, self._under_way = epoch + 1, 0, False
+
+    def _streamed(self) -> Iterator[Any]:
+        """Batches of an IterableDataset, or its items where there is no batching."""
+        items: Iterator[Any] = iter(self.dataset)
+        if self.batch_size is None:
+            yield from items
+            return
+        for first in items:
+            batch = list(chain([first], islice(items, self.batch_size - 1)))
+            if len(batch) == self.batch_size or not self.drop_last:
+                yield self.collate_fn(batch)
 
     def _alone(self, todo: Iterator[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
         for number, indices in todo:
@@ -189,7 +228,9 @@ class DataLoader:
 
     def state_dict(self) -> dict[str, Any]:
         """Epoch, position (batches given), batches in an epoch, seed of the order: numbers only, fit for JSON."""
-        state: dict[str, Any] = {"epoch": self._epoch, "position": self._position, "batches": len(self)}
+        state: dict[str, Any] = {"epoch": self._epoch, "position": self._position}
+        if not self._stream:
+            state["batches"] = len(self)
         generator = self._order_generator()
         if generator is not None:
             state["generator"] = generator.state()
@@ -200,7 +241,11 @@ class DataLoader:
 
         Raises ValueError when that loader's epochs had another number of batches.
         """
-        batches, position = state_dict.get("batches", len(self)), int(state_dict["position"])
+        position = int(state_dict["position"])
+        if self._stream:
+            self._epoch, self._position, self._under_way = int(state_dict["epoch"]), position, False
+            return
+        batches = state_dict.get("batches", len(self))
         if batches != len(self) or not 0 <= position <= len(self):
             raise ValueError(
                 f"this DataLoader has {len(self)} batches an epoch, but the state is of one with {batches}, at batch "

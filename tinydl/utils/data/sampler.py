@@ -88,6 +88,53 @@ class RandomSampler(Sampler[int]):
         return self.num_samples
 
 
+class WeightedRandomSampler(Sampler[int]):
+    """``num_samples`` indices an epoch, index i with probability proportional to ``weights[i]``.
+
+    Without ``replacement`` the indices differ: one after the other is drawn with the weights that remain. Raises
+    ValueError for negative or infinite weights, and when there are too few that are not 0.
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[float],
+        num_samples: int,
+        replacement: bool = True,
+        generator: Generator | None = None,
+    ) -> None:
+        if not isinstance(num_samples, (int, np.integer)) or isinstance(num_samples, bool) or num_samples <= 0:
+            raise ValueError(f"num_samples should be a positive integer value, but got num_samples={num_samples}")
+        self.weights = np.asarray(weights, np.float64)
+        if self.weights.ndim != 1:
+            raise ValueError(f"weights should be one number per item, but got an array of shape {self.weights.shape}")
+        if not np.isfinite(self.weights).all() or (self.weights < 0).any() or not self.weights.any():
+            raise ValueError("weights should be numbers of 0 or more, finite and not all 0")
+        if not replacement and np.count_nonzero(self.weights) < num_samples:
+            raise ValueError(
+                f"{num_samples} different indices cannot be drawn from {np.count_nonzero(self.weights)} weights that "
+                "are not 0: pass replacement=True or fewer num_samples"
+            )
+        self.num_samples = int(num_samples)
+        self.replacement = replacement
+        self.generator = _key(generator)
+
+    def __iter__(self) -> Iterator[int]:
+        stream = self.generator.fork(f"epoch {self.epoch}")
+        if self.replacement:
+            running = np.cumsum(self.weights)
+            last = np.nextafter(running[-1], 0.0)
+            places = np.minimum(stream.random(self.num_samples, np.float64) * running[-1], last)
+            order = np.searchsorted(running, places, side="right")
+        else:  # the largest of ln w - ln(-ln u), as in tinydl.multinomial
+            with np.errstate(divide="ignore"):
+                keys = np.log(self.weights) - np.log(-np.log1p(-stream.random(len(self.weights), np.float64)))
+            order = np.argsort(-keys, kind="stable")[: self.num_samples]
+        return iter(order.tolist())
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
 class BatchSampler(Sampler[list[int]]):
     """Cuts another sampler's order into lists of ``batch_size``; ``drop_last`` leaves out a last, smaller one."""
 

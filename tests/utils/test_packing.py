@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import tinydl
 from tinydl.errors import CheckpointError
-from tinydl.training.packing import pack, unpack
+from tinydl.utils.packing import pack, unpack
 
 
 def through_json(state):

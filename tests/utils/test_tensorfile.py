@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tinydl.errors import CheckpointError
-from tinydl.training import tensorfile
+from tinydl.utils import tensorfile
 
 ARRAYS = {
     "w": np.arange(6, dtype=np.float32).reshape(2, 3),

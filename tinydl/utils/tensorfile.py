@@ -29,7 +29,7 @@ _DTYPES = {
     "BOOL": "|b1", "U8": "|u1", "I8": "|i1", "U16": "<u2", "I16": "<i2", "F16": "<f2",
     "U32": "<u4", "I32": "<i4", "F32": "<f4", "U64": "<u8", "I64": "<i8", "F64": "<f8",
 }  # fmt: skip
-_NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
+NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}  # what a file can hold
 
 
 class _Invalid(Exception):
@@ -49,6 +49,16 @@ def write(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str
     Raises:
         CheckpointError: the file cannot be written (a full disk, no permission); what was there before is unchanged.
     """
+    content = parts(str(path), tensors, metadata)
+    try:
+        replace(path, content)
+    except OSError as error:
+        kept = "the file that was there is unchanged" if path.exists() else "nothing was left there"
+        raise CheckpointError(f"cannot write {path}: {error.strerror or error}; {kept}") from error
+
+
+def parts(name: str, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> list[bytes | memoryview]:
+    """The content of a file, in order. Raises CheckpointError when its header would be too long to be read again."""
     arrays = {name: np.ascontiguousarray(array).reshape(np.shape(array)) for name, array in tensors.items()}
     arrays = {name: array.astype(array.dtype.newbyteorder("<"), copy=False) for name, array in arrays.items()}
     # Wide items first: every array then begins at a multiple of its item size.
@@ -57,7 +67,7 @@ def write(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str
     end = 0
     for name in order:
         begin, end = end, end + arrays[name].nbytes
-        dtype = _NAMES[arrays[name].dtype]
+        dtype = NAMES[arrays[name].dtype]
         header[name] = {"dtype": dtype, "shape": list(arrays[name].shape), "data_offsets": [begin, end]}
     data = [arrays[name].reshape(-1).view(np.uint8).data for name in order]
     crc = _checksum(header, metadata)
@@ -68,35 +78,48 @@ def write(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str
     text += b" " * (-len(text) % 8)
     if len(text) > MAX_HEADER:
         raise CheckpointError(
-            f"cannot write {path}: its header would take {len(text)} bytes, above the limit of {MAX_HEADER}"
+            f"cannot write {name}: its header would take {len(text)} bytes, above the limit of {MAX_HEADER}; make long "
+            "lists of numbers tensors"
         )
-    try:
-        replace(path, [len(text).to_bytes(8, "little"), text, *data])
-    except OSError as error:
-        kept = "the file that was there is unchanged" if path.exists() else "nothing was left there"
-        raise CheckpointError(f"cannot write {path}: {error.strerror or error}; {kept}") from error
+    return [len(text).to_bytes(8, "little"), text, *data]
 
 
-def read(path: Path, *, only_metadata: bool = False) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+def read(
+    path: str | Path, *, only_metadata: bool = False, foreign: bool = False
+) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """Read a file of :func:`write`: its arrays (none with ``only_metadata``) and its metadata.
 
     Everything the header says is checked against the file's size before an array is allocated, so a hostile file costs
-    no more memory than its own size; the checksum is compared with what was read.
+    no more memory than its own size; the checksum is compared with what was read. With ``foreign`` a file without one,
+    of another program, is read too.
 
     Raises:
         CheckpointError: in one sentence, why the file cannot be used.
     """
+    path = Path(path)
     try:
+        if path.exists() and not path.is_dir() and not path.is_file():  # opening a pipe would wait for ever
+            raise CheckpointError(f"cannot read {path}: it is a device or a pipe, not a file")
         with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            try:
-                header, metadata, start = _header(file, size)
-                return ({} if only_metadata else _arrays(file, start, header, metadata)), metadata
-            except _Invalid as error:
-                file.seek(0)
-                raise CheckpointError(f"{path} is not a checkpoint of tinydl: {_kind(file.read(8)) or error}") from None
+            return read_from(file, str(path), only_metadata=only_metadata, foreign=foreign)
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def read_from(
+    file: BinaryIO, name: str, *, only_metadata: bool = False, foreign: bool = False
+) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Read an open file (``name`` stands in messages) from where it is to its end; see :func:`read`."""
+    start = file.tell()
+    size = file.seek(0, os.SEEK_END) - start
+    file.seek(start)
+    try:
+        header, metadata, length = _header(file, size)
+        arrays = {} if only_metadata else _arrays(file, start + length, header, metadata, foreign)
+        return arrays, metadata
+    except _Invalid as error:
+        file.seek(start)
+        raise CheckpointError(f"{name} is not a checkpoint of tinydl: {_kind(file.read(8)) or error}") from None
 
 
 def _kind(start: bytes) -> str | None:
@@ -161,7 +184,9 @@ def _check_entry(name: str, entry: Any) -> None:
         )
 
 
-def _arrays(file: BinaryIO, start: int, header: dict[str, Any], metadata: dict[str, str]) -> dict[str, NDArray[Any]]:
+def _arrays(
+    file: BinaryIO, start: int, header: dict[str, Any], metadata: dict[str, str], foreign: bool
+) -> dict[str, NDArray[Any]]:
     crc = _checksum(header, {key: value for key, value in metadata.items() if key != CHECKSUM})
     file.seek(start)
     arrays: dict[str, NDArray[Any]] = {}
@@ -174,9 +199,14 @@ def _arrays(file: BinaryIO, start: int, header: dict[str, Any], metadata: dict[s
         if entry["dtype"] == "BOOL" and array.size and array.view(np.uint8).max() > 1:
             raise _Invalid(f"tensor {name!r} holds a bool that is neither 0 nor 1")
         arrays[name] = array.astype(array.dtype.newbyteorder("="), copy=False)
-    if metadata.get(CHECKSUM) != f"{crc:08x}":
+    if metadata.get(CHECKSUM) != f"{crc:08x}" and not (foreign and not _ours(metadata)):
         raise _Invalid("its checksum does not agree with its content (damaged, or written by another program)")
     return arrays
+
+
+def _ours(metadata: Mapping[str, str]) -> bool:
+    """Whether tinydl wrote a file: then it has a checksum, or a damaged name of one."""
+    return any(key == CHECKSUM or key.startswith("tinydl") for key in metadata)
 
 
 def _checksum(header: Mapping[str, Any], metadata: Mapping[str, str]) -> int:
