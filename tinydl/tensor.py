@@ -631,6 +631,7 @@ class Tensor:
         return self._in_place(_copied, src if isinstance(src, Tensor) else Tensor(src))
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        """``self[index] = value``; a recorded assignment rebinds this handle to a copy."""
         self._refuse_stale("setitem")
         items, _ = indexing.index_of(index, self.shape)
         value = value if isinstance(value, Tensor) else np.asarray(value)
