@@ -1,9 +1,9 @@
 """What a small operation costs in the engine: every row of the differential table, forward and with its backward.
 
 The table (``tests/differential``) holds each public function with small inputs, a few numbers to a side, so that what
-is timed is the engine and not the arithmetic. Both libraries run each row in float32, one thread each; a class is a group
-of the table's names. A class's figure is the median over its rows, its ratio the median of their ratios; each row's own
-figures are in ``results/overhead_rows.csv``, written anew by each run.
+is timed is the engine and not the arithmetic. Both libraries run each row in float32, one thread each; a class is a
+group of the table's names. A class's figure is the median over its rows, its ratio the median of their ratios; each
+row's own figures are in ``results/overhead_rows.csv``, written anew by each run.
 """
 
 from __future__ import annotations

@@ -5,11 +5,13 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Run
+from tests.data.midi_fuzz import mutations
 from tinydl.data import midi
 from tinydl.data.corpus import demo_scores
 
@@ -150,3 +152,20 @@ def test_closed_streams_are_no_internal_error(tmp_path: Path) -> None:
             ["sh", "-c", f'exec "{sys.executable}" -m tinydl data list {number}>&-'], capture_output=True, check=False
         )
         assert done.returncode == 0 and b"error" not in done.stderr
+
+
+def test_four_hundred_damaged_files(run: Run, tmp_path: Path) -> None:
+    """One command line each: a report or one line and exit code 2, within two seconds."""
+    statuses = {"ok": 0, "salvaged": 0, "rejected": 0}
+    for number, data in enumerate(mutations(77, 400)):
+        path = tmp_path / f"{number}.mid"
+        path.write_bytes(data)
+        begin = time.process_time()
+        outcome = run("midi", "info", path, "--json")
+        assert time.process_time() - begin < 2
+        (entry,) = outcome.json
+        statuses[entry["status"]] += 1
+        assert outcome.code == (2 if entry["status"] == "rejected" else 0)
+        assert len(outcome.err.splitlines()) <= 1 and "Traceback" not in outcome.err
+        path.unlink()
+    assert statuses["salvaged"] > 200 and statuses["rejected"] > 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -54,3 +54,48 @@ def test_arrays_stay_arrays_and_the_public_call_makes_tensors() -> None:
     made, other = EXCHANGE.public_call(array, 0, 1), SHAPED.public_call([[1.0, 2.0]], 2, 1)
     assert isinstance(made, tinydl.Tensor) and made.shape == (3, 2)
     assert isinstance(other, tinydl.Tensor) and other.shape == (2, 1)
+
+
+def top(input: Any, dim: Any = -1) -> Any:
+    at = np.argmax(input, axis=dim, keepdims=True)
+    return np.take_along_axis(input, at, dim), at
+
+
+class Found(NamedTuple):
+    """As PyTorch's return types."""
+
+    values: Any
+    indices: Any
+
+
+def of_top(g: Any, indices: Any, dim: Any, input_shape: Any) -> Any:
+    out = np.zeros(input_shape, g.dtype)
+    np.put_along_axis(out, indices, g, dim)
+    return out
+
+
+TOP = Primitive(
+    top, None, "top", None, False, True, ("values", "indices"), (), None, None, (), ("dim",), True, {"input": of_top},
+    ("indices",), Found,
+)  # fmt: skip
+
+
+def test_results_without_derivative_stand_beside_those_with_one() -> None:
+    x = tinydl.tensor([[1.0, 5.0, 2.0], [7.0, 0.0, 3.0]], requires_grad=True)
+    found = TOP.call(x, 1)
+    assert isinstance(found, Found) and found.values.requires_grad and not found.indices.requires_grad
+    assert found.indices.tolist() == [[1], [0]] and found.indices.is_leaf
+    (found.values * tinydl.tensor([[2.0], [3.0]])).sum().backward()
+    assert x.grad.tolist() == [[0, 2, 0], [3, 0, 0]]
+    with tinydl.no_grad():
+        assert not TOP.call(x).values.requires_grad
+    values, indices = TOP.call(x.data)
+    assert type(values) is type(indices) is np.ndarray
+
+
+def test_a_saved_result_without_derivative_may_not_change() -> None:
+    x = tinydl.tensor([[1.0, 5.0], [7.0, 0.0]], requires_grad=True)
+    found = TOP.call(x)
+    found.indices[0] = 0
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        found.values.sum().backward()

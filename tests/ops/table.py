@@ -36,19 +36,22 @@ class Entry:
 
     make: Callable[[np.random.Generator], Iterator[Sample]]
     second: bool = True  # second derivative exists at the samples
+    domains: tuple[dict[str, Any], ...] = ()  # of an elementwise function: what `draw` takes for each argument
 
 
 TABLE: dict[str, Entry] = {}
 
 
-def entry(*names: str, second: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def entry(
+    *names: str, second: bool = True, domains: tuple[dict[str, Any], ...] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter the samples that the decorated generator yields under ``names``."""
 
     def add(make: Callable[..., Any]) -> Callable[..., Any]:
         for name in names:
             if name in TABLE:
                 raise ValueError(f"{name} is entered twice")
-            TABLE[name] = Entry(make, second)
+            TABLE[name] = Entry(make, second, domains)
         return make
 
     return add
@@ -79,7 +82,7 @@ def layouts(rng: np.random.Generator, **domain: Any) -> Iterator[tuple[str, Arra
 def unary(*names: str, second: bool = True, **domain: Any) -> None:
     """Enter elementwise functions of one argument."""
 
-    @entry(*names, second=second)
+    @entry(*names, second=second, domains=(domain,))
     def make(rng: np.random.Generator) -> Iterator[Sample]:
         for note, x in layouts(rng, **domain):
             yield Sample((x,), note=note)
@@ -99,7 +102,7 @@ def binary(
     def spread(a: Array, b: Array) -> tuple[Array, Array]:
         return (np.where(np.abs(a - b) < 0.1, a + 0.5, a), b) if apart else (a, b)
 
-    @entry(*names, second=second)
+    @entry(*names, second=second, domains=() if apart else (d1, d2))
     def make(rng: np.random.Generator) -> Iterator[Sample]:
         for (note, a), (_, b) in zip(layouts(rng, **d1), layouts(rng, **d2)):
             yield Sample(spread(a, b), note=note)

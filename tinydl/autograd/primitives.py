@@ -119,6 +119,8 @@ def primitive(
     differentiable: bool = True,
     outputs: Iterable[str] = ("out",),
     aux: Iterable[str] = (),
+    plain: str = "",
+    result: Callable[..., Any] | None = None,
     composite: Callable[..., Any] | None = None,
     joint: Callable[..., Any] | None = None,
     constants: str = "",
@@ -137,6 +139,9 @@ def primitive(
         False lists the function as one without derivative: its result never requires a gradient.
     outputs, aux
         Names of the results; those in ``aux`` are not returned, they exist to be saved for the rules.
+    plain, result
+        Names of results that have no derivative and are returned beside those that have (the indices of a maximum);
+        and what is called with all results, a named tuple, to hold them.
     composite
         The definition of a fused operation in other operations, on Tensors: it runs when a second derivative is asked
         for.
@@ -157,7 +162,7 @@ def primitive(
     def make(fn: Callable[..., Any]) -> Any:
         op = Primitive(
             fn, args, name or fn.__name__, promote, view, differentiable, tuple(outputs), tuple(aux), composite, joint,
-            tuple(constants.split()), tuple(settings.split()), smooth, rules,
+            tuple(constants.split()), tuple(settings.split()), smooth, rules, tuple(plain.split()), result,
         )  # fmt: skip
         if op.name in _registry:
             raise ValueError(f"a primitive named {op.name!r} exists already; choose another name")
@@ -186,6 +191,8 @@ class Primitive:
         settings: tuple[str, ...],
         smooth: bool,
         rules: dict[str, Rule],
+        plain: tuple[str, ...] = (),
+        result: Callable[..., Any] | None = None,
     ) -> None:
         self.function, self.name, self.promote, self.view = function, name, promote, view
         self.differentiable, self.outputs, self.composite, self.joint, self.smooth = (
@@ -195,7 +202,9 @@ class Primitive:
             joint,
             smooth,
         )
-        self.public = tuple(o for o in outputs if o not in aux)
+        self.returned = tuple(o for o in outputs if o not in aux)
+        self.public = tuple(o for o in self.returned if o not in plain)  # those that gradients come to
+        self.result = result
         self.static: dict[str, Any] = {}
         self.defaults: dict[str, Any] = {}
         self.by_position: dict[str, bool] = {}  # of the settings; True for the one that takes all that follow
@@ -298,6 +307,7 @@ class _Built:
             "missing": _missing,
             "settle": _settle,
             "pick": _pick,
+            "result": op.result,
             "joint": op.joint,
             "lift": _lift,
             "shares": np.may_share_memory,
@@ -397,10 +407,10 @@ class _Built:
             raw = f"forward({', '.join(args)}{passed})"
             if public:
                 line += [f"    return {lift}"]
-            elif len(op.public) == len(op.outputs):
+            elif len(op.returned) == len(op.outputs):
                 line += [f"    return {raw}"]
             else:
-                many = ", ".join(f"y[{op.outputs.index(o)}]" for o in op.public)
+                many = ", ".join(f"y[{op.outputs.index(o)}]" for o in op.returned)
                 line += [f"    y = {raw}", f"    return {many}"]
         compute = f"y = forward({', '.join(f'x{i}' for i in range(len(args)))}{passed})"
         if op.promote and len(args) == 2:  # entering a try costs nothing
@@ -484,16 +494,16 @@ class _Built:
         op, args = self.op, self.args
         line = []
         need = " or ".join(f"r{i}" for i in range(len(args))) or "False"
-        outs = [(op.outputs.index(o), f"o{op.outputs.index(o)}") for o in op.public]
-        for k, o in outs:
-            line += [f"  {o} = new(Tensor); {o}.data = as_array(y[{k}]); {o}.grad = None; {o}.ver = {o}.taken = None"]
+        outs = {name: f"o{op.outputs.index(name)}" for name in op.returned}
+        for name, o in outs.items():
+            line += [f"  {o} = new(Tensor); {o}.data = as_array(y[{op.outputs.index(name)}]); {o}.grad = None"]
+            line += [f"  {o}.ver = {o}.taken = {o}.node = None; {o}.needs_grad = False"]
+        result = ", ".join(outs.values()) + ("," if len(outs) == 1 and len(op.outputs) == 1 else "")
+        result = f"result({result})" if op.result is not None else result
         line += [f"  if {need}:", "    m = mode.on", "    if m:", "      n = new(Node)", *self._record("      ", None)]
-        for j, (_, o) in enumerate(outs):
-            line += [f"      {o}.needs_grad = True; {o}.node = {f'pick(n, {j})' if len(outs) > 1 else 'n'}"]
-        result = ", ".join(o for _, o in outs) + ("," if len(outs) == 1 and len(op.outputs) == 1 else "")
-        line += [f"      return {result}"]
-        for _, o in outs:
-            line += [f"  {o}.needs_grad = False; {o}.node = None"]
+        for j, name in enumerate(op.public):
+            o = outs[name]
+            line += [f"      {o}.needs_grad = True; {o}.node = {f'pick(n, {j})' if len(op.public) > 1 else 'n'}"]
         return [*line, f"  return {result}"]
 
     def _record(self, pad: str, single: str | None) -> list[str]:
@@ -526,7 +536,7 @@ class _Built:
                 entries += [f"s{j}", f"c{j}", f"k{j}"]
             elif s in op.outputs:
                 k = op.outputs.index(s)
-                if s in op.public:
+                if s in op.returned:
                     o = single or f"o{k}"
                     y = "y" if single else f"y[{k}]"
                     made = f"c{j} = {o}.ver = [0, 0]"
@@ -567,7 +577,7 @@ class _Built:
                 names += [f"s{j}", f"c{j}", f"k{j}"] if array else [f"s{j}"]
             line += [f"  {', '.join(names)}{',' if len(names) == 1 else ''} = saved"]
             for j, s in enumerate(self.saves):
-                if s in args or s in op.public:
+                if s in args or s in op.returned:
                     line += [f"  if c{j} is not None and c{j}[0] != k{j}: changed(op, {s!r})"]
         line += ["  shapes = n.shapes"]
         value = {s: f"s{j}" for j, s in enumerate(self.saves)}
