@@ -99,7 +99,8 @@ def main():
             loss_g.backward()
             optimizer_g.step()
             if step % 5 == 0:
-                print(f"epoch {epoch} step {step:3}  loss {loss_d.item():.4f} of the judge, {loss_g.item():.4f} of the forger")
+                d, g = loss_d.item(), loss_g.item()
+                print(f"epoch {epoch} step {step:3}  loss {d:.4f} of the judge, {g:.4f} of the forger")
 
     G.eval()
     with torch.no_grad():

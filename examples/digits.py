@@ -53,5 +53,6 @@ def draw(count, size, rng):
         u = (x - right + slant * (y - down)) / (0.75 * scale) + 0.5
         inside = (u >= 0) & (u < 1) & (v >= 0) & (v < 1)
         image[0, inside] = glyphs[label][(v[inside] * 7).astype(int), (u[inside] * 5).astype(int)]
-        image[0] = (image[0] + np.roll(image[0], 1, 0) + np.roll(image[0], 1, 1)) / 3 + rng.uniform(0, 0.02, (size, size))
+        thick = (image[0] + np.roll(image[0], 1, 0) + np.roll(image[0], 1, 1)) / 3
+        image[0] = thick + rng.uniform(0, 0.02, (size, size))
     return np.clip(images, 0, 1).astype(np.float32), labels.astype(np.int64)
