@@ -15,7 +15,7 @@ from typing import Any
 from tests.mutation import running
 from tests.mutation.answers import answer_to
 from tests.mutation.mutants import Mutant, mutants
-from tests.mutation.reaching import MOST, Reach, digest, digest_of, reach_of, selection
+from tests.mutation.reaching import MOST, SECONDS, Reach, digest, digest_of, reach_of, selection
 from tests.mutation.targets import ROOT, files, holders
 
 FOLDER = ROOT / "build" / "mutation"
@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, default=0, help="which sample; a larger one contains a smaller (default 0)")
     p.add_argument("--file", action="append", metavar="F", help="only files whose path contains F")
     p.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once (default: the cores)")
-    p.add_argument("--thorough", action="store_true", help=f"all tests that reach a mutant, not {MOST} of a file")
+    p.add_argument("--thorough", action="store_true", help="all tests that reach a mutant, not the quick ones")
     p.add_argument("--fresh", action="store_true", help="forget the results there are")
     return p
 
@@ -82,15 +82,16 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def ask(waiting: list[Mutant], reaches: dict[str, Reach], results: Results, jobs: int, most: int) -> None:
+def ask(waiting: list[Mutant], reaches: dict[str, Reach], results: Results, options: argparse.Namespace) -> None:
     """Run the tests on every mutant that waits, some at once."""
     at_work: list[tuple[Mutant, list[tuple[str, list[str]]], running.Child]] = []
     total, done = len(waiting), 0
+    limits = (sys.maxsize, float("inf")) if options.thorough else (MOST, SECONDS)
     waiting = waiting[::-1]
     while waiting or at_work:
-        while waiting and len(at_work) < jobs:
+        while waiting and len(at_work) < options.jobs:
             mutant = waiting.pop()
-            tests, seconds = selection(mutant, reaches, most)
+            tests, seconds = selection(mutant, reaches, *limits)
             if not tests:
                 results.put(mutant, "unreached", "", 0.0)
                 done += 1
@@ -113,11 +114,11 @@ def ask(waiting: list[Mutant], reaches: dict[str, Reach], results: Results, jobs
         time.sleep(0.01)
 
 
-def control(wanted: list[str], reaches: dict[str, Reach], most: int) -> None:
+def control(wanted: list[str], reaches: dict[str, Reach]) -> None:
     """Show every file unharmed to tests chosen as for a mutant: a test that fails then would kill everything."""
     for file in wanted:
         tests = [
-            (name, [reach.tests[i][0] for i in reach.of(Mutant(file, 0, 1, 1, "", "", ""), most)])
+            (name, [reach.tests[i][0] for i in reach.of(Mutant(file, 0, 1, 1, "", "", ""), 20)])
             for name, reach in ((name, reaches[name]) for name in holders(file))
         ]
         tests = [(name, ids) for name, ids in tests if ids]
@@ -135,15 +136,14 @@ def main() -> None:
     answered = {m.key: answer for m in found if (answer := answer_to(m)) is not None}
     waiting = [m for m in found if m.key not in answered and results.get(m) is None]
     if waiting:
-        most = sys.maxsize if options.thorough else MOST
         wanted = list(dict.fromkeys(m.file for m in waiting))
         running.preload()
         reaches = {}
         for test in dict.fromkeys(test for file in wanted for test in holders(file)):
             note(f"what {test} reaches ({digest_of(test)})")
             reaches[test] = reach_of(test, FOLDER / "reach")
-        control(wanted, reaches, 20)
-        ask(waiting, reaches, results, options.jobs, most)
+        control(wanted, reaches)
+        ask(waiting, reaches, results, options)
     report(found, results, answered)
 
 

@@ -21,7 +21,8 @@ from tests.mutation import running
 from tests.mutation.mutants import Mutant
 from tests.mutation.targets import ROOT, files, holders
 
-MOST = 150  # tests of a file that a mutant is shown to, evenly chosen; --thorough shows it to all
+MOST = 150  # tests of a file that a mutant is shown to, evenly chosen ...
+SECONDS = 8.0  # ... and what they may take together, traced (at least one is run); --thorough shows it to all
 KEPT = 1500  # tests remembered for a line
 TRACED_LIMIT = 1800.0  # seconds for a test file
 
@@ -36,15 +37,25 @@ class Reach:
     lines: dict[str, dict[int, list[int]]]
     imported: dict[str, set[int]]
 
-    def of(self, mutant: Mutant, most: int) -> list[int]:
-        """The tests to show a mutant to, at most ``most``."""
+    def of(self, mutant: Mutant, most: int = MOST, seconds: float = SECONDS) -> list[int]:
+        """The tests to show a mutant to: at most ``most``, and the quick ones when all take more than ``seconds``."""
         found = self.lines.get(mutant.file, {})
         for line in (mutant.line, mutant.first_line):
             if line in found:
-                return thinned(found[line], most)
+                return self.affordable(thinned(found[line], most), seconds)
         if {mutant.line, mutant.first_line} & self.imported.get(mutant.file, set()):
-            return thinned(sorted({i for tests in found.values() for i in tests}), most)
+            return self.affordable(thinned(sorted({i for tests in found.values() for i in tests}), most), seconds)
         return []
+
+    def affordable(self, tests: list[int], seconds: float) -> list[int]:
+        """The quickest of some tests that take ``seconds`` together, in their own order."""
+        chosen: list[int] = []
+        spent = 0.0
+        for i in sorted(tests, key=lambda i: self.tests[i][1]):
+            spent += self.tests[i][1]
+            if spent <= seconds or not chosen:
+                chosen.append(i)
+        return sorted(chosen)
 
 
 def thinned(items: Sequence[int], most: int) -> list[int]:
@@ -54,12 +65,14 @@ def thinned(items: Sequence[int], most: int) -> list[int]:
     return [items[k * len(items) // most] for k in range(most)]
 
 
-def selection(mutant: Mutant, reaches: dict[str, Reach], most: int) -> tuple[list[tuple[str, list[str]]], float]:
+def selection(
+    mutant: Mutant, reaches: dict[str, Reach], most: int = MOST, seconds: float = SECONDS
+) -> tuple[list[tuple[str, list[str]]], float]:
     """Test files with the tests that a mutant is shown to, quickest file first; and how long they take unharmed."""
     chosen = []
     for name in holders(mutant.file):
         reach = reaches[name]
-        if tests := reach.of(mutant, most):
+        if tests := reach.of(mutant, most, seconds):
             cost = reach.start + sum(reach.tests[i][1] for i in tests)
             chosen.append((cost, name, [reach.tests[i][0] for i in tests]))
     chosen.sort()
