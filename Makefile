@@ -3,6 +3,8 @@
 #   make demo    train on the built-in corpus and leave demo/demo.mid, .wav and .png
 #   make test    ruff, mypy --strict, then every test and doctest; fails when nothing was tested
 #   make lint    ruff and mypy alone         make bench [NAME="..."]   the benchmarks
+#   make docs    the API reference, in build/docs; a warning is an error
+#   make mutation [MUTANTS=N]    change the engine N times and see whether a test notices (all: MUTANTS=all)
 #   make clean   remove what the above left
 
 SHELL := /bin/sh
@@ -11,9 +13,10 @@ BIN := $(VENV)/bin
 METADATA := setup.cfg pyproject.toml
 PYTHONS := $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10
 NAME ?=
+MUTANTS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench docs mutation clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -30,6 +33,15 @@ test: lint
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m tinydl.benchmarks $(NAME)
+
+docs: $(VENV)/.docs
+	@rm -rf build/docs
+	@$(BIN)/python -W error docs/reference.py build/docs
+	@echo "build/docs/index.html"
+
+# Without PyTorch the differential tests kill nothing; results are kept in build/mutation, so that it can be interrupted.
+mutation: $(VENV)/.dev
+	@$(BIN)/python -m tests.mutation $(if $(filter all,$(MUTANTS)),,--sample $(MUTANTS))
 
 clean:
 	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -65,4 +77,8 @@ $(VENV)/.run: $(METADATA) | $(VENV)/.made
 
 $(VENV)/.dev: $(METADATA) | $(VENV)/.made
 	$(call install,.[dev])
+	@touch $(VENV)/.run
+
+$(VENV)/.docs: $(METADATA) | $(VENV)/.made
+	$(call install,.[docs])
 	@touch $(VENV)/.run

@@ -802,6 +802,7 @@ class Tensor(InPlace):
     geometric_, bernoulli, multinomial = map(_random_method, ("geometric_", "bernoulli", "multinomial"))
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        """``self[index] = value``; a recorded assignment rebinds this handle to a copy."""
         self._refuse_stale("setitem")
         if type(value) in (float, int) and indexing.simple(index) and not (mode.on and self.needs_grad):
             try:  # the usual case
