@@ -138,11 +138,15 @@ nn.functional.scaled_dot_product_attention nn.functional.multi_head_attention_fo
 """.split()
 
 NN_UTILS = """
-nn.utils.clip_grad_norm_ nn.utils.clip_grad_value_ nn.utils.parameters_to_vector nn.utils.vector_to_parameters
-nn.utils.get_total_norm nn.utils.rnn.pack_padded_sequence nn.utils.rnn.pad_packed_sequence nn.utils.rnn.pad_sequence
+nn.utils.rnn.pack_padded_sequence nn.utils.rnn.pad_packed_sequence nn.utils.rnn.pad_sequence
 nn.utils.rnn.pack_sequence nn.utils.rnn.unpad_sequence nn.utils.rnn.PackedSequence nn.utils.weight_norm
 nn.utils.remove_weight_norm nn.utils.spectral_norm nn.utils.remove_spectral_norm nn.utils.parametrizations.weight_norm
 nn.utils.parametrizations.spectral_norm
+""".split()
+
+PARAMETERS = """
+nn.utils.clip_grad_norm_ nn.utils.clip_grad_value_ nn.utils.get_total_norm nn.utils.clip_grads_with_norm_
+nn.utils.parameters_to_vector nn.utils.vector_to_parameters
 """.split()
 
 INIT = """
@@ -175,8 +179,30 @@ utils.data.WeightedRandomSampler utils.data.BatchSampler utils.data.default_coll
 """.split()
 
 # Groups join this list when all their names are there and compared.
-NAMES: list[str] = []
+NAMES: list[str] = [
+    *PARAMETERS,
+    *INIT,
+    *OPTIM,
+]
 
 # Names that are no row of the table, and the file under tests/ that compares them with PyTorch (or with the definition,
 # where PyTorch's random numbers cannot be ours).
-ELSEWHERE: dict[str, str] = {}
+ELSEWHERE: dict[str, str] = {
+    **{name: "optim/test_trajectories_torch.py" for name in OPTIM if name.count(".") == 1},
+    **{name: "optim/test_schedules_torch.py" for name in OPTIM if name.count(".") == 2},
+    "optim.Optimizer": "optim/test_optimizer_torch.py",
+    **dict.fromkeys(
+        [
+            "nn.init.uniform_",
+            "nn.init.normal_",
+            "nn.init.trunc_normal_",
+            "nn.init.xavier_uniform_",
+            "nn.init.xavier_normal_",
+            "nn.init.kaiming_uniform_",
+            "nn.init.kaiming_normal_",
+            "nn.init.orthogonal_",
+            "nn.init.sparse_",
+        ],
+        "nn/test_init.py",
+    ),
+}
