@@ -50,6 +50,10 @@ def _fill(tensor: Tensor, values: NDArray[Any] | float) -> Tensor:
     return tensor
 
 
+def _stream(generator: Generator | None) -> Generator:
+    return default_generator() if generator is None else generator
+
+
 def _dtype(tensor: Tensor) -> np.dtype[Any]:
     dtype: np.dtype[Any] = np.dtype(tensor.dtype)
     if dtype.kind != "f":
@@ -98,7 +102,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform on [a, b)."""
-    draws = (generator or default_generator()).random(tensor.shape, _dtype(tensor))
+    draws = _stream(generator).random(tensor.shape, _dtype(tensor))
     return _fill(tensor, a + (b - a) * draws)
 
 
@@ -106,7 +110,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
     """Normal with the given mean and standard deviation."""
     if not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
-    draws = (generator or default_generator()).normal(tensor.shape, _dtype(tensor))
+    draws = _stream(generator).normal(tensor.shape, _dtype(tensor))
     return _fill(tensor, mean + std * draws)
 
 
@@ -123,7 +127,7 @@ def trunc_normal_(
         raise RuntimeError(f"trunc_normal_ expects std > 0.0, but found std {std}")
     if not a < b:
         raise RuntimeError(f"trunc_normal_ expects a < b, but found the bounds {a} and {b}")
-    dtype, generator = _dtype(tensor), generator or default_generator()
+    dtype, generator = _dtype(tensor), _stream(generator)
     inside = (math.erf((b - mean) / std / math.sqrt(2)) - math.erf((a - mean) / std / math.sqrt(2))) / 2
     peak = max(a, min(mean, b))
 
@@ -196,7 +200,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
         raise ValueError(f"Only tensors with 2 dimensions are supported, not the shape {tuple(tensor.shape)}")
     if not 0 <= sparsity <= 1:
         raise ValueError(f"sparsity is a fraction between 0 and 1, not {sparsity}")
-    generator = generator or default_generator()
+    generator = _stream(generator)
     normal_(tensor, 0.0, std, generator)
     zeros = math.ceil(sparsity * tensor.shape[0])
     order = np.argsort(generator.random(tensor.shape, np.float64), axis=0, kind="stable")
@@ -270,7 +274,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     if tensor.numel() == 0:
         return tensor
     rows, columns = tensor.shape[0], tensor.numel() // tensor.shape[0]
-    draws = (generator or default_generator()).normal((max(rows, columns), min(rows, columns)), np.float64)
+    draws = _stream(generator).normal((max(rows, columns), min(rows, columns)), np.float64)
     q, r = np.linalg.qr(draws)
     q *= np.sign(np.diag(r))
     return _fill(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))
