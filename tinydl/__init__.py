@@ -54,7 +54,7 @@ from tinydl.tensor import Tensor
 from tinydl.version import __version__
 
 if TYPE_CHECKING:
-    from tinydl import data, generation, kernels, models, nn, optim, random, render, training, utils
+    from tinydl import data, distributions, generation, kernels, models, nn, optim, random, render, training, utils
     from tinydl.random import (
         Generator,
         bernoulli,
@@ -71,7 +71,9 @@ if TYPE_CHECKING:
     )
 
 # Rooms and names that are imported when first used: `import tinydl` stays quick.
-_ROOMS = {"data", "generation", "kernels", "models", "nn", "optim", "random", "render", "training", "utils"}
+_ROOMS = {
+    "data", "distributions", "generation", "kernels", "models", "nn", "optim", "random", "render", "training", "utils",
+}  # fmt: skip
 _RANDOM = {
     "Generator", "bernoulli", "default_generator", "get_rng_state", "manual_seed", "multinomial", "normal", "rand",
     "randint",
@@ -96,6 +98,7 @@ def is_tensor(obj: Any) -> Any:
 
 __all__ = [
     "Generator", "Tensor", "TinydlError", "__version__", "arange", "as_tensor", "autograd", "bernoulli", "bool", "data",
+    "distributions",
     "default_generator", "double", "empty", "empty_like", "enable_grad", "eye", "float", "float16", "float32",
     "float64", "from_dlpack",
     "from_numpy", "full", "full_like", "generation", "get_default_dtype", "get_rng_state", "half", "inference_mode",

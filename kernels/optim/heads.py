@@ -107,6 +107,7 @@ def _same_shape(one: Any, other: Any) -> Any:
 
 @njit
 def first_irregular(table: Any) -> Any:
+    """The first row with a gradient whose two arrays a step cannot work on in place, or -1."""
     for row in range(table.shape[0]):
         param, grad, numel, number = table[row, PARAM], table[row, GRAD], table[row, NUMEL], table[row, DTYPE]
         if grad != 0 and not (
@@ -120,6 +121,7 @@ def first_irregular(table: Any) -> Any:
 
 @njit
 def first_irregular_gradient(table: Any, flags: Any) -> Any:
+    """The first row whose gradient lacks one of the ``flags``, or is not of the table's dtype and size, or -1."""
     for row in range(table.shape[0]):
         if table[row, GRAD] != 0 and not _regular(table[row, GRAD], table[row, NUMEL], table[row, DTYPE], flags):
             return row

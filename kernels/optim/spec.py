@@ -125,8 +125,8 @@ Scalars = list[float]
 TOLERANCE = {"float32": 0.0, "float64": 0.0}
 
 
-def _step(update: Callable[[Array, Array, Array, Array, Scalars, Any], None]) -> Callable[..., int]:
-    """The NumPy variant of an op from ``update(p, g, moments, numbers, scalars, T)``, which moves one parameter."""
+def _each_row(update: Callable[[Array, Array, Array, Array, Scalars, Any], None]) -> Callable[..., int]:
+    """The variant of an op from ``update(p, g, moments, numbers, scalars, T)``, which moves one parameter."""
 
     def step(table: Array, moments: Array, numbers: Array, scalars: Array) -> int:
         irregular = first_irregular(table)
@@ -140,7 +140,7 @@ def _step(update: Callable[[Array, Array, Array, Array, Scalars, Any], None]) ->
         return irregular
 
     step.__name__ = step.__qualname__ = update.__name__
-    return register(op=update.__name__, name="numpy")(step)
+    return step
 
 
 def _descent(p: Array, g: Array, l2: float, sign: float, T: Any) -> Array:
@@ -157,7 +157,8 @@ def _averages(m: Array, v: Array, d: Array, beta1: float, beta2: float, T: Any) 
     v[...] = T(beta2) * v + T(1 - beta2) * d * d
 
 
-@_step
+@register(op="sgd_", name="numpy")
+@_each_row
 def sgd_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
     lr, mu, dampening, l2, nesterov, sign = scalars
     b = moments[0]
@@ -168,7 +169,8 @@ def sgd_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T
     p -= T(lr) * d
 
 
-@_step
+@register(op="adam_", name="numpy")
+@_each_row
 def adam_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
     lr, beta1, beta2, eps, l2, decay, sign, amsgrad = scalars
     m, v, *w = moments
@@ -180,7 +182,8 @@ def adam_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, 
     p[...] = x - T(lr / (1 - beta1**t)) * (m / (np.sqrt(second) * scale + T(eps)))
 
 
-@_step
+@register(op="rmsprop_", name="numpy")
+@_each_row
 def rmsprop_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
     lr, alpha, eps, mu, l2, centered, sign = scalars
     v, a, b = moments
@@ -195,7 +198,8 @@ def rmsprop_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalar
     p -= T(lr) * u
 
 
-@_step
+@register(op="adagrad_", name="numpy")
+@_each_row
 def adagrad_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
     lr, lr_decay, eps, l2, sign = scalars
     (v,) = moments
@@ -204,7 +208,8 @@ def adagrad_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalar
     p -= T(lr / (1 + (float(numbers[0]) - 1) * lr_decay)) * d / (np.sqrt(v) + T(eps))
 
 
-@_step
+@register(op="adadelta_", name="numpy")
+@_each_row
 def adadelta_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
     lr, rho, eps, l2, sign = scalars
     v, u = moments
@@ -215,7 +220,8 @@ def adadelta_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scala
     p -= T(lr) * y
 
 
-@_step
+@register(op="adamax_", name="numpy")
+@_each_row
 def adamax_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
     lr, beta1, beta2, eps, l2, sign = scalars
     m, u = moments
@@ -225,7 +231,8 @@ def adamax_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars
     p -= T(lr / (1 - beta1 ** float(numbers[0]))) * m / u
 
 
-@_step
+@register(op="nadam_", name="numpy")
+@_each_row
 def nadam_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
     lr, beta1, beta2, eps, l2, decay, psi, sign = scalars
     m, v = moments
@@ -241,7 +248,8 @@ def nadam_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars,
     p[...] = x - now * d / q - ahead * m / q
 
 
-@_step
+@register(op="radam_", name="numpy")
+@_each_row
 def radam_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
     lr, beta1, beta2, eps, l2, decay, sign = scalars
     m, v = moments
@@ -258,7 +266,8 @@ def radam_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars,
     p[...] = x - y
 
 
-@_step
+@register(op="asgd_", name="numpy")
+@_each_row
 def asgd_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
     lr, lambd, alpha, t0, l2, sign = scalars
     (a,) = moments
@@ -269,7 +278,8 @@ def asgd_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, 
     numbers[1], numbers[2] = lr / (1 + lambd * lr * t) ** alpha, 1 / max(1, t - t0)
 
 
-@_step
+@register(op="rprop_", name="numpy")
+@_each_row
 def rprop_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
     shrink, grow, least, most, sign = scalars
     b, e = moments
@@ -281,7 +291,8 @@ def rprop_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars,
     p -= ((b > 0).astype(T) - (b < 0).astype(T)) * e
 
 
-@_step
+@register(op="omd_", name="numpy")
+@_each_row
 def omd_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
     lr, sign = scalars
     (b,) = moments
@@ -290,7 +301,8 @@ def omd_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T
     b[...] = d
 
 
-@_step
+@register(op="optimistic_adam_", name="numpy")
+@_each_row
 def optimistic_adam_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
     lr, beta1, beta2, eps, l2, sign = scalars
     m, v, b = moments

@@ -183,6 +183,7 @@ NAMES: list[str] = [
     *PARAMETERS,
     *INIT,
     *OPTIM,
+    *DISTRIBUTIONS,
 ]
 
 # Names that are no row of the table, and the file under tests/ that compares them with PyTorch (or with the definition,
@@ -191,6 +192,8 @@ ELSEWHERE: dict[str, str] = {
     **{name: "optim/test_trajectories_torch.py" for name in OPTIM if name.count(".") == 1},
     **{name: "optim/test_schedules_torch.py" for name in OPTIM if name.count(".") == 2},
     "optim.Optimizer": "optim/test_optimizer_torch.py",
+    "distributions.Distribution": "distributions/test_distributions_torch.py",
+    "distributions.register_kl": "distributions/test_distributions_torch.py",
     **dict.fromkeys(
         [
             "nn.init.uniform_",

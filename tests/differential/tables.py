@@ -1,3 +1,3 @@
 """Importing this module enters every row."""
 
-from tests.differential import elementwise, reducing, shaping, training  # noqa: F401
+from tests.differential import distributions, elementwise, reducing, shaping, training  # noqa: F401

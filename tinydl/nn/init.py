@@ -182,7 +182,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
         raise ValueError(f"dim 0 must be divisible by groups: {tensor.shape[0]} channels, {groups} groups")
     each = tensor.shape[0] // groups
     channel = np.arange(min(each, tensor.shape[1]))
-    middle = tuple(size // 2 for size in tensor.shape[2:])
+    middle: tuple[Any, ...] = tuple(size // 2 for size in tensor.shape[2:])
     values = np.zeros(tensor.shape, tensor.dtype)
     if values.size:
         for group in range(groups):
