@@ -42,7 +42,10 @@ FAMILIES: dict[str, str] = {
     },
     **dict.fromkeys(("nade_forward", "nade_backward", "nade_sample"), "nade"),
     **dict.fromkeys(("random_bits", "random_uniform_float32", "random_uniform_float64"), "random"),
-    **dict.fromkeys(("sgd_", "adam_", "rmsprop_", "squared_norm", "scale_gradients_"), "optim"),
+    **dict.fromkeys(
+        ("sgd_", "adam_", "rmsprop_", "adagrad_", "adadelta_", "adamax_", "nadam_", "radam_", "asgd_", "rprop_", "omd_",
+         "optimistic_adam_", "squared_norm", "scale_gradients_"), "optim",
+    ),
 }
 
 REFERENCE = "numpy"

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from tinydl import (
         cuda,
         data,
+        distributions,
         fft,
         generation,
         kernels,
@@ -103,8 +104,8 @@ if TYPE_CHECKING:
 
 # Rooms and names that are imported when first used: `import tinydl` stays quick.
 _ROOMS = {
-    "cuda", "data", "fft", "generation", "kernels", "linalg", "models", "nn", "optim", "random", "render",
-    "special", "training", "utils",
+    "cuda", "data", "distributions", "fft", "generation", "kernels", "linalg", "models", "nn", "optim", "random",
+    "render", "special", "training", "utils",
 }  # fmt: skip
 _RANDOM = {
     "Generator", "bernoulli", "default_generator", "get_rng_state", "manual_seed", "multinomial", "normal", "rand",
@@ -131,6 +132,7 @@ def is_tensor(obj: Any) -> Any:
 
 __all__ = [
     "Generator", "Tensor", "TinydlError", "__version__", "arange", "as_tensor", "autograd", "bernoulli", "bool", "data",
+    "distributions",
     "default_generator", "double", "empty", "empty_like", "enable_grad", "eye", "float", "float16", "float32",
     "float64", "from_dlpack",
     "from_numpy", "full", "full_like", "generation", "get_default_dtype", "get_rng_state", "half", "inference_mode",

@@ -7,164 +7,50 @@ loop-invariant options are unswitched by LLVM.
 
 from __future__ import annotations
 
-import ctypes
-import sys
+import types
 from typing import Any
 
-import numba
 import numpy as np
-from llvmlite import ir
-from numba import prange, types
-from numba.extending import intrinsic
+from numba import prange
 from numpy.typing import NDArray
 
 from tinydl.kernels.cache import njit
-from tinydl.kernels.optim.spec import CHUNK, DTYPE, GRAD, NUMEL, OFFSET, PARAM
+from tinydl.kernels.optim.heads import (
+    ALIGNED,
+    AVAILABLE,
+    C_CONTIGUOUS,
+    WRITEABLE,
+    chunks,
+    elements,
+    first_irregular,
+    first_irregular_gradient,
+)
+from tinydl.kernels.optim.table import CHUNK, GRAD, NUMEL, OFFSET, PARAM
 from tinydl.kernels.registry import register
-
-# The head of an array object, PyArrayObject_fields in NumPy's ndarraytypes.h: the macros PyArray_DATA, PyArray_DIMS ...
-# compile these offsets into every extension module, so they are fixed for as long as NumPy's ABI is.
-_HEAD = object.__basicsize__
-DATA_AT, NDIM_AT, DIMS_AT, DESCR_AT, FLAGS_AT = _HEAD, _HEAD + 8, _HEAD + 16, _HEAD + 40, _HEAD + 48
-# ... and that of a dtype, PyArray_Descr: four characters (kind, type, byte order, unused), then the type number.
-BYTE_ORDER_AT, NUMBER_AT = _HEAD + 10, _HEAD + 12
-NATIVE = ord("=")
-C_CONTIGUOUS, ALIGNED, WRITEABLE = 0x1, 0x100, 0x400
 
 # Elements from which two threads beat one: measured on 2 cores of Zen 4, where starting them costs 2 to 5 us.
 PARALLEL_FROM = 1 << 17
 
-
-def _heads_are_as_expected() -> bool:
-    """Read a known array the way the kernels will (false on interpreters with other object layouts)."""
-    probe = np.zeros((3, 5), np.float32)
-
-    def word(at: int) -> int:
-        return ctypes.c_int64.from_address(id(probe) + at).value
-
-    return (
-        ctypes.sizeof(ctypes.c_void_p) == 8
-        and sys.byteorder == "little"
-        and word(DATA_AT) == probe.ctypes.data
-        and ctypes.c_int32.from_address(id(probe) + NDIM_AT).value == 2
-        and [ctypes.c_int64.from_address(word(DIMS_AT) + 8 * i).value for i in range(2)] == [3, 5]
-        and word(DESCR_AT) == id(probe.dtype)
-        and ctypes.c_uint8.from_address(word(DESCR_AT) + BYTE_ORDER_AT).value == NATIVE
-        and ctypes.c_int32.from_address(word(DESCR_AT) + NUMBER_AT).value == probe.dtype.num
-        and ctypes.c_int32.from_address(id(probe) + FLAGS_AT).value & 0x501 == 0x501
-    )
-
-
-# Without compiled code or with unknown object layouts, NumPy's variants do the work.
-AVAILABLE = not numba.config.DISABLE_JIT and _heads_are_as_expected()
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _int64_at(typingctx: Any, address: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(builder.inttoptr(args[0], ir.IntType(64).as_pointer()))
-
-    return types.int64(types.int64), codegen
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _int32_at(typingctx: Any, address: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(builder.inttoptr(args[0], ir.IntType(32).as_pointer()))
-
-    return types.int32(types.int64), codegen
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _pointer(typingctx: Any, address: Any, like: Any) -> Any:
-    """``address`` as a pointer to elements of the dtype of the array ``like``."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
-
-    return types.CPointer(like.dtype)(types.int64, like), codegen
+# --- the loops: elements start to stop of one row -------------------------------------------------------------------
+# The equations are those of ``spec.py``, name by name.
 
 
 @njit(inline="always")
-def _elements(identity: Any, numel: Any, like: Any) -> Any:
-    """The elements of an array object as a flat array."""
-    return numba.carray(_pointer(_int64_at(identity + DATA_AT), like), numel)
-
-
-@njit
-def _regular(identity: Any, numel: Any, number: Any, flags: Any) -> Any:
-    descr = _int64_at(identity + DESCR_AT)
-    if _int32_at(descr + NUMBER_AT) != number or (_int32_at(descr + NUMBER_AT - 4) >> 16) & 0xFF != NATIVE:
-        return False  # the byte order stands in the third byte of the word before the type number
-    if (_int32_at(identity + FLAGS_AT) & flags) != flags:
-        return False
-    dims, size = _int64_at(identity + DIMS_AT), 1
-    for axis in range(_int32_at(identity + NDIM_AT)):
-        size *= _int64_at(dims + 8 * axis)
-    return size == numel
-
-
-@njit
-def _same_shape(one: Any, other: Any) -> Any:
-    ndim = _int32_at(one + NDIM_AT)
-    if ndim != _int32_at(other + NDIM_AT):
-        return False
-    for axis in range(ndim):
-        if _int64_at(_int64_at(one + DIMS_AT) + 8 * axis) != _int64_at(_int64_at(other + DIMS_AT) + 8 * axis):
-            return False
-    return True
-
-
-@njit
-def _first_irregular(table: Any) -> Any:
-    for row in range(table.shape[0]):
-        param, grad, numel, number = table[row, PARAM], table[row, GRAD], table[row, NUMEL], table[row, DTYPE]
-        if grad != 0 and not (
-            _regular(param, numel, number, C_CONTIGUOUS | ALIGNED | WRITEABLE)
-            and _regular(grad, numel, number, C_CONTIGUOUS | ALIGNED)
-            and _same_shape(param, grad)
-        ):
-            return row
-    return -1
-
-
-@njit
-def _first_irregular_gradient(table: Any, flags: Any) -> Any:
-    for row in range(table.shape[0]):
-        if table[row, GRAD] != 0 and not _regular(table[row, GRAD], table[row, NUMEL], table[row, DTYPE], flags):
-            return row
-    return -1
-
-
-@njit
-def _chunks(table: Any) -> Any:
-    """(row, first element) of every chunk of every row with a gradient: int64 [C, 2]."""
-    count = 0
-    for row in range(table.shape[0]):
-        if table[row, GRAD] != 0:
-            count += -(-table[row, NUMEL] // CHUNK)
-    chunks = np.empty((count, 2), np.int64)
-    count = 0
-    for row in range(table.shape[0]):
-        if table[row, GRAD] != 0:
-            for start in range(0, table[row, NUMEL], CHUNK):
-                chunks[count, 0], chunks[count, 1] = row, start
-                count += 1
-    return chunks
-
-
-# --- the loops: one row, elements start to stop ---------------------------------------------------------------------
+def _stretch(table: Any, row: Any, start: Any, stop: Any, moments: Any) -> Any:
+    """Elements start to stop of the row's parameter and gradient, and where they lie in each row of the moments."""
+    numel, offset = table[row, NUMEL], table[row, OFFSET]
+    p = elements(table[row, PARAM], numel, moments)[start:stop]
+    g = elements(table[row, GRAD], numel, moments)[start:stop]
+    return p, g, slice(offset + start, offset + stop)
 
 
 @njit(error_model="numpy")
-def _sgd_loop(table: Any, row: Any, start: Any, stop: Any, moments: Any, t: Any, scalars: Any) -> None:
+def _sgd_(table: Any, row: Any, start: Any, stop: Any, moments: Any, numbers: Any, scalars: Any) -> None:
     T = moments.dtype.type
     lr, mu, damped, l2 = T(scalars[0]), T(scalars[1]), T(1 - scalars[2]), T(scalars[3])
     nesterov, sign = scalars[4] != 0, T(scalars[5])
-    numel, offset = table[row, NUMEL], table[row, OFFSET]
-    p = _elements(table[row, PARAM], numel, moments)[start:stop]
-    g = _elements(table[row, GRAD], numel, moments)[start:stop]
-    b = moments[0, offset + start : offset + stop]
+    p, g, at = _stretch(table, row, start, stop, moments)
+    b = moments[0, at]
     if mu == 0:
         for i in range(p.size):
             d = sign * g[i]
@@ -172,7 +58,7 @@ def _sgd_loop(table: Any, row: Any, start: Any, stop: Any, moments: Any, t: Any,
                 d += l2 * p[i]
             p[i] -= lr * d
         return
-    first = t == 1
+    first = numbers[0, row] == 1
     for i in range(p.size):
         d = sign * g[i]
         if l2 != 0:
@@ -183,18 +69,15 @@ def _sgd_loop(table: Any, row: Any, start: Any, stop: Any, moments: Any, t: Any,
 
 
 @njit(error_model="numpy")
-def _adam_loop(table: Any, row: Any, start: Any, stop: Any, moments: Any, t: Any, scalars: Any) -> None:
-    T = moments.dtype.type
+def _adam_(table: Any, row: Any, start: Any, stop: Any, moments: Any, numbers: Any, scalars: Any) -> None:
+    T, t = moments.dtype.type, np.float64(numbers[0, row])
     lr, beta1, beta2, eps, l2 = scalars[0], scalars[1], scalars[2], T(scalars[3]), T(scalars[4])
     kept, sign, amsgrad = T(1 - lr * scalars[5]), T(scalars[6]), scalars[7] != 0
     rate, scale = T(lr / (1 - beta1**t)), T(1 / np.sqrt(1 - beta2**t))
     new1, old2, new2 = T(1 - beta1), T(beta2), T(1 - beta2)
-    numel, offset = table[row, NUMEL], table[row, OFFSET]
-    p = _elements(table[row, PARAM], numel, moments)[start:stop]
-    g = _elements(table[row, GRAD], numel, moments)[start:stop]
-    m = moments[0, offset + start : offset + stop]
-    v = moments[1, offset + start : offset + stop]
-    w = moments[2, offset + start : offset + stop] if amsgrad else v
+    p, g, at = _stretch(table, row, start, stop, moments)
+    m, v = moments[0, at], moments[1, at]
+    w = moments[2, at] if amsgrad else v
     for i in range(p.size):
         x = p[i] * kept
         d = sign * g[i]
@@ -212,16 +95,12 @@ def _adam_loop(table: Any, row: Any, start: Any, stop: Any, moments: Any, t: Any
 
 
 @njit(error_model="numpy")
-def _rmsprop_loop(table: Any, row: Any, start: Any, stop: Any, moments: Any, t: Any, scalars: Any) -> None:
+def _rmsprop_(table: Any, row: Any, start: Any, stop: Any, moments: Any, numbers: Any, scalars: Any) -> None:
     T = moments.dtype.type
     lr, old, new, eps = T(scalars[0]), T(scalars[1]), T(1 - scalars[1]), T(scalars[2])
     mu, l2, centered, sign = T(scalars[3]), T(scalars[4]), scalars[5] != 0, T(scalars[6])
-    numel, offset = table[row, NUMEL], table[row, OFFSET]
-    p = _elements(table[row, PARAM], numel, moments)[start:stop]
-    g = _elements(table[row, GRAD], numel, moments)[start:stop]
-    v = moments[0, offset + start : offset + stop]
-    a = moments[1, offset + start : offset + stop]
-    b = moments[2, offset + start : offset + stop]
+    p, g, at = _stretch(table, row, start, stop, moments)
+    v, a, b = moments[0, at], moments[1, at], moments[2, at]
     # Four loops, for conditional stores do not become vectors; p[i] is read unconditionally for the same reason.
     if centered and mu != 0:
         for i in range(p.size):
@@ -261,85 +140,255 @@ def _rmsprop_loop(table: Any, row: Any, start: Any, stop: Any, moments: Any, t: 
             p[i] = x - lr * (d / (np.sqrt(second) + eps))
 
 
+@njit(error_model="numpy")
+def _adagrad_(table: Any, row: Any, start: Any, stop: Any, moments: Any, numbers: Any, scalars: Any) -> None:
+    T, t = moments.dtype.type, np.float64(numbers[0, row])
+    rate = T(scalars[0] / (1 + (t - 1) * scalars[1]))
+    eps, l2, sign = T(scalars[2]), T(scalars[3]), T(scalars[4])
+    p, g, at = _stretch(table, row, start, stop, moments)
+    v = moments[0, at]
+    for i in range(p.size):
+        x, d = p[i], sign * g[i]
+        if l2 != 0:
+            d += l2 * x
+        second = v[i] + d * d
+        v[i] = second
+        p[i] = x - rate * d / (np.sqrt(second) + eps)
+
+
+@njit(error_model="numpy")
+def _adadelta_(table: Any, row: Any, start: Any, stop: Any, moments: Any, numbers: Any, scalars: Any) -> None:
+    T = moments.dtype.type
+    lr, old, new = T(scalars[0]), T(scalars[1]), T(1 - scalars[1])
+    eps, l2, sign = T(scalars[2]), T(scalars[3]), T(scalars[4])
+    p, g, at = _stretch(table, row, start, stop, moments)
+    v, u = moments[0, at], moments[1, at]
+    for i in range(p.size):
+        x, d = p[i], sign * g[i]
+        if l2 != 0:
+            d += l2 * x
+        second = old * v[i] + new * d * d
+        delta = np.sqrt(u[i] + eps) / np.sqrt(second + eps) * d
+        v[i], u[i] = second, old * u[i] + new * delta * delta
+        p[i] = x - lr * delta
+
+
+@njit(error_model="numpy")
+def _adamax_(table: Any, row: Any, start: Any, stop: Any, moments: Any, numbers: Any, scalars: Any) -> None:
+    T, t = moments.dtype.type, np.float64(numbers[0, row])
+    rate, new1, old2 = T(scalars[0] / (1 - scalars[1] ** t)), T(1 - scalars[1]), T(scalars[2])
+    eps, l2, sign = T(scalars[3]), T(scalars[4]), T(scalars[5])
+    p, g, at = _stretch(table, row, start, stop, moments)
+    m, u = moments[0, at], moments[1, at]
+    for i in range(p.size):
+        x, d = p[i], sign * g[i]
+        if l2 != 0:
+            d += l2 * x
+        first = m[i] + new1 * (d - m[i])
+        decayed, size = old2 * u[i], np.abs(d) + eps
+        largest = decayed if decayed > size else size  # a NaN in size passes, as in np.maximum ...
+        largest = decayed if decayed != decayed else largest  # ... and so does one in decayed
+        m[i], u[i] = first, largest
+        p[i] = x - rate * first / largest
+
+
+@njit(error_model="numpy")
+def _nadam_(table: Any, row: Any, start: Any, stop: Any, moments: Any, numbers: Any, scalars: Any) -> None:
+    T, t = moments.dtype.type, np.float64(numbers[0, row])
+    lr, beta1, beta2, eps, l2 = scalars[0], scalars[1], scalars[2], T(scalars[3]), T(scalars[4])
+    kept, sign = T(1 - lr * scalars[5]), T(scalars[7])
+    mu = beta1 * (1 - 0.5 * 0.96 ** (t * scalars[6]))
+    following = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * scalars[6]))
+    product = np.float64(numbers[1, row] * np.float32(mu))
+    now, ahead = T(lr * (1 - mu) / (1 - product)), T(lr * following / (1 - product * following))
+    new1, old2, new2, correction = T(1 - beta1), T(beta2), T(1 - beta2), T(1 - beta2**t)
+    p, g, at = _stretch(table, row, start, stop, moments)
+    m, v = moments[0, at], moments[1, at]
+    for i in range(p.size):
+        x = p[i] * kept
+        d = sign * g[i]
+        if l2 != 0:
+            d += l2 * x
+        first = m[i] + new1 * (d - m[i])
+        second = old2 * v[i] + new2 * d * d
+        m[i], v[i] = first, second
+        q = np.sqrt(second / correction) + eps
+        p[i] = x - now * d / q - ahead * first / q
+
+
+@njit(error_model="numpy")
+def _radam_(table: Any, row: Any, start: Any, stop: Any, moments: Any, numbers: Any, scalars: Any) -> None:
+    T, t = moments.dtype.type, np.float64(numbers[0, row])
+    lr, beta1, beta2, eps, l2 = scalars[0], scalars[1], scalars[2], T(scalars[3]), T(scalars[4])
+    kept, sign = T(1 - lr * scalars[5]), T(scalars[6])
+    correction = 1 - beta2**t
+    longest = 2 / (1 - beta2) - 1
+    length = longest - 2 * t * beta2**t / correction
+    adapt = length > 5
+    rect, root = T(1), T(np.sqrt(correction))
+    if adapt:
+        rect = T(np.sqrt((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)))
+    rate, unbias = T(lr), T(1 - beta1**t)
+    new1, old2, new2 = T(1 - beta1), T(beta2), T(1 - beta2)
+    p, g, at = _stretch(table, row, start, stop, moments)
+    m, v = moments[0, at], moments[1, at]
+    for i in range(p.size):
+        x = p[i] * kept
+        d = sign * g[i]
+        if l2 != 0:
+            d += l2 * x
+        first = m[i] + new1 * (d - m[i])
+        second = old2 * v[i] + new2 * d * d
+        m[i], v[i] = first, second
+        step = first / unbias * rate
+        if adapt:
+            step = step * (root / (np.sqrt(second) + eps)) * rect
+        p[i] = x - step
+
+
+@njit(error_model="numpy")
+def _asgd_(table: Any, row: Any, start: Any, stop: Any, moments: Any, numbers: Any, scalars: Any) -> None:
+    T = moments.dtype.type
+    eta, weight, l2, sign = np.float64(numbers[1, row]), T(numbers[2, row]), T(scalars[4]), T(scalars[5])
+    kept, rate = T(1 - scalars[1] * eta), T(eta)
+    p, g, at = _stretch(table, row, start, stop, moments)
+    a = moments[0, at]
+    for i in range(p.size):
+        x, d = p[i], sign * g[i]
+        if l2 != 0:
+            d += l2 * x
+        moved = x * kept - rate * d
+        p[i] = moved
+        a[i] = moved if weight == 1 else a[i] + (moved - a[i]) * weight
+
+
+@njit(error_model="numpy")
+def _rprop_(table: Any, row: Any, start: Any, stop: Any, moments: Any, numbers: Any, scalars: Any) -> None:
+    T = moments.dtype.type
+    shrink, grow, least, most, sign = T(scalars[0]), T(scalars[1]), T(scalars[2]), T(scalars[3]), T(scalars[4])
+    p, g, at = _stretch(table, row, start, stop, moments)
+    b, e = moments[0, at], moments[1, at]
+    for i in range(p.size):
+        d = sign * g[i]
+        agreement = d * b[i]
+        factor = grow if agreement > 0 else (shrink if agreement < 0 else T(1))
+        size = factor * e[i]
+        size = least if size < least else (most if size > most else size)
+        d = T(0) if agreement < 0 else d
+        b[i], e[i] = d, size
+        p[i] = p[i] - (T(d > 0) - T(d < 0)) * size
+
+
+@njit(error_model="numpy")
+def _omd_(table: Any, row: Any, start: Any, stop: Any, moments: Any, numbers: Any, scalars: Any) -> None:
+    T = moments.dtype.type
+    lr, sign = T(scalars[0]), T(scalars[1])
+    p, g, at = _stretch(table, row, start, stop, moments)
+    b = moments[0, at]
+    for i in range(p.size):
+        d = sign * g[i]
+        p[i] -= lr * (T(2) * d - b[i])
+        b[i] = d
+
+
+@njit(error_model="numpy")
+def _optimistic_adam_(table: Any, row: Any, start: Any, stop: Any, moments: Any, numbers: Any, scalars: Any) -> None:
+    T, t = moments.dtype.type, np.float64(numbers[0, row])
+    lr, beta1, beta2, eps = T(scalars[0]), scalars[1], scalars[2], T(scalars[3])
+    l2, sign = T(scalars[4]), T(scalars[5])
+    unbias1, unbias2 = T(1 - beta1**t), T(1 - beta2**t)
+    new1, old2, new2 = T(1 - beta1), T(beta2), T(1 - beta2)
+    p, g, at = _stretch(table, row, start, stop, moments)
+    m, v, b = moments[0, at], moments[1, at], moments[2, at]
+    for i in range(p.size):
+        x, d = p[i], sign * g[i]
+        if l2 != 0:
+            d += l2 * x
+        first = m[i] + new1 * (d - m[i])
+        second = old2 * v[i] + new2 * d * d
+        step = first / unbias1 / (np.sqrt(second / unbias2) + eps)
+        p[i] = x - lr * (T(2) * step - b[i])
+        m[i], v[i], b[i] = first, second, step
+
+
+# --- what follows the loops of a row: the numbers of a parameter for its next step ---------------------------------
+
+
+@njit
+def _nothing(row: Any, numbers: Any, scalars: Any) -> None:
+    pass
+
+
+@njit
+def _nadam_after(row: Any, numbers: Any, scalars: Any) -> None:
+    mu = scalars[1] * (1 - 0.5 * 0.96 ** (np.float64(numbers[0, row]) * scalars[6]))
+    numbers[1, row] = numbers[1, row] * np.float32(mu)
+
+
+@njit(error_model="numpy")
+def _asgd_after(row: Any, numbers: Any, scalars: Any) -> None:
+    lr, lambd, alpha, t0, t = scalars[0], scalars[1], scalars[2], scalars[3], np.float64(numbers[0, row])
+    numbers[1, row] = np.float32(lr / (1 + lambd * lr * t) ** alpha)
+    numbers[2, row] = np.float32(1 / max(1.0, t - t0))
+
+
 # --- the twins ------------------------------------------------------------------------------------------------------
-# A function each, for Numba's cache tells functions apart by name and line and would mix up two compilations of one.
 
 
 @njit
-def _begin(table: Any, steps: Any) -> Any:
+def _begin(table: Any, numbers: Any) -> Any:
     """Check the table; when all is well, count the step of every row that has a gradient."""
-    irregular = _first_irregular(table)
+    irregular = first_irregular(table)
     if irregular < 0:
         for row in range(table.shape[0]):
             if table[row, GRAD] != 0:
-                steps[row] += np.float32(1)
+                numbers[0, row] += np.float32(1)
     return irregular
 
 
-@njit
-def _sgd_serial(table: Any, moments: Any, steps: Any, scalars: Any) -> Any:
-    irregular = _begin(table, steps)
+_loop: Any = None  # in each twin's own globals, a function of the two sections above
+_after: Any = None
+
+
+def _serial(table: Any, moments: Any, numbers: Any, scalars: Any) -> Any:
+    irregular = _begin(table, numbers)
     if irregular < 0:
         for row in range(table.shape[0]):
             if table[row, GRAD] != 0:
-                _sgd_loop(table, row, 0, table[row, NUMEL], moments, np.float64(steps[row]), scalars)
+                _loop(table, row, 0, table[row, NUMEL], moments, numbers, scalars)
+                _after(row, numbers, scalars)
     return irregular
 
 
-@njit(parallel=True)
-def _sgd_parallel(table: Any, moments: Any, steps: Any, scalars: Any) -> Any:
-    irregular = _begin(table, steps)
+def _parallel(table: Any, moments: Any, numbers: Any, scalars: Any) -> Any:
+    irregular = _begin(table, numbers)
     if irregular < 0:
-        chunks = _chunks(table)
-        for c in prange(chunks.shape[0]):
-            row, start = chunks[c, 0], chunks[c, 1]
-            stop = min(start + CHUNK, table[row, NUMEL])
-            _sgd_loop(table, row, start, stop, moments, np.float64(steps[row]), scalars)
-    return irregular
-
-
-@njit
-def _adam_serial(table: Any, moments: Any, steps: Any, scalars: Any) -> Any:
-    irregular = _begin(table, steps)
-    if irregular < 0:
+        pieces = chunks(table)
+        for c in prange(pieces.shape[0]):
+            row, start = pieces[c, 0], pieces[c, 1]
+            _loop(table, row, start, min(start + CHUNK, table[row, NUMEL]), moments, numbers, scalars)
         for row in range(table.shape[0]):
             if table[row, GRAD] != 0:
-                _adam_loop(table, row, 0, table[row, NUMEL], moments, np.float64(steps[row]), scalars)
+                _after(row, numbers, scalars)
     return irregular
 
 
-@njit(parallel=True)
-def _adam_parallel(table: Any, moments: Any, steps: Any, scalars: Any) -> Any:
-    irregular = _begin(table, steps)
-    if irregular < 0:
-        chunks = _chunks(table)
-        for c in prange(chunks.shape[0]):
-            row, start = chunks[c, 0], chunks[c, 1]
-            stop = min(start + CHUNK, table[row, NUMEL])
-            _adam_loop(table, row, start, stop, moments, np.float64(steps[row]), scalars)
-    return irregular
+def _twin(template: Any, name: str, loop: Any, after: Any, **options: Any) -> Any:
+    """``template`` around ``loop``, compiled under a name of its own: by that Numba's cache tells functions apart, and
+    would mix up two compilations of one."""
+    twin = types.FunctionType(template.__code__, {**globals(), "_loop": loop, "_after": after}, name)
+    twin.__qualname__, twin.__annotations__ = name, template.__annotations__
+    return njit(twin, **options)
 
 
-@njit
-def _rmsprop_serial(table: Any, moments: Any, steps: Any, scalars: Any) -> Any:
-    irregular = _begin(table, steps)
-    if irregular < 0:
-        for row in range(table.shape[0]):
-            if table[row, GRAD] != 0:
-                _rmsprop_loop(table, row, 0, table[row, NUMEL], moments, np.float64(steps[row]), scalars)
-    return irregular
+def _chosen(serial: Any, parallel: Any, op: str) -> Any:
+    """The step of ``op``, serial or parallel by the number of elements."""
 
+    def step(table: NDArray[Any], moments: NDArray[Any], numbers: NDArray[Any], scalars: NDArray[Any]) -> Any:
+        return (parallel if moments.shape[1] >= PARALLEL_FROM else serial)(table, moments, numbers, scalars)
 
-@njit(parallel=True)
-def _rmsprop_parallel(table: Any, moments: Any, steps: Any, scalars: Any) -> Any:
-    irregular = _begin(table, steps)
-    if irregular < 0:
-        chunks = _chunks(table)
-        for c in prange(chunks.shape[0]):
-            row, start = chunks[c, 0], chunks[c, 1]
-            stop = min(start + CHUNK, table[row, NUMEL])
-            _rmsprop_loop(table, row, start, stop, moments, np.float64(steps[row]), scalars)
-    return irregular
+    step.__name__ = step.__qualname__ = op
+    return step
 
 
 # --- gradient norms -------------------------------------------------------------------------------------------------
@@ -356,11 +405,11 @@ def _sum_of_squares(x: Any) -> Any:
 
 @njit
 def _squared_norm_serial(table: Any, like: Any) -> Any:
-    irregular, total = _first_irregular_gradient(table, C_CONTIGUOUS | ALIGNED), 0.0
+    irregular, total = first_irregular_gradient(table, C_CONTIGUOUS | ALIGNED), 0.0
     if irregular < 0:
         for row in range(table.shape[0]):
             if table[row, GRAD] != 0:
-                gradient = _elements(table[row, GRAD], table[row, NUMEL], like)
+                gradient = elements(table[row, GRAD], table[row, NUMEL], like)
                 for start in range(0, gradient.size, CHUNK):
                     total += _sum_of_squares(gradient[start : start + CHUNK])
     return irregular, total
@@ -368,51 +417,33 @@ def _squared_norm_serial(table: Any, like: Any) -> Any:
 
 @njit(parallel=True)
 def _squared_norm_parallel(table: Any, like: Any) -> Any:
-    irregular, total = _first_irregular_gradient(table, C_CONTIGUOUS | ALIGNED), 0.0
+    irregular, total = first_irregular_gradient(table, C_CONTIGUOUS | ALIGNED), 0.0
     if irregular < 0:
-        chunks = _chunks(table)
-        sums = np.empty(chunks.shape[0], np.float64)
-        for c in prange(chunks.shape[0]):
-            row, start = chunks[c, 0], chunks[c, 1]
-            gradient = _elements(table[row, GRAD], table[row, NUMEL], like)
+        pieces = chunks(table)
+        sums = np.empty(pieces.shape[0], np.float64)
+        for c in prange(pieces.shape[0]):
+            row, start = pieces[c, 0], pieces[c, 1]
+            gradient = elements(table[row, GRAD], table[row, NUMEL], like)
             sums[c] = _sum_of_squares(gradient[start : start + CHUNK])
-        for c in range(chunks.shape[0]):  # in order, whichever thread was first
+        for c in range(pieces.shape[0]):  # in order, whichever thread was first
             total += sums[c]
     return irregular, total
 
 
 @njit
 def _scale_gradients(table: Any, like: Any, coefficient: Any) -> Any:
-    irregular = _first_irregular_gradient(table, C_CONTIGUOUS | ALIGNED | WRITEABLE)
+    irregular = first_irregular_gradient(table, C_CONTIGUOUS | ALIGNED | WRITEABLE)
     if irregular < 0:
         factor = like.dtype.type(coefficient)
         for row in range(table.shape[0]):
             if table[row, GRAD] != 0:
-                gradient = _elements(table[row, GRAD], table[row, NUMEL], like)
+                gradient = elements(table[row, GRAD], table[row, NUMEL], like)
                 for i in range(gradient.size):
                     gradient[i] *= factor
     return irregular
 
 
 # --- the variants ---------------------------------------------------------------------------------------------------
-
-
-def sgd_(table: NDArray[Any], moments: NDArray[Any], steps: NDArray[Any], scalars: NDArray[Any]) -> Any:
-    """SGD, serial or parallel by the number of elements; the card is ``spec.py``."""
-    step = _sgd_parallel if moments.shape[1] >= PARALLEL_FROM else _sgd_serial
-    return step(table, moments, steps, scalars)
-
-
-def adam_(table: NDArray[Any], moments: NDArray[Any], steps: NDArray[Any], scalars: NDArray[Any]) -> Any:
-    """Adam and AdamW, serial or parallel by the number of elements; the card is ``spec.py``."""
-    step = _adam_parallel if moments.shape[1] >= PARALLEL_FROM else _adam_serial
-    return step(table, moments, steps, scalars)
-
-
-def rmsprop_(table: NDArray[Any], moments: NDArray[Any], steps: NDArray[Any], scalars: NDArray[Any]) -> Any:
-    """RMSprop, serial or parallel by the number of elements; the card is ``spec.py``."""
-    step = _rmsprop_parallel if moments.shape[1] >= PARALLEL_FROM else _rmsprop_serial
-    return step(table, moments, steps, scalars)
 
 
 def squared_norm(table: NDArray[Any], like: NDArray[Any]) -> Any:
@@ -426,26 +457,30 @@ def scale_gradients_(table: NDArray[Any], like: NDArray[Any], coefficient: float
     return _scale_gradients(table, like, coefficient)
 
 
+_STEPS: dict[str, tuple[Any, Any]] = {
+    "sgd_": (_sgd_, _nothing),
+    "adam_": (_adam_, _nothing),
+    "rmsprop_": (_rmsprop_, _nothing),
+    "adagrad_": (_adagrad_, _nothing),
+    "adadelta_": (_adadelta_, _nothing),
+    "adamax_": (_adamax_, _nothing),
+    "nadam_": (_nadam_, _nadam_after),
+    "radam_": (_radam_, _nothing),
+    "asgd_": (_asgd_, _asgd_after),
+    "rprop_": (_rprop_, _nothing),
+    "omd_": (_omd_, _nothing),
+    "optimistic_adam_": (_optimistic_adam_, _nothing),
+}
+
 if AVAILABLE:
     _FLOATS = ("float32", "float64")
-    _twins: tuple[tuple[str, str, Any], ...] = (
-        ("sgd_", "cpu.serial", _sgd_serial),
-        ("sgd_", "cpu.parallel", _sgd_parallel),
-        ("adam_", "cpu.serial", _adam_serial),
-        ("adam_", "cpu.parallel", _adam_parallel),
-        ("rmsprop_", "cpu.serial", _rmsprop_serial),
-        ("rmsprop_", "cpu.parallel", _rmsprop_parallel),
-        ("squared_norm", "cpu.serial", _squared_norm_serial),
-        ("squared_norm", "cpu.parallel", _squared_norm_parallel),
-    )
-    for _op, _name, _function in _twins:
-        register(op=_op, name=_name, dtypes=_FLOATS)(_function)
-    _choosers: tuple[tuple[str, Any], ...] = (
-        ("sgd_", sgd_),
-        ("adam_", adam_),
-        ("rmsprop_", rmsprop_),
-        ("squared_norm", squared_norm),
-        ("scale_gradients_", scale_gradients_),
-    )
-    for _op, _fused in _choosers:
-        register(op=_op, name="cpu.fused", dtypes=_FLOATS, default=True)(_fused)
+    for _op, (_row, _end) in _STEPS.items():
+        _one = _twin(_serial, f"{_op}serial", _row, _end)
+        _many = _twin(_parallel, f"{_op}parallel", _row, _end, parallel=True)
+        register(op=_op, name="cpu.serial", dtypes=_FLOATS)(_one)
+        register(op=_op, name="cpu.parallel", dtypes=_FLOATS)(_many)
+        register(op=_op, name="cpu.fused", dtypes=_FLOATS, default=True)(_chosen(_one, _many, _op))
+    register(op="squared_norm", name="cpu.serial", dtypes=_FLOATS)(_squared_norm_serial)
+    register(op="squared_norm", name="cpu.parallel", dtypes=_FLOATS)(_squared_norm_parallel)
+    register(op="squared_norm", name="cpu.fused", dtypes=_FLOATS, default=True)(squared_norm)
+    register(op="scale_gradients_", name="cpu.fused", dtypes=_FLOATS, default=True)(scale_gradients_)

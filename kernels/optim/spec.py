@@ -1,39 +1,24 @@
-"""Whole optimizer steps: one kernel updates every parameter of a group.
+"""Whole optimizer steps: one kernel updates every parameter of a group, reached through a table (``table.py``).
 
-The table
-    int64 [R, COLUMNS], C-contiguous, one row per parameter:
+Ops, all ``op(table, moments, numbers, scalars) -> int``
+    ``moments`` T [K, sum N_r] rows of state; ``numbers`` float32 [S, R], what a parameter has one of: the first row
+    counts its updates, raised by one for each row of the table that is updated; ``scalars`` float64, listed below. T
+    is float32 or float64. The result is -1, or the first row that is no plain pair (C-contiguous, aligned, native
+    DTYPE, NUMEL elements, equal shapes, parameter writeable), and then nothing at all was written.
 
-    ========  ==============================================================================================
-    PARAM     identity (``id``) of the parameter's array object
-    GRAD      identity of the gradient's array object, or 0: this parameter is skipped, its step count included
-    OFFSET    where its stretch of each row of ``moments`` begins
-    NUMEL     number of elements N_r
-    DTYPE     type number of the kernel's dtype, ``np.dtype.num``
-    ========  ==============================================================================================
-
-    The caller keeps the arrays alive during the call. A kernel reads address, shape, dtype and flags out of the array
-    object itself (its head is part of NumPy's binary interface), at nanoseconds a row, where asking NumPy for
-    an address from Python costs most of a microsecond.
-
-Ops, all ``op(table, moments, steps, scalars) -> int``
-    ``moments`` T [K, sum N_r] rows of state; ``steps`` float32 [R] updates done so far, raised by one for each row
-    that is updated; ``scalars`` float64, listed below. T is float32 or float64. The result is -1, or the first row
-    that is no plain pair (C-contiguous, aligned, native DTYPE, NUMEL elements, equal shapes, parameter writeable), and
-    then nothing at all was written.
-
-Element by element, with ``s = -1`` to maximize, else 1, every operation rounded to T in the order written:
+Element by element, with ``s = -1`` to maximize, else 1, every operation rounded to T in the order written (expressions
+of scalars and numbers are computed in float64 and then rounded); t counts from 1; ``d = s*g + l2*p`` where ``l2`` is
+among the scalars (``x`` for ``p`` where a line defines ``x`` before), else ``s*g``:
 
 ``sgd_`` (Sutskever et al., ICML 2013), scalars ``lr, mu, dampening, l2, nesterov, s``, moments ``b``::
 
-    d = s*g + l2*p
     b = d at the first update, later mu*b + (1-dampening)*d        (only if mu != 0)
     p = p - lr * (d if mu == 0, d + mu*b if nesterov, else b)
 
 ``adam_`` (Kingma and Ba, ICLR 2015; AdamW: Loshchilov and Hutter, ICLR 2019; amsgrad: Reddi et al., ICLR 2018),
-scalars ``lr, beta1, beta2, eps, l2, decay, s, amsgrad``, moments ``m, v`` and, if amsgrad, ``w``; t counts from 1::
+scalars ``lr, beta1, beta2, eps, l2, decay, s, amsgrad``, moments ``m, v`` and, if amsgrad, ``w``::
 
     x = p * (1 - lr*decay)
-    d = s*g + l2*x
     m = m + (1-beta1)*(d - m)
     v = beta2*v + (1-beta2)*d*d
     w = max(w, v) if amsgrad, else v
@@ -42,12 +27,76 @@ scalars ``lr, beta1, beta2, eps, l2, decay, s, amsgrad``, moments ``m, v`` and, 
 ``rmsprop_`` (Tieleman and Hinton, lecture 6.5, 2012; centered: Graves, arXiv:1308.0850), scalars
 ``lr, alpha, eps, mu, l2, centered, s``, moments ``v``, ``a`` (if centered), ``b`` (if mu != 0)::
 
-    d = s*g + l2*p
     v = alpha*v + (1-alpha)*d*d
     a = a + (1-alpha)*(d - a)
     q = sqrt(v - a*a if centered, else v) + eps
     b = mu*b + d/q
     p = p - lr * (b if mu != 0, else d/q)
+
+``adagrad_`` (Duchi, Hazan and Singer, JMLR 12, 2011), scalars ``lr, lr_decay, eps, l2, s``, moments ``v``::
+
+    v = v + d*d
+    p = p - lr/(1 + (t-1)*lr_decay) * d / (sqrt(v) + eps)
+
+``adadelta_`` (Zeiler, arXiv:1212.5701), scalars ``lr, rho, eps, l2, s``, moments ``v, u``::
+
+    v = rho*v + (1-rho)*d*d
+    y = sqrt(u + eps) / sqrt(v + eps) * d
+    u = rho*u + (1-rho)*y*y
+    p = p - lr*y
+
+``adamax_`` (Kingma and Ba, section 7.1), scalars ``lr, beta1, beta2, eps, l2, s``, moments ``m, u``::
+
+    m = m + (1-beta1)*(d - m)
+    u = max(beta2*u, |d| + eps)
+    p = p - lr/(1-beta1**t) * m / u
+
+``nadam_`` (Dozat, ICLR workshop 2016), scalars ``lr, beta1, beta2, eps, l2, decay, psi, s``, moments ``m, v``, numbers
+``t, c`` (c from 1, in float32)::
+
+    mu(t) = beta1 * (1 - 0.96**(t*psi) / 2)
+    c = c * mu(t)
+    x = p * (1 - lr*decay)
+    m, v as for adam_
+    q = sqrt(v / (1-beta2**t)) + eps
+    p = x - lr*(1-mu(t))/(1-c) * d/q - lr*mu(t+1)/(1 - c*mu(t+1)) * m/q
+
+``radam_`` (Liu et al., ICLR 2020), scalars ``lr, beta1, beta2, eps, l2, decay, s``, moments ``m, v``::
+
+    L = 2/(1-beta2) - 1                                             the longest average
+    l = L - 2*t*beta2**t / (1-beta2**t)                             its length now
+    r = sqrt((l-4)*(l-2)*L / ((L-4)*(L-2)*l))
+    x = p * (1 - lr*decay)
+    m, v as for adam_
+    y = m / (1-beta1**t) * lr
+    y = y * (sqrt(1-beta2**t) / (sqrt(v) + eps)) * r                (only if l > 5)
+    p = x - y
+
+``asgd_`` (Polyak and Juditsky, SIAM J. Control Optim. 30, 1992), scalars ``lr, lambd, alpha, t0, l2, s``, moments
+``a``, numbers ``t, eta, mu`` (eta from lr, mu from 1, in float32)::
+
+    p = p * (1 - lambd*eta) - eta*d
+    a = p if mu == 1, else a + (p - a)*mu
+    eta, mu = lr / (1 + lambd*lr*t)**alpha, 1 / max(1, t - t0)      (after all elements)
+
+``rprop_`` (Riedmiller and Braun, ICNN 1993), scalars ``shrink, grow, least, most, s``, moments ``b, e`` (e from lr)::
+
+    f = grow if d*b > 0, shrink if d*b < 0, else 1
+    e = f*e, limited to [least, most]
+    b = 0 if d*b < 0, else d
+    p = p - sign(b)*e                                               (the sign of NaN is 0)
+
+``omd_`` (optimistic mirror descent; Daskalakis et al., ICLR 2018), scalars ``lr, s``, moments ``b``::
+
+    p = p - lr * (2*d - b)
+    b = d
+
+``optimistic_adam_`` (the same paper, algorithm 1), scalars ``lr, beta1, beta2, eps, l2, s``, moments ``m, v, b``::
+
+    m, v as for adam_
+    y = m / (1-beta1**t) / (sqrt(v / (1-beta2**t)) + eps)
+    p = p - lr * (2*y - b)
+    b = y
 
 ``squared_norm(table, like) -> (row, float64)``
     Sum of the squares of all gradients, accumulated in float64 over stretches of CHUNK elements that are then added up
@@ -59,125 +108,213 @@ scalars ``lr, beta1, beta2, eps, l2, decay, s, amsgrad``, moments ``m, v`` and, 
 
 from __future__ import annotations
 
-import ctypes
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels.optim.table import CHUNK, COLUMNS, DTYPE, GRAD, NUMEL, OFFSET, PARAM, array_at, first_irregular
 from tinydl.kernels.registry import register
 
-PARAM, GRAD, OFFSET, NUMEL, DTYPE = range(5)
-COLUMNS = 5
-
-CHUNK = 1 << 14  # elements: the unit of work of the parallel twins, 64 KiB of float32
+Array = NDArray[Any]
+Scalars = list[float]
 
 # The NumPy variant rounds as the formulas say and so do the others: they agree bit for bit.
 TOLERANCE = {"float32": 0.0, "float64": 0.0}
 
-def array_at(identity: int) -> NDArray[Any]:
-    """The array object whose ``id`` this is (it must be alive)."""
-    array: NDArray[Any] = ctypes.cast(identity, ctypes.py_object).value
-    return array
+
+def _each_row(update: Callable[[Array, Array, Array, Array, Scalars, Any], None]) -> Callable[..., int]:
+    """The variant of an op from ``update(p, g, moments, numbers, scalars, T)``, which moves one parameter."""
+
+    def step(table: Array, moments: Array, numbers: Array, scalars: Array) -> int:
+        irregular = first_irregular(table)
+        if irregular < 0:
+            for row, (param, grad, offset, numel, _) in enumerate(table.tolist()):
+                if grad:
+                    numbers[0, row] += 1
+                    state = moments[:, offset : offset + numel]
+                    p, g = array_at(param).reshape(-1), array_at(grad).reshape(-1)
+                    update(p, g, state, numbers[:, row], scalars.tolist(), moments.dtype.type)
+        return irregular
+
+    step.__name__ = step.__qualname__ = update.__name__
+    return step
 
 
-def first_irregular(table: NDArray[np.int64], *, with_params: bool = True, writeable: bool = True) -> int:
-    """The first row of ``table`` that a kernel cannot work on in place, or -1."""
-    for row, (param, grad, _, numel, number) in enumerate(table.tolist()):
-        if not grad:
-            continue
-        pair = [array_at(grad), array_at(param if with_params else grad)]
-        if (
-            any(a.dtype.num != number or not a.dtype.isnative or a.size != numel for a in pair)
-            or not all(a.flags.c_contiguous and a.flags.aligned for a in pair)
-            or pair[0].shape != pair[1].shape
-            or (writeable and not pair[1].flags.writeable)
-        ):
-            return row
-    return -1
+def _descent(p: Array, g: Array, l2: float, sign: float, T: Any) -> Array:
+    """d = s*g + l2*p."""
+    d: Array = T(sign) * g
+    if l2 != 0:
+        d += T(l2) * p
+    return d
 
 
-def _rows(
-    table: NDArray[np.int64], moments: NDArray[Any], steps: NDArray[np.float32]
-) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any], float]]:
-    """Parameter, gradient (both flat), moments [K, N_r] and (raised) step count of every row with a gradient."""
-    for row, (param, grad, offset, numel, _) in enumerate(table.tolist()):
-        if grad:
-            steps[row] += 1
-            stretch = moments[:, offset : offset + numel]
-            yield array_at(param).reshape(-1), array_at(grad).reshape(-1), stretch, float(steps[row])
+def _averages(m: Array, v: Array, d: Array, beta1: float, beta2: float, T: Any) -> None:
+    """m = m + (1-beta1)*(d - m), v = beta2*v + (1-beta2)*d*d."""
+    m += T(1 - beta1) * (d - m)
+    v[...] = T(beta2) * v + T(1 - beta2) * d * d
 
 
 @register(op="sgd_", name="numpy")
-def sgd_(
-    table: NDArray[np.int64], moments: NDArray[Any], steps: NDArray[np.float32], scalars: NDArray[np.float64]
-) -> int:
-    irregular = first_irregular(table)
-    if irregular >= 0:
-        return irregular
-    lr, mu, dampening, l2, nesterov, sign = scalars.tolist()
-    T = moments.dtype.type
-    for p, g, (b, *_), t in _rows(table, moments, steps):
-        d = T(sign) * g
-        if l2 != 0:
-            d += T(l2) * p
-        if mu != 0:
-            b[...] = d if t == 1 else T(mu) * b + T(1 - dampening) * d
-            d = d + T(mu) * b if nesterov else b
-        p -= T(lr) * d
-    return -1
+@_each_row
+def sgd_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
+    lr, mu, dampening, l2, nesterov, sign = scalars
+    b = moments[0]
+    d = _descent(p, g, l2, sign, T)
+    if mu != 0:
+        b[...] = d if numbers[0] == 1 else T(mu) * b + T(1 - dampening) * d
+        d = d + T(mu) * b if nesterov else b
+    p -= T(lr) * d
 
 
 @register(op="adam_", name="numpy")
-def adam_(
-    table: NDArray[np.int64], moments: NDArray[Any], steps: NDArray[np.float32], scalars: NDArray[np.float64]
-) -> int:
-    irregular = first_irregular(table)
-    if irregular >= 0:
-        return irregular
-    lr, beta1, beta2, eps, l2, decay, sign, amsgrad = scalars.tolist()
-    T = moments.dtype.type
-    for p, g, (m, v, *w), t in _rows(table, moments, steps):
-        x = p * T(1 - lr * decay)
-        d = T(sign) * g
-        if l2 != 0:
-            d += T(l2) * x
-        m += T(1 - beta1) * (d - m)
-        v[...] = T(beta2) * v + T(1 - beta2) * d * d
-        second = np.maximum(w[0], v, out=w[0]) if amsgrad else v
-        scale = T(1 / math.sqrt(1 - beta2**t))
-        p[...] = x - T(lr / (1 - beta1**t)) * (m / (np.sqrt(second) * scale + T(eps)))
-    return -1
+@_each_row
+def adam_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
+    lr, beta1, beta2, eps, l2, decay, sign, amsgrad = scalars
+    m, v, *w = moments
+    t = float(numbers[0])
+    x = p * T(1 - lr * decay)
+    _averages(m, v, _descent(x, g, l2, sign, T), beta1, beta2, T)
+    second = np.maximum(w[0], v, out=w[0]) if amsgrad else v
+    scale = T(1 / math.sqrt(1 - beta2**t))
+    p[...] = x - T(lr / (1 - beta1**t)) * (m / (np.sqrt(second) * scale + T(eps)))
 
 
 @register(op="rmsprop_", name="numpy")
-def rmsprop_(
-    table: NDArray[np.int64], moments: NDArray[Any], steps: NDArray[np.float32], scalars: NDArray[np.float64]
-) -> int:
-    irregular = first_irregular(table)
-    if irregular >= 0:
-        return irregular
-    lr, alpha, eps, mu, l2, centered, sign = scalars.tolist()
-    T = moments.dtype.type
-    for p, g, (v, a, b), _ in _rows(table, moments, steps):
-        d = T(sign) * g
-        if l2 != 0:
-            d += T(l2) * p
-        v[...] = T(alpha) * v + T(1 - alpha) * d * d
-        if centered:
-            a += T(1 - alpha) * (d - a)
-        u = d / (np.sqrt(v - a * a if centered else v) + T(eps))
-        if mu != 0:
-            b[...] = T(mu) * b + u
-            u = b
-        p -= T(lr) * u
-    return -1
+@_each_row
+def rmsprop_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
+    lr, alpha, eps, mu, l2, centered, sign = scalars
+    v, a, b = moments
+    d = _descent(p, g, l2, sign, T)
+    v[...] = T(alpha) * v + T(1 - alpha) * d * d
+    if centered:
+        a += T(1 - alpha) * (d - a)
+    u = d / (np.sqrt(v - a * a if centered else v) + T(eps))
+    if mu != 0:
+        b[...] = T(mu) * b + u
+        u = b
+    p -= T(lr) * u
+
+
+@register(op="adagrad_", name="numpy")
+@_each_row
+def adagrad_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
+    lr, lr_decay, eps, l2, sign = scalars
+    (v,) = moments
+    d = _descent(p, g, l2, sign, T)
+    v += d * d
+    p -= T(lr / (1 + (float(numbers[0]) - 1) * lr_decay)) * d / (np.sqrt(v) + T(eps))
+
+
+@register(op="adadelta_", name="numpy")
+@_each_row
+def adadelta_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
+    lr, rho, eps, l2, sign = scalars
+    v, u = moments
+    d = _descent(p, g, l2, sign, T)
+    v[...] = T(rho) * v + T(1 - rho) * d * d
+    y = np.sqrt(u + T(eps)) / np.sqrt(v + T(eps)) * d
+    u[...] = T(rho) * u + T(1 - rho) * y * y
+    p -= T(lr) * y
+
+
+@register(op="adamax_", name="numpy")
+@_each_row
+def adamax_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
+    lr, beta1, beta2, eps, l2, sign = scalars
+    m, u = moments
+    d = _descent(p, g, l2, sign, T)
+    m += T(1 - beta1) * (d - m)
+    np.maximum(T(beta2) * u, np.abs(d) + T(eps), out=u)
+    p -= T(lr / (1 - beta1 ** float(numbers[0]))) * m / u
+
+
+@register(op="nadam_", name="numpy")
+@_each_row
+def nadam_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
+    lr, beta1, beta2, eps, l2, decay, psi, sign = scalars
+    m, v = moments
+    t = float(numbers[0])
+    mu, following = (beta1 * (1 - 0.5 * 0.96 ** (n * psi)) for n in (t, t + 1))
+    numbers[1] *= np.float32(mu)
+    c = float(numbers[1])
+    x = p * T(1 - lr * decay)
+    d = _descent(x, g, l2, sign, T)
+    _averages(m, v, d, beta1, beta2, T)
+    q = np.sqrt(v / T(1 - beta2**t)) + T(eps)
+    now, ahead = T(lr * (1 - mu) / (1 - c)), T(lr * following / (1 - c * following))
+    p[...] = x - now * d / q - ahead * m / q
+
+
+@register(op="radam_", name="numpy")
+@_each_row
+def radam_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
+    lr, beta1, beta2, eps, l2, decay, sign = scalars
+    m, v = moments
+    t = float(numbers[0])
+    correction = 1 - beta2**t
+    longest = 2 / (1 - beta2) - 1
+    length = longest - 2 * t * beta2**t / correction
+    x = p * T(1 - lr * decay)
+    _averages(m, v, _descent(x, g, l2, sign, T), beta1, beta2, T)
+    y = m / T(1 - beta1**t) * T(lr)
+    if length > 5:
+        rect = math.sqrt((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length))
+        y = y * (T(math.sqrt(correction)) / (np.sqrt(v) + T(eps))) * T(rect)
+    p[...] = x - y
+
+
+@register(op="asgd_", name="numpy")
+@_each_row
+def asgd_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
+    lr, lambd, alpha, t0, l2, sign = scalars
+    (a,) = moments
+    t, eta, mu = (float(number) for number in numbers)
+    d = _descent(p, g, l2, sign, T)
+    p[...] = p * T(1 - lambd * eta) - T(eta) * d
+    a[...] = p if mu == 1 else a + (p - a) * T(mu)
+    numbers[1], numbers[2] = lr / (1 + lambd * lr * t) ** alpha, 1 / max(1, t - t0)
+
+
+@register(op="rprop_", name="numpy")
+@_each_row
+def rprop_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
+    shrink, grow, least, most, sign = scalars
+    b, e = moments
+    d = T(sign) * g
+    agreement = d * b
+    factor = np.where(agreement > 0, T(grow), np.where(agreement < 0, T(shrink), T(1)))
+    np.clip(factor * e, T(least), T(most), out=e)
+    b[...] = np.where(agreement < 0, T(0), d)
+    p -= ((b > 0).astype(T) - (b < 0).astype(T)) * e
+
+
+@register(op="omd_", name="numpy")
+@_each_row
+def omd_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
+    lr, sign = scalars
+    (b,) = moments
+    d = T(sign) * g
+    p -= T(lr) * (T(2) * d - b)
+    b[...] = d
+
+
+@register(op="optimistic_adam_", name="numpy")
+@_each_row
+def optimistic_adam_(p: Array, g: Array, moments: Array, numbers: Array, scalars: Scalars, T: Any) -> None:
+    lr, beta1, beta2, eps, l2, sign = scalars
+    m, v, b = moments
+    t = float(numbers[0])
+    _averages(m, v, _descent(p, g, l2, sign, T), beta1, beta2, T)
+    y = m / T(1 - beta1**t) / (np.sqrt(v / T(1 - beta2**t)) + T(eps))
+    p -= T(lr) * (T(2) * y - b)
+    b[...] = y
 
 
 @register(op="squared_norm", name="numpy")
-def squared_norm(table: NDArray[np.int64], like: NDArray[Any]) -> tuple[int, float]:
+def squared_norm(table: NDArray[np.int64], like: Array) -> tuple[int, float]:
     irregular = first_irregular(table, with_params=False, writeable=False)
     total = 0.0
     for _, grad, _, numel, _ in table.tolist() if irregular < 0 else ():
@@ -189,7 +326,7 @@ def squared_norm(table: NDArray[np.int64], like: NDArray[Any]) -> tuple[int, flo
 
 
 @register(op="scale_gradients_", name="numpy")
-def scale_gradients_(table: NDArray[np.int64], like: NDArray[Any], coefficient: float) -> int:
+def scale_gradients_(table: NDArray[np.int64], like: Array, coefficient: float) -> int:
     irregular = first_irregular(table, with_params=False)
     if irregular < 0:
         for grad in table[:, GRAD].tolist():
@@ -199,20 +336,17 @@ def scale_gradients_(table: NDArray[np.int64], like: NDArray[Any], coefficient: 
     return irregular
 
 
-def flops(op: str, elements: int) -> int:
-    """Floating-point operations of a plain step (no weight decay), a square root or division counted as one."""
-    return {"sgd_": 3, "adam_": 14, "rmsprop_": 9, "squared_norm": 2, "scale_gradients_": 1}[op] * elements
-
-
-def bytes(op: str, elements: int, itemsize: int = 4) -> int:
-    """Memory traffic of a plain step: parameter and moments read and written, gradient read."""
-    passes = {"sgd_": 3, "adam_": 7, "rmsprop_": 5, "squared_norm": 1, "scale_gradients_": 2}[op]
-    return passes * elements * itemsize
-
-
-MOMENTS = {"sgd_": 1, "adam_": 3, "rmsprop_": 3}
-
-#: Every branch of every step: op -> lists of scalars.
+#: Rows of ``moments`` and of ``numbers`` (with their first values), floating-point operations an element in a plain
+#: step (no weight decay; a square root or division counted as one), and every branch: op -> lists of scalars.
+MOMENTS = {
+    "sgd_": 1, "adam_": 3, "rmsprop_": 3, "adagrad_": 1, "adadelta_": 2, "adamax_": 2, "nadam_": 2, "radam_": 2,
+    "asgd_": 1, "rprop_": 2, "omd_": 1, "optimistic_adam_": 3,
+}  # fmt: skip
+NUMBERS: dict[str, list[float]] = {**{op: [0.0] for op in MOMENTS}, "nadam_": [0, 1], "asgd_": [0, 0.1, 1]}
+FLOPS = {
+    "sgd_": 3, "adam_": 14, "rmsprop_": 9, "adagrad_": 7, "adadelta_": 16, "adamax_": 10, "nadam_": 17, "radam_": 15,
+    "asgd_": 7, "rprop_": 6, "omd_": 4, "optimistic_adam_": 15, "squared_norm": 2, "scale_gradients_": 1,
+}  # fmt: skip
 SCALARS: dict[str, list[list[float]]] = {
     "sgd_": [
         [0.1, 0, 0, 0, 0, 1],
@@ -231,7 +365,32 @@ SCALARS: dict[str, list[list[float]]] = {
         [1e-2, 0.9, 1e-6, 0, 0, 1, 1],
         [1e-2, 0.9, 1e-6, 0.5, 0.1, 1, 1],
     ],
-}
+    "adagrad_": [[1e-2, 0, 1e-10, 0, 1], [0.1, 0.3, 1e-6, 0.1, -1]],
+    "adadelta_": [[1, 0.9, 1e-6, 0, 1], [0.5, 0.7, 1e-3, 0.1, -1]],
+    "adamax_": [[2e-3, 0.9, 0.999, 1e-8, 0, 1], [0.1, 0.5, 0.8, 1e-3, 0.1, -1]],
+    "nadam_": [[2e-3, 0.9, 0.999, 1e-8, 0, 0, 4e-3, 1], [0.1, 0.5, 0.8, 1e-3, 0.1, 0, 0.1, -1],
+               [0.1, 0.9, 0.99, 1e-8, 0, 0.1, 0, 1]],
+    "radam_": [[1e-3, 0.9, 0.999, 1e-8, 0, 0, 1], [0.1, 0.5, 0.8, 1e-3, 0.1, 0, -1],
+               [0.1, 0.9, 0.9999, 1e-8, 0, 0.1, 1]],
+    "asgd_": [[0.1, 1e-4, 0.75, 1e6, 0, 1], [0.1, 0.3, 0.5, 0, 0.1, -1]],
+    "rprop_": [[0.5, 1.2, 1e-6, 50, 1], [0.3, 2, 0.05, 0.2, -1]],
+    "omd_": [[0.1, 1], [0.1, -1]],
+    "optimistic_adam_": [[1e-3, 0.9, 0.999, 1e-8, 0, 1], [0.1, 0.5, 0.8, 1e-3, 0.1, -1]],
+}  # fmt: skip
+
+
+def flops(op: str, elements: int) -> int:
+    """Floating-point operations of a plain step."""
+    return FLOPS[op] * elements
+
+
+def bytes(op: str, elements: int, itemsize: int = 4) -> int:
+    """Memory traffic of a plain step: parameter and moments read and written, gradient read."""
+    optional = {"sgd_": 1, "adam_": 1, "rmsprop_": 2}  # moments that a plain step does not touch
+    norms = {"squared_norm": 1, "scale_gradients_": 2}
+    passes = norms[op] if op in norms else 3 + 2 * (MOMENTS[op] - optional.get(op, 0))
+    return passes * elements * itemsize
+
 
 #: Shapes of parameters: nothing, 0-d, vector multiples and odd sizes, more than a chunk (the parallel twins split it).
 SHAPES: list[list[tuple[int, ...]]] = [
@@ -245,9 +404,9 @@ SHAPES: list[list[tuple[int, ...]]] = [
 
 
 def sample(
-    shapes: list[tuple[int, ...]], moments: int, dtype: str, rng: np.random.Generator
-) -> tuple[list[NDArray[Any]], list[NDArray[Any]], NDArray[np.int64], NDArray[Any], NDArray[np.float32]]:
-    """Parameters, gradients, and the table, moments and steps that go with them."""
+    shapes: list[tuple[int, ...]], op: str, dtype: str, rng: np.random.Generator
+) -> tuple[list[Array], list[Array], NDArray[np.int64], Array, NDArray[np.float32]]:
+    """Parameters, gradients, and the table, moments and numbers of ``op`` that go with them."""
     params = [np.asarray(rng.standard_normal(shape), dtype) for shape in shapes]
     grads = [np.asarray(rng.standard_normal(shape), dtype) for shape in shapes]
     table = np.zeros((len(shapes), COLUMNS), np.int64)
@@ -256,5 +415,6 @@ def sample(
     table[:, NUMEL] = [p.size for p in params]
     table[:, OFFSET] = np.cumsum(table[:, NUMEL]) - table[:, NUMEL]
     table[:, DTYPE] = np.dtype(dtype).num
-    state = np.zeros((moments, int(table[:, NUMEL].sum())), dtype)
-    return params, grads, table, state, np.zeros(len(shapes), np.float32)
+    moments = np.zeros((MOMENTS.get(op, 1), int(table[:, NUMEL].sum())), dtype)
+    numbers = np.array(NUMBERS.get(op, [0]), np.float32)[:, None].repeat(len(shapes), 1)
+    return params, grads, table, moments, numbers

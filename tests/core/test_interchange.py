@@ -88,7 +88,7 @@ def test_read_only_memory_stays_as_it_is() -> None:
             ("setitem", lambda x=x: x.__setitem__(0, 2)),
             ("uniform_", lambda x=x: x.uniform_()), ("copy_", lambda x=x: x.copy_(tinydl.zeros(3))),
         ):  # fmt: skip
-            with pytest.raises(RuntimeError, match=rf"{name}: the memory of this tensor of shape \(3,\) is read-only"):
+            with pytest.raises(RuntimeError, match=rf"{name}: .* of shape \(3,\) .* its array is read-only"):
                 write()
         assert x.tolist() == [1, 1, 1]
         x.clone().fill_(2)

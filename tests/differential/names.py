@@ -150,9 +150,13 @@ nn.functional.group_norm nn.functional.instance_norm nn.functional.rms_norm nn.f
 """.split()
 
 NN_UTILS = """
-nn.utils.clip_grad_norm_ nn.utils.clip_grad_value_ nn.utils.parameters_to_vector nn.utils.vector_to_parameters
-nn.utils.get_total_norm nn.utils.weight_norm nn.utils.remove_weight_norm nn.utils.spectral_norm
+nn.utils.weight_norm nn.utils.remove_weight_norm nn.utils.spectral_norm
 nn.utils.remove_spectral_norm nn.utils.parametrizations.weight_norm nn.utils.parametrizations.spectral_norm
+""".split()
+
+PARAMETERS = """
+nn.utils.clip_grad_norm_ nn.utils.clip_grad_value_ nn.utils.get_total_norm nn.utils.clip_grads_with_norm_
+nn.utils.parameters_to_vector nn.utils.vector_to_parameters
 """.split()
 
 INIT = """
@@ -199,6 +203,10 @@ NAMES: list[str] = [
     *RANDOM,
     *AUTOGRAD,
     *DATA,
+    *PARAMETERS,
+    *INIT,
+    *OPTIM,
+    *DISTRIBUTIONS,
 ]
 
 # Names that are no row of the table, and the file under tests/ that compares them with PyTorch (or with the definition,
@@ -208,4 +216,23 @@ ELSEWHERE: dict[str, str] = {
     "save": "core/test_serialization.py",
     "load": "core/test_serialization.py",
     "set_printoptions": "core/test_printing_torch.py",
+    **{name: "optim/test_trajectories_torch.py" for name in OPTIM if name.count(".") == 1},
+    **{name: "optim/test_schedules_torch.py" for name in OPTIM if name.count(".") == 2},
+    "optim.Optimizer": "optim/test_optimizer_torch.py",
+    "distributions.Distribution": "distributions/test_distributions_torch.py",
+    "distributions.register_kl": "distributions/test_distributions_torch.py",
+    **dict.fromkeys(
+        [
+            "nn.init.uniform_",
+            "nn.init.normal_",
+            "nn.init.trunc_normal_",
+            "nn.init.xavier_uniform_",
+            "nn.init.xavier_normal_",
+            "nn.init.kaiming_uniform_",
+            "nn.init.kaiming_normal_",
+            "nn.init.orthogonal_",
+            "nn.init.sparse_",
+        ],
+        "nn/test_init.py",
+    ),
 }

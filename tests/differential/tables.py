@@ -5,6 +5,7 @@ from tests.differential import (  # noqa: F401
     convolution,
     creation,
     differentiation,
+    distributions,
     elementwise,
     indexing,
     linalg,
@@ -15,4 +16,5 @@ from tests.differential import (  # noqa: F401
     shaping,
     spectral,
     tensor,
+    training,
 )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tinydl
+from tinydl import nn
 from tinydl.nn import Parameter, init
 from tinydl.random import Generator
 
@@ -65,9 +66,14 @@ def test_normal_fills(name: str) -> None:
     assert (values**4).mean() == pytest.approx(3, abs=0.4)  # 1.8 for a uniform distribution
 
 
-@pytest.mark.parametrize("name", [*UNIFORM, *NORMAL, "orthogonal_"])
+@pytest.mark.parametrize("name", [*UNIFORM, *NORMAL, "orthogonal_", "sparse_", "trunc_normal_"])
 def test_the_generator_decides(name: str) -> None:
-    fill: Any = {**UNIFORM, **NORMAL, "orthogonal_": (lambda t, g: init.orthogonal_(t, generator=g),)}[name][0]
+    others = {
+        "orthogonal_": lambda t, g: init.orthogonal_(t, generator=g),
+        "sparse_": lambda t, g: init.sparse_(t, 0.3, generator=g),
+        "trunc_normal_": lambda t, g: init.trunc_normal_(t, generator=g),
+    }
+    fill: Any = others[name] if name in others else {**UNIFORM, **NORMAL}[name][0]
     draws = [fill(tinydl.zeros(6, 4), Generator(seed)).numpy() for seed in (5, 5, 6)]
     np.testing.assert_array_equal(draws[0], draws[1])
     assert not np.array_equal(draws[0], draws[2])
@@ -90,6 +96,95 @@ def test_orthogonal_matrices_are_uniform() -> None:
     np.testing.assert_allclose((draws < 0).mean(0), 0.5, atol=0.06)
     np.testing.assert_allclose((draws**2).mean(0), 1 / 3, atol=0.04)
     assert (np.linalg.det(draws) > 0).mean() == pytest.approx(0.5, abs=0.06)
+
+
+def truncated(values: np.ndarray, mean: float, std: float, a: float, b: float) -> None:
+    """The draws against the truncated normal, within the bound of Dvoretzky, Kiefer and Wolfowitz."""
+    cut = np.vectorize(lambda x: (1 + math.erf((x - mean) / std / math.sqrt(2))) / 2)
+    x = np.sort(values.ravel().astype(np.float64))
+    expected = (cut(x) - cut(a)) / (cut(b) - cut(a))
+    gap = np.abs(expected - np.arange(1, len(x) + 1) / len(x)).max()
+    assert gap < math.sqrt(math.log(2 / 1e-6) / (2 * len(x))), gap
+
+
+@pytest.mark.parametrize("bounds", [(0, 1, -2, 2), (3, 0.5, 2, 3.2), (0, 1, 1.5, 4), (-1, 2, 3, 3.5), (0, 1, -9, 9)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_truncated_normal(bounds: tuple[float, float, float, float], dtype: Any) -> None:
+    tensor = tinydl.zeros(*SHAPE, dtype=dtype)
+    assert init.trunc_normal_(tensor, *bounds, generator=Generator(3)) is tensor
+    values = tensor.numpy()
+    assert bounds[2] <= values.min() < values.max() <= bounds[3]
+    truncated(values, *bounds)
+
+
+def test_sparse() -> None:
+    tensor = tinydl.zeros(50, 400)
+    assert init.sparse_(tensor, 0.61, std=0.5, generator=Generator(4)) is tensor
+    values = tensor.numpy()
+    np.testing.assert_array_equal((values == 0).sum(0), 31)
+    assert 0.3 < (values == 0).mean(1).min() < (values == 0).mean(1).max() < 0.9
+    assert values[values != 0].std() == pytest.approx(0.5, rel=0.05)
+    assert not np.array_equal(values[:, 0] == 0, values[:, 1] == 0)
+
+
+class Net(nn.Module):
+    """Layers that are called in another order than they stand in."""
+
+    def __init__(self, width: int = 60) -> None:
+        super().__init__()
+        self.last = nn.Linear(width, 7)
+        self.embedding = nn.Embedding(11, 20)
+        self.first = nn.Linear(20, width)
+        self.middle = nn.ModuleList([nn.Linear(width, width), nn.Linear(width, width, bias=False)])
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, x: Any) -> Any:
+        x = self.first(self.embedding(x) * 30).relu()
+        for layer in self.middle:
+            x = self.dropout(layer(x).tanh())
+        return self.last(x)
+
+
+def test_lsuv_gives_every_layer_unit_variance() -> None:
+    net, batch = Net(), tinydl.from_numpy(np.arange(400) % 11)
+    net.middle.eval()
+    embedding, modes = net.embedding.weight.data.copy(), [layer.training for layer in net.modules()]
+    seen: dict[str, float] = {}
+    hooks = [
+        layer.register_forward_hook(lambda _layer, _args, out, name=name: seen.update({name: float(out.data.var())}))
+        for name, layer in net.named_modules()
+        if isinstance(layer, nn.Linear)
+    ]
+    assert init.lsuv_(net, batch, tol=0.02, generator=Generator(1)) is net
+    assert [layer.training for layer in net.modules()] == modes
+    net.eval()
+    net(batch)
+    assert list(seen) == ["first", "middle.0", "middle.1", "last"]
+    for name, variance in seen.items():
+        assert abs(variance - 1) < 0.1, name
+    np.testing.assert_array_equal(net.embedding.weight.data, embedding)
+    assert not net.first.bias.data.any()
+    weight = net.first.weight.data.astype(np.float64)  # still orthonormal columns, up to the factor
+    gram = weight.T @ weight
+    np.testing.assert_allclose(gram / gram[0, 0], np.eye(20), atol=1e-5)
+    for hook in hooks:
+        hook.remove()
+    assert not any(layer._forward_hooks for layer in net.modules())
+
+
+def test_lsuv_refuses_and_changes_nothing() -> None:
+    net = Net()
+    before = {name: param.data.copy() for name, param in net.named_parameters()}
+    net.embedding.weight.data[...] = 0
+    with pytest.raises(ValueError, match="lsuv_ cannot scale layer 'first': .* on the batch is 0.0"):
+        init.lsuv_(net, tinydl.from_numpy(np.arange(30) % 11))
+    for name, param in net.named_parameters():
+        if not name.startswith("embedding"):
+            np.testing.assert_array_equal(param.data, before[name])
+    assert net.training
+    assert not any(layer._forward_hooks for layer in net.modules())
+    with pytest.raises(ValueError, match="lsuv_ found no layer"):
+        init.lsuv_(nn.Sequential(nn.ReLU()), tinydl.ones(3))
 
 
 def test_constants() -> None:
@@ -133,3 +228,15 @@ def test_refused() -> None:
         init.uniform_(tinydl.zeros(3, dtype=np.int64))
     with pytest.raises(ValueError, match="2 dimensions"):
         init.eye_(tinydl.zeros(3))
+    with pytest.raises(ValueError, match=r"2 dimensions.*\(3,\)"):
+        init.sparse_(tinydl.zeros(3), 0.5)
+    with pytest.raises(ValueError, match="a fraction between 0 and 1, not 1.5"):
+        init.sparse_(tinydl.zeros(3, 3), 1.5)
+    with pytest.raises(ValueError, match=r"3, 4, or 5 dimensions.*\(3, 3\)"):
+        init.dirac_(tinydl.zeros(3, 3))
+    with pytest.raises(ValueError, match="dim 0 must be divisible by groups: 3 channels, 2 groups"):
+        init.dirac_(tinydl.zeros(3, 3, 1), 2)
+    with pytest.raises(RuntimeError, match="trunc_normal_ expects std > 0.0, but found std 0"):
+        init.trunc_normal_(tinydl.zeros(3), std=0)
+    with pytest.raises(RuntimeError, match="trunc_normal_ expects a < b, but found the bounds 2 and 1"):
+        init.trunc_normal_(tinydl.zeros(3), a=2, b=1)

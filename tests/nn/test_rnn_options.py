@@ -186,7 +186,7 @@ def test_zoneout_in_training_keeps_single_units(x):
     tinydl.manual_seed(5)
     output, (h_n, c_n) = layer(tinydl.tensor(x), (tinydl.tensor(h[None]), tinydl.tensor(c[None])))
     tinydl.manual_seed(5)
-    held = [default_generator().random((T, B, H), np.float32) < z for z in (0.2, 0.6)]
+    held = [default_generator.random((T, B, H), np.float32) < z for z in (0.2, 0.6)]
     for got, wanted in zip((output, h_n[0], c_n[0]), lstm_by_hand(layer, x, h, c, held=held), strict=True):
         np.testing.assert_allclose(got.data, wanted, rtol=1e-12, atol=1e-14)
 

@@ -11,7 +11,7 @@ tensor([0.5000, 0.5000])
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +19,24 @@ from numpy.typing import NDArray
 from tinydl.random import Generator, default_generator
 from tinydl.tensor import Tensor
 
+if TYPE_CHECKING:
+    from tinydl.nn.module import Module
+
 __all__ = [
     "calculate_gain",
     "constant_",
+    "dirac_",
     "eye_",
     "kaiming_normal_",
     "kaiming_uniform_",
     "lecun_normal_",
     "lecun_uniform_",
+    "lsuv_",
     "normal_",
     "ones_",
     "orthogonal_",
+    "sparse_",
+    "trunc_normal_",
     "uniform_",
     "xavier_normal_",
     "xavier_uniform_",
@@ -41,6 +48,10 @@ def _fill(tensor: Tensor, values: NDArray[Any] | float) -> Tensor:
     tensor.data[...] = values
     tensor.bump()
     return tensor
+
+
+def _stream(generator: Generator | None) -> Generator:
+    return default_generator if generator is None else generator
 
 
 def _dtype(tensor: Tensor) -> np.dtype[Any]:
@@ -91,7 +102,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform on [a, b)."""
-    draws = (generator or default_generator).random(tensor.shape, _dtype(tensor))
+    draws = _stream(generator).random(tensor.shape, _dtype(tensor))
     return _fill(tensor, a + (b - a) * draws)
 
 
@@ -99,8 +110,42 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
     """Normal with the given mean and standard deviation."""
     if not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
-    draws = (generator or default_generator).normal(tensor.shape, _dtype(tensor))
+    draws = _stream(generator).normal(tensor.shape, _dtype(tensor))
     return _fill(tensor, mean + std * draws)
+
+
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Normal with mean ``mean`` and standard deviation ``std`` (before the cut), limited to [a, b] by drawing again."""
+    if not std > 0:
+        raise RuntimeError(f"trunc_normal_ expects std > 0.0, but found std {std}")
+    if not a < b:
+        raise RuntimeError(f"trunc_normal_ expects a < b, but found the bounds {a} and {b}")
+    dtype, generator = _dtype(tensor), _stream(generator)
+    inside = (math.erf((b - mean) / std / math.sqrt(2)) - math.erf((a - mean) / std / math.sqrt(2))) / 2
+    peak = max(a, min(mean, b))
+
+    def propose(count: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        if inside > 0.3:
+            draws = mean + std * generator.normal((count,), dtype)
+            return draws, (draws >= a) & (draws <= b)
+        # Far out in a tail a normal draw would hardly ever do: uniform ones, taken in proportion to the density.
+        draws = a + (b - a) * generator.random((count,), dtype)
+        log_density = ((peak - mean) ** 2 - (draws - mean) ** 2) / (2 * std**2)
+        return draws, np.log1p(-generator.random((count,), dtype)) <= log_density
+
+    values, missing = np.empty(tensor.numel(), dtype), np.arange(tensor.numel())
+    while len(missing):
+        draws, taken = propose(len(missing))
+        values[missing[taken]] = draws[taken]
+        missing = missing[~taken]
+    return _fill(tensor, np.clip(values, a, b).reshape(tensor.shape))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -123,6 +168,44 @@ def eye_(tensor: Tensor) -> Tensor:
     if tensor.ndim != 2:
         raise ValueError(f"Only tensors with 2 dimensions are supported, not the shape {tuple(tensor.shape)}")
     return _fill(tensor, np.eye(tensor.shape[0], tensor.shape[1]))
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """A convolution's weight that passes its input on: 1 at the middle of the kernel where channels in and out agree.
+
+    ``tensor`` is [out, in, *kernel] with 3, 4 or 5 dimensions; each of the ``groups`` of ``out`` channels begins anew
+    with the first channel.
+    """
+    if tensor.ndim not in (3, 4, 5):
+        raise ValueError(f"Only tensors with 3, 4, or 5 dimensions are supported, not the shape {tuple(tensor.shape)}")
+    if tensor.shape[0] % groups != 0:
+        raise ValueError(f"dim 0 must be divisible by groups: {tensor.shape[0]} channels, {groups} groups")
+    each = tensor.shape[0] // groups
+    channel = np.arange(min(each, tensor.shape[1]))
+    middle: tuple[Any, ...] = tuple(size // 2 for size in tensor.shape[2:])
+    values = np.zeros(tensor.shape, tensor.dtype)
+    if values.size:
+        for group in range(groups):
+            values[(group * each + channel, channel, *middle)] = 1
+    return _fill(tensor, values)
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
+    """Normal with standard deviation ``std``, but in each column ``ceil(sparsity * rows)`` elements are 0.
+
+    They are drawn anew for each column of the tensor, which has two dimensions. Martens, "Deep learning via
+    Hessian-free optimization", ICML 2010.
+    """
+    if tensor.ndim != 2:
+        raise ValueError(f"Only tensors with 2 dimensions are supported, not the shape {tuple(tensor.shape)}")
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparsity is a fraction between 0 and 1, not {sparsity}")
+    generator = _stream(generator)
+    normal_(tensor, 0.0, std, generator)
+    zeros = math.ceil(sparsity * tensor.shape[0])
+    order = np.argsort(generator.random(tensor.shape, np.float64), axis=0, kind="stable")
+    np.put_along_axis(tensor.data, order[:zeros], 0, axis=0)
+    return tensor
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
@@ -191,7 +274,85 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     if tensor.numel() == 0:
         return tensor
     rows, columns = tensor.shape[0], tensor.numel() // tensor.shape[0]
-    draws = (generator or default_generator).normal((max(rows, columns), min(rows, columns)), np.float64)
+    draws = _stream(generator).normal((max(rows, columns), min(rows, columns)), np.float64)
     q, r = np.linalg.qr(draws)
     q *= np.sign(np.diag(r))
     return _fill(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))
+
+
+def lsuv_(
+    module: Module, *batch: Any, tol: float = 0.1, max_iter: int = 10, generator: Generator | None = None
+) -> Module:
+    """Layer-sequential unit variance: every layer's output, measured on a batch, gets a variance of 1.
+
+    Each layer's weight is first made orthonormal (:func:`orthogonal_`) and its bias 0. Then, in the order in which
+    ``module(*batch)`` calls the layers: while ``|Var(output) - 1| >= tol``, at most ``max_iter`` times, the weight is
+    divided by ``sqrt(Var(output))``. Mishkin and Matas, "All you need is a good init", ICLR 2016, arXiv:1511.06422,
+    algorithm 1.
+
+    Layers are the submodules that own a parameter ``weight`` of two or more dimensions, as linear layers and
+    convolutions do, embeddings excepted. The batch passes through in evaluation mode, unrecorded.
+
+    Raises ValueError, and changes nothing, when there is no such layer, or when the variance of a layer's output is 0
+    or not finite. Returns ``module``.
+    """
+    from tinydl.autograd import no_grad
+
+    names = {id(layer): name for name, layer in module.named_modules() if _is_layer(layer)}
+    modes = [(layer, layer.training) for layer in module.modules()]
+    outputs: dict[int, NDArray[Any]] = {}
+
+    def measure(layer: Module, args: tuple[Any, ...], output: Any) -> None:
+        outputs.setdefault(id(layer), output.data)
+
+    layers = [layer for layer in module.modules() if id(layer) in names]
+    before = [(param, param.data.copy()) for layer in layers for param in layer.parameters(recurse=False)]
+    hooks = [layer.register_forward_hook(measure) for layer in layers]
+    try:
+        module.eval()
+        with no_grad():
+            for layer in layers:
+                orthogonal_(layer.get_parameter("weight"), generator=generator)
+                if getattr(layer, "bias", None) is not None:
+                    zeros_(layer.get_parameter("bias"))
+            module(*batch)
+            by_id = {id(layer): layer for layer in layers}
+            called = [by_id[key] for key in outputs]
+            if not called:
+                raise ValueError("lsuv_ found no layer with a weight of two or more dimensions in the module's forward")
+            for layer in called:
+                _to_unit_variance(module, batch, layer, names[id(layer)], outputs, tol, max_iter)
+    except BaseException:
+        for param, values in before:
+            _fill(param, values)
+        raise
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for layer, training in modes:
+            layer.training = training
+    return module
+
+
+def _to_unit_variance(
+    module: Module, batch: tuple[Any, ...], layer: Module, name: str, outputs: dict[int, Any], tol: float, most: int
+) -> None:
+    weight = layer.get_parameter("weight")
+    for _ in range(most):
+        outputs.clear()
+        module(*batch)
+        variance = float(np.var(outputs[id(layer)], dtype=np.float64))
+        if not 0 < variance < math.inf:
+            raise ValueError(
+                f"lsuv_ cannot scale layer {name!r}: the variance of its output on the batch is {variance}"
+            )
+        if abs(variance - 1) < tol:
+            return
+        _fill(weight, weight.data / math.sqrt(variance))
+
+
+def _is_layer(module: Module) -> bool:
+    from tinydl.nn.sparse import Embedding
+
+    weight = dict(module.named_parameters(recurse=False)).get("weight")
+    return weight is not None and weight.ndim >= 2 and not isinstance(module, Embedding)

@@ -167,7 +167,7 @@ class RNNBase(Module):
     @staticmethod
     def _stays(z: float, steps: int, state: Tensor) -> np.ndarray[Any, Any]:
         """Which units keep their old value at which step."""
-        return default_generator().random((steps, *state.shape), np.float32) < z
+        return default_generator.random((steps, *state.shape), np.float32) < z
 
     def _layer(
         self, suffix: str, input: Tensor, state: tuple[Tensor, ...], lengths: Any, reverse: bool

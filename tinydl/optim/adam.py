@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinydl.optim.fused import FusedOptimizer
-from tinydl.optim.optimizer import Params, finite, require
+from tinydl.optim.optimizer import Params, check_moments
 
 
 class Adam(FusedOptimizer):
@@ -69,9 +69,7 @@ class Adam(FusedOptimizer):
 
     def _validate(self, group: dict[str, Any]) -> None:
         super()._validate(group)
-        require(finite(group["eps"]), f"Invalid epsilon value: {group['eps']}")
-        for index, beta in enumerate(group["betas"]):
-            require(finite(beta, below=1.0), f"Invalid beta parameter at index {index}: {beta}")
+        check_moments(group)
 
     def _buffers(self, group: dict[str, Any]) -> tuple[str | None, ...]:
         return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")

@@ -1,7 +1,8 @@
 """Optimizers whose step is one kernel (per group and dtype), whatever the number of parameters.
 
 Parameters and gradients stay where they are, each an array of its own; the moments are the optimizer's, rows of one
-flat array, and ``state[param]["exp_avg"]`` is a view of its stretch. The kernel finds parameters and gradients
+flat array, and ``state[param]["exp_avg"]`` is a view of its stretch, as ``state[param]["step"]`` is of the numbers that
+each parameter has one of. The kernel finds parameters and gradients
 through a table that names their *array objects*, and reads addresses, shapes and flags from there, so that all Python
 does for a parameter at each step is write two identities into the table. See ``tinydl.kernels.optim`` for the table.
 """
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from tinydl.creation import from_numpy
 from tinydl.kernels import lookup
-from tinydl.kernels.optim.spec import COLUMNS, DTYPE, GRAD, NUMEL, OFFSET, PARAM
+from tinydl.kernels.optim.table import COLUMNS, DTYPE, GRAD, NUMEL, OFFSET, PARAM
 from tinydl.optim.optimizer import Closure, Optimizer, StateDict, finite, require
 from tinydl.tensor import Tensor
 
@@ -25,10 +26,10 @@ _ndarray = np.ndarray  # a global is found twice as fast as an attribute of the 
 
 
 class FusedOptimizer(Optimizer):
-    """The plan-keeping half of SGD, Adam, AdamW and RMSprop. A subclass names its kernel, buffers and scalars."""
+    """The plan-keeping half of all optimizers but LBFGS. A subclass names its kernel, buffers and scalars."""
 
     _op: ClassVar[str]
-    _counts_steps: ClassVar[bool] = True  # whether state_dict shows "step"
+    _numbers: ClassVar[tuple[str | None, ...]] = ("step",)  # names in state of the kernel's numbers; None: not shown
 
     def _buffers(self, group: dict[str, Any]) -> tuple[str | None, ...]:
         """Names in ``state[param]`` of the kernel's rows; None for a row that this group's options leave unused."""
@@ -38,9 +39,13 @@ class FusedOptimizer(Optimizer):
         """The options of ``group`` as the kernel wants them (kept in a small float64 array)."""
         raise NotImplementedError
 
+    def _initial(self, group: dict[str, Any]) -> dict[str, float]:
+        """First values, by name, of the buffers and numbers that do not begin at 0."""
+        return {}
+
     def _validate(self, group: dict[str, Any]) -> None:
         require(finite(group["lr"]), f"Invalid learning rate: {group['lr']}")
-        require(finite(group["weight_decay"]), f"Invalid weight_decay value: {group['weight_decay']}")
+        require(finite(group.get("weight_decay", 0)), f"Invalid weight_decay value: {group.get('weight_decay')}")
         require(not group.get("differentiable"), "differentiable=True is not supported: the step is a kernel")
 
     def step(self, closure: Closure | None = None) -> Any:
@@ -56,6 +61,17 @@ class FusedOptimizer(Optimizer):
     def load_state_dict(self, state_dict: StateDict) -> None:
         super().load_state_dict(state_dict)
         self._plans = None
+
+    def _loaded(self, number: Any, entry: dict[str, Any], param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        loaded = super()._loaded(number, entry, param, group)
+        if self._numbers[0] is not None:  # else a buffer that is missing has not begun
+            for name in (*self._numbers, *self._buffers(group)):
+                require(
+                    name is None or isinstance(loaded.get(name), Tensor),
+                    f"loaded state of parameter {number} has no {name!r}, only {', '.join(map(repr, loaded))}: it is "
+                    f"of another optimizer than {type(self).__name__}, or of other options",
+                )
+        return loaded
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles leave the plans behind: they hold the identities of this optimizer's arrays."""
@@ -93,7 +109,7 @@ class _Plan:
         self.table[:, OFFSET] = np.cumsum(sizes) - sizes
         self.table[:, DTYPE] = dtype.num
         self.cells: memoryview[int] = self.table.reshape(-1).data  # writes from Python cost half of the array's
-        self.steps = np.zeros(len(params), np.float32)
+        self.numbers = np.zeros((len(optimizer._numbers), len(params)), np.float32)
         self.scalars = np.zeros(0, np.float64)
         self.given: tuple[float, ...] = ()
         self.buffers: tuple[str | None, ...] = ()
@@ -123,7 +139,7 @@ class _Plan:
                 self._adopt(row)
                 self.stateless.discard(row)
         kernel = lookup(self.optimizer._op, device="cpu", dtype=self.dtype)
-        if kernel(self.table, self.moments, self.steps, self.scalars) >= 0:
+        if kernel(self.table, self.moments, self.numbers, self.scalars) >= 0:
             self._step_through_copies(kernel)
 
     def _unreadable(self, row: int) -> TypeError:
@@ -152,8 +168,8 @@ class _Plan:
 
     def _take_over(self) -> None:
         """Adopt the rows that have state; the others are adopted at their first gradient."""
-        if not self.optimizer._counts_steps:
-            self.steps[:] = 0
+        if self.optimizer._numbers[0] is None:
+            self.numbers[0] = 0
         self.stateless = {row for row, param in enumerate(self.params) if not self.optimizer.state.get(param)}
         for row in range(len(self.params)):
             if row not in self.stateless:
@@ -163,17 +179,18 @@ class _Plan:
         """Make ``state[param]`` a dictionary of views of this plan's memory, keeping the values that it has."""
         param, entry = self.params[row], self.optimizer.state[self.params[row]]
         views: dict[str, NDArray[Any]] = {}
-        if self.optimizer._counts_steps:
-            views["step"] = self.steps[row : row + 1].reshape(())
-        elif any(entry.get(name) is not None for name in self.buffers if name is not None):
-            self.steps[row] = 1.0  # not shown, but it says that the buffers have begun
+        for number, name in enumerate(self.optimizer._numbers):
+            if name is not None:
+                views[name] = self.numbers[number, row : row + 1].reshape(())
+        if "step" not in views and any(entry.get(name) is not None for name in self.buffers if name is not None):
+            self.numbers[0, row] = 1.0  # not shown, but it says that the buffers have begun
         start, stop = self.table[row, OFFSET], self.table[row, OFFSET] + self.table[row, NUMEL]
         for buffer, name in enumerate(self.buffers):
             if name is not None:
                 views[name] = self.moments[buffer, start:stop].reshape(param.shape)
+        initial = self.optimizer._initial(self.group)
         for name, view in views.items():
-            if entry.get(name) is not None:
-                view[...] = np.asarray(entry[name].data)
+            view[...] = np.asarray(entry[name].data) if entry.get(name) is not None else initial.get(name, 0.0)
             entry[name] = from_numpy(view)
         if not entry:
             del self.optimizer.state[param]
@@ -201,7 +218,7 @@ class _Plan:
             copies += [np.array(array, self.dtype, order="C"), np.array(grad, self.dtype, order="C")]
             back.append((array, copies[-2]))
             self.table[row, PARAM], self.table[row, GRAD] = id(copies[-2]), id(copies[-1])
-        failed = kernel(self.table, self.moments, self.steps, self.scalars)
+        failed = kernel(self.table, self.moments, self.numbers, self.scalars)
         assert failed < 0, f"row {failed} of the optimizer's table is not plain even as a copy"
         for array, copy in back:
             array[...] = copy

@@ -33,6 +33,13 @@ def finite(value: Any, least: float = 0.0, below: float = math.inf) -> bool:
     return least <= float(value) < below
 
 
+def check_moments(group: dict[str, Any]) -> None:
+    """Refuse an ``eps`` or ``betas`` that make no sense: the options that Adam's relatives share."""
+    require(finite(group["eps"]), f"Invalid epsilon value: {group['eps']}")
+    for index, beta in enumerate(group["betas"]):
+        require(finite(beta, below=1.0), f"Invalid beta parameter at index {index}: {beta}")
+
+
 class Optimizer:
     """Keeps ``param_groups`` and ``state``; a subclass adds ``step``.
 
@@ -156,25 +163,29 @@ class Optimizer:
                 f"{len(theirs['params'])} parameters against {len(ours['params'])}",
             )
         groups = []
-        numbers: dict[Any, Tensor] = {}
+        numbers: dict[Any, tuple[Tensor, dict[str, Any]]] = {}
         for ours, theirs in zip(self.param_groups, saved):
-            numbers.update(zip(theirs["params"], ours["params"]))
             groups.append({**ours, **{name: value for name, value in theirs.items() if name != "params"}})
             self._validate(groups[-1])
+            numbers.update((number, (param, groups[-1])) for number, param in zip(theirs["params"], ours["params"]))
         state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         for number, entry in state_dict["state"].items():
-            param = numbers.get(number, numbers.get(_integer(number)))
-            require(param is not None, f"loaded state dict has state for parameter {number!r}, which is in no group")
-            assert param is not None
-            state[param] = {name: _copied(number, name, value, param) for name, value in entry.items()}
+            found = numbers.get(number, numbers.get(_integer(number)))
+            require(found is not None, f"loaded state dict has state for parameter {number!r}, which is in no group")
+            assert found is not None
+            state[found[0]] = self._loaded(number, entry, *found)
         self.param_groups, self.state = groups, state
 
+    def _loaded(self, number: Any, entry: dict[str, Any], param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        """What ``state[param]`` becomes when ``entry`` is loaded; raises ValueError when it does not fit."""
+        return {name: _copied(number, name, value, param) for name, value in entry.items()}
+
     def __repr__(self) -> str:
-        lines = [f"{type(self).__name__} ("]
+        text = f"{type(self).__name__} ("
         for number, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {number}")
-            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name not in ("params", "param_names")]
-        return "\n".join([*lines, ")"])
+            options = "".join(f"    {name}: {group[name]}\n" for name in sorted(group) if name != "params")
+            text += f"\nParameter Group {number}\n{options}"
+        return text + ")"
 
 
 def _integer(number: Any) -> Any:
@@ -187,7 +198,12 @@ def _copied(number: Any, name: str, value: Any, param: Tensor) -> Any:
     if value is None or isinstance(value, (str, bool)):
         return value
     array = np.asarray(getattr(value, "data", value))
+    require(
+        array.dtype.kind in "fiub",
+        f"loaded state {name!r} of parameter {number} is no tensor but a {type(value).__name__}",
+    )
     if name == "step":
+        require(array.size == 1, f"loaded state 'step' of parameter {number} is no number but has shape {array.shape}")
         return tensor(np.array(array.reshape(()), np.float32))
     require(
         array.shape in ((), param.shape),

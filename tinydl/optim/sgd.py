@@ -31,7 +31,7 @@ class SGD(FusedOptimizer):
     """
 
     _op = "sgd_"
-    _counts_steps = False
+    _numbers = (None,)
 
     def __init__(
         self,

@@ -1,6 +1,15 @@
 """Helpers on parameters, gradients and sequences."""
 
 from tinydl.nn.utils import rnn
-from tinydl.nn.utils.clip_grad import clip_grad_norm_, clip_grad_value_
+from tinydl.nn.utils.clip_grad import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
+from tinydl.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "rnn"]
+__all__ = [
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "clip_grads_with_norm_",
+    "get_total_norm",
+    "parameters_to_vector",
+    "rnn",
+    "vector_to_parameters",
+]

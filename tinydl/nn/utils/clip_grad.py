@@ -1,4 +1,4 @@
-"""Gradient clipping."""
+"""Norms of gradients, and clipping."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tinydl.creation import tensor
 from tinydl.kernels import lookup
-from tinydl.kernels.optim.spec import COLUMNS, DTYPE, GRAD, NUMEL
+from tinydl.kernels.optim.table import COLUMNS, DTYPE, GRAD, NUMEL
 from tinydl.tensor import Tensor
 
 
@@ -34,6 +34,29 @@ def _tables(gradients: list[Tensor]) -> list[tuple[list[Tensor], NDArray[np.int6
     return tables
 
 
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor],
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """The norm of all elements of all tensors together, ``(sum |x|^p)^(1/p)``; nothing is recorded.
+
+    Args:
+        tensors: one or several, gradients for instance.
+        norm_type: p of the p-norm; ``math.inf`` for the largest absolute value.
+        error_if_nonfinite: raise RuntimeError when the norm is infinite or NaN.
+        foreach: PyTorch's; of no effect.
+
+    Returns the norm, 0-d, in the widest dtype of the tensors (float32 when there are none). Sums run in float64 in a
+    fixed order: the number of threads does not change the result.
+    """
+    given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    total, dtype = _total_norm(given, _tables(given), float(norm_type), error_if_nonfinite)
+    with np.errstate(over="ignore"):  # a norm beyond the dtype is inf
+        return tensor(np.array(total).astype(dtype))
+
+
 def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor],
     max_norm: float,
@@ -49,28 +72,47 @@ def clip_grad_norm_(
     Args:
         parameters: one tensor or several; those without gradient are skipped.
         max_norm: the bound.
-        norm_type: p of the p-norm; ``math.inf`` for the largest absolute value.
-        error_if_nonfinite: raise RuntimeError when the norm is infinite or NaN (else gradients become 0 or NaN).
-        foreach: PyTorch's; of no effect.
-
-    Returns the norm, 0-d, in the widest dtype of the gradients (float32 when there are none). Sums run in float64 in a
-    fixed order: the number of threads does not change the result.
+        norm_type, error_if_nonfinite, foreach: as for :func:`get_total_norm`. Without the error, gradients of a norm
+            that is not finite become 0 or NaN.
     """
     gradients = _gradients(parameters)
-    max_norm, norm_type = float(max_norm), float(norm_type)
-    dtype = np.result_type(np.float32, *{gradient.data.dtype for gradient in gradients})
     tables = _tables(gradients)
+    total, dtype = _total_norm(gradients, tables, float(norm_type), error_if_nonfinite)
+    _scale(tables, float(max_norm) / (total + 1e-6))
+    with np.errstate(over="ignore"):
+        return tensor(np.array(total).astype(dtype))
+
+
+def clip_grads_with_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
+) -> None:
+    """Scale all gradients, in place, by ``min(1, max_norm / (total_norm + 1e-6))``: :func:`clip_grad_norm_` with a norm
+    that :func:`get_total_norm` has given, and computed in its dtype."""
+    norm = np.asarray(total_norm.data if isinstance(total_norm, Tensor) else total_norm)
+    with np.errstate(all="ignore"):
+        _scale(_tables(_gradients(parameters)), float(float(max_norm) / (norm + 1e-6)))
+
+
+def _total_norm(
+    tensors: list[Tensor],
+    tables: list[tuple[list[Tensor], NDArray[np.int64], NDArray[Any]]],
+    norm_type: float,
+    error_if_nonfinite: bool,
+) -> tuple[float, np.dtype[Any]]:
     if norm_type == 2.0:
         total = math.sqrt(sum(_squared_norm(*table) for table in tables))
     else:
-        total = _p_norm([gradient.data for gradient in gradients], norm_type)
+        total = _p_norm([t.data for t in tensors], norm_type)
     if error_if_nonfinite and not math.isfinite(total):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
             "clipped. To disable this error and scale the gradients by the non-finite norm anyway, set "
             "`error_if_nonfinite=False`"
         )
-    coefficient = max_norm / (total + 1e-6)
+    return total, np.result_type(np.float32, *{t.data.dtype for t in tensors})
+
+
+def _scale(tables: list[tuple[list[Tensor], NDArray[np.int64], NDArray[Any]]], coefficient: float) -> None:
     if not coefficient >= 1.0:  # a NaN is written through, as in PyTorch
         for chosen, table, like in tables:
             scale = lookup("scale_gradients_", device="cpu", dtype=like.dtype)
@@ -79,8 +121,6 @@ def clip_grad_norm_(
                     gradient.data *= like.dtype.type(coefficient)
             for gradient in chosen:
                 gradient.bump()
-    with np.errstate(over="ignore"):  # a norm beyond the dtype is inf
-        return tensor(np.array(total).astype(dtype))
 
 
 def _squared_norm(chosen: list[Tensor], table: NDArray[np.int64], like: NDArray[Any]) -> float:

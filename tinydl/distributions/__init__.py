@@ -1,0 +1,36 @@
+"""Probability distributions with PyTorch's names: densities, samples, entropies and divergences of tensors.
+
+>>> import tinydl
+>>> from tinydl.distributions import Normal, kl_divergence
+>>> p = Normal(tinydl.tensor([0.0, 1.0]), tinydl.tensor([1.0, 2.0]))
+>>> p.log_prob(tinydl.tensor(0.0))
+tensor([-0.9189, -1.7371])
+>>> kl_divergence(p, Normal(0.5, 3.0))
+tensor([0.6681, 0.1416])
+"""
+
+from tinydl.distributions import constraints
+from tinydl.distributions.combined import Independent, MixtureSameFamily
+from tinydl.distributions.continuous import Exponential, Gumbel, Laplace, Logistic, LogNormal, Normal, Uniform
+from tinydl.distributions.discrete import Bernoulli, Categorical, OneHotCategorical
+from tinydl.distributions.distribution import Distribution
+from tinydl.distributions.kl import kl_divergence, register_kl
+
+__all__ = [
+    "Bernoulli",
+    "Categorical",
+    "Distribution",
+    "Exponential",
+    "Gumbel",
+    "Independent",
+    "Laplace",
+    "LogNormal",
+    "Logistic",
+    "MixtureSameFamily",
+    "Normal",
+    "OneHotCategorical",
+    "Uniform",
+    "constraints",
+    "kl_divergence",
+    "register_kl",
+]
