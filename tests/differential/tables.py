@@ -1,3 +1,3 @@
 """Importing this module enters every row."""
 
-from tests.differential import elementwise, reducing, shaping  # noqa: F401
+from tests.differential import activations, containers, elementwise, losses, reducing, shaping  # noqa: F401
