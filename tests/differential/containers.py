@@ -6,7 +6,6 @@ import numpy as np
 
 from tests.differential.rows import draw, ints, module, row
 
-
 module("Identity", 54, unused=True, inputs=[draw(3, 4)])
 module("Flatten", inputs=[draw(2, 3, 4)])
 module("Flatten", 0, 1, inputs=[draw(2, 3, 4)])
@@ -86,7 +85,7 @@ for options in ({}, {"padding_idx": 2}):
 module("EmbeddingBag", 5, 3, mode="sum", inputs=[_FLAT, _OFFSETS, draw(6)], smooth=False)
 module("EmbeddingBag", 5, 3, max_norm=1.0, inputs=[_INDEX], smooth=False, call=lambda m, x: (m(x), m.weight * 1))
 
-# ------------------------------------------------------------------------------- dropout: what is random stands elsewhere
+# ------------------------------------------------------------------------- dropout: what is random stands elsewhere
 
 for layer, shape in (
     ("Dropout", (3, 4)),

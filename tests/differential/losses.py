@@ -60,8 +60,8 @@ for name in ("mse_loss", "l1_loss", "huber_loss"):
 _loss("poisson_nll_loss", "PoissonNLLLoss", draw(3, 4), draw(3, 4, low=1.2, high=5.0))
 _loss("poisson_nll_loss", "PoissonNLLLoss", draw(3, 4), draw(3, 4, low=1.2, high=5.0), full=True, note="Stirling")
 _loss(
-    "poisson_nll_loss", "PoissonNLLLoss", draw(3, 4, low=0.3), draw(3, 4, low=0.1, high=0.9), log_input=False, full=True,
-    eps=1e-3, note="rates",
+    "poisson_nll_loss", "PoissonNLLLoss", draw(3, 4, low=0.3), draw(3, 4, low=0.1, high=0.9), log_input=False,
+    full=True, eps=1e-3, note="rates",
 )  # fmt: skip
 _loss("poisson_nll_loss", "PoissonNLLLoss", draw(3, 4), np.array([0.0, 1.0, 2.0, 5.0]), full=True, constant=(1,))
 
