@@ -138,8 +138,8 @@ for layer in (
     "LeakyReLU",
 ):
     module(
-        layer, inplace=True, inputs=[draw(3, 4, away=(0.0,))], call=lambda m, x: m(x * 2), smooth=False, note="in place",
-        loose=20 if layer == "Hardsigmoid" else 1,
+        layer, inplace=True, inputs=[draw(3, 4, away=(0.0,))], call=lambda m, x: m(x * 2), smooth=False,
+        loose=20 if layer == "Hardsigmoid" else 1, note="in place",
     )  # fmt: skip
 module("RReLU", inplace=True, inputs=[draw(3, 4)], call=lambda m, x: m(x * 2), modes=("eval",), smooth=False)
 module("Threshold", 0.5, 1.0, inplace=True, inputs=[draw(3, 4, away=(0.25,))], call=lambda m, x: m(x * 2), smooth=False)

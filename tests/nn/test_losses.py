@@ -27,7 +27,7 @@ def test_bce_gradients(reduction, weighted):
     pos_weight = tinydl.tensor(1 + RNG.random(4)) if weighted else None
 
     def loss(x):
-        return F.binary_cross_entropy_with_logits(x, y, weight, reduction, pos_weight)
+        return F.binary_cross_entropy_with_logits(x, y, weight, reduction=reduction, pos_weight=pos_weight)
 
     assert gradcheck(loss, x)
     assert gradgradcheck(loss, x)
@@ -204,9 +204,9 @@ def test_probability_targets_equal_classes_when_one_hot():
 def test_nll_and_mse_gradients(reduction):
     x, t, y = leaf(4, 3, 2), tinydl.tensor(RNG.integers(0, 3, (4, 2))), leaf(4, 3, 2)
     weight = tinydl.tensor(RNG.random(3))
-    assert gradcheck(lambda x: F.nll_loss(x, t, weight, 1, reduction), x)
-    assert gradcheck(lambda x, y: F.mse_loss(x, y, reduction), (x, y))
-    assert gradgradcheck(lambda x, y: F.mse_loss(x, y, reduction), (x, y))
+    assert gradcheck(lambda x: F.nll_loss(x, t, weight, ignore_index=1, reduction=reduction), x)
+    assert gradcheck(lambda x, y: F.mse_loss(x, y, reduction=reduction), (x, y))
+    assert gradgradcheck(lambda x, y: F.mse_loss(x, y, reduction=reduction), (x, y))
 
 
 def test_an_ignored_row_may_hold_anything():
@@ -273,7 +273,7 @@ def test_size_zero():
             ValueError,
             "avg is not a valid value for reduction",
         ),
-        (lambda: nn.MSELoss("avg"), ValueError, "avg is not a valid value for reduction"),
+        (lambda: nn.MSELoss(reduction="avg"), ValueError, "avg is not a valid value for reduction"),
         (lambda: F.mse_loss(tinydl.zeros(2, 1), tinydl.zeros(2)), ValueError, r"\(2, 1\) and the target \(2,\)"),
     ],
 )
@@ -287,13 +287,17 @@ def test_modules_pass_their_options():
     weight = tinydl.tensor(RNG.random(3))
     pairs = [
         (
-            nn.BCEWithLogitsLoss(weight, "sum", weight),
+            nn.BCEWithLogitsLoss(weight, reduction="sum", pos_weight=weight),
             y,
-            F.binary_cross_entropy_with_logits(x, y, weight, "sum", weight),
+            F.binary_cross_entropy_with_logits(x, y, weight, reduction="sum", pos_weight=weight),
         ),
-        (nn.CrossEntropyLoss(weight, 1, "none", 0.1), t, F.cross_entropy(x, t, weight, 1, "none", 0.1)),
-        (nn.NLLLoss(weight, 2, "sum"), t, F.nll_loss(x, t, weight, 2, "sum")),
-        (nn.MSELoss("sum"), y, F.mse_loss(x, y, "sum")),
+        (
+            nn.CrossEntropyLoss(weight, ignore_index=1, reduction="none", label_smoothing=0.1),
+            t,
+            F.cross_entropy(x, t, weight, ignore_index=1, reduction="none", label_smoothing=0.1),
+        ),
+        (nn.NLLLoss(weight, None, 2, None, "sum"), t, F.nll_loss(x, t, weight, ignore_index=2, reduction="sum")),
+        (nn.MSELoss(reduction="sum"), y, F.mse_loss(x, y, reduction="sum")),
     ]
     for module, target, wanted in pairs:
         assert np.array_equal(module(x, target).data, wanted.data)
