@@ -68,9 +68,7 @@ def test_cross_entropy_of_classes(reduction, shape, target_shape):
     for weight, ignore_index, smoothing in options:
         for x, y, tolerance in widths(array):
             (t, u), (w, v) = constants(classes), constants(weight)
-            got = F.cross_entropy(
-                x, t, w, ignore_index=ignore_index, reduction=reduction, label_smoothing=smoothing
-            )
+            got = F.cross_entropy(x, t, w, ignore_index=ignore_index, reduction=reduction, label_smoothing=smoothing)
             wanted = TF.cross_entropy(
                 y, u, v, ignore_index=ignore_index, reduction=reduction, label_smoothing=smoothing
             )

@@ -3,6 +3,7 @@ own)."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, TypeVar, overload
 
@@ -275,24 +276,15 @@ class ParameterList(Module):
     def __iadd__(self, values: Iterable[Any]) -> ParameterList:
         return self.extend(values)
 
-    def pop(self, index: int = -1) -> Any:
-        """Take a parameter out and return it."""
-        rest = list(self)
-        value = rest.pop(int(self._key(index)))
-        for name in range(self._size):
-            delattr(self, str(name))
-        self._size = 0
-        self.extend(rest)
-        return value
-
-    def __repr__(self) -> str:
-        return _listed(self, [(str(i), value) for i, value in enumerate(self)])
+    def extra_repr(self) -> str:
+        return _listed((str(i), value) for i, value in enumerate(self))
 
 
 class ParameterDict(Module):
     """A dictionary of parameters (and of anything else) that the module holding it knows of; it has no forward.
 
-    Tensors that are no Parameters become Parameters; what is no tensor is kept as it is. In order of insertion.
+    Tensors that are no Parameters become Parameters; what is no tensor is kept as it is. In order of insertion, a plain
+    dict's entries in order of their names (PyTorch's).
     """
 
     def __init__(self, parameters: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None) -> None:
@@ -359,28 +351,28 @@ class ParameterDict(Module):
             del self[key]
 
     def update(self, parameters: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
-        """Add the parameters of another dictionary, or of (name, parameter) pairs."""
-        pairs = parameters.items() if isinstance(parameters, (Mapping, ParameterDict)) else parameters
+        """Add the parameters of another dictionary, or of (name, parameter) pairs; a plain dict's by name."""
+        if isinstance(parameters, Mapping) and not isinstance(parameters, OrderedDict):
+            parameters = sorted(parameters.items(), key=lambda pair: pair[0])
+        pairs = parameters.items() if isinstance(parameters, (OrderedDict, ParameterDict)) else parameters
         for key, value in list(pairs):
             self[key] = value
 
-    def __repr__(self) -> str:
-        return _listed(self, self.items())
+    def extra_repr(self) -> str:
+        return _listed(self.items())
 
 
 def _as_parameter(value: Any) -> Any:
     return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
 
 
-def _listed(module: Module, members: Iterable[tuple[str, Any]]) -> str:
-    """One line for each member: dtype and sizes of a parameter, the type of anything else."""
+def _listed(members: Iterable[tuple[str, Any]]) -> str:
+    """One line for each member that is no module: dtype and sizes of a parameter, the type of anything else."""
     lines = []
     for name, value in members:
         if isinstance(value, Tensor):
             sizes = "x".join(map(str, value.shape))
             lines.append(f"  ({name}): Parameter containing: [tinydl.{value.dtype} of size {sizes}]")
-        elif isinstance(value, Module):
-            lines.append(f"  ({name}): {_indent(repr(value))}")
-        else:
+        elif not isinstance(value, Module):
             lines.append(f"  ({name}): Object of type: {type(value).__name__}")
-    return _tree(type(module).__name__, [], lines)
+    return "\n".join(lines)

@@ -105,8 +105,8 @@ class _Boundary(Function):
 
     @staticmethod
     def forward(ctx: Any, receive: Callable[..., Any], *tensors: Any) -> Any:
-        ctx.set_materialize_grads(False)
         ctx.receive = receive
+        ctx.mark_non_differentiable(*[tensor for tensor in tensors if not tensor.requires_grad])
         return tensors
 
     @staticmethod
@@ -140,8 +140,8 @@ class _Watch:
         return outs if isinstance(result, tuple) else outs[0]
 
     def _behind(self, receive: Callable[..., Any], values: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[int]]:
-        at = [i for i, value in enumerate(values) if isinstance(value, Tensor) and value.requires_grad]
-        if not at or not mode.on:
+        at = [i for i, value in enumerate(values) if isinstance(value, Tensor)]
+        if not mode.on or not any(values[i].requires_grad for i in at):
             return values, []
         through = dict(zip(at, _Boundary.apply(receive, *[values[i] for i in at])))
         return tuple(through.get(i, value) for i, value in enumerate(values)), at
@@ -173,7 +173,7 @@ class _Watch:
 
 
 def _spread(grads: Sequence[Any], at: list[int], size: int) -> tuple[Any, ...]:
-    """One entry for each value, None where there is no gradient."""
+    """One entry for each value, None for what is no tensor."""
     found = dict(zip(at, grads))
     return tuple(found.get(i) for i in range(size))
 

@@ -121,8 +121,8 @@ class Module:
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_input, grad_output)`` when the gradients of the inputs are known.
 
-        Both are tuples, with None for what is no tensor or has no gradient; a result other than None replaces
-        ``grad_input``. Tensors count that are positional arguments, or the output or elements of a tuple of them.
+        Both are tuples, with None for what is no tensor and zeros for what has no gradient; a result other than None
+        replaces ``grad_input``. Tensors count that are positional arguments, or the output or elements of a tuple.
         """
         return RemovableHandle(self._call_hooks, Hook("backward", hook), prepend)
 
@@ -152,7 +152,7 @@ class Module:
             if name in self._module_names:
                 raise TypeError(f"cannot assign '{given}' as child module '{name}' (tinydl.nn.Module or None expected)")
             if name in self._buffer_names and not isinstance(value, Tensor):
-                raise TypeError(f"cannot assign '{given}' object to buffer '{name}' (tinydl.Tensor or None expected)")
+                raise TypeError(f"cannot assign '{given}' as buffer '{name}' (tinydl.Tensor or None expected)")
         # The class may define the name (a property with a setter, say): let Python decide, as for any object.
         object.__setattr__(self, name, value)
 
