@@ -254,7 +254,7 @@ class GELU(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Elementwise."""
-        return F.gelu(input, self.approximate)
+        return F.gelu(input, approximate=self.approximate)
 
     def extra_repr(self) -> str:
         return f"approximate={self.approximate!r}"

@@ -18,6 +18,7 @@ from tinydl.random import Generator, default_generator
 from tinydl.tensor import Tensor
 
 _KINDS = {"int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool"}
+_KINDS |= {"float64": "Double", "float32": "Float", "float16": "Half"}
 
 # Self-normalising networks: the fixed point of mean 0 and variance 1, equations 14 of the paper.
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -162,13 +163,13 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return _map(activations.elu, input, inplace, alpha=alpha, scale=1.0, rate=1 / alpha)
 
 
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
     """x Phi(x), Phi being the normal distribution's; with ``approximate="tanh"`` its approximation by tanh.
 
     Hendrycks and Gimpel, arXiv:1606.08415. Raises RuntimeError for another ``approximate``.
     """
     if approximate not in ("none", "tanh"):
-        raise RuntimeError(f"approximate argument must be either none or tanh, but got {approximate!r}")
+        raise RuntimeError(f"approximate argument must be either none or tanh. Got {approximate!r}")
     _floating("gelu", input)
     return activations.gelu_tanh(input) if approximate == "tanh" else activations.gelu(input)  # type: ignore[no-any-return]
 
@@ -221,9 +222,12 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x moved by ``lambd`` towards 0, and 0 where |x| <= lambd. Raises RuntimeError for a negative ``lambd``."""
-    if lambd < 0:
-        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
     _floating("softshrink", input)
+    if lambd < 0:
+        largest = np.finfo(input.dtype).max
+        raise RuntimeError(
+            f"lambda must be in range [0, {largest:g}] for input dtype {_KINDS[input.dtype.name]}, but found {lambd:g}"
+        )
     return activations.softshrink(input, lambd=lambd)  # type: ignore[no-any-return]
 
 
@@ -233,7 +237,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     Raises RuntimeError, naming the size, when it is odd.
     """
     if not input.ndim:
-        raise RuntimeError("glu does not support 0-dimensional tensors")
+        raise RuntimeError("glu does not support scalars because halving size must be even")
     size = input.shape[reducing.one_axis(dim, input.ndim)]
     if size % 2:
         raise RuntimeError(

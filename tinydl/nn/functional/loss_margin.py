@@ -104,8 +104,9 @@ def multi_margin_loss(
     reduction = checked_reduction(reduction, size_average, reduce)
     if input.ndim not in (1, 2) or target.shape != input.shape[:-1]:
         raise RuntimeError(
-            f"inconsistent target size, expected {input.shape[:-1]} but got {tuple(target.shape)}: multi_margin_loss "
-            f"takes scores [N, C] or [C], and the input has shape {tuple(input.shape)}"
+            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples (batch "
+            f"size). Expected target size {list(input.shape[:-1])}, but got {list(target.shape)}. Input has shape "
+            f"{list(input.shape)}."
         )
     classes = input.shape[-1]
     if weight is not None and weight.shape != (classes,):
