@@ -179,10 +179,10 @@ def _spread(grads: Sequence[Any], at: list[int], size: int) -> tuple[Any, ...]:
 
 
 def _replaced(found: Any, full: tuple[Any, ...], what: str, which: str) -> tuple[Any, ...]:
+    """``full``, or what a hook put in its place."""
     if found is None:
         return full
-    if not isinstance(found, tuple):
-        found = (found,)
-    if len(found) != len(full):
-        raise RuntimeError(f"{what} returned an invalid number of {which}, got {len(found)}, but expected {len(full)}")
-    return found
+    new: tuple[Any, ...] = found if isinstance(found, tuple) else (found,)
+    if len(new) != len(full):
+        raise RuntimeError(f"{what} returned an invalid number of {which}, got {len(new)}, but expected {len(full)}")
+    return new

@@ -70,7 +70,7 @@ class _Table(Module):
         if embeddings.ndim != 2:
             raise ValueError(f"Embeddings parameter is expected to be 2-dimensional, but has shape {embeddings.shape}")
         rows, width = embeddings.shape
-        table = cls(rows, width, padding_idx=padding_idx, _weight=embeddings, **options)
+        table = cls(rows, width, padding_idx=padding_idx, _weight=embeddings, **options)  # type: ignore[call-arg]
         table.weight.requires_grad_(not freeze)
         return table
 

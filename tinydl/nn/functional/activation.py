@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from tinydl import dtypes
+from tinydl.nn.functional.checks import drawing_from
 from tinydl.ops import activations, elementwise, reducing, shaping
-from tinydl.random import Generator, default_generator
+from tinydl.random import Generator
 from tinydl.tensor import Tensor
 
 _KINDS = {"int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool"}
@@ -27,7 +28,7 @@ SELU_SCALE = 1.0507009873554804934193349852946
 
 def _map(op: Callable[..., Any], input: Tensor, inplace: bool, *args: Any, **static: Any) -> Tensor:
     """``op(input)``, or the same written into ``input``."""
-    return input._in_place(op, *args, **static) if inplace else op(input, *args, **static)  # type: ignore[no-any-return]
+    return input._in_place(op, *args, **static) if inplace else op(input, *args, **static)
 
 
 def _floating(name: str, input: Tensor) -> None:
@@ -47,7 +48,7 @@ logsigmoid.__doc__ = "Elementwise: log(1 / (1 + e ** -input)), without overflow.
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0); the gradient at 0 is 0."""
-    return input._in_place(elementwise.relu) if inplace else elementwise.relu(input)  # type: ignore[no-any-return]
+    return input._in_place(elementwise.relu) if inplace else elementwise.relu(input)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
@@ -122,7 +123,7 @@ def rrelu(
     _floating("rrelu", input)
     if not training:
         return _map(activations.prelu, input, inplace, (lower + upper) / 2)
-    slope = (generator or default_generator()).random(input.shape, input.dtype) * (upper - lower) + lower
+    slope = drawing_from(generator).random(input.shape, input.dtype) * (upper - lower) + lower
     return _map(activations.prelu, input, inplace, slope.astype(input.dtype, copy=False))
 
 
@@ -294,7 +295,7 @@ def gumbel_softmax(
     """
     _floating("gumbel_softmax", logits)
     # -log of an exponential variable; the smallest uniform is 0, whose logarithm is kept finite.
-    waiting = -np.log1p(-(generator or default_generator()).random(logits.shape, np.float64))
+    waiting = -np.log1p(-drawing_from(generator).random(logits.shape, np.float64))
     noise = -np.log(np.maximum(waiting, np.finfo(np.float64).tiny))
     soft: Tensor = reducing.softmax((logits + noise.astype(logits.dtype)) / tau, dim)
     if not hard:
@@ -302,8 +303,9 @@ def gumbel_softmax(
     axis = reducing.one_axis(dim, logits.ndim)
     largest = np.argmax(soft.data, axis=axis, keepdims=True) if logits.ndim else np.asarray(0)
     places = np.arange(soft.shape[axis]).reshape((-1,) + (1,) * (soft.ndim - axis - 1)) if logits.ndim else 0
-    one_hot = np.asarray(places == largest).astype(soft.dtype)
-    return one_hot - soft.detach() + soft  # type: ignore[no-any-return]
+    one_hot = Tensor(np.asarray(places == largest).astype(soft.dtype))
+    straight: Tensor = one_hot - soft.detach() + soft
+    return straight
 
 
 def _as_floating(input: Tensor) -> Tensor:

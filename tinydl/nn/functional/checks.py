@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import warnings
 
+from tinydl.random import Generator, default_generator
 from tinydl.tensor import Tensor
 
 REDUCTIONS = ("mean", "sum", "none")
+
+
+def drawing_from(generator: Generator | None) -> Generator:
+    """The generator that was given, or tinydl's default one."""
+    return default_generator() if generator is None else generator
 
 
 def one_dtype(name: str, **tensors: Tensor | None) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from tinydl.nn.functional.checks import drawing_from
 from tinydl.ops import elementwise
-from tinydl.random import Generator, default_generator
+from tinydl.random import Generator
 from tinydl.tensor import Tensor
 
 
@@ -24,12 +25,12 @@ def _probability(p: float) -> None:
 
 def keep_mask(shape: tuple[int, ...], p: float, dtype: Any, generator: Generator | None = None) -> Any:
     """0 with probability ``p``, else 1 / (1 - p): an array of ``shape``, whose expectation is one."""
-    kept = (generator or default_generator()).random(shape, np.float32) >= p
+    kept = drawing_from(generator).random(shape, np.float32) >= p
     return kept * np.dtype(dtype).type(1 / (1 - p) if p < 1 else 0)
 
 
 def _times(input: Tensor, mask: Any, inplace: bool) -> Tensor:
-    return input._in_place(elementwise.mul, mask) if inplace else input * mask  # type: ignore[no-any-return]
+    return input._in_place(elementwise.mul, mask) if inplace else input * mask
 
 
 def dropout(
@@ -146,7 +147,7 @@ def _alpha(
         return input
     if p == 1:
         return _times(input, np.zeros(shape, input.dtype), inplace)
-    kept = (generator or default_generator()).random(shape, np.float32) >= p
+    kept = drawing_from(generator).random(shape, np.float32) >= p
     a = 1 / math.sqrt((_SATURATED**2 * p + 1) * (1 - p))
     one = input.dtype.type
     factor = kept * one(a)
@@ -222,5 +223,5 @@ def zoneout(
         )
     if not training:
         return new + (old - new) * p  # type: ignore[no-any-return]
-    kept = (generator or default_generator()).random(new.shape, np.float32) < p
+    kept = drawing_from(generator).random(new.shape, np.float32) < p
     return elementwise.where(Tensor(kept), old, new)  # type: ignore[no-any-return]

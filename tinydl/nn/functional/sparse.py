@@ -88,7 +88,7 @@ def _by_frequency(taken: Tensor, index: np.ndarray[Any, Any]) -> Tensor:
     _, inverse, counts = np.unique(index, return_inverse=True, return_counts=True)
     share = (1 / counts)[inverse].reshape(index.shape)[..., None].astype(taken.dtype)
     with_gradient = taken * share
-    return with_gradient + (taken - with_gradient).detach()
+    return with_gradient + (taken - with_gradient).detach()  # type: ignore[no-any-return]
 
 
 def embedding_bag(
@@ -153,7 +153,7 @@ def embedding_bag(
     if mode == "sum":
         return total
     sizes = np.maximum(np.bincount(bag, minlength=bags), 1).astype(total.dtype)
-    return total / sizes[:, None]
+    return total / sizes[:, None]  # type: ignore[no-any-return]
 
 
 def _bags(rows: Any, offsets: Tensor | None, include_last: bool) -> tuple[np.ndarray[Any, Any], int]:
