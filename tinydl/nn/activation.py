@@ -11,7 +11,7 @@ from tinydl.nn import functional as F
 from tinydl.nn import init
 from tinydl.nn.module import Module, new_parameter
 from tinydl.nn.parameter import Parameter
-from tinydl.ops import reducing, shaping
+from tinydl.ops import shaping
 from tinydl.ops.products import linear
 from tinydl.tensor import Tensor
 
@@ -205,7 +205,7 @@ class Maxout(Module):
         """[..., in_features] -> [..., out_features]."""
         pieces = linear(input, self.weight, self.bias)
         split = shaping.reshape_to(pieces, shape=(*input.shape[:-1], self.out_features, self.pieces))
-        return reducing.amax(split, -1)  # type: ignore[no-any-return]
+        return split.amax(-1)  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
         return (
