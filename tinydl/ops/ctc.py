@@ -109,7 +109,7 @@ def ctc(
     possible = np.isfinite(loss)
 
     # beta, and with it the share of each place in all paths, from the end.
-    slope = np.zeros((steps, count, classes))
+    share = np.zeros((steps, count, width))
     at_end = np.full((count, width), -np.inf)
     at_end[rows, last] = 0.0
     at_end[rows[begins], last[begins] - 1] = 0.0
@@ -121,11 +121,11 @@ def ctc(
             new[:, :-1] = np.logaddexp(new[:, :-1], later[:, 1:])
             new[:, :-2] = np.where(skips[:, 2:], np.logaddexp(new[:, :-2], later[:, 2:]), new[:, :-2])
             beta = np.where((t < input_lengths - 1)[:, None], new, at_end)
-        share = np.zeros((count, width))
         counts = possible & (t < input_lengths)
-        share[counts] = np.exp(alpha[t, counts] + beta[counts] + loss[counts, None])
-        for s in range(width):
-            slope[t, rows, labels[:, s]] -= share[:, s]
+        share[t, counts] = np.exp(alpha[t, counts] + beta[counts] + loss[counts, None])
+    slope = np.zeros((steps, count, classes))
+    for s in range(width):
+        slope[:, rows, labels[:, s]] -= share[:, :, s]
     if zero_infinity:
         loss = np.where(possible, loss, 0.0)
     else:
