@@ -14,7 +14,7 @@ import numpy as np
 
 from tinydl import dtypes
 from tinydl.nn.functional.checks import drawing_from
-from tinydl.ops import activations, elementwise, reducing, shaping
+from tinydl.ops import activations, elementwise, indexing, reducing, shaping
 from tinydl.random import Generator
 from tinydl.tensor import Tensor
 
@@ -239,12 +239,15 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     """
     if not input.ndim:
         raise RuntimeError("glu does not support scalars because halving size must be even")
-    size = input.shape[reducing.one_axis(dim, input.ndim)]
+    axis = reducing.one_axis(dim, input.ndim)
+    size = input.shape[axis]
     if size % 2:
         raise RuntimeError(
             f"Halving dimension must be even, but dimension {dim} is size {size}: the shape is {tuple(input.shape)}"
         )
-    a, b = shaping.split(input, size // 2, dim) if size else (input, input)
+    lead, half = (slice(None),) * axis, size // 2
+    a = indexing.take_slice(input, index=(*lead, slice(0, half)))
+    b = indexing.take_slice(input, index=(*lead, slice(half, size)))
     return a * sigmoid(b)  # type: ignore[no-any-return]
 
 
