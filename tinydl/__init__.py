@@ -54,7 +54,7 @@ from tinydl.tensor import Tensor
 from tinydl.version import __version__
 
 if TYPE_CHECKING:
-    from tinydl import data, generation, kernels, models, nn, optim, random, render, training, utils
+    from tinydl import data, generation, kernels, models, nn, optim, random, render, special, training, utils
     from tinydl.random import (
         Generator,
         bernoulli,
@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     )
 
 # Rooms and names that are imported when first used: `import tinydl` stays quick.
-_ROOMS = {"data", "generation", "kernels", "models", "nn", "optim", "random", "render", "training", "utils"}
+_ROOMS = {"data", "generation", "kernels", "models", "nn", "optim", "random", "render", "special", "training", "utils"}
 _RANDOM = {
     "Generator", "bernoulli", "default_generator", "get_rng_state", "manual_seed", "multinomial", "normal", "rand",
     "randint",
@@ -104,7 +104,7 @@ __all__ = [
     "multinomial", "nn", "no_grad", "normal",
     "ones", "ones_like", "ops", "optim", "promote_types", "rand", "randint", "randn", "randperm", "random", "render",
     "result_type",
-    "set_default_dtype", "set_grad_enabled", "set_rng_state", "short", "tensor", "training", "uint8", "utils",
-    "zeros", "zeros_like",
+    "set_default_dtype", "set_grad_enabled", "set_rng_state", "short", "special", "tensor", "training", "uint8",
+    "utils", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _functions

@@ -11,7 +11,10 @@ import functools
 from typing import Any
 
 from tinydl.creation import as_tensor
-from tinydl.ops import elementwise, indexing, products, reducing, shaping
+from tinydl.ops import (
+    comparing, counting, elementwise, extrema, formulas, indexing, products, reducing, rounding, scanning, shaping,
+    sorting, special,
+)  # fmt: skip
 from tinydl.tensor import Tensor
 
 
@@ -40,69 +43,124 @@ def _converting_all(function: Any) -> Any:
     return converted
 
 
-# Elementwise functions and what they compute; operands broadcast, and PyTorch's table promotes their dtypes.
-_ELEMENTWISE = {
-    "add": "input + other",
-    "sub": "input - other",
-    "mul": "input * other",
-    "div": "input / other; integers give the default floating dtype",
-    "neg": "-input",
-    "remainder": "input - other * floor(input / other): the sign is that of other",
-    "floor_divide": "floor(input / other); not differentiable",
-    "pow": "input ** exponent",
-    "square": "input ** 2",
-    "sqrt": "the square root of input",
-    "rsqrt": "1 / sqrt(input)",
-    "reciprocal": "1 / input",
-    "abs": "the absolute value of input; its derivative at 0 is 0",
-    "sign": "-1, 0 or 1 by the sign of input; its derivative is 0",
-    "floor": "the greatest integer not above input; its derivative is 0",
-    "ceil": "the least integer not below input; its derivative is 0",
-    "round": "the nearest integer, halves to the even one; its derivative is 0",
-    "exp": "e ** input",
-    "expm1": "e ** input - 1, precise near 0",
-    "log": "the natural logarithm of input",
-    "log2": "the logarithm of input to base 2",
-    "log10": "the logarithm of input to base 10",
-    "log1p": "log(1 + input), precise near 0",
-    "sin": "the sine of input, in radians",
-    "cos": "the cosine of input, in radians",
-    "tan": "the tangent of input, in radians",
-    "arctan": "the angle in (-pi/2, pi/2) whose tangent is input",
-    "sinh": "(e ** input - e ** -input) / 2",
-    "cosh": "(e ** input + e ** -input) / 2",
-    "tanh": "sinh(input) / cosh(input)",
-    "sigmoid": "1 / (1 + e ** -input)",
-    "relu": "max(input, 0); its derivative at 0 is 0",
-    "maximum": "the greater of input and other; at a tie each gets half of the gradient",
-    "minimum": "the lesser of input and other; at a tie each gets half of the gradient",
-    "eq": "whether input == other",
-    "ne": "whether input != other",
-    "lt": "whether input < other",
-    "le": "whether input <= other",
-    "gt": "whether input > other",
-    "ge": "whether input >= other",
-    "logical_and": "whether both are true (not zero)",
-    "logical_or": "whether one is true (not zero)",
-    "logical_not": "whether input is zero",
-    "isnan": "whether input is not a number",
-    "isfinite": "whether input is neither infinite nor not a number",
-    "isinf": "whether input is infinite",
+# Primitives that are public as they are, and what they compute; operands broadcast, and PyTorch's table promotes their
+# dtypes.
+_PRIMITIVES: dict[Any, dict[str, str]] = {
+    elementwise: {
+        "mul": "input * other",
+        "true_divide": "input / other; integers give the default floating dtype",
+        "floor_divide": "floor(input / other); not differentiable",
+        "remainder": "input - other * floor(input / other): the sign is that of other",
+        "neg": "-input",
+        "positive": "input",
+        "pow": "input ** exponent",
+        "square": "input ** 2",
+        "sqrt": "the square root of input",
+        "rsqrt": "1 / sqrt(input)",
+        "reciprocal": "1 / input",
+        "abs": "the absolute value of input; its derivative at 0 is 0",
+        "sign": "-1, 0 or 1 by the sign of input; its derivative is 0",
+        "copysign": "input with the sign of other; its derivative at input 0 is 0",
+        "hypot": "sqrt(input ** 2 + other ** 2), without overflow; its derivative at 0, 0 is 0",
+        "exp": "e ** input",
+        "exp2": "2 ** input",
+        "expm1": "e ** input - 1, precise near 0",
+        "log": "the natural logarithm of input",
+        "log2": "the logarithm of input to base 2",
+        "log10": "the logarithm of input to base 10",
+        "log1p": "log(1 + input), precise near 0",
+        "logaddexp": "log(e ** input + e ** other), without overflow",
+        "logaddexp2": "log2(2 ** input + 2 ** other), without overflow",
+        "xlogy": "input * log(other), and 0 where input is 0 and other a number",
+        "sin": "the sine of input, in radians",
+        "cos": "the cosine of input, in radians",
+        "tan": "the tangent of input, in radians",
+        "asin": "the angle in [-pi/2, pi/2] whose sine is input",
+        "acos": "the angle in [0, pi] whose cosine is input",
+        "atan": "the angle in (-pi/2, pi/2) whose tangent is input",
+        "atan2": "the angle in [-pi, pi] of the point (other, input)",
+        "sinh": "(e ** input - e ** -input) / 2",
+        "cosh": "(e ** input + e ** -input) / 2",
+        "tanh": "sinh(input) / cosh(input)",
+        "asinh": "the inverse of sinh",
+        "acosh": "the inverse of cosh for input >= 1",
+        "atanh": "the inverse of tanh for |input| < 1",
+        "deg2rad": "input * pi / 180",
+        "rad2deg": "input * 180 / pi",
+        "sigmoid": "1 / (1 + e ** -input)",
+        "relu": "max(input, 0); its derivative at 0 is 0",
+        "maximum": "the greater of input and other, or NaN; at a tie each gets half of the gradient",
+        "minimum": "the lesser of input and other, or NaN; at a tie each gets half of the gradient",
+        "fmax": "the greater of input and other; a number beats NaN; at a tie input gets the gradient",
+        "fmin": "the lesser of input and other; a number beats NaN; at a tie input gets the gradient",
+    },
+    rounding: {
+        "floor": "the greatest integer not above input; its derivative is 0",
+        "ceil": "the least integer not below input; its derivative is 0",
+        "trunc": "the integer part of input; its derivative is 0",
+        "fmod": "input - other * trunc(input / other): the sign is that of input",
+    },
+    special: {
+        "erf": "2 / sqrt(pi) times the integral of e ** -t ** 2 from 0 to input",
+        "erfc": "1 - erf(input), precise where that is small",
+        "erfinv": "the inverse of erf; infinite at -1 and 1",
+        "lgamma": "the logarithm of |gamma(input)|",
+        "digamma": "the derivative of lgamma",
+    },
+    comparing: {
+        "eq": "whether input == other",
+        "ne": "whether input != other",
+        "lt": "whether input < other",
+        "le": "whether input <= other",
+        "gt": "whether input > other",
+        "ge": "whether input >= other",
+        "logical_and": "whether both are true (not zero)",
+        "logical_or": "whether one is true (not zero)",
+        "logical_xor": "whether just one is true (not zero)",
+        "logical_not": "whether input is zero",
+        "bitwise_and": "the bits that both have; for booleans, logical and",
+        "bitwise_or": "the bits that one of the two has; for booleans, logical or",
+        "bitwise_xor": "the bits that just one of the two has; for booleans, exclusive or",
+        "bitwise_not": "every bit flipped; for booleans, not",
+        "bitwise_left_shift": "input * 2 ** other, on whole numbers",
+        "bitwise_right_shift": "floor(input / 2 ** other), on whole numbers",
+        "isnan": "whether input is not a number",
+        "isfinite": "whether input is neither infinite nor not a number",
+        "isinf": "whether input is infinite",
+    },
 }
 _FUNCTIONS = {
-    elementwise: "clamp",
-    reducing: "sum mean var std amax amin max min argmax argmin any all logsumexp softmax log_softmax cumsum",
+    elementwise: "clamp clamp_min clamp_max",
+    formulas: "add sub addcmul addcdiv lerp float_power logit nan_to_num heaviside",
+    rounding: "div round frac",
+    special: "sinc",
+    comparing: "isposinf isneginf isreal signbit isclose allclose equal is_nonzero is_floating_point numel",
+    reducing: "sum nansum mean nanmean prod var std var_mean std_mean norm dist count_nonzero any all logsumexp softmax "
+    "log_softmax",
+    extrema: "amax amin aminmax max min argmax argmin",
+    scanning: "cumsum cumprod cummax cummin logcumsumexp diff trapezoid",
+    sorting: "sort argsort msort topk kthvalue median nanmedian mode quantile",
+    counting: "unique unique_consecutive bincount histc searchsorted bucketize",
     shaping: "reshape flatten permute transpose t broadcast_to squeeze unsqueeze flip split chunk unbind",
     indexing: "gather index_select masked_select nonzero",
     products: "matmul bmm outer dot",
 }
+_ALIASES = {
+    "sub": "subtract", "mul": "multiply", "div": "divide", "neg": "negative", "abs": "absolute", "sign": "sgn",
+    "trunc": "fix", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "asinh": "arcsinh",
+    "acosh": "arccosh", "atanh": "arctanh", "clamp": "clip", "gt": "greater", "ge": "greater_equal", "lt": "less",
+    "le": "less_equal", "ne": "not_equal", "matmul": "mm",
+}  # fmt: skip
 
-for _name, _meaning in _ELEMENTWISE.items():
-    globals()[_name] = _public(getattr(elementwise, _name))
-    globals()[_name].__doc__ = f"Elementwise: {_meaning}."
+for _room, _meanings in _PRIMITIVES.items():
+    for _name, _meaning in _meanings.items():
+        globals()[_name] = _public(getattr(_room, "div" if _name == "true_divide" else _name))
+        globals()[_name].__doc__ = f"Elementwise: {_meaning}."
 for _room, _names in _FUNCTIONS.items():
     for _name in _names.split():
         globals()[_name] = _converting(getattr(_room, _name))
+for _name, _alias in _ALIASES.items():
+    globals()[_alias] = globals()[_name]
 cat = concat = _converting_all(shaping.cat)
 stack = _converting_all(shaping.stack)
 
@@ -113,13 +171,12 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     return out if isinstance(out, (Tensor, tuple)) else as_tensor(out)
 
 
-atan, multiply, subtract, divide, true_divide, mm, clip = (
-    globals()["arctan"], globals()["mul"], globals()["sub"], globals()["div"], globals()["div"], globals()["matmul"],
-    globals()["clamp"],
-)  # fmt: skip
+def polygamma(n: int, input: Any) -> Any:
+    """The n-th derivative of :func:`digamma`, elementwise."""
+    return special.polygamma(n, input if isinstance(input, Tensor) else as_tensor(input))
+
 
 __all__ = [
-    *_ELEMENTWISE, *" ".join(_FUNCTIONS.values()).split(), "cat", "concat", "stack", "where", "atan", "multiply",
-    "subtract", "divide",
-    "true_divide", "mm", "clip",
+    *(name for meanings in _PRIMITIVES.values() for name in meanings), *" ".join(_FUNCTIONS.values()).split(),
+    *_ALIASES.values(), "cat", "concat", "stack", "where", "polygamma",
 ]  # fmt: skip

@@ -22,7 +22,12 @@ from tinydl import dtypes
 from tinydl.autograd import engine
 from tinydl.autograd import primitives as _primitives
 from tinydl.autograd.mode import mode
-from tinydl.ops import casting, elementwise, indexing, products, reducing, shaping
+from tinydl.in_place import InPlace
+from tinydl.ops import (
+    casting, comparing, counting, elementwise, extrema, formulas, indexing, products, reducing, rounding, scanning,
+    shaping, sorting, special,
+)  # fmt: skip
+from tinydl.ops.ufuncs import COUNTERPARTS
 
 
 def as_array(data: Any, dtype: Any = None) -> Any:
@@ -73,7 +78,7 @@ def _has_numpy_scalar(data: Any) -> bool:
     return isinstance(data, (np.generic, np.ndarray))
 
 
-class Tensor:
+class Tensor(InPlace):
     """An n-dimensional array that remembers the operations it came from.
 
     data
@@ -443,7 +448,7 @@ class Tensor:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """NumPy's functions on tensors are our operations; one without a counterpart raises TypeError."""
-        op = _UFUNCS.get(ufunc)
+        op = COUNTERPARTS.get(ufunc)
         if method == "reduce" and ufunc is np.add and not set(kwargs) - {"axis", "keepdims"}:
             return reducing.sum(inputs[0], kwargs.get("axis", 0), kwargs.get("keepdims", False))
         if op is None or method != "__call__" or kwargs:
@@ -534,74 +539,6 @@ class Tensor:
                 out._hooks().append(kept[0])
         self.data, self.node, self.needs_grad, self.ver, self.taken = out.data, out.node, out.needs_grad, out.ver, None
 
-    def add_(self, other: Any, *, alpha: Any = 1) -> Tensor:
-        """self += alpha * other."""
-        return self._in_place(elementwise.add, other if alpha == 1 else elementwise.mul(other, alpha))
-
-    def sub_(self, other: Any, *, alpha: Any = 1) -> Tensor:
-        """self -= alpha * other."""
-        return self._in_place(elementwise.sub, other if alpha == 1 else elementwise.mul(other, alpha))
-
-    def mul_(self, other: Any) -> Tensor:
-        """self *= other."""
-        return self._in_place(elementwise.mul, other)
-
-    def div_(self, other: Any) -> Tensor:
-        """self /= other."""
-        return self._in_place(elementwise.div, other)
-
-    def pow_(self, exponent: Any) -> Tensor:
-        """self **= exponent."""
-        return self._in_place(elementwise.pow, exponent)
-
-    def __iadd__(self, other: Any) -> Any:  # type: ignore[misc]
-        return self._in_place(elementwise.add, other)
-
-    def __isub__(self, other: Any) -> Any:  # type: ignore[misc]
-        return self._in_place(elementwise.sub, other)
-
-    def __imul__(self, other: Any) -> Any:  # type: ignore[misc]
-        return self._in_place(elementwise.mul, other)
-
-    def __itruediv__(self, other: Any) -> Any:  # type: ignore[misc]
-        return self._in_place(elementwise.div, other)
-
-    def addcmul_(self, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
-        """self += value * tensor1 * tensor2."""
-        return self.add_(tensor1 * tensor2, alpha=value)
-
-    def lerp_(self, end: Any, weight: Any) -> Tensor:
-        """self += weight * (end - self)."""
-        return self.add_((end - self) * weight)
-
-    def neg_(self) -> Tensor:
-        """self = -self."""
-        return self._in_place(elementwise.neg)
-
-    def exp_(self) -> Tensor:
-        """self = e^self."""
-        return self._in_place(elementwise.exp)
-
-    def sqrt_(self) -> Tensor:
-        """self = sqrt(self)."""
-        return self._in_place(elementwise.sqrt)
-
-    def relu_(self) -> Tensor:
-        """self = max(self, 0)."""
-        return self._in_place(elementwise.relu)
-
-    def tanh_(self) -> Tensor:
-        """self = tanh(self)."""
-        return self._in_place(elementwise.tanh)
-
-    def sigmoid_(self) -> Tensor:
-        """self = 1 / (1 + e^-self)."""
-        return self._in_place(elementwise.sigmoid)
-
-    def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
-        """Limit to [min, max]."""
-        return self._in_place(elementwise.clamp, min, max)
-
     def masked_fill_(self, mask: Any, value: Any) -> Tensor:
         """``value`` where ``mask`` holds."""
         return self._in_place(indexing.masked_fill, mask, value)
@@ -643,34 +580,48 @@ class Tensor:
     # ------------------------------------------------------------------------------- the table of operations
 
     __getitem__ = indexing.getitem
-    __add__ = add = elementwise.add
-    __radd__ = elementwise.add  # commutative: the order of operands does not change a bit
-    __sub__ = sub = elementwise.sub
-    __mul__ = mul = multiply = elementwise.mul
-    __rmul__ = elementwise.mul
-    __truediv__ = div = true_divide = elementwise.div
+    # Operators are the primitives themselves; the functions with options (alpha, rounding_mode) stand under the names.
+    __add__ = __radd__ = elementwise.add  # commutative: the order of operands does not change a bit
+    __sub__ = elementwise.sub
+    __mul__ = __rmul__ = mul = multiply = elementwise.mul
+    __truediv__ = true_divide = elementwise.div
     __floordiv__ = floor_divide = elementwise.floor_divide
     __mod__ = remainder = elementwise.remainder
     __pow__ = pow = elementwise.pow
     __matmul__ = matmul = products.matmul
-    __neg__ = neg = elementwise.neg
-    __abs__ = abs = elementwise.abs
-    eq, ne = elementwise.eq, elementwise.ne
-    __lt__ = lt = elementwise.lt
-    __le__ = le = elementwise.le
-    __gt__ = gt = elementwise.gt
-    __ge__ = ge = elementwise.ge
-    __and__ = elementwise.bitwise_and
-    __or__ = elementwise.bitwise_or
-    __invert__ = elementwise.bitwise_not
-    logical_and, logical_or, logical_not = elementwise.logical_and, elementwise.logical_or, elementwise.logical_not
-    isnan, isfinite, isinf = elementwise.isnan, elementwise.isfinite, elementwise.isinf
+    __neg__ = neg = negative = elementwise.neg
+    __pos__ = positive = elementwise.positive
+    __abs__ = abs = absolute = elementwise.abs
+    add, sub, div, fmod, float_power = formulas.add, formulas.sub, rounding.div, rounding.fmod, formulas.float_power
+    subtract, divide = sub, div
+    eq, ne = comparing.eq, comparing.ne
+    __lt__ = lt = less = comparing.lt
+    __le__ = le = less_equal = comparing.le
+    __gt__ = gt = greater = comparing.gt
+    __ge__ = ge = greater_equal = comparing.ge
+    not_equal = comparing.ne
+    __and__ = __rand__ = bitwise_and = comparing.bitwise_and
+    __or__ = __ror__ = bitwise_or = comparing.bitwise_or
+    __xor__ = __rxor__ = bitwise_xor = comparing.bitwise_xor
+    __invert__ = bitwise_not = comparing.bitwise_not
+    __lshift__ = bitwise_left_shift = comparing.bitwise_left_shift
+    __rshift__ = bitwise_right_shift = comparing.bitwise_right_shift
+    logical_and, logical_or, logical_xor, logical_not = (
+        comparing.logical_and, comparing.logical_or, comparing.logical_xor, comparing.logical_not,
+    )  # fmt: skip
+    isnan, isfinite, isinf, isposinf, isneginf, isreal, signbit = (
+        comparing.isnan, comparing.isfinite, comparing.isinf, comparing.isposinf, comparing.isneginf, comparing.isreal,
+        comparing.signbit,
+    )  # fmt: skip
+    isclose, allclose, equal, is_nonzero = (
+        comparing.isclose, comparing.allclose, comparing.equal, comparing.is_nonzero,
+    )  # fmt: skip
 
     def __eq__(self, other: object) -> Any:
-        return False if other is None else elementwise.eq(self, other)
+        return False if other is None else comparing.eq(self, other)
 
     def __ne__(self, other: object) -> Any:
-        return True if other is None else elementwise.ne(self, other)
+        return True if other is None else comparing.ne(self, other)
 
     def __rsub__(self, other: Any) -> Any:
         return elementwise.sub(other, self)
@@ -690,33 +641,74 @@ class Tensor:
     def __rfloordiv__(self, other: Any) -> Any:
         return elementwise.floor_divide(other, self)
 
+    def __rlshift__(self, other: Any) -> Any:
+        return comparing.bitwise_left_shift(other, self)
+
+    def __rrshift__(self, other: Any) -> Any:
+        return comparing.bitwise_right_shift(other, self)
+
     square, sqrt, rsqrt, reciprocal = elementwise.square, elementwise.sqrt, elementwise.rsqrt, elementwise.reciprocal
-    exp, expm1, log, log2, log10, log1p = (
-        elementwise.exp, elementwise.expm1, elementwise.log, elementwise.log2, elementwise.log10, elementwise.log1p,
+    exp, exp2, expm1, log, log2, log10, log1p = (
+        elementwise.exp, elementwise.exp2, elementwise.expm1, elementwise.log, elementwise.log2, elementwise.log10,
+        elementwise.log1p,
     )  # fmt: skip
-    sin, cos, tan, arctan, sinh, cosh = (
-        elementwise.sin, elementwise.cos, elementwise.tan, elementwise.arctan, elementwise.sinh, elementwise.cosh,
+    logaddexp, logaddexp2, xlogy, logit = (
+        elementwise.logaddexp, elementwise.logaddexp2, elementwise.xlogy, formulas.logit,
     )  # fmt: skip
-    atan = elementwise.arctan
+    sin, cos, tan, sinh, cosh = (
+        elementwise.sin, elementwise.cos, elementwise.tan, elementwise.sinh, elementwise.cosh,
+    )  # fmt: skip
+    asin = arcsin = elementwise.asin
+    acos = arccos = elementwise.acos
+    atan = arctan = elementwise.atan
+    atan2 = arctan2 = elementwise.atan2
+    asinh = arcsinh = elementwise.asinh
+    acosh = arccosh = elementwise.acosh
+    atanh = arctanh = elementwise.atanh
+    hypot, copysign, deg2rad, rad2deg = (
+        elementwise.hypot, elementwise.copysign, elementwise.deg2rad, elementwise.rad2deg,
+    )  # fmt: skip
+    erf, erfc, erfinv, lgamma, digamma, sinc = (
+        special.erf, special.erfc, special.erfinv, special.lgamma, special.digamma, special.sinc,
+    )  # fmt: skip
     tanh, sigmoid, relu = elementwise.tanh, elementwise.sigmoid, elementwise.relu
-    sign, floor, ceil, round = elementwise.sign, elementwise.floor, elementwise.ceil, elementwise.round
-    maximum, minimum, clamp, clip = elementwise.maximum, elementwise.minimum, elementwise.clamp, elementwise.clamp
+    sign = sgn = elementwise.sign
+    floor, ceil, round, frac = rounding.floor, rounding.ceil, rounding.round, rounding.frac
+    trunc = fix = rounding.trunc
+    maximum, minimum, fmax, fmin = elementwise.maximum, elementwise.minimum, elementwise.fmax, elementwise.fmin
+    clamp = clip = elementwise.clamp
+    clamp_min, clamp_max = elementwise.clamp_min, elementwise.clamp_max
+    lerp, addcmul, addcdiv = formulas.lerp, formulas.addcmul, formulas.addcdiv
+    nan_to_num, heaviside = formulas.nan_to_num, formulas.heaviside
+
+    def polygamma(self, n: Any) -> Any:
+        """The n-th derivative of :func:`digamma`."""
+        return special.polygamma(n, self)
 
     def where(self, condition: Any, other: Any) -> Any:
         """self where ``condition`` holds, else ``other``."""
         return elementwise.where(condition, self, other)
 
-    sum, mean, var, std = reducing.sum, reducing.mean, reducing.var, reducing.std
-    amax, amin, max, min, argmax, argmin = (
-        reducing.amax, reducing.amin, reducing.max, reducing.min, reducing.argmax, reducing.argmin,
+    sum, nansum, mean, nanmean, prod, var, std = (
+        reducing.sum, reducing.nansum, reducing.mean, reducing.nanmean, reducing.prod, reducing.var, reducing.std,
     )  # fmt: skip
-    any, all = reducing.any, reducing.all
-    logsumexp, softmax, log_softmax, cumsum = (
-        reducing.logsumexp,
-        reducing.softmax,
-        reducing.log_softmax,
-        reducing.cumsum,
-    )
+    norm, dist, count_nonzero, any, all = (
+        reducing.norm, reducing.dist, reducing.count_nonzero, reducing.any, reducing.all,
+    )  # fmt: skip
+    logsumexp, softmax, log_softmax = reducing.logsumexp, reducing.softmax, reducing.log_softmax
+    amax, amin, aminmax, max, min, argmax, argmin = (
+        extrema.amax, extrema.amin, extrema.aminmax, extrema.max, extrema.min, extrema.argmax, extrema.argmin,
+    )  # fmt: skip
+    cumsum, cumprod, cummax, cummin, logcumsumexp, diff = (
+        scanning.cumsum, scanning.cumprod, scanning.cummax, scanning.cummin, scanning.logcumsumexp, scanning.diff,
+    )  # fmt: skip
+    sort, argsort, msort, topk, kthvalue, median, nanmedian, mode, quantile = (
+        sorting.sort, sorting.argsort, sorting.msort, sorting.topk, sorting.kthvalue, sorting.median,
+        sorting.nanmedian, sorting.mode, sorting.quantile,
+    )  # fmt: skip
+    unique, unique_consecutive, bincount, histc = (
+        counting.unique, counting.unique_consecutive, counting.bincount, counting.histc,
+    )  # fmt: skip
 
     reshape, view, flatten = shaping.reshape, shaping.view, shaping.flatten
     permute, transpose, t = shaping.permute, shaping.transpose, shaping.t
@@ -795,55 +787,5 @@ def _rebuild(cls: type[Tensor], array: Any, needs_grad: bool) -> Tensor:
     new.needs_grad = needs_grad
     return new
 
-
-_UFUNCS: dict[Any, Callable[..., Any]] = {
-    np.add: elementwise.add,
-    np.subtract: elementwise.sub,
-    np.multiply: elementwise.mul,
-    np.true_divide: elementwise.div,
-    np.floor_divide: elementwise.floor_divide,
-    np.remainder: elementwise.remainder,
-    np.power: elementwise.pow,
-    np.matmul: products.matmul,
-    np.negative: elementwise.neg,
-    np.absolute: elementwise.abs,
-    np.square: elementwise.square,
-    np.sqrt: elementwise.sqrt,
-    np.reciprocal: elementwise.reciprocal,
-    np.exp: elementwise.exp,
-    np.expm1: elementwise.expm1,
-    np.log: elementwise.log,
-    np.log2: elementwise.log2,
-    np.log10: elementwise.log10,
-    np.log1p: elementwise.log1p,
-    np.sin: elementwise.sin,
-    np.cos: elementwise.cos,
-    np.tan: elementwise.tan,
-    np.arctan: elementwise.arctan,
-    np.sinh: elementwise.sinh,
-    np.cosh: elementwise.cosh,
-    np.tanh: elementwise.tanh,
-    np.sign: elementwise.sign,
-    np.floor: elementwise.floor,
-    np.ceil: elementwise.ceil,
-    np.rint: elementwise.round,
-    np.maximum: elementwise.maximum,
-    np.minimum: elementwise.minimum,
-    np.equal: elementwise.eq,
-    np.not_equal: elementwise.ne,
-    np.less: elementwise.lt,
-    np.less_equal: elementwise.le,
-    np.greater: elementwise.gt,
-    np.greater_equal: elementwise.ge,
-    np.logical_and: elementwise.logical_and,
-    np.logical_or: elementwise.logical_or,
-    np.logical_not: elementwise.logical_not,
-    np.bitwise_and: elementwise.bitwise_and,
-    np.bitwise_or: elementwise.bitwise_or,
-    np.invert: elementwise.bitwise_not,
-    np.isnan: elementwise.isnan,
-    np.isfinite: elementwise.isfinite,
-    np.isinf: elementwise.isinf,
-}
 
 _primitives.bind(Tensor)

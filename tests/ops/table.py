@@ -123,7 +123,7 @@ unary(
     "expm1",
     "sin",
     "cos",
-    "arctan",
+    "atan",
     "sinh",
     "cosh",
     "tanh",

@@ -1,6 +1,6 @@
 """The whole op table: importing this module enters every room's samples."""
 
-from tests.ops import activations  # noqa: F401 - its entries
+from tests.ops import activations, elementwise, reducing  # noqa: F401 - enter their samples
 from tests.ops.table import TABLE, Entry, Sample
 
 __all__ = ["TABLE", "Entry", "Sample"]

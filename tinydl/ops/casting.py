@@ -1,4 +1,4 @@
-"""Dtype and identity: ``cast``, ``identity``, ``clone``."""
+"""Dtype and identity: ``cast``, ``alike``, ``identity``, ``clone``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinydl import dtypes
 from tinydl.autograd.primitives import primitive
 
 
@@ -13,6 +14,17 @@ from tinydl.autograd.primitives import primitive
 def cast(input: Any, *, dtype: Any) -> Any:
     """``input`` in another dtype; the gradient returns in the input's own."""
     return input.astype(dtype)
+
+
+def alike(*operands: Any) -> list[Any]:
+    """``operands`` in the one dtype that PyTorch's table gives them together; numbers become 0-d arrays."""
+    want = dtypes.result_type(*operands)
+    return [
+        (x if x.dtype == want else cast(x, dtype=want))
+        if hasattr(x, "dtype") and not isinstance(x, np.generic)
+        else np.asarray(x, want)
+        for x in operands
+    ]
 
 
 @primitive(input=lambda g: g, view=True)

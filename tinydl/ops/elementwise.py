@@ -13,31 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from tinydl import dtypes
 from tinydl.autograd.primitives import primitive
+from tinydl.ops.casting import alike, cast
+from tinydl.ops.comparing import eq, ge, gt, isnan, le, logical_and, logical_or, lt, ne
 
-# ------------------------------------------------------------------------------------------------- no derivative
-# Their result never requires a gradient: comparisons, logic, tests.
-
-
-def _plain(ufunc: Any, args: str, name: str, promote: str | None = "same") -> Any:
-    return primitive(ufunc, args=args, name=name, promote=promote, differentiable=False)
-
-
-eq = _plain(np.equal, "input other", "eq")
-ne = _plain(np.not_equal, "input other", "ne")
-lt = _plain(np.less, "input other", "lt")
-le = _plain(np.less_equal, "input other", "le")
-gt = _plain(np.greater, "input other", "gt")
-ge = _plain(np.greater_equal, "input other", "ge")
-logical_and = _plain(np.logical_and, "input other", "logical_and")
-logical_or = _plain(np.logical_or, "input other", "logical_or")
-logical_not = _plain(np.logical_not, "input", "logical_not")
-bitwise_and = _plain(np.bitwise_and, "input other", "bitwise_and")
-bitwise_or = _plain(np.bitwise_or, "input other", "bitwise_or")
-bitwise_not = _plain(np.invert, "input", "bitwise_not")
-isnan = _plain(np.isnan, "input", "isnan", None)
-isfinite = _plain(np.isfinite, "input", "isfinite", None)
-isinf = _plain(np.isinf, "input", "isinf", None)
+# ------------------------------------------------------------------------------------------- what rules multiply by
 
 
 @primitive(differentiable=False)
@@ -75,32 +56,64 @@ div = primitive(
     other=lambda g, out, other: -(g * (out / other)),
 )  # fmt: skip
 neg = primitive(np.negative, args="input", name="neg", input=lambda g: -g)
-floor_divide = _plain(np.floor_divide, "input other", "floor_divide")
+positive = primitive(np.positive, args="input", name="positive", input=lambda g: g)
+
+
+def _by_whole_number(ufunc: Any, name: str) -> Any:
+    """``ufunc``, but an error where whole numbers are divided by 0 (NumPy warns and gives 0)."""
+
+    def function(input: Any, other: Any) -> Any:
+        kind = (other if hasattr(other, "dtype") else input).dtype.kind
+        if kind != "f" and (kind == "b" or not np.all(other)):
+            raise RuntimeError(
+                f"{name} is not implemented for booleans; convert with .long() first" if kind == "b" else
+                f"ZeroDivisionError: {name} of whole numbers by zero; convert to floating point for an infinity"
+            )  # fmt: skip
+        return ufunc(input, other)
+
+    return function
+
+
+floor_divide = primitive(
+    _by_whole_number(np.floor_divide, "floor_divide"), args="input other", name="floor_divide", promote="same",
+    differentiable=False,
+)  # fmt: skip
 remainder = primitive(
-    np.remainder, args="input other", name="remainder", promote="same", smooth=False,
+    _by_whole_number(np.remainder, "remainder"), args="input other", name="remainder", promote="same", smooth=False,
     input=lambda g: g,
     other=lambda g, input, other: -(g * floor_divide(input, other)),
 )  # fmt: skip
 
 
 def _power(input: Any, exponent: Any) -> Any:
-    """``input ** exponent``, elementwise; the slope in the exponent is 0 at input 0, as PyTorch's."""
-    if getattr(exponent, "dtype", None) is not None and exponent.dtype.kind in "iu" and np.any(exponent < 0):
+    if type(exponent) is int or type(exponent) is float:  # beside a floating input; the common powers by multiplying
+        if exponent == 2:
+            return np.square(input)
+        if exponent == 3:
+            return input * input * input
+        return np.sqrt(input) if exponent == 0.5 else np.power(input, exponent)
+    if exponent.dtype.kind == "b":
+        raise RuntimeError("pow is not implemented for booleans; convert with .long() first")
+    if exponent.dtype.kind != "f" and np.any(exponent < 0):
         raise RuntimeError("Integers to negative integer powers are not allowed; convert the base with .float() first")
     return np.power(input, exponent)
 
 
 pow = primitive(
     _power, args="input exponent", name="pow", promote="same",
-    input=lambda g, input, exponent: g * _power_slope(input, exponent),
+    input=lambda g, input, exponent: _power_slope(g, input, exponent),
     exponent=lambda g, input, exponent, out: g * _power_log(input, exponent, out),
 )  # fmt: skip
 
 
-def _power_slope(x: Any, e: Any) -> Any:
-    """e x^(e-1), and 0 where e = 0 (also at x = 0)."""
+def _power_slope(g: Any, x: Any, e: Any) -> Any:
+    """g e x^(e-1), and 0 where e = 0 (also at x = 0)."""
+    if type(e) is int or type(e) is float:
+        if e == 0:
+            return nothing(g)
+        return g * (x * 2) if e == 2 else g * (pow(x, e - 1) * e)
     zero = mask(eq(e, 0), x)
-    return e * pow(x, e - (1 - zero)) * (1 - zero)
+    return g * (e * pow(x, e - (1 - zero)) * (1 - zero))
 
 
 def _power_log(x: Any, e: Any, out: Any) -> Any:
@@ -109,7 +122,15 @@ def _power_log(x: Any, e: Any, out: Any) -> Any:
     return out * log(x + hole)
 
 
-square = primitive(np.square, args="input", name="square", input=lambda g, input: g * (input * 2))
+def _square(input: Any) -> Any:
+    return np.square(input) if input.dtype.kind != "b" else input.astype(np.int64)
+
+
+def _sign(input: Any) -> Any:
+    return np.sign(input) if input.dtype.kind != "b" else np.array(input)
+
+
+square = primitive(_square, args="input", name="square", input=lambda g, input: g * (input * 2))
 sqrt = primitive(np.sqrt, args="input", name="sqrt", promote="float", input=lambda g, out: g / (out * 2))
 rsqrt = primitive(
     lambda input: 1 / np.sqrt(input), args="input", name="rsqrt", promote="float",
@@ -120,14 +141,28 @@ reciprocal = primitive(
     input=lambda g, out: -(g * out * out),
 )  # fmt: skip
 abs = primitive(np.absolute, args="input", name="abs", smooth=False, input=lambda g, input: g * sign(input))
-sign = primitive(np.sign, args="input", name="sign", smooth=False, input=lambda g: nothing(g))
-floor = primitive(np.floor, args="input", name="floor", smooth=False, input=lambda g: nothing(g))
-ceil = primitive(np.ceil, args="input", name="ceil", smooth=False, input=lambda g: nothing(g))
-round = primitive(np.rint, args="input", name="round", smooth=False, input=lambda g: nothing(g))
+sign = primitive(_sign, args="input", name="sign", smooth=False, input=lambda g: nothing(g))
+copysign = primitive(
+    np.copysign, args="input other", name="copysign", promote="float", smooth=False,
+    input=lambda g, input, out: g * (sign(input) * sign(out)),  # 0 at input 0, as PyTorch's
+    other=lambda g: nothing(g),
+)  # fmt: skip
+hypot = primitive(
+    np.hypot, args="input other", name="hypot", promote="float",
+    input=lambda g, input, out: g * (input / _not_zero(out)),
+    other=lambda g, other, out: g * (other / _not_zero(out)),
+)  # fmt: skip
+
+
+def _not_zero(x: Any) -> Any:
+    """x, and 1 where it is 0: a divisor that gives the subgradient 0 there."""
+    return x + mask(eq(x, 0), x)
+
 
 # ----------------------------------------------------------------------------------- exponentials, logarithms, circles
 
 exp = primitive(np.exp, args="input", name="exp", promote="float", input=lambda g, out: g * out)
+exp2 = primitive(np.exp2, args="input", name="exp2", promote="float", input=lambda g, out: g * (out * math.log(2)))
 expm1 = primitive(np.expm1, args="input", name="expm1", promote="float", input=lambda g, out: g * (out + 1))
 log = primitive(np.log, args="input", name="log", promote="float", input=lambda g, input: g / input)
 log2 = primitive(np.log2, args="input", name="log2", promote="float", input=lambda g, input: g / (input * math.log(2)))
@@ -135,15 +170,67 @@ log10 = primitive(
     np.log10, args="input", name="log10", promote="float", input=lambda g, input: g / (input * math.log(10))
 )
 log1p = primitive(np.log1p, args="input", name="log1p", promote="float", input=lambda g, input: g / (input + 1))
+logaddexp = primitive(
+    np.logaddexp, args="input other", name="logaddexp", promote="float",
+    input=lambda g, input, other: g * sigmoid(input - other),
+    other=lambda g, input, other: g * sigmoid(other - input),
+)  # fmt: skip
+logaddexp2 = primitive(
+    np.logaddexp2, args="input other", name="logaddexp2", promote="float",
+    input=lambda g, input, other: g * sigmoid((input - other) * math.log(2)),
+    other=lambda g, input, other: g * sigmoid((other - input) * math.log(2)),
+)  # fmt: skip
+
+
+def _xlogy(input: Any, other: Any) -> Any:
+    dtype = (other if hasattr(other, "dtype") else input).dtype
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0 log 0
+        out = np.multiply(input, np.log(np.asarray(other, dtype)))
+    return np.where(np.equal(input, 0) & ~np.isnan(other), np.zeros_like(out), out)
+
+
+xlogy: Any = primitive(
+    _xlogy, args="input other", name="xlogy", promote="float",
+    input=lambda g, input, other: g * xlogy(mask(ne(input, 0), g), other),
+    other=lambda g, input, other: g * (input / other),
+)  # fmt: skip
+logit = primitive(
+    lambda input: np.log(input / (1 - input)), args="input", name="logit", promote="float",
+    input=lambda g, input: g / (input * (1 - input)),
+)  # fmt: skip
 sin: Any = primitive(np.sin, args="input", name="sin", promote="float", input=lambda g, input: g * cos(input))
 cos: Any = primitive(np.cos, args="input", name="cos", promote="float", input=lambda g, input: -(g * sin(input)))
 tan = primitive(np.tan, args="input", name="tan", promote="float", input=lambda g, out: g * (1 + out * out))
-arctan = primitive(
-    np.arctan, args="input", name="arctan", promote="float", input=lambda g, input: g / (1 + input * input)
+asin = primitive(
+    np.arcsin, args="input", name="asin", promote="float", input=lambda g, input: g * rsqrt(1 - input * input)
 )
+acos = primitive(
+    np.arccos, args="input", name="acos", promote="float", input=lambda g, input: -(g * rsqrt(1 - input * input))
+)
+atan = primitive(np.arctan, args="input", name="atan", promote="float", input=lambda g, input: g / (1 + input * input))
+atan2 = primitive(
+    np.arctan2, args="input other", name="atan2", promote="float",
+    input=lambda g, input, other: g * (other / _not_zero(input * input + other * other)),
+    other=lambda g, input, other: -(g * (input / _not_zero(input * input + other * other))),
+)  # fmt: skip
 sinh: Any = primitive(np.sinh, args="input", name="sinh", promote="float", input=lambda g, input: g * cosh(input))
 cosh: Any = primitive(np.cosh, args="input", name="cosh", promote="float", input=lambda g, input: g * sinh(input))
 tanh = primitive(np.tanh, args="input", name="tanh", promote="float", input=lambda g, out: g * (1 - out * out))
+asinh = primitive(
+    np.arcsinh, args="input", name="asinh", promote="float", input=lambda g, input: g * rsqrt(input * input + 1)
+)
+acosh = primitive(
+    np.arccosh, args="input", name="acosh", promote="float", input=lambda g, input: g * rsqrt(input * input - 1)
+)
+atanh = primitive(
+    np.arctanh, args="input", name="atanh", promote="float", input=lambda g, input: g / (1 - input * input)
+)
+deg2rad = primitive(
+    np.deg2rad, args="input", name="deg2rad", promote="float", input=lambda g: g * (math.pi / 180)
+)  # fmt: skip
+rad2deg = primitive(
+    np.rad2deg, args="input", name="rad2deg", promote="float", input=lambda g: g * (180 / math.pi)
+)  # fmt: skip
 
 
 @primitive(promote="float", input=lambda g, out: g * (out * (1 - out)))
@@ -184,19 +271,41 @@ def gate(input: Any, other: Any) -> Any:
 
 maximum = primitive(
     np.maximum, args="input other", name="maximum", promote="same", smooth=False,
-    input=lambda g, input, other: g * _share(gt(input, other), eq(input, other), g),
-    other=lambda g, input, other: g * _share(gt(other, input), eq(input, other), g),
-)  # fmt: skip
-minimum = primitive(
-    np.minimum, args="input other", name="minimum", promote="same", smooth=False,
     input=lambda g, input, other: g * _share(lt(input, other), eq(input, other), g),
     other=lambda g, input, other: g * _share(lt(other, input), eq(input, other), g),
 )  # fmt: skip
+minimum = primitive(
+    np.minimum, args="input other", name="minimum", promote="same", smooth=False,
+    input=lambda g, input, other: g * _share(gt(input, other), eq(input, other), g),
+    other=lambda g, input, other: g * _share(gt(other, input), eq(input, other), g),
+)  # fmt: skip
 
 
-def _share(wins: Any, ties: Any, g: Any) -> Any:
-    """1 where the operand wins, half where it ties."""
-    return mask(wins, g) + mask(ties, g) * 0.5
+def _share(loses: Any, ties: Any, g: Any) -> Any:
+    """0 where the operand loses, half where it ties, 1 where it wins (or one of the two is NaN)."""
+    return 1 - mask(loses, g) - mask(ties, g) * 0.5
+
+
+fmax = primitive(
+    np.fmax, args="input other", name="fmax", promote="same", smooth=False,
+    input=lambda g, input, other: g * mask(logical_or(ge(input, other), isnan(other)), g),
+    other=lambda g, input, other: g * (1 - mask(logical_or(ge(input, other), isnan(other)), g)),
+)  # fmt: skip
+fmin = primitive(
+    np.fmin, args="input other", name="fmin", promote="same", smooth=False,
+    input=lambda g, input, other: g * mask(logical_or(le(input, other), isnan(other)), g),
+    other=lambda g, input, other: g * (1 - mask(logical_or(le(input, other), isnan(other)), g)),
+)  # fmt: skip
+at_least = primitive(
+    np.maximum, args="input other", name="at_least", promote="same", smooth=False,
+    input=lambda g, input, other: g * mask(ge(input, other), g),  # a tie is the input's, unlike maximum's
+    other=lambda g, input, other: g * mask(lt(input, other), g),
+)  # fmt: skip
+at_most = primitive(
+    np.minimum, args="input other", name="at_most", promote="same", smooth=False,
+    input=lambda g, input, other: g * mask(le(input, other), g),
+    other=lambda g, input, other: g * mask(gt(input, other), g),
+)  # fmt: skip
 
 
 @primitive(smooth=False, input=lambda g, input, min, max: g * mask(_within(input, min, max), g))
@@ -226,8 +335,6 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     A gradient that is infinite or NaN on the branch not taken does not leak into the other.
     With the condition alone: the indices where it is true, as :func:`nonzero` with ``as_tuple=True``.
     """
-    from tinydl import dtypes
-    from tinydl.ops.casting import cast
     from tinydl.ops.indexing import nonzero
 
     if input is None and other is None:
@@ -238,27 +345,31 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
             f"{getattr(condition, 'dtype', type(condition).__name__)}; "
             "compare first, as in where(x > 0, ...)"
         )
-    want = dtypes.result_type(input, other)
-    both = [
-        cast(x, dtype=want)
-        if hasattr(x, "dtype") and x.dtype != want
-        else (x if hasattr(x, "dtype") else np.asarray(x, want))
-        for x in (input, other)
-    ]
-    return select(condition, *both)
+    return select(condition, *alike(input, other))
 
 
 def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
-    """``input`` limited to [min, max]; bounds are numbers, tensors or None (not both None)."""
-    if min is None and max is None:
-        raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
-    numbers = all(b is None or not hasattr(b, "shape") for b in (min, max))
-    if numbers:
-        integral = input.dtype.kind in "iu" and any(isinstance(b, float) for b in (min, max))
-        if integral:
-            from tinydl import dtypes
+    """``input`` limited to [min, max]; bounds are numbers, tensors or None (not both None).
 
-            input = input.to(dtypes.get_default_dtype()) if hasattr(input, "to") else input
+    Where min > max the result is max. Gradients pass where the input lies inside, bounds included; else a bound that
+    is a tensor gets them.
+    """
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if not hasattr(min, "shape") and not hasattr(max, "shape"):
+        if input.dtype.kind != "f":
+            want = dtypes.result_type(input, *(b for b in (min, max) if b is not None))
+            input = input if input.dtype == want else cast(input, dtype=want)
         return clamp_between(input, min=min, max=max)
-    low = input if min is None else where(lt(input, min), min, input)
-    return low if max is None else where(gt(low, max), max, low)
+    low = input if min is None else at_least(input, min)
+    return low if max is None else at_most(low, max)
+
+
+def clamp_min(input: Any, min: Any) -> Any:
+    """``input``, but at least ``min`` (a number or a tensor)."""
+    return clamp(input, min=min)
+
+
+def clamp_max(input: Any, max: Any) -> Any:
+    """``input``, but at most ``max`` (a number or a tensor)."""
+    return clamp(input, max=max)

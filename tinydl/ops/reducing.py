@@ -1,8 +1,7 @@
-"""Reductions and scans: sums, means, extrema, log-sum-exp, softmax, cumulative sums.
+"""Reductions: sums, means, variances, norms, products, log-sum-exp, softmax. The extrema have a file of their own.
 
 The primitives take NumPy's ``axis`` (a tuple, or None for all) and ``keepdims``; the functions below them take
-PyTorch's
-``dim`` and ``keepdim`` (``axis`` works too) and check them.
+PyTorch's ``dim`` and ``keepdim`` (``axis`` works too) and check them.
 """
 
 from __future__ import annotations
@@ -13,17 +12,11 @@ import numpy as np
 
 from tinydl import dtypes
 from tinydl.autograd.primitives import primitive
+from tinydl.ops.axes import axis_of, count, kept, needed_dim, one_axis, pick_dim, reduced
 from tinydl.ops.casting import cast
-from tinydl.ops.elementwise import eq, exp, gate, log, mask, square
+from tinydl.ops.comparing import eq, isnan, logical_not, ne
+from tinydl.ops.elementwise import abs, exp, gate, mask, pow, where
 from tinydl.ops.shaping import expand_to, reshape_to
-
-
-def kept(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
-    """``shape`` with 1 at every reduced axis."""
-    if axis is None:
-        return (1,) * len(shape)
-    axes = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))} if shape else set()
-    return tuple(1 if i in axes else s for i, s in enumerate(shape))
 
 
 def _back(g: Any, shape: tuple[int, ...], axis: Any) -> Any:
@@ -31,9 +24,7 @@ def _back(g: Any, shape: tuple[int, ...], axis: Any) -> Any:
     return expand_to(reshape_to(g, shape=kept(shape, axis)), shape=shape)
 
 
-@primitive(input=lambda g, input_shape, axis: _back(g, input_shape, axis))
-def reduce_sum(input: Any, *, axis: Any, keepdims: Any) -> Any:
-    """Sum over ``axis``."""
+def _sum(input: Any, axis: Any, keepdims: Any) -> Any:
     if axis is None and not keepdims:
         return np.add.reduce(input, None)
     if axis and input.size > _BLOCK and input.dtype == np.float32 and tuple(axis) == tuple(range(len(axis))):
@@ -42,6 +33,12 @@ def reduce_sum(input: Any, *, axis: Any, keepdims: Any) -> Any:
             out = sum_rows(input.reshape(-1, *kept_shape)) if input.size else np.zeros(kept_shape, input.dtype)
             return out.reshape((1,) * len(axis) + kept_shape) if keepdims else out
     return np.add.reduce(input, axis=axis, keepdims=keepdims)
+
+
+@primitive(input=lambda g, input_shape, axis: _back(g, input_shape, axis))
+def reduce_sum(input: Any, *, axis: Any, keepdims: Any) -> Any:
+    """Sum over ``axis``."""
+    return _sum(input, axis, keepdims)
 
 
 _BLOCK = 512
@@ -66,33 +63,69 @@ def root(input: Any) -> Any:
     return np.sqrt(input)
 
 
-@primitive(smooth=False, input=lambda g, input, out, axis: _to_extrema(g, input, out, axis))
-def reduce_max(input: Any, *, axis: Any, keepdims: Any) -> Any:
-    """Maximum over ``axis``; the gradient is split evenly over ties, as PyTorch's ``amax``."""
-    return np.maximum.reduce(input, axis=axis, keepdims=keepdims)
+@primitive(input=lambda g, input_shape, axis: _back(g, input_shape, axis) / count(input_shape, axis))
+def reduce_mean(input: Any, *, axis: Any, keepdims: Any) -> Any:
+    """Mean over ``axis``; of nothing, NaN."""
+    n = count(input.shape, axis)
+    return _sum(input, axis, keepdims) / n if n else np.full(reduced(input.shape, axis, keepdims), np.nan, input.dtype)
 
 
-@primitive(smooth=False, input=lambda g, input, out, axis: _to_extrema(g, input, out, axis))
-def reduce_min(input: Any, *, axis: Any, keepdims: Any) -> Any:
-    """Minimum over ``axis``; the gradient is split evenly over ties, as PyTorch's ``amin``."""
-    return np.minimum.reduce(input, axis=axis, keepdims=keepdims)
+@primitive(input=lambda g, input, axis, correction: _from_var(g, input, axis, correction))
+def reduce_var(input: Any, *, axis: Any, keepdims: Any, correction: float) -> Any:
+    """sum (x - mean)^2 / max(n - correction, 0) over ``axis``, in two passes."""
+    n = count(input.shape, axis)
+    centred = input - _sum(input, axis, True) / n if n else input
+    with np.errstate(invalid="ignore"):  # 0 times infinity: too few numbers for a variance
+        return _sum(np.square(centred), axis, keepdims) * input.dtype.type(_inverse(n - correction))
 
 
-def _to_extrema(g: Any, x: Any, out: Any, axis: Any) -> Any:
-    shape = kept(x.shape, axis)
-    hit = mask(eq(x, reshape_to(out, shape=shape)), g)
-    share = reduce_sum(hit, axis=axis, keepdims=True)
-    return hit * (reshape_to(g, shape=shape) / reshape_to(share, shape=shape))
+def _inverse(n: float) -> float:
+    return 1 / n if n > 0 else float("inf")
+
+
+def _from_var(g: Any, x: Any, axis: Any, correction: float) -> Any:
+    factor = 2 * _inverse(count(x.shape, axis) - correction)
+    return (x - reduce_mean(x, axis=axis, keepdims=True)) * (reshape_to(g, shape=kept(x.shape, axis)) * factor)
+
+
+@primitive(input=lambda g, input, out, axis: _from_norm(g, input, out, axis))
+def reduce_norm(input: Any, *, axis: Any, keepdims: Any) -> Any:
+    """The Euclidean norm over ``axis``, with the subgradient 0 at 0."""
+    return np.sqrt(_sum(np.square(input), axis, keepdims))
+
+
+def _from_norm(g: Any, x: Any, out: Any, axis: Any) -> Any:
+    return x * reshape_to(g / (out + mask(eq(out, 0), g)), shape=kept(x.shape, axis))
+
+
+@primitive(input=lambda g, input, axis: reshape_to(g, shape=kept(input.shape, axis)) * _others(input, axis))
+def reduce_prod(input: Any, *, axis: Any, keepdims: Any) -> Any:
+    """Product over one ``axis`` or, for None, over all."""
+    return np.multiply.reduce(input, axis=axis, keepdims=keepdims)
+
+
+def _others(x: Any, axis: Any) -> Any:
+    """For each element the product of all others: of those before it times those after it, right beside zeros too."""
+    from tinydl.ops.scanning import running_product, shifted
+    from tinydl.ops.shaping import reverse
+
+    if axis is None:
+        flat = reshape_to(x, shape=(count(x.shape, None),))
+        return reshape_to(_others(flat, 0), shape=x.shape)
+    after = reverse(running_product(reverse(x, axes=(axis,)), axis=axis), axes=(axis,))
+    return shifted(running_product(x, axis=axis), axis=axis, by=1, fill=1) * shifted(after, axis=axis, by=-1, fill=1)
 
 
 @primitive(input=lambda g, input, out, axis: g_of_logsumexp(g, input, out, axis))
 def reduce_logsumexp(input: Any, *, axis: Any, keepdims: bool) -> Any:
-    """log sum exp over ``axis``, shifted by the maximum; -inf where every term is."""
+    """log sum exp over ``axis``, shifted by the maximum; -inf where every term is, and of nothing."""
+    if not count(input.shape, axis):
+        return np.full(reduced(input.shape, axis, keepdims), -np.inf, input.dtype)
     top = np.maximum.reduce(input, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, np.zeros_like(top))
     with np.errstate(divide="ignore"):
         out = np.log(np.add.reduce(np.exp(input - top), axis=axis, keepdims=True)) + top
-    return out if keepdims else out.reshape(np.add.reduce(np.empty(input.shape, np.bool_), axis=axis).shape)
+    return out if keepdims else out.reshape(reduced(input.shape, axis, False))
 
 
 def g_of_logsumexp(g: Any, x: Any, out: Any, axis: Any) -> Any:
@@ -119,65 +152,42 @@ def log_softmax_over(input: Any, *, axis: int) -> Any:
     return z - np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True))
 
 
-@primitive(input=lambda g, axis: reverse_cumsum(g, axis=axis))
-def running_sum(input: Any, *, axis: int) -> Any:
-    """Cumulative sum along ``axis``."""
-    return np.cumsum(input, axis=axis)
 
 
-@primitive(input=lambda g, axis: running_sum(g, axis=axis))
-def reverse_cumsum(input: Any, *, axis: int) -> Any:
-    """Cumulative sum from the end along ``axis``: the transpose of :func:`running_sum`."""
-    return np.flip(np.cumsum(np.flip(input, axis), axis=axis), axis)
+def _logical(ufunc: Any, name: str) -> Any:
+    def function(input: Any, *, axis: Any, keepdims: Any) -> Any:
+        out = ufunc.reduce(input, axis=axis, keepdims=keepdims)
+        return out if input.dtype != np.uint8 else np.asarray(out).astype(np.uint8)
+
+    return primitive(function, name=name, differentiable=False)
 
 
-argmax_over = primitive(
-    lambda input, *, axis, keepdims: np.argmax(input, axis=axis, keepdims=keepdims), name="argmax", differentiable=False
-)
-argmin_over = primitive(
-    lambda input, *, axis, keepdims: np.argmin(input, axis=axis, keepdims=keepdims), name="argmin", differentiable=False
-)
-any_over = primitive(
-    lambda input, *, axis, keepdims: np.any(input, axis=axis, keepdims=keepdims), name="any", differentiable=False
-)
-all_over = primitive(
-    lambda input, *, axis, keepdims: np.all(input, axis=axis, keepdims=keepdims), name="all", differentiable=False
-)
+any_over = _logical(np.logical_or, "any")
+all_over = _logical(np.logical_and, "all")
+
 
 # ------------------------------------------------------------------------------------------------ PyTorch's functions
 
 
-def axis_of(dim: Any, ndim: int) -> Any:
-    """``dim`` as NumPy's axis: checked, non-negative; None and () mean all."""
-    if dim is None:
-        return None
-    dims = tuple(dim) if isinstance(dim, (tuple, list)) else (dim,)
-    if not dims:
-        return None
-    found = []
-    for d in dims:
-        if not isinstance(d, (int, np.integer)):
-            raise TypeError(f"dim must be an integer or a tuple of integers, got {type(d).__name__}")
-        limit = ndim or 1
-        if not -limit <= d < limit:
-            raise IndexError(
-                f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {d})"
-            )
-        if ndim:
-            found.append(int(d) % ndim)
-    if len(set(found)) != len(found):
-        raise RuntimeError(f"dim {found[0]} appears multiple times in the list of dims")
-    return tuple(found)
+def refuse_out(name: str, out: Any) -> None:
+    """Raise for ``out``: NumPy's functions pass ``out=None`` to methods; a result in given memory would be an in-place operation."""
+    if out is not None:
+        raise TypeError(f"{name}() has no out=; write the result with target.copy_({name}(...))")
 
 
-def one_axis(dim: int, ndim: int) -> int:
-    """One dimension, checked and non-negative."""
-    axis = axis_of(dim, ndim)
-    return int(axis[0]) if axis else 0
+def widened(input: Any, dtype: Any) -> Any:
+    """``input`` in ``dtype``, or, for None, whole numbers and booleans as int64."""
+    if dtype is not None:
+        return cast(input, dtype=dtypes.as_dtype(dtype))
+    return input if input.dtype.kind == "f" or input.dtype == np.int64 else cast(input, dtype=dtypes.int64)
 
 
-def _pick_dim(dim: Any, axis: Any) -> Any:
-    return dim if axis is None else axis
+def _refuse_whole(name: str, input: Any) -> None:
+    if input.dtype.kind != "f":
+        raise RuntimeError(
+            f"{name}(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
+            f"Got: {input.dtype}; convert it with .float() first"
+        )
 
 
 def sum(
@@ -186,183 +196,195 @@ def sum(
     """Sum of all elements, or over ``dim``; integers and booleans sum as int64."""
     if dim is None and axis is None and dtype is None and input.dtype.kind == "f":
         return reduce_sum(input, axis=None, keepdims=keepdim)
-    if dtype is not None:
-        input = cast(input, dtype=dtypes.as_dtype(dtype))
-    elif input.dtype.kind != "f" and input.dtype != np.int64:
-        input = cast(input, dtype=dtypes.int64)
-    return reduce_sum(input, axis=axis_of(_pick_dim(dim, axis), input.ndim), keepdims=keepdim)
+    refuse_out("sum", out)
+    return reduce_sum(widened(input, dtype), axis=axis_of(pick_dim(dim, axis), input.ndim), keepdims=keepdim)
+
+
+def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None) -> Any:
+    """:func:`sum` in which NaN counts as 0."""
+    numbers = where(isnan(input), 0, input) if input.dtype.kind == "f" else input
+    return sum(numbers, dim, keepdim, dtype=dtype, axis=axis)
 
 
 def mean(
     input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, out: None = None
 ) -> Any:
     """Mean over ``dim`` (all, by default); floating dtypes only."""
+    refuse_out("mean", out)
     if dtype is not None:
         input = cast(input, dtype=dtypes.as_dtype(dtype))
-    if input.dtype.kind != "f":
-        raise RuntimeError(
-            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: "
-            f"{input.dtype}"
-        )
-    ax = axis_of(_pick_dim(dim, axis), input.ndim)
-    n = input.size if not callable(input.size) else input.numel()
-    if ax is not None:
-        n = int(np.prod([input.shape[a] for a in ax]))
-    return (
-        reduce_sum(input, axis=ax, keepdims=keepdim) / n
-        if n
-        else reduce_sum(input, axis=ax, keepdims=keepdim) * float("nan")
-    )
+    _refuse_whole("mean", input)
+    d = pick_dim(dim, axis)
+    return reduce_mean(input, axis=None if d is None else axis_of(d, input.ndim), keepdims=keepdim)
+
+
+def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None) -> Any:
+    """Mean of the numbers that are not NaN; NaN where there is none."""
+    _refuse_whole("nanmean", input)
+    d = pick_dim(dim, axis)
+    there = cast(logical_not(isnan(input)), dtype=input.dtype)
+    return nansum(input, d, keepdim, dtype=dtype) / sum(there, d, keepdim, dtype=dtype)
+
+
+def _correction(dim: Any, unbiased: Any, correction: Any) -> tuple[Any, float]:
+    """PyTorch's overloads: ``var(x, False)`` says unbiased, ``var(x, 1, False)`` says dim and unbiased."""
+    if isinstance(dim, (bool, np.bool_)):
+        dim, unbiased = None, dim
+    return dim, (1 if unbiased is None else int(unbiased)) if correction is None else correction
 
 
 def var(
     input: Any,
     dim: Any = None,
-    *,
-    correction: int = 1,
-    keepdim: bool = False,
     unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
     axis: Any = None,
 ) -> Any:
-    """Variance over ``dim`` with ``correction`` (Bessel's 1 by default)."""
-    if unbiased is not None:
-        correction = int(unbiased)
-    ax = axis_of(_pick_dim(dim, axis), input.ndim)
-    n = int(np.prod([input.shape[a] for a in (range(input.ndim) if ax is None else ax)]))
-    centred = input - reduce_sum(input, axis=ax, keepdims=True) / n if n else input
-    return reduce_sum(square(centred), axis=ax, keepdims=keepdim) * (
-        1.0 / (n - correction) if n > correction else float("nan")
-    )
+    """sum (x - mean)^2 / (n - correction) over ``dim``; ``correction`` is Bessel's 1 unless given (``unbiased=False``
+    is 0). NaN or infinite where n <= correction."""
+    if input.dtype.kind != "f":
+        raise RuntimeError(f"std and var only support floating point and complex dtypes, got {input.dtype}")
+    dim, correction = _correction(pick_dim(dim, axis), unbiased, correction)
+    return reduce_var(input, axis=axis_of(dim, input.ndim), keepdims=keepdim, correction=correction)
 
 
 def std(
     input: Any,
     dim: Any = None,
-    *,
-    correction: int = 1,
-    keepdim: bool = False,
     unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
     axis: Any = None,
 ) -> Any:
     """Standard deviation: the square root of :func:`var`; where it is 0, so is its gradient."""
-    return root(var(input, dim, correction=correction, keepdim=keepdim, unbiased=unbiased, axis=axis))
+    return root(var(input, dim, unbiased, keepdim, correction=correction, axis=axis))
 
 
-def _nonempty(input: Any, axis: Any, name: str) -> None:
-    for a in range(input.ndim) if axis is None else axis:
-        if input.shape[a] == 0:
-            raise IndexError(
-                f"{name}(): Expected reduction dim {a} to have non-zero size; the input has shape {tuple(input.shape)}"
+def var_mean(
+    input: Any,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+    axis: Any = None,
+) -> tuple[Any, Any]:
+    """(:func:`var`, :func:`mean`)."""
+    d, correction = _correction(pick_dim(dim, axis), unbiased, correction)
+    return var(input, d, keepdim=keepdim, correction=correction), mean(input, d, keepdim)
+
+
+def std_mean(
+    input: Any,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+    axis: Any = None,
+) -> tuple[Any, Any]:
+    """(:func:`std`, :func:`mean`)."""
+    d, correction = _correction(pick_dim(dim, axis), unbiased, correction)
+    return std(input, d, keepdim=keepdim, correction=correction), mean(input, d, keepdim)
+
+
+def prod(
+    input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, out: None = None
+) -> Any:
+    """Product of all elements, or along ``dim``; integers and booleans as int64. The derivatives are right beside
+    zeros."""
+    refuse_out("prod", out)
+    d = pick_dim(dim, axis)
+    input = widened(input, dtype)
+    at = None if d is None else one_axis(d, input.ndim)
+    return reduce_prod(input, axis=at if input.ndim else None, keepdims=keepdim)
+
+
+def count_nonzero(input: Any, dim: Any = None, *, axis: Any = None) -> Any:
+    """How many elements are not zero, over all or over ``dim``; int64."""
+    return sum(ne(input, 0), pick_dim(dim, axis))
+
+
+def norm(
+    input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None
+) -> Any:
+    """(sum |x|^p)^(1/p) over ``dim`` (all, by default); p = "fro" is 2, inf and -inf the extrema of |x|, 0 the count
+    of nonzeros. The subgradient at 0 is 0.
+
+    Raises RuntimeError for whole numbers and for p = "nuc" (a matrix norm: the sum of the singular values).
+    """
+    if dtype is not None:
+        input = cast(input, dtype=dtypes.as_dtype(dtype))
+    if input.dtype.kind != "f":
+        raise RuntimeError(
+            f"norm: Expected a floating point or complex tensor as input. Got {input.dtype}; convert with .float()"
+        )
+    if p == "nuc" or (isinstance(p, str) and p != "fro"):
+        raise RuntimeError(f"norm: p is a number, inf, -inf or 'fro', got {p!r}")
+    ax = axis_of(pick_dim(dim, axis), input.ndim)
+    p = 2.0 if p == "fro" or p is None else float(p)
+    if p == 2:
+        return reduce_norm(input, axis=ax, keepdims=keepdim)
+    if p == 1:
+        return reduce_sum(abs(input), axis=ax, keepdims=keepdim)
+    if p == 0:
+        return reduce_sum(mask(ne(input, 0), input), axis=ax, keepdims=keepdim)
+    if p in (float("inf"), float("-inf")):
+        if not count(input.shape, ax):
+            raise RuntimeError(
+                f"norm cannot compute the {p} norm on an empty tensor because the operation does not have an identity"
             )
+        from tinydl.ops.extrema import reduce_max, reduce_min
+
+        return (reduce_max if p > 0 else reduce_min)(abs(input), axis=ax, keepdims=keepdim)
+    # Neither |x|^p at 0 nor the root of 0 has a derivative for every p: both are kept away from 0, then put back.
+    size = abs(input)
+    zero = eq(size, 0)
+    total = reduce_sum(where(zero, 0, pow(where(zero, 1, size), p)), axis=ax, keepdims=keepdim)
+    empty = eq(total, 0)
+    return where(empty, 0, pow(where(empty, 1, total), 1 / p))
 
 
-def amax(input: Any, dim: Any = (), keepdim: bool = False, *, axis: Any = None) -> Any:
-    """Maximum over ``dim``; ties share the gradient evenly."""
-    ax = axis_of(_pick_dim(dim, axis), input.ndim)
-    _nonempty(input, ax, "amax")
-    return reduce_max(input, axis=ax, keepdims=keepdim)
-
-
-def amin(input: Any, dim: Any = (), keepdim: bool = False, *, axis: Any = None) -> Any:
-    """Minimum over ``dim``; ties share the gradient evenly."""
-    ax = axis_of(_pick_dim(dim, axis), input.ndim)
-    _nonempty(input, ax, "amin")
-    return reduce_min(input, axis=ax, keepdims=keepdim)
-
-
-def _extreme(input: Any, dim: Any, keepdim: bool, whole: Any, arg: Any, other: Any) -> Any:
-    from tinydl.ops.indexing import gather
-
-    if dim is None:
-        return whole(input)
-    if hasattr(dim, "dtype"):
-        return other(input, dim)
-    axis = one_axis(dim, input.ndim)
-    _nonempty(input, (axis,) if input.ndim else (), arg.op.name[3:])
-    at = arg(input, axis=axis if input.ndim else None, keepdims=True)
-    values = gather(input, axis, at) if input.ndim else input
-    if keepdim or not input.ndim:
-        return Extreme(values, at)
-    shape = tuple(s for i, s in enumerate(values.shape) if i != axis)
-    return Extreme(reshape_to(values, shape=shape), reshape_to(at, shape=shape))
-
-
-class Extreme(tuple):  # type: ignore[type-arg]
-    """``(values, indices)``, also by name."""
-
-    def __new__(cls, values: Any, indices: Any) -> Extreme:
-        return super().__new__(cls, (values, indices))
-
-    values = property(lambda self: self[0])
-    indices = property(lambda self: self[1])
-
-
-def max(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, out: None = None) -> Any:
-    """Maximum of all; with ``dim`` (values, indices), the gradient going to the index; with a tensor,
-    :func:`maximum`."""
-    from tinydl.ops.elementwise import maximum
-
-    return _extreme(input, _pick_dim(dim, axis), keepdim, amax, argmax_over, maximum)
-
-
-def min(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, out: None = None) -> Any:
-    """Minimum of all; with ``dim`` (values, indices), the gradient going to the index; with a tensor,
-    :func:`minimum`."""
-    from tinydl.ops.elementwise import minimum
-
-    return _extreme(input, _pick_dim(dim, axis), keepdim, amin, argmin_over, minimum)
-
-
-def argmax(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Any:
-    """Index of the maximum (the first one), over all elements or along ``dim``; int64."""
-    d = _pick_dim(dim, axis)
-    return argmax_over(input, axis=None if d is None else one_axis(d, input.ndim), keepdims=keepdim)
-
-
-def argmin(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Any:
-    """Index of the minimum (the first one), over all elements or along ``dim``; int64."""
-    d = _pick_dim(dim, axis)
-    return argmin_over(input, axis=None if d is None else one_axis(d, input.ndim), keepdims=keepdim)
+def dist(input: Any, other: Any, p: float = 2) -> Any:
+    """The :func:`norm` of input - other."""
+    return norm(input - other, p)
 
 
 def any(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Any:
-    """Whether any element is true."""
-    return any_over(input, axis=axis_of(_pick_dim(dim, axis), input.ndim), keepdims=keepdim)
+    """Whether any element is true (not zero), over all or over ``dim``; bool, but uint8 for uint8."""
+    return any_over(input, axis=axis_of(pick_dim(dim, axis), input.ndim), keepdims=keepdim)
 
 
 def all(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Any:
-    """Whether every element is true."""
-    return all_over(input, axis=axis_of(_pick_dim(dim, axis), input.ndim), keepdims=keepdim)
+    """Whether every element is true (not zero), over all or over ``dim``; bool, but uint8 for uint8."""
+    return all_over(input, axis=axis_of(pick_dim(dim, axis), input.ndim), keepdims=keepdim)
 
 
-def logsumexp(input: Any, dim: Any, keepdim: bool = False) -> Any:
-    """log sum exp over ``dim``, computed without overflow."""
+def logsumexp(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Any:
+    """log sum exp over ``dim``, computed without overflow; integers as the default floating dtype."""
     if input.dtype.kind != "f":
         input = cast(input, dtype=dtypes.get_default_dtype())
-    ax = axis_of(dim, input.ndim)
-    if 0 in input.shape:
-        return log(reduce_sum(exp(input), axis=ax, keepdims=keepdim))
+    ax = axis_of(needed_dim("logsumexp", dim, axis), input.ndim)
     return reduce_logsumexp(input, axis=ax, keepdims=keepdim)
 
 
-def softmax(input: Any, dim: int = -1) -> Any:
+def softmax(input: Any, dim: int = -1, *, dtype: Any = None, axis: Any = None) -> Any:
     """e^x / sum e^x along ``dim``."""
-    if not input.ndim:
-        return reshape_to(softmax_over(reshape_to(input, shape=(1,)), axis=0), shape=())
-    return softmax_over(input, axis=one_axis(dim, input.ndim))
+    return _normalised(softmax_over, input, pick_dim(dim, axis), dtype)
 
 
-def log_softmax(input: Any, dim: int = -1) -> Any:
+def log_softmax(input: Any, dim: int = -1, *, dtype: Any = None, axis: Any = None) -> Any:
     """log of :func:`softmax`, computed without overflow."""
-    if not input.ndim:
-        return reshape_to(log_softmax_over(reshape_to(input, shape=(1,)), axis=0), shape=())
-    return log_softmax_over(input, axis=one_axis(dim, input.ndim))
+    return _normalised(log_softmax_over, input, pick_dim(dim, axis), dtype)
 
 
-def cumsum(input: Any, dim: int) -> Any:
-    """Cumulative sum along ``dim``; integers and booleans as int64."""
-    if input.dtype.kind != "f" and input.dtype != np.int64:
-        input = cast(input, dtype=dtypes.int64)
+def _normalised(over: Any, input: Any, dim: int, dtype: Any) -> Any:
+    if dtype is not None:
+        input = cast(input, dtype=dtypes.as_dtype(dtype))
+    axis = one_axis(dim, input.ndim)
     if not input.ndim:
-        return reshape_to(input, shape=())
-    return running_sum(input, axis=one_axis(dim, input.ndim))
+        return reshape_to(over(reshape_to(input, shape=(1,)), axis=0), shape=())
+    return over(input, axis=axis)

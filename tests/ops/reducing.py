@@ -1,0 +1,114 @@
+"""Samples of the reductions and scans beyond the first ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tests.ops.table import Sample, draw, entry, layouts
+
+
+@entry("reduce_mean")
+def _mean(rng: np.random.Generator) -> Iterator[Sample]:
+    for note, x in layouts(rng):
+        yield Sample((x,), {"axis": None, "keepdims": False}, note=note)
+        for axis in ((0,), (1,), (0, 1)) if x.ndim == 2 else ():
+            if all(x.shape[a] for a in axis):
+                yield Sample((x,), {"axis": axis, "keepdims": axis == (1,)}, note=f"{note}, axis {axis}")
+
+
+@entry("reduce_norm")
+def _norm(rng: np.random.Generator) -> Iterator[Sample]:
+    for note, x in layouts(rng, low=0.3):
+        if x.size:
+            yield Sample((x,), {"axis": None, "keepdims": False}, note=note)
+        for axis in ((0,), (1,), (0, 1)) if x.ndim == 2 and x.size else ():
+            yield Sample((x,), {"axis": axis, "keepdims": axis == (1,)}, note=f"{note}, axis {axis}")
+
+
+@entry("reduce_var")
+def _var(rng: np.random.Generator) -> Iterator[Sample]:
+    for note, x in layouts(rng):
+        if x.size > 1:
+            yield Sample((x,), {"axis": None, "keepdims": False, "correction": 1}, note=note)
+        for axis in ((0,), (1,), (0, 1)) if x.ndim == 2 and x.size else ():
+            static = {"axis": axis, "keepdims": axis == (1,), "correction": 0.5}
+            yield Sample((x,), static, note=f"{note}, axis {axis}")
+
+
+@entry("reduce_prod")
+def _prod(rng: np.random.Generator) -> Iterator[Sample]:
+    for note, x in layouts(rng):
+        yield Sample((x,), {"axis": None, "keepdims": False}, note=note)
+        for axis in range(x.ndim):
+            yield Sample((x,), {"axis": axis, "keepdims": axis == 1}, note=f"{note}, axis {axis}")
+    for zeros in (1, 2, 3):
+        x = draw(rng, 4, 2)
+        x[:zeros, 0] = 0
+        yield Sample((x,), {"axis": 0, "keepdims": False}, note=f"{zeros} zeros")
+
+
+@entry("running_product")
+def _running_product(rng: np.random.Generator) -> Iterator[Sample]:
+    for note, x in layouts(rng):
+        for axis in range(x.ndim):
+            yield Sample((x,), {"axis": axis}, note=f"{note}, axis {axis}")
+    for zeros in ([1], [0, 2], [1, 2, 4]):
+        x = draw(rng, 5)
+        x[zeros] = 0
+        yield Sample((x,), {"axis": 0}, note=f"zeros at {zeros}")
+
+
+@entry("running_logsumexp")
+def _running_logsumexp(rng: np.random.Generator) -> Iterator[Sample]:
+    for note, x in layouts(rng):
+        for axis in range(x.ndim):
+            yield Sample((x,), {"axis": axis}, note=f"{note}, axis {axis}")
+    yield Sample((np.array([-30.0, 5.0, -20.0, 6.0]),), {"axis": 0}, note="far apart")
+
+
+@entry("shifted")
+def _shifted(rng: np.random.Generator) -> Iterator[Sample]:
+    for note, x in layouts(rng):
+        for axis in range(x.ndim):
+            yield Sample((x,), {"axis": axis, "by": 1, "fill": 1.0}, note=f"{note}, axis {axis}")
+            yield Sample((x,), {"axis": axis, "by": -1, "fill": 0}, note=f"{note}, axis {axis}, back")
+
+
+@entry("recurrence")
+def _recurrence(rng: np.random.Generator) -> Iterator[Sample]:
+    for (note, a), (_, b) in zip(layouts(rng), layouts(rng)):
+        for axis in range(a.ndim):
+            yield Sample((a, b), {"axis": axis, "reverse": False}, note=f"{note}, axis {axis}")
+            yield Sample((a, b), {"axis": axis, "reverse": True}, note=f"{note}, axis {axis}, reverse")
+    yield Sample((x := draw(rng, 4), x), {"axis": 0, "reverse": False}, alias=(0, 1), note="one tensor twice")
+
+
+@entry("tie_shares")
+def _tie_shares(rng: np.random.Generator) -> Iterator[Sample]:
+    x = rng.integers(0, 3, (3, 4)).astype(float)
+    yield Sample((x, x.max(axis=1, keepdims=True)), {"axis": (1,)})
+    yield Sample((x, np.asarray(x.max())), {"axis": None})
+
+
+@entry("take_at")
+def _take_at(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((draw(rng, 3, 4), rng.integers(0, 3, (1, 4))), {"axis": 0})
+    yield Sample((draw(rng, 4, 3).T, rng.integers(0, 4, (3, 1))), {"axis": 1}, note="transposed")
+    yield Sample((draw(rng, 0, 3), np.zeros((0, 1), np.int64)), {"axis": 1}, note="size 0")
+
+
+@entry("put_at")
+def _put_at(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((draw(rng, 1, 4), rng.integers(0, 3, (1, 4))), {"axis": 0, "shape": (3, 4)})
+    yield Sample((draw(rng, 3, 1), rng.integers(0, 4, (3, 1))), {"axis": 1, "shape": (3, 4)})
+
+
+@entry("whole_median", second=False)
+def _whole_median(rng: np.random.Generator) -> Iterator[Sample]:
+    for note, x in layouts(rng):
+        if x.size and not note.startswith("broadcast"):
+            apart = rng.permutation(x.size).reshape(x.shape).astype(float)
+            yield Sample((apart,), {"skip_nan": False}, note=note)
+    yield Sample((draw(rng, 5),), {"skip_nan": True})

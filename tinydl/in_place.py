@@ -1,0 +1,131 @@
+"""The in-place methods of tensors: ``x.exp_()`` computes ``x.exp()`` and keeps the result in x.
+
+One line a method, for every function that PyTorch has in that form. What "keep" means (writing memory, or rebinding a
+recorded tensor) is :meth:`tinydl.Tensor._in_place`'s business.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from tinydl.ops import comparing, elementwise, formulas, rounding, scanning, special
+
+
+def _form(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The method that computes ``function(self, ...)`` and keeps the result in self, with its signature and words."""
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._in_place(function, *args, **kwargs)
+
+    first, *rest = inspect.signature(function).parameters.values()
+    method.__name__ = function.__name__ + "_"
+    method.__qualname__ = f"Tensor.{method.__name__}"
+    method.__doc__ = f"In place: {function.__doc__ or function.__name__}"
+    method.__signature__ = inspect.Signature([first.replace(name="self"), *rest])  # type: ignore[attr-defined]
+    return method
+
+
+class InPlace:
+    """The methods whose names end in an underscore."""
+
+    __slots__ = ()
+
+    add_ = _form(formulas.add)
+    sub_ = subtract_ = _form(formulas.sub)
+    mul_ = multiply_ = _form(elementwise.mul)
+    div_ = divide_ = _form(rounding.div)
+    true_divide_ = _form(elementwise.div)
+    floor_divide_ = _form(elementwise.floor_divide)
+    remainder_ = _form(elementwise.remainder)
+    fmod_ = _form(rounding.fmod)
+    pow_ = _form(elementwise.pow)
+    float_power_ = _form(formulas.float_power)
+    neg_ = negative_ = _form(elementwise.neg)
+    square_ = _form(elementwise.square)
+    sqrt_ = _form(elementwise.sqrt)
+    rsqrt_ = _form(elementwise.rsqrt)
+    reciprocal_ = _form(elementwise.reciprocal)
+    abs_ = absolute_ = _form(elementwise.abs)
+    sign_ = sgn_ = _form(elementwise.sign)
+    copysign_ = _form(elementwise.copysign)
+    hypot_ = _form(elementwise.hypot)
+    floor_ = _form(rounding.floor)
+    ceil_ = _form(rounding.ceil)
+    round_ = _form(rounding.round)
+    trunc_ = fix_ = _form(rounding.trunc)
+    frac_ = _form(rounding.frac)
+
+    exp_ = _form(elementwise.exp)
+    exp2_ = _form(elementwise.exp2)
+    expm1_ = _form(elementwise.expm1)
+    log_ = _form(elementwise.log)
+    log2_ = _form(elementwise.log2)
+    log10_ = _form(elementwise.log10)
+    log1p_ = _form(elementwise.log1p)
+    xlogy_ = _form(elementwise.xlogy)
+    logit_ = _form(formulas.logit)
+    sigmoid_ = _form(elementwise.sigmoid)
+    relu_ = _form(elementwise.relu)
+    sin_ = _form(elementwise.sin)
+    cos_ = _form(elementwise.cos)
+    tan_ = _form(elementwise.tan)
+    asin_ = arcsin_ = _form(elementwise.asin)
+    acos_ = arccos_ = _form(elementwise.acos)
+    atan_ = arctan_ = _form(elementwise.atan)
+    atan2_ = arctan2_ = _form(elementwise.atan2)
+    sinh_ = _form(elementwise.sinh)
+    cosh_ = _form(elementwise.cosh)
+    tanh_ = _form(elementwise.tanh)
+    asinh_ = arcsinh_ = _form(elementwise.asinh)
+    acosh_ = arccosh_ = _form(elementwise.acosh)
+    atanh_ = arctanh_ = _form(elementwise.atanh)
+    deg2rad_ = _form(elementwise.deg2rad)
+    rad2deg_ = _form(elementwise.rad2deg)
+    sinc_ = _form(special.sinc)
+    erf_ = _form(special.erf)
+    erfc_ = _form(special.erfc)
+    erfinv_ = _form(special.erfinv)
+    lgamma_ = _form(special.lgamma)
+    digamma_ = _form(special.digamma)
+
+    clamp_ = clip_ = _form(elementwise.clamp)
+    clamp_min_ = _form(elementwise.clamp_min)
+    clamp_max_ = _form(elementwise.clamp_max)
+    lerp_ = _form(formulas.lerp)
+    addcmul_ = _form(formulas.addcmul)
+    addcdiv_ = _form(formulas.addcdiv)
+    nan_to_num_ = _form(formulas.nan_to_num)
+    heaviside_ = _form(formulas.heaviside)
+    eq_ = _form(comparing.eq)
+    ne_ = not_equal_ = _form(comparing.ne)
+    lt_ = less_ = _form(comparing.lt)
+    le_ = less_equal_ = _form(comparing.le)
+    gt_ = greater_ = _form(comparing.gt)
+    ge_ = greater_equal_ = _form(comparing.ge)
+    logical_and_ = _form(comparing.logical_and)
+    logical_or_ = _form(comparing.logical_or)
+    logical_xor_ = _form(comparing.logical_xor)
+    logical_not_ = _form(comparing.logical_not)
+    bitwise_and_ = _form(comparing.bitwise_and)
+    bitwise_or_ = _form(comparing.bitwise_or)
+    bitwise_xor_ = _form(comparing.bitwise_xor)
+    bitwise_not_ = _form(comparing.bitwise_not)
+    bitwise_left_shift_ = _form(comparing.bitwise_left_shift)
+    bitwise_right_shift_ = _form(comparing.bitwise_right_shift)
+    cumsum_ = _form(scanning.cumsum)
+    cumprod_ = _form(scanning.cumprod)
+
+    __iadd__ = _form(elementwise.add)
+    __isub__ = _form(elementwise.sub)
+    __imul__ = _form(elementwise.mul)
+    __itruediv__ = _form(elementwise.div)
+    __ifloordiv__ = _form(elementwise.floor_divide)
+    __imod__ = _form(elementwise.remainder)
+    __ipow__ = _form(elementwise.pow)
+    __iand__ = _form(comparing.bitwise_and)
+    __ior__ = _form(comparing.bitwise_or)
+    __ixor__ = _form(comparing.bitwise_xor)
+    __ilshift__ = _form(comparing.bitwise_left_shift)
+    __irshift__ = _form(comparing.bitwise_right_shift)

@@ -1,0 +1,108 @@
+"""Rounding, and division with a remainder. Derivatives are those of the pieces: 0 for what is piecewise constant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinydl.autograd.primitives import primitive
+from tinydl.ops import elementwise
+from tinydl.ops.elementwise import floor_divide, mul, nothing
+
+
+def _rounding(ufunc: Any) -> Any:
+    """``ufunc`` on floating numbers; integers are whole already (some versions of NumPy would make them float64)."""
+
+    def function(input: Any) -> Any:
+        if input.dtype.kind == "f":
+            return ufunc(input)
+        if input.dtype.kind == "b":
+            raise RuntimeError("rounding is not implemented for booleans; convert them with .float() or .long() first")
+        return np.array(input)
+
+    return function
+
+
+def _whole(ufunc: Any, name: str) -> Any:
+    return primitive(_rounding(ufunc), args="input", name=name, smooth=False, input=lambda g: nothing(g))
+
+
+floor = _whole(np.floor, "floor")
+ceil = _whole(np.ceil, "ceil")
+trunc = _whole(np.trunc, "trunc")
+rint = _whole(np.rint, "round")
+
+
+def round(input: Any, *, decimals: int = 0) -> Any:
+    """The nearest multiple of 10^-decimals, halves to the even one; its derivative is 0.
+
+    Raises RuntimeError for integers with ``decimals``.
+    """
+    if not decimals:
+        return rint(input)
+    if input.dtype.kind != "f":
+        raise RuntimeError(f"round with decimals is not implemented for {input.dtype}; convert with .float() first")
+    scale = 10.0 ** abs(decimals)
+    up, down = (mul, elementwise.div) if decimals > 0 else (elementwise.div, mul)
+    return down(rint(up(input, scale)), scale)
+
+
+@primitive(smooth=False, input=lambda g: g)
+def frac(input: Any) -> Any:
+    """input - trunc(input)."""
+    if input.dtype.kind != "f":
+        raise RuntimeError(f"frac is not implemented for {input.dtype}; it is 0 for whole numbers")
+    return input - np.trunc(input)
+
+
+def _trunc_divide(input: Any, other: Any) -> Any:
+    if np.result_type(input, other).kind == "f":
+        return np.trunc(np.true_divide(input, other))
+    _refuse_zero("div", other)
+    quotient = np.floor_divide(input, other)
+    return quotient + ((np.multiply(quotient, other) != input) & (quotient < 0)).astype(quotient.dtype)
+
+
+def _refuse_zero(name: str, other: Any) -> None:
+    if not np.all(other):
+        raise RuntimeError(f"ZeroDivisionError: {name} by zero of whole numbers; convert to floating point first")
+
+
+trunc_divide = primitive(
+    _trunc_divide, args="input other", name="trunc_divide", promote="same", smooth=False,
+    input=lambda g: nothing(g), other=lambda g: nothing(g),
+)  # fmt: skip
+floor_quotient = primitive(
+    lambda input, other: floor_divide(input, other), args="input other", name="floor_quotient", promote="same",
+    smooth=False, input=lambda g: nothing(g), other=lambda g: nothing(g),
+)  # fmt: skip
+
+
+def _fmod(input: Any, other: Any) -> Any:
+    if np.result_type(input, other).kind != "f":
+        _refuse_zero("fmod", other)
+    return np.fmod(input, other)
+
+
+fmod = primitive(
+    _fmod, args="input other", name="fmod", promote="same", smooth=False,
+    input=lambda g: g,
+    other=lambda g, input, other: -(g * trunc_divide(input, other)),
+)  # fmt: skip
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+    """input / other, rounded as ``rounding_mode`` says: None (a true quotient), "trunc" (towards 0) or "floor".
+
+    A rounded quotient keeps integer dtypes and has the derivative 0. Raises RuntimeError for any other mode.
+    """
+    if rounding_mode is None:
+        return elementwise.div(input, other)
+    if rounding_mode == "trunc":
+        return trunc_divide(input, other)
+    if rounding_mode == "floor":
+        return floor_quotient(input, other)
+    raise RuntimeError(
+        f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}"
+    )
