@@ -12,8 +12,19 @@ from typing import Any
 
 from tinydl.creation import as_tensor
 from tinydl.ops import (
-    comparing, counting, elementwise, extrema, formulas, indexing, products, reducing, rounding, scanning, shaping,
-    sorting, special,
+    comparing,
+    counting,
+    elementwise,
+    extrema,
+    formulas,
+    indexing,
+    products,
+    reducing,
+    rounding,
+    scanning,
+    shaping,
+    sorting,
+    special,
 )  # fmt: skip
 from tinydl.tensor import Tensor
 
@@ -135,8 +146,8 @@ _FUNCTIONS = {
     rounding: "div round frac",
     special: "sinc",
     comparing: "isposinf isneginf isreal signbit isclose allclose equal is_nonzero is_floating_point numel",
-    reducing: "sum nansum mean nanmean prod var std var_mean std_mean norm dist count_nonzero any all logsumexp softmax "
-    "log_softmax",
+    reducing: "sum nansum mean nanmean prod var std var_mean std_mean norm dist count_nonzero any all "
+    "logsumexp softmax log_softmax",
     extrema: "amax amin aminmax max min argmax argmin",
     scanning: "cumsum cumprod cummax cummin logcumsumexp diff trapezoid",
     sorting: "sort argsort msort topk kthvalue median nanmedian mode quantile",

@@ -24,8 +24,21 @@ from tinydl.autograd import primitives as _primitives
 from tinydl.autograd.mode import mode
 from tinydl.in_place import InPlace
 from tinydl.ops import (
-    casting, comparing, counting, elementwise, extrema, formulas, indexing, products, reducing, rounding, scanning,
-    shaping, sorting, special,
+    axes,
+    casting,
+    comparing,
+    counting,
+    elementwise,
+    extrema,
+    formulas,
+    indexing,
+    products,
+    reducing,
+    rounding,
+    scanning,
+    shaping,
+    sorting,
+    special,
 )  # fmt: skip
 from tinydl.ops.ufuncs import COUNTERPARTS
 
@@ -229,7 +242,7 @@ class Tensor(InPlace):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension."""
-        return self.data.shape if dim is None else self.data.shape[reducing.one_axis(dim, self.data.ndim)]
+        return self.data.shape if dim is None else self.data.shape[axes.one_axis(dim, self.data.ndim)]
 
     def dim(self) -> int:
         """Number of dimensions."""

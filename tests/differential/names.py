@@ -21,12 +21,13 @@ ELEMENTWISE = """
 add sub subtract mul multiply div divide true_divide floor_divide remainder fmod neg negative positive pow float_power
 square sqrt rsqrt reciprocal abs absolute sign sgn signbit copysign floor ceil round trunc fix frac exp exp2 expm1 log
 log2 log10 log1p logaddexp logaddexp2 xlogy sin cos tan asin arcsin acos arccos atan arctan atan2 arctan2 sinh cosh
-tanh asinh arcsinh acosh arccosh atanh arctanh sinc hypot deg2rad rad2deg erf erfc erfinv lgamma digamma sigmoid logit
-relu clamp clip clamp_min clamp_max maximum minimum fmax fmin where lerp addcmul addcdiv nan_to_num heaviside eq ne lt
-le gt ge greater greater_equal less less_equal not_equal isclose allclose equal logical_and logical_or logical_xor
-logical_not bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift isnan isfinite isinf
-isposinf isneginf isreal is_floating_point is_nonzero is_tensor numel special.expit special.xlogy special.erf
-special.erfc special.gammaln special.digamma special.log_softmax special.softmax special.logsumexp special.i0
+tanh asinh arcsinh acosh arccosh atanh arctanh sinc hypot deg2rad rad2deg erf erfc erfinv lgamma digamma polygamma
+sigmoid logit relu clamp clip clamp_min clamp_max maximum minimum fmax fmin where lerp addcmul addcdiv nan_to_num
+heaviside eq ne lt le gt ge greater greater_equal less less_equal not_equal isclose allclose equal logical_and
+logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift
+bitwise_right_shift isnan isfinite isinf isposinf isneginf isreal is_floating_point is_nonzero is_tensor numel
+special.expit special.xlogy special.erf special.erfc special.gammaln special.digamma special.log_softmax
+special.softmax special.logsumexp special.i0
 """.split()
 
 REDUCING = """
@@ -184,6 +185,8 @@ utils.data.WeightedRandomSampler utils.data.BatchSampler utils.data.default_coll
 
 # Groups join this list when all their names are there and compared.
 NAMES: list[str] = [
+    *ELEMENTWISE,
+    *REDUCING,
     *CONTAINERS,
     *BASIC_LAYERS,
     *ACTIVATIONS,

@@ -59,7 +59,7 @@ SMOOTH_UNARY: list[tuple[str, float, float]] = [
     ("neg", -2, 2), ("square", -2, 2), ("sqrt", 0.3, 2), ("rsqrt", 0.3, 2), ("reciprocal", 0.3, 2), ("exp", -2, 2),
     ("expm1", -2, 2), ("log", 0.3, 2), ("log2", 0.3, 2), ("log10", 0.3, 2), ("log1p", -0.5, 2), ("sin", -2, 2),
     ("cos", -2, 2),
-    ("tan", -1, 1), ("arctan", -2, 2), ("sinh", -2, 2), ("cosh", -2, 2), ("tanh", -2, 2), ("sigmoid", -4, 4),
+    ("tan", -1, 1), ("atan", -2, 2), ("sinh", -2, 2), ("cosh", -2, 2), ("tanh", -2, 2), ("sigmoid", -4, 4),
     ("softplus", -4, 4), ("logsigmoid", -4, 4),
 ]  # fmt: skip
 

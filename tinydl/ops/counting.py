@@ -56,7 +56,7 @@ def unique_consecutive(
     at = None if d is None else one_axis(d, x.ndim)
     lines = x.reshape(-1) if at is None else np.moveaxis(x, at, 0)
     starts = np.ones(len(lines), np.bool_)
-    starts[1:] = (lines[1:] != lines[:-1]).reshape(max(len(lines) - 1, 0), -1).any(axis=1)
+    starts[1:] = (lines[1:] != lines[:-1]).any(axis=tuple(range(1, lines.ndim)))
     first = np.flatnonzero(starts)
     values = lines[first] if at is None else np.moveaxis(lines[first], 0, at)
     inverse = (np.cumsum(starts) - 1).reshape(x.shape if at is None else (len(lines),))
@@ -124,7 +124,7 @@ def searchsorted(
         raise RuntimeError(f"side can only be 'left' or 'right' but got {side}")
     if side == "left" and right:
         raise RuntimeError("side and right can't be set to opposites, got side of left while right was True")
-    where = "right" if right or side == "right" else "left"
+    where: Any = "right" if right or side == "right" else "left"
     sequence, x = data_of(sorted_sequence), np.asarray(data_of(input))
     if sorter is not None:
         sequence = np.take_along_axis(sequence, data_of(sorter), -1)

@@ -59,7 +59,7 @@ neg = primitive(np.negative, args="input", name="neg", input=lambda g: -g)
 positive = primitive(np.positive, args="input", name="positive", input=lambda g: g)
 
 
-def _by_whole_number(ufunc: Any, name: str) -> Any:
+def by_whole_number(ufunc: Any, name: str) -> Any:
     """``ufunc``, but an error where whole numbers are divided by 0 (NumPy warns and gives 0)."""
 
     def function(input: Any, other: Any) -> Any:
@@ -74,12 +74,12 @@ def _by_whole_number(ufunc: Any, name: str) -> Any:
     return function
 
 
-floor_divide = primitive(
-    _by_whole_number(np.floor_divide, "floor_divide"), args="input other", name="floor_divide", promote="same",
+floor_divide: Any = primitive(
+    by_whole_number(np.floor_divide, "floor_divide"), args="input other", name="floor_divide", promote="same",
     differentiable=False,
 )  # fmt: skip
-remainder = primitive(
-    _by_whole_number(np.remainder, "remainder"), args="input other", name="remainder", promote="same", smooth=False,
+remainder: Any = primitive(
+    by_whole_number(np.remainder, "remainder"), args="input other", name="remainder", promote="same", smooth=False,
     input=lambda g: g,
     other=lambda g, input, other: -(g * floor_divide(input, other)),
 )  # fmt: skip

@@ -35,7 +35,9 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
     """input + value tensor1 tensor2."""
     product = mul(tensor1, tensor2)
-    return elementwise.add(input, product if value == 1 else mul(product, _factor("value", value, input, tensor1, tensor2)))
+    if value != 1:
+        product = mul(product, _factor("value", value, input, tensor1, tensor2))
+    return elementwise.add(input, product)
 
 
 def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:

@@ -12,7 +12,9 @@ import numpy as np
 
 from tinydl import dtypes
 from tinydl.autograd.primitives import primitive
-from tinydl.ops.axes import axis_of, count, kept, needed_dim, one_axis, pick_dim, reduced
+from tinydl.ops.axes import axis_of as axis_of
+from tinydl.ops.axes import count, kept, needed_dim, pick_dim, reduced
+from tinydl.ops.axes import one_axis as one_axis
 from tinydl.ops.casting import cast
 from tinydl.ops.comparing import eq, isnan, logical_not, ne
 from tinydl.ops.elementwise import abs, exp, gate, mask, pow, where
@@ -152,8 +154,6 @@ def log_softmax_over(input: Any, *, axis: int) -> Any:
     return z - np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True))
 
 
-
-
 def _logical(ufunc: Any, name: str) -> Any:
     def function(input: Any, *, axis: Any, keepdims: Any) -> Any:
         out = ufunc.reduce(input, axis=axis, keepdims=keepdims)
@@ -170,7 +170,7 @@ all_over = _logical(np.logical_and, "all")
 
 
 def refuse_out(name: str, out: Any) -> None:
-    """Raise for ``out``: NumPy's functions pass ``out=None`` to methods; a result in given memory would be an in-place operation."""
+    """NumPy's functions pass ``out=None`` to methods; anything else raises: to write into memory is for ``copy_``."""
     if out is not None:
         raise TypeError(f"{name}() has no out=; write the result with target.copy_({name}(...))")
 
@@ -222,8 +222,8 @@ def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     """Mean of the numbers that are not NaN; NaN where there is none."""
     _refuse_whole("nanmean", input)
     d = pick_dim(dim, axis)
-    there = cast(logical_not(isnan(input)), dtype=input.dtype)
-    return nansum(input, d, keepdim, dtype=dtype) / sum(there, d, keepdim, dtype=dtype)
+    there = sum(cast(logical_not(isnan(input)), dtype=input.dtype), d, keepdim, dtype=dtype)
+    return nansum(input, d, keepdim, dtype=dtype) / where(eq(there, 0), float("nan"), there)
 
 
 def _correction(dim: Any, unbiased: Any, correction: Any) -> tuple[Any, float]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinydl.autograd.primitives import primitive
 from tinydl.ops import elementwise
-from tinydl.ops.elementwise import floor_divide, mul, nothing
+from tinydl.ops.elementwise import by_whole_number, mul, nothing
 
 
 def _rounding(ufunc: Any) -> Any:
@@ -56,37 +56,23 @@ def frac(input: Any) -> Any:
     return input - np.trunc(input)
 
 
-def _trunc_divide(input: Any, other: Any) -> Any:
-    if np.result_type(input, other).kind == "f":
+def _trunc_quotient(input: Any, other: Any) -> Any:
+    if (other if hasattr(other, "dtype") else input).dtype.kind == "f":
         return np.trunc(np.true_divide(input, other))
-    _refuse_zero("div", other)
     quotient = np.floor_divide(input, other)
-    return quotient + ((np.multiply(quotient, other) != input) & (quotient < 0)).astype(quotient.dtype)
+    return quotient + ((quotient < 0) & (np.multiply(quotient, other) != input)).astype(quotient.dtype)
 
 
-def _refuse_zero(name: str, other: Any) -> None:
-    if not np.all(other):
-        raise RuntimeError(f"ZeroDivisionError: {name} by zero of whole numbers; convert to floating point first")
-
-
-trunc_divide = primitive(
-    _trunc_divide, args="input other", name="trunc_divide", promote="same", smooth=False,
+trunc_divide: Any = primitive(
+    by_whole_number(_trunc_quotient, "div"), args="input other", name="trunc_divide", promote="same", smooth=False,
     input=lambda g: nothing(g), other=lambda g: nothing(g),
 )  # fmt: skip
-floor_quotient = primitive(
-    lambda input, other: floor_divide(input, other), args="input other", name="floor_quotient", promote="same",
-    smooth=False, input=lambda g: nothing(g), other=lambda g: nothing(g),
+floor_quotient: Any = primitive(
+    by_whole_number(np.floor_divide, "div"), args="input other", name="floor_quotient", promote="same", smooth=False,
+    input=lambda g: nothing(g), other=lambda g: nothing(g),
 )  # fmt: skip
-
-
-def _fmod(input: Any, other: Any) -> Any:
-    if np.result_type(input, other).kind != "f":
-        _refuse_zero("fmod", other)
-    return np.fmod(input, other)
-
-
 fmod = primitive(
-    _fmod, args="input other", name="fmod", promote="same", smooth=False,
+    by_whole_number(np.fmod, "fmod"), args="input other", name="fmod", promote="same", smooth=False,
     input=lambda g: g,
     other=lambda g, input, other: -(g * trunc_divide(input, other)),
 )  # fmt: skip
@@ -103,6 +89,4 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
         return trunc_divide(input, other)
     if rounding_mode == "floor":
         return floor_quotient(input, other)
-    raise RuntimeError(
-        f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}"
-    )
+    raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}")

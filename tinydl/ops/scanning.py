@@ -13,7 +13,6 @@ import numpy as np
 
 from tinydl.autograd.primitives import primitive
 from tinydl.ops.axes import needed_dim, one_axis, pick_dim
-from tinydl.ops.casting import cast
 from tinydl.ops.comparing import eq, logical_xor
 from tinydl.ops.elementwise import exp, where
 from tinydl.ops.extrema import ValuesIndices, constant, data_of
@@ -145,9 +144,7 @@ def _between(input: Any, axis: int, start: int | None, stop: int | None) -> Any:
     return take_slice(input, index=(slice(None),) * axis + (slice(start, stop),))
 
 
-def diff(
-    input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None, *, axis: Any = None
-) -> Any:
+def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None, *, axis: Any = None) -> Any:
     """x_(k+1) - x_k along ``dim``, ``n`` times over, after joining ``prepend`` and ``append``; for booleans, exclusive
     or."""
     if not input.ndim:

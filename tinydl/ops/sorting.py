@@ -12,10 +12,9 @@ import numpy as np
 
 from tinydl.autograd.primitives import primitive
 from tinydl.ops.axes import one_axis, pick_dim
-from tinydl.ops.casting import cast
 from tinydl.ops.extrema import ValuesIndices, chosen, constant, data_of, tie_shares
 from tinydl.ops.formulas import lerp
-from tinydl.ops.indexing import gather_along, take_slice
+from tinydl.ops.indexing import gather_along
 from tinydl.ops.shaping import permute_axes, reshape_to
 
 

@@ -52,8 +52,8 @@ _ERF_SERIES = tuple(2 / math.sqrt(math.pi) * (-1) ** k / (math.factorial(k) * (2
 def _erfc_tail(x: Any) -> Any:
     """erfc x for x >= 1: the trapezoidal rule with step 1/2 for exp(-x^2)/pi int x exp(-t^2)/(x^2 + t^2) dt.
 
-    Its error is exp(-pi^2/h^2) = 7e-18 once the pole at t = ix is taken out, for x < pi/h: M. Chiarella and A. Reichel, On the
-    evaluation of integrals related to the error function, Mathematics of Computation 22 (1968).
+    Its error is exp(-pi^2/h^2) = 7e-18 once the pole at t = ix is taken out, for x < pi/h: M. Chiarella and A.
+    Reichel, On the evaluation of integrals related to the error function, Mathematics of Computation 22 (1968).
     """
     x = np.minimum(x, 30.0)  # where erfc has long been 0
     h, s = 0.5, x * x
