@@ -16,7 +16,7 @@ import numpy as np
 from tinydl import dtypes
 from tinydl.autograd.primitives import primitive
 from tinydl.ops.casting import alike, cast
-from tinydl.ops.comparing import eq, ge, gt, isnan, le, logical_and, logical_or, lt, ne
+from tinydl.ops.comparing import eq, ge, gt, isnan, le, logical_and, logical_or, lt
 
 # ------------------------------------------------------------------------------------------- what rules multiply by
 
@@ -189,11 +189,19 @@ def _xlogy(input: Any, other: Any) -> Any:
     return np.where(np.equal(input, 0) & ~np.isnan(other), np.zeros_like(out), out)
 
 
-xlogy: Any = primitive(
+xlogy = primitive(
     _xlogy, args="input other", name="xlogy", promote="float",
-    input=lambda g, input, other: g * xlogy(mask(ne(input, 0), g), other),
+    input=lambda g, input, other: g * _log_unless_nothing(input, other, g),
     other=lambda g, input, other: g * (input / other),
 )  # fmt: skip
+
+
+def _log_unless_nothing(x: Any, y: Any, g: Any) -> Any:
+    """log y, and 0 where x log y is 0 by definition (x = 0, y <= 0)."""
+    nothing_there = logical_and(eq(x, 0), le(y, 0))
+    return log(where(nothing_there, mask(nothing_there, g), y))
+
+
 logit = primitive(
     lambda input: np.log(input / (1 - input)), args="input", name="logit", promote="float",
     input=lambda g, input: g / (input * (1 - input)),
