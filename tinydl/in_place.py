@@ -10,14 +10,26 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from tinydl.autograd.mode import mode
 from tinydl.ops import comparing, elementwise, formulas, rounding, scanning, special
 
 
-def _form(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The method that computes ``function(self, ...)`` and keeps the result in self, with its signature and words."""
+def _form(function: Callable[..., Any], plain: Any = None) -> Callable[..., Any]:
+    """The method that computes ``function(self, ...)`` and keeps the result in self, with its signature and words.
 
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return self._in_place(function, *args, **kwargs)
+    ``plain`` is the primitive that ``function`` is without options. Where one is a function of NumPy, and nothing is
+    recorded, that writes into the memory at once.
+    """
+    op = getattr(function if plain is None else plain, "op", None)
+    method: Callable[..., Any]
+    if op is not None and op.differentiable and isinstance(op.function, np.ufunc):
+        method = (_unary if len(op.args) == 1 else _binary)(function, op.function)
+    else:
+
+        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return self._in_place(function, *args, **kwargs)
 
     first, *rest = inspect.signature(function).parameters.values()
     method.__name__ = function.__name__ + "_"
@@ -27,15 +39,47 @@ def _form(function: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
+def _unary(function: Callable[..., Any], ufunc: Any) -> Callable[..., Any]:
+    def method(self: Any) -> Any:
+        x = self.data
+        if (self.needs_grad and mode.on) or self.taken is not None or x.dtype.kind != "f":
+            return self._in_place(function)
+        ufunc(x, x)
+        self.bump()
+        return self
+
+    return method
+
+
+def _binary(function: Callable[..., Any], ufunc: Any) -> Callable[..., Any]:
+    def method(self: Any, other: Any, **options: Any) -> Any:
+        x, y, recorded = self.data, other, self.needs_grad
+        if isinstance(other, InPlace):
+            y, recorded = other.data, recorded or other.needs_grad  # type: ignore[attr-defined]
+            usual = y.dtype is x.dtype and other.taken is None  # type: ignore[attr-defined]
+        else:
+            usual = type(other) is float or type(other) is int
+        if not usual or options or (recorded and mode.on) or self.taken is not None or x.dtype.kind != "f":
+            return self._in_place(function, other, **options)
+        try:
+            ufunc(x, y, x)
+        except ValueError:  # the shapes do not fit: there it is said in words
+            return self._in_place(function, other)
+        self.bump()
+        return self
+
+    return method
+
+
 class InPlace:
     """The methods whose names end in an underscore."""
 
     __slots__ = ()
 
-    add_ = _form(formulas.add)
-    sub_ = subtract_ = _form(formulas.sub)
+    add_ = _form(formulas.add, elementwise.add)
+    sub_ = subtract_ = _form(formulas.sub, elementwise.sub)
     mul_ = multiply_ = _form(elementwise.mul)
-    div_ = divide_ = _form(rounding.div)
+    div_ = divide_ = _form(rounding.div, elementwise.div)
     true_divide_ = _form(elementwise.div)
     floor_divide_ = _form(elementwise.floor_divide)
     remainder_ = _form(elementwise.remainder)

@@ -502,7 +502,9 @@ class Tensor(InPlace):
     def _in_place(self, op: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
         """Replace the value by ``op(self, *args)``: recorded by rebinding, unrecorded by writing memory."""
         name = getattr(op, "__name__", "an operation")
-        needs = self.needs_grad or any(isinstance(a, Tensor) and a.needs_grad for a in args)
+        needs = self.needs_grad
+        for a in args:
+            needs = needs or (isinstance(a, Tensor) and a.needs_grad)
         if needs and mode.on:
             if self.needs_grad and self.node is None:
                 raise RuntimeError(

@@ -11,6 +11,8 @@ def axis_of(dim: Any, ndim: int) -> Any:
     """``dim`` as NumPy's axis: checked, non-negative; None and () mean all."""
     if dim is None:
         return None
+    if type(dim) is int and -ndim <= dim < ndim:
+        return (dim if dim >= 0 else dim + ndim,)  # the usual case
     dims = tuple(dim) if isinstance(dim, (tuple, list)) else (dim,)
     if not dims:
         return None

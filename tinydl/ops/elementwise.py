@@ -21,6 +21,12 @@ from tinydl.ops.comparing import eq, ge, gt, isnan, le, logical_and, logical_or,
 # ------------------------------------------------------------------------------------------- what rules multiply by
 
 
+# Constants as arrays: 0.5 us for 4 x 4 elements and one of these, 1.1 for 4 x 4 and a number of Python.
+_DTYPES = [np.dtype(t) for t in (np.bool_, *np.typecodes["AllInteger"], np.float16, np.float32, np.float64)]
+_ZERO, _ONE = ({d: np.zeros((), d) for d in _DTYPES}, {d: np.ones((), d) for d in _DTYPES})
+_MINUS_ONE = {d: -_ONE[d] for d in _DTYPES if d.kind == "f"}
+
+
 @primitive(differentiable=False)
 def mask(condition: Any, like: Any) -> Any:
     """``condition`` (bool) as 0 and 1 in the dtype of ``like``: rules multiply by it."""
@@ -244,8 +250,13 @@ rad2deg = primitive(
 @primitive(promote="float", input=lambda g, out: g * (out * (1 - out)))
 def sigmoid(input: Any) -> Any:
     """1 / (1 + e^-x), from e^-|x| so that nothing overflows and small values keep their relative accuracy."""
-    z = np.exp(-np.absolute(input))
-    return np.where(input >= 0, np.ones_like(z), z) / (1 + z)
+    one = _ONE[input.dtype]
+    z = np.empty_like(input)
+    np.copysign(input, _MINUS_ONE[input.dtype], z)
+    np.exp(z, z)
+    below = np.add(z, one)
+    np.copyto(z, one, where=np.greater_equal(input, _ZERO[input.dtype]))
+    return np.divide(z, below, z)
 
 
 def _softplus_forward(input: Any) -> Any:
@@ -264,14 +275,14 @@ logsigmoid = primitive(
 @primitive(smooth=False, input=lambda g, out: gate(g, out))
 def relu(input: Any) -> Any:
     """max(x, 0); the gradient at 0 is 0, and NaN passes through."""
-    return np.maximum(input, 0)
+    return np.maximum(input, _ZERO[input.dtype])
 
 
 @primitive(input=lambda g, other: gate(g, other), other=lambda g: nothing(g))
 def gate(input: Any, other: Any) -> Any:
     """0 where ``other`` <= 0, else ``input`` (also beside a NaN): the gradient of :func:`relu`."""
     out = np.array(input, copy=True, order="K")
-    np.putmask(out, other <= 0, 0)  # 2.3 us for 2,048 elements, where() 5.7
+    np.putmask(out, np.less_equal(other, _ZERO[other.dtype]), 0)  # 2.3 us for 2,048 elements, where() 5.7
     return out
 
 
@@ -319,7 +330,9 @@ at_most = primitive(
 @primitive(smooth=False, input=lambda g, input, min, max: g * mask(_within(input, min, max), g))
 def clamp_between(input: Any, *, min: Any, max: Any) -> Any:
     """``input`` limited to [min, max] (numbers or None); gradients pass where it lies inside, bounds included."""
-    return np.clip(input, min, max)
+    if min is not None:
+        input = np.maximum(input, np.asarray(min, input.dtype))
+    return input if max is None else np.minimum(input, np.asarray(max, input.dtype))
 
 
 def _within(x: Any, low: Any, high: Any) -> Any:
@@ -343,9 +356,9 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     A gradient that is infinite or NaN on the branch not taken does not leak into the other.
     With the condition alone: the indices where it is true, as :func:`nonzero` with ``as_tuple=True``.
     """
-    from tinydl.ops.indexing import nonzero
-
     if input is None and other is None:
+        from tinydl.ops.indexing import nonzero
+
         return nonzero(condition, as_tuple=True)
     if getattr(condition, "dtype", None) != np.bool_:
         raise RuntimeError(
@@ -353,7 +366,9 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
             f"{getattr(condition, 'dtype', type(condition).__name__)}; "
             "compare first, as in where(x > 0, ...)"
         )
-    return select(condition, *alike(input, other))
+    if getattr(input, "dtype", None) is not getattr(other, "dtype", 0):
+        input, other = alike(input, other)
+    return select(condition, input, other)
 
 
 def clamp(input: Any, min: Any = None, max: Any = None) -> Any:

@@ -59,10 +59,9 @@ def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
 def interpolate(input: Any, end: Any, weight: Any) -> Any:
     """input + weight (end - input), from the nearer end, so that weight 1 gives ``end`` itself."""
     step = end - input
-    near = np.absolute(weight) < 0.5
-    if np.ndim(near) == 0:
-        return input + weight * step if near else end - step * (1 - weight)
-    return np.where(near, input + weight * step, end - step * (1 - weight))
+    if not hasattr(weight, "dtype"):
+        return input + step * weight if abs(weight) < 0.5 else end - step * (1 - weight)
+    return np.where(np.absolute(weight) < 0.5, input + step * weight, end - step * (1 - weight))
 
 
 def lerp(input: Any, end: Any, weight: Any) -> Any:

@@ -26,7 +26,8 @@ def _back(g: Any, shape: tuple[int, ...], axis: Any) -> Any:
     return expand_to(reshape_to(g, shape=kept(shape, axis)), shape=shape)
 
 
-def _sum(input: Any, axis: Any, keepdims: Any) -> Any:
+def _sum(input: Any, *, axis: Any, keepdims: Any) -> Any:
+    """Sum over ``axis``."""
     if axis is None and not keepdims:
         return np.add.reduce(input, None)
     if axis and input.size > _BLOCK and input.dtype == np.float32 and tuple(axis) == tuple(range(len(axis))):
@@ -37,10 +38,9 @@ def _sum(input: Any, axis: Any, keepdims: Any) -> Any:
     return np.add.reduce(input, axis=axis, keepdims=keepdims)
 
 
-@primitive(input=lambda g, input_shape, axis: _back(g, input_shape, axis))
-def reduce_sum(input: Any, *, axis: Any, keepdims: Any) -> Any:
-    """Sum over ``axis``."""
-    return _sum(input, axis, keepdims)
+reduce_sum: Any = primitive(
+    _sum, name="reduce_sum", input=lambda g, input_shape, axis: _back(g, input_shape, axis)
+)  # fmt: skip
 
 
 _BLOCK = 512
@@ -69,31 +69,32 @@ def root(input: Any) -> Any:
 def reduce_mean(input: Any, *, axis: Any, keepdims: Any) -> Any:
     """Mean over ``axis``; of nothing, NaN."""
     n = count(input.shape, axis)
-    return _sum(input, axis, keepdims) / n if n else np.full(reduced(input.shape, axis, keepdims), np.nan, input.dtype)
+    total = _sum(input, axis=axis, keepdims=keepdims)
+    return np.divide(total, np.asarray(n, input.dtype)) if n else np.full_like(total, np.nan)
 
 
 @primitive(input=lambda g, input, axis, correction: _from_var(g, input, axis, correction))
 def reduce_var(input: Any, *, axis: Any, keepdims: Any, correction: float) -> Any:
     """sum (x - mean)^2 / max(n - correction, 0) over ``axis``, in two passes."""
     n = count(input.shape, axis)
-    centred = input - _sum(input, axis, True) / n if n else input
-    with np.errstate(invalid="ignore"):  # 0 times infinity: too few numbers for a variance
-        return _sum(np.square(centred), axis, keepdims) * input.dtype.type(_inverse(n - correction))
-
-
-def _inverse(n: float) -> float:
-    return 1 / n if n > 0 else float("inf")
+    centred = input - _sum(input, axis=axis, keepdims=True) / n if n else np.array(input)
+    total = _sum(np.square(centred, centred), axis=axis, keepdims=keepdims)
+    if n > correction:
+        return np.multiply(total, np.asarray(1 / (n - correction), input.dtype))
+    with np.errstate(invalid="ignore"):  # too few numbers for a variance: 0 times infinity is NaN
+        return total * np.asarray(np.inf, input.dtype)
 
 
 def _from_var(g: Any, x: Any, axis: Any, correction: float) -> Any:
-    factor = 2 * _inverse(count(x.shape, axis) - correction)
+    n = count(x.shape, axis)
+    factor = 2 / (n - correction) if n > correction else float("inf")
     return (x - reduce_mean(x, axis=axis, keepdims=True)) * (reshape_to(g, shape=kept(x.shape, axis)) * factor)
 
 
 @primitive(input=lambda g, input, out, axis: _from_norm(g, input, out, axis))
 def reduce_norm(input: Any, *, axis: Any, keepdims: Any) -> Any:
     """The Euclidean norm over ``axis``, with the subgradient 0 at 0."""
-    return np.sqrt(_sum(np.square(input), axis, keepdims))
+    return np.sqrt(_sum(np.square(input), axis=axis, keepdims=keepdims))
 
 
 def _from_norm(g: Any, x: Any, out: Any, axis: Any) -> Any:
@@ -141,8 +142,9 @@ def softmax_over(input: Any, *, axis: int) -> Any:
     """e^x / sum e^x along ``axis``."""
     if not input.size:
         return np.empty_like(input)
-    e = np.exp(input - np.maximum.reduce(input, axis=axis, keepdims=True))
-    return e / np.add.reduce(e, axis=axis, keepdims=True)
+    e = np.asarray(input - np.maximum.reduce(input, axis=axis, keepdims=True))
+    np.exp(e, e)
+    return np.divide(e, np.add.reduce(e, axis=axis, keepdims=True), e)
 
 
 @primitive(promote="float", input=lambda g, out, axis: g - exp(out) * reduce_sum(g, axis=axis, keepdims=True))

@@ -24,7 +24,7 @@ from tinydl.ops.shaping import cat, reshape_to
 @primitive(input=lambda g, axis: reverse_cumsum(g, axis=axis))
 def running_sum(input: Any, *, axis: int) -> Any:
     """Cumulative sum along ``axis``."""
-    return np.cumsum(input, axis=axis)
+    return np.add.accumulate(input, axis)
 
 
 @primitive(input=lambda g, axis: running_sum(g, axis=axis))
@@ -73,7 +73,7 @@ def _pulled(g: Any, factor: Any, axis: int, reverse: bool) -> Any:
 )
 def running_product(input: Any, *, axis: int) -> Any:
     """Cumulative product along ``axis``."""
-    return np.cumprod(input, axis=axis)
+    return np.multiply.accumulate(input, axis)
 
 
 _LOWEST = {np.dtype(t): float(np.finfo(t).min) for t in (np.float16, np.float32, np.float64)}

@@ -21,7 +21,7 @@ from tinydl.ops.shaping import permute_axes, reshape_to
 def _order(x: Any, axis: int, descending: bool) -> Any:
     """Indices that sort; equal elements keep their order either way."""
     if not descending:
-        return np.argsort(x, axis=axis, kind="stable")
+        return x.argsort(axis, kind="stable")
     backwards = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
     return np.flip(x.shape[axis] - 1 - backwards, axis)
 
