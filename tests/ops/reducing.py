@@ -96,13 +96,18 @@ def _tie_shares(rng: np.random.Generator) -> Iterator[Sample]:
 def _take_at(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 3, 4), rng.integers(0, 3, (1, 4))), {"axis": 0})
     yield Sample((draw(rng, 4, 3).T, rng.integers(0, 4, (3, 1))), {"axis": 1}, note="transposed")
+    yield Sample((draw(rng, 3, 4), rng.integers(0, 4, (3, 6))), {"axis": 1}, note="several, repeated")
+    yield Sample((draw(rng, 2, 3, 4), rng.integers(0, 3, (2, 2, 4))), {"axis": 1}, note="an inner axis")
     yield Sample((draw(rng, 0, 3), np.zeros((0, 1), np.int64)), {"axis": 1}, note="size 0")
+    yield Sample((draw(rng, 2, 0), np.zeros((2, 0), np.int64)), {"axis": 1}, note="lines of nothing")
 
 
 @entry("put_at")
 def _put_at(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 1, 4), rng.integers(0, 3, (1, 4))), {"axis": 0, "shape": (3, 4)})
     yield Sample((draw(rng, 3, 1), rng.integers(0, 4, (3, 1))), {"axis": 1, "shape": (3, 4)})
+    yield Sample((draw(rng, 3, 6), rng.integers(0, 4, (3, 6))), {"axis": 1, "shape": (3, 4)}, note="repeated")
+    yield Sample((draw(rng, 2, 2, 4), rng.integers(0, 3, (2, 2, 4))), {"axis": 1, "shape": (2, 3, 4)}, note="inner")
 
 
 @entry("whole_median", second=False)

@@ -205,7 +205,7 @@ xlogy = primitive(
 def _log_unless_nothing(x: Any, y: Any, g: Any) -> Any:
     """log y, and 0 where x log y is 0 by definition (x = 0, y <= 0)."""
     nothing_there = logical_and(eq(x, 0), le(y, 0))
-    return log(where(nothing_there, mask(nothing_there, g), y))
+    return log(select(nothing_there, mask(nothing_there, g), y))
 
 
 logit = primitive(

@@ -15,8 +15,8 @@ from tinydl.autograd.primitives import primitive
 from tinydl.ops.axes import needed_dim, one_axis, pick_dim
 from tinydl.ops.comparing import eq, logical_xor
 from tinydl.ops.elementwise import exp, where
-from tinydl.ops.extrema import ValuesIndices, constant, data_of
-from tinydl.ops.indexing import gather_along, take_slice
+from tinydl.ops.extrema import ValuesIndices, constant, data_of, take_at
+from tinydl.ops.indexing import take_slice
 from tinydl.ops.reducing import sum, widened
 from tinydl.ops.shaping import cat, reshape_to
 
@@ -127,7 +127,7 @@ def _running_extreme(name: str, extreme: Any, input: Any, dim: Any, axis: Any) -
     here = (x == best) | (x != x)  # at a tie the later one; from a NaN on, NaN
     place = np.arange(x.shape[at]).reshape((-1,) + (1,) * (x.ndim - at - 1))
     index = constant(np.maximum.accumulate(np.where(here, place, 0), axis=at))
-    return ValuesIndices(gather_along(input, index, axis=at), index)
+    return ValuesIndices(take_at(input, index, axis=at), index)
 
 
 def cummax(input: Any, dim: Any = None, *, axis: Any = None) -> ValuesIndices:

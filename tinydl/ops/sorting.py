@@ -12,9 +12,8 @@ import numpy as np
 
 from tinydl.autograd.primitives import primitive
 from tinydl.ops.axes import one_axis, pick_dim
-from tinydl.ops.extrema import ValuesIndices, chosen, constant, data_of, tie_shares
+from tinydl.ops.extrema import ValuesIndices, chosen, constant, data_of, take_at, tie_shares
 from tinydl.ops.formulas import lerp
-from tinydl.ops.indexing import gather_along
 from tinydl.ops.shaping import permute_axes, reshape_to
 
 
@@ -22,8 +21,8 @@ def _order(x: Any, axis: int, descending: bool) -> Any:
     """Indices that sort; equal elements keep their order either way."""
     if not descending:
         return x.argsort(axis, kind="stable")
-    backwards = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
-    return np.flip(x.shape[axis] - 1 - backwards, axis)
+    back = (slice(None),) * axis + (slice(None, None, -1),)
+    return (x.shape[axis] - 1 - x[back].argsort(axis, kind="stable"))[back]
 
 
 def _single(input: Any, dim: Any) -> ValuesIndices:
@@ -41,7 +40,7 @@ def sort(
         return _single(input, d)
     at = one_axis(d, input.ndim)
     index = constant(np.ascontiguousarray(_order(data_of(input), at, descending)))
-    return ValuesIndices(gather_along(input, index, axis=at), index)
+    return ValuesIndices(take_at(input, index, axis=at), index)
 
 
 def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool = False, *, axis: Any = None) -> Any:
@@ -69,8 +68,8 @@ def topk(
     if not input.ndim:
         return _single(input, d)
     order = _order(data_of(input), at, largest)
-    index = constant(np.ascontiguousarray(np.take(order, np.arange(k), axis=at)))
-    return ValuesIndices(gather_along(input, index, axis=at), index)
+    index = constant(np.ascontiguousarray(order[(slice(None),) * at + (slice(0, k),)]))
+    return ValuesIndices(take_at(input, index, axis=at), index)
 
 
 def _ranked(name: str, input: Any, d: Any, keepdim: bool, rank: Any) -> ValuesIndices:
@@ -204,7 +203,7 @@ def _between_ranks(ranked: Any, rank: Any, interpolation: str) -> Any:
     axis = rank.ndim - 1
 
     def at(whole: Any) -> Any:
-        return gather_along(ranked, constant(whole.astype(np.int64)), axis=axis)
+        return take_at(ranked, constant(whole.astype(np.int64)), axis=axis)
 
     if interpolation == "lower":
         return at(np.floor(rank))

@@ -83,8 +83,40 @@ def _erfc(x: Any) -> Any:
     return out
 
 
+# erf(x) / x = P(x^2) / Q(x^2) for |x| <= 4, from where on erf x is 1 in float32: a fit of our own (weighted
+# least squares, the weights raised where the relative error was large, until it was even) with the error 2.5e-8.
+_ERF_P = (1.12837914, 1.93546455e-01, 5.31017542e-02, 3.88333970e-03, 2.84555429e-04, 1.98664819e-06)
+_ERF_Q = (1.0, 5.04858637e-01, 1.15350412e-01, 1.52072713e-02, 1.18554940e-03, 3.74182072e-05)
+_P32, _Q32 = ([np.array(c, np.float32) for c in reversed(part)] for part in (_ERF_P, _ERF_Q))
+_END32, _ONE32 = np.array(4.0, np.float32), np.array(1, np.float32)
+_BLOCK = 8192  # elements whose intermediate results stay in the cache
+
+
+def _erf_float32(input: Any) -> Any:
+    """erf in float32 throughout; the absolute error is below 4.5e-7, four units in the last place of 1."""
+    flat = input.reshape(-1)
+    out = np.empty_like(flat)
+    for start in range(0, flat.size, _BLOCK):
+        x = out[start : start + _BLOCK]
+        np.minimum(flat[start : start + _BLOCK], _END32, out=x)
+        np.maximum(x, -_END32, out=x)
+        t = x * x
+        p, q = t * _P32[0], t * _Q32[0]
+        for total, (first, *coefficients) in ((p, _P32[1:]), (q, _Q32[1:])):
+            total += first
+            for c in coefficients:
+                total *= t
+                total += c
+        x *= p
+        x /= q
+        np.minimum(x, _ONE32, out=x)
+        np.maximum(x, -_ONE32, out=x)
+    return out.reshape(input.shape)
+
+
 erf = primitive(
-    _erf, args="input", name="erf", promote="float",
+    lambda input: _erf_float32(input) if input.dtype == np.float32 else _erf(input),
+    args="input", name="erf", promote="float",
     input=lambda g, input: g * (exp(-square(input)) * (2 / math.sqrt(math.pi))),
 )  # fmt: skip
 erfc = primitive(
@@ -284,7 +316,7 @@ def _bessel_i(x: Any, *, order: int) -> Any:
         series = series + term
         k += 1
         term = term * (quarter / (k * (k + order)))
-    far = np.maximum(size, bound)
+    far = np.clip(size, bound, 1e4)  # I_n has long been infinite there
     total, a = np.ones_like(x), np.ones_like(x)
     for j in range(1, 31):
         a = a * (-(4 * order * order - (2 * j - 1) ** 2) / (8 * j * far))
