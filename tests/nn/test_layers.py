@@ -291,6 +291,7 @@ def test_in_place_activations_are_recorded_in_place():
     [
         ("silu", {}),
         ("mish", {}),
+        ("gelu", {}),
         ("gelu", {"approximate": "tanh"}),
         ("elu", {"alpha": 1.5}),
         ("softplus", {"beta": 2.0}),

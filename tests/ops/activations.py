@@ -10,7 +10,7 @@ import numpy as np
 from tests.ops.table import Sample, draw, entry, layouts, unary
 from tinydl.ops import activations, ctc  # noqa: F401 - registered when something first needs them
 
-unary("silu", "mish", "gelu_tanh")
+unary("silu", "mish", "gelu", "gelu_tanh")
 unary("softsign", away=(0.0,))
 unary("hardsigmoid", "hardswish", "hardswish_slope", low=-4.0, high=4.0, away=(-3.0, 3.0))
 

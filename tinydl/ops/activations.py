@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
-from tinydl.ops.elementwise import abs, gate, nothing, sigmoid, softplus, square, tanh
+from tinydl.ops.elementwise import abs, exp, gate, nothing, sigmoid, softplus, square, tanh
+from tinydl.ops.special import erf
 
 # ------------------------------------------------------------------------------------------------ pieces of lines
 
@@ -180,6 +181,16 @@ def mish(input: Any) -> Any:
 def softsign(input: Any) -> Any:
     """x / (1 + |x|)."""
     return input / (np.absolute(input) + 1)
+
+
+def _gelu_slope(x: Any) -> Any:
+    return (erf(x * math.sqrt(0.5)) + 1) * 0.5 + x * (exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi)))
+
+
+@primitive(input=lambda g, input: g * _gelu_slope(input))
+def gelu(input: Any) -> Any:
+    """x Phi(x), by the error function."""
+    return input * 0.5 * (erf(input * math.sqrt(0.5)) + 1)
 
 
 _ROOT = math.sqrt(2 / math.pi)
