@@ -87,17 +87,25 @@ autograd.functional.vjp autograd.functional.hvp autograd.functional.vhp autograd
 autograd.functional.hessian utils.checkpoint.checkpoint utils.checkpoint.checkpoint_sequential
 """.split()
 
-LAYERS = """
+CONTAINERS = """
 nn.Module nn.Parameter nn.Sequential nn.ModuleList nn.ModuleDict nn.ParameterList nn.ParameterDict nn.Identity
-nn.Flatten nn.Unflatten nn.Linear nn.Bilinear nn.Embedding nn.EmbeddingBag nn.Conv1d nn.Conv2d nn.Conv3d
+nn.Flatten nn.Unflatten
+""".split()
+
+BASIC_LAYERS = """
+nn.Linear nn.Bilinear nn.Embedding nn.EmbeddingBag nn.CosineSimilarity nn.PairwiseDistance nn.Dropout nn.Dropout1d
+nn.Dropout2d nn.Dropout3d nn.AlphaDropout nn.FeatureAlphaDropout nn.functional.embedding nn.functional.embedding_bag
+""".split()
+
+LAYERS = """
+nn.Conv1d nn.Conv2d nn.Conv3d
 nn.ConvTranspose1d nn.ConvTranspose2d nn.ConvTranspose3d nn.MaxPool1d nn.MaxPool2d nn.MaxPool3d nn.AvgPool1d
 nn.AvgPool2d nn.AvgPool3d nn.AdaptiveAvgPool1d nn.AdaptiveAvgPool2d nn.AdaptiveAvgPool3d nn.AdaptiveMaxPool1d
 nn.AdaptiveMaxPool2d nn.LPPool1d nn.LPPool2d nn.MaxUnpool2d nn.Upsample nn.UpsamplingNearest2d nn.UpsamplingBilinear2d
 nn.PixelShuffle nn.PixelUnshuffle nn.Unfold nn.Fold nn.ConstantPad1d nn.ConstantPad2d nn.ConstantPad3d nn.ZeroPad1d
 nn.ZeroPad2d nn.ReflectionPad1d nn.ReflectionPad2d nn.ReplicationPad1d nn.ReplicationPad2d nn.CircularPad1d
 nn.CircularPad2d nn.BatchNorm1d nn.BatchNorm2d nn.BatchNorm3d nn.LayerNorm nn.GroupNorm nn.InstanceNorm1d
-nn.InstanceNorm2d nn.InstanceNorm3d nn.RMSNorm nn.LocalResponseNorm nn.Dropout nn.Dropout1d nn.Dropout2d nn.Dropout3d
-nn.AlphaDropout nn.FeatureAlphaDropout nn.CosineSimilarity nn.PairwiseDistance
+nn.InstanceNorm2d nn.InstanceNorm3d nn.RMSNorm nn.LocalResponseNorm
 """.split()
 
 RECURRENT = """
@@ -139,7 +147,7 @@ nn.functional.poisson_nll_loss nn.functional.gaussian_nll_loss nn.functional.ctc
 """.split()
 
 LAYER_FUNCTIONS = """
-nn.functional.embedding nn.functional.embedding_bag nn.functional.conv1d nn.functional.conv2d nn.functional.conv3d
+nn.functional.conv1d nn.functional.conv2d nn.functional.conv3d
 nn.functional.conv_transpose1d nn.functional.conv_transpose2d nn.functional.conv_transpose3d nn.functional.max_pool1d
 nn.functional.max_pool2d nn.functional.max_pool3d nn.functional.avg_pool1d nn.functional.avg_pool2d
 nn.functional.avg_pool3d nn.functional.adaptive_avg_pool1d nn.functional.adaptive_avg_pool2d
@@ -207,6 +215,10 @@ NAMES: list[str] = [
     *INIT,
     *OPTIM,
     *DISTRIBUTIONS,
+    *CONTAINERS,
+    *BASIC_LAYERS,
+    *ACTIVATIONS,
+    *LOSSES,
 ]
 
 # Names that are no row of the table, and the file under tests/ that compares them with PyTorch (or with the definition,
@@ -235,4 +247,18 @@ ELSEWHERE: dict[str, str] = {
         ],
         "nn/test_init.py",
     ),
+    "nn.Module": "nn/test_module_torch.py",
+    "nn.Parameter": "nn/test_module_torch.py",
+    "nn.Sequential": "nn/test_module_torch.py",
+    "nn.ModuleList": "nn/test_module_torch.py",
+    "nn.ModuleDict": "nn/test_module_torch.py",
+    "nn.ParameterList": "nn/test_module_torch.py",
+    "nn.ParameterDict": "nn/test_module_torch.py",
+    "nn.functional.dropout": "nn/test_random_torch.py",
+    "nn.functional.dropout1d": "nn/test_random_torch.py",
+    "nn.functional.dropout2d": "nn/test_random_torch.py",
+    "nn.functional.dropout3d": "nn/test_random_torch.py",
+    "nn.functional.alpha_dropout": "nn/test_random_torch.py",
+    "nn.functional.feature_alpha_dropout": "nn/test_random_torch.py",
+    "nn.functional.gumbel_softmax": "nn/test_random_torch.py",
 }

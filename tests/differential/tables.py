@@ -1,7 +1,9 @@
 """Importing this module enters every row."""
 
 from tests.differential import (  # noqa: F401
+    activations,
     attention,
+    containers,
     convolution,
     creation,
     differentiation,
@@ -10,6 +12,7 @@ from tests.differential import (  # noqa: F401
     indexing,
     linalg,
     loading,
+    losses,
     randoms,
     recurrent,
     reducing,

@@ -219,3 +219,90 @@ def test_parameter():
     source.add_(1)
     with pytest.raises(RuntimeError, match="inplace"):
         loss.backward()
+
+
+def test_gradients_divided_by_how_often_a_row_was_looked_up():
+    index, weight = tinydl.tensor([[0, 2, 1], [2, 2, 4]]), leaf((5, 3))
+    out = F.embedding(index, weight, scale_grad_by_freq=True)
+    assert np.array_equal(out.data, F.embedding(index, weight).data)
+    out.sum().backward()
+    assert np.allclose(weight.grad.data, np.array([1, 1, 1, 0, 1])[:, None])
+    weight.grad = None
+    F.embedding_bag(index, weight, mode="sum", scale_grad_by_freq=True).sum().backward()
+    assert np.allclose(weight.grad.data, np.array([1, 1, 1, 0, 1])[:, None])
+
+
+def test_embedding_scales_long_rows_down_in_place():
+    table = nn.Embedding.from_pretrained(
+        tinydl.tensor([[3.0, 4.0], [0.3, 0.4], [6.0, 8.0]]), freeze=False, max_norm=1.0
+    )
+    out = table(tinydl.tensor([0, 1, 0]))
+    np.testing.assert_allclose(out.data, [[0.6, 0.8], [0.3, 0.4], [0.6, 0.8]], rtol=1e-6)
+    np.testing.assert_allclose(table.weight.data, [[0.6, 0.8], [0.3, 0.4], [6, 8]], rtol=1e-6)
+    with pytest.raises(NotImplementedError, match="sparse=True asks for sparse gradients"):
+        nn.Embedding(2, 2, sparse=True)
+    with pytest.raises(NotImplementedError, match="embedding: sparse=True"):
+        F.embedding(tinydl.tensor([0]), table.weight, sparse=True)
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+def test_embedding_bag_is_the_reduction_of_its_rows(mode):
+    weight = leaf((6, 3))
+    index, offsets = tinydl.tensor([5, 0, 2, 2, 1]), tinydl.tensor([0, 3, 3])
+    out = F.embedding_bag(index, weight, offsets, mode=mode)
+    rows = weight.data[index.data]
+    wanted = [getattr(rows[:3], mode)(0), np.zeros(3), getattr(rows[3:], mode)(0)]
+    np.testing.assert_allclose(out.data, wanted, rtol=1e-12)
+    assert gradcheck(lambda w: F.embedding_bag(index, w, offsets, mode=mode), weight)
+    assert gradgradcheck(lambda w: F.embedding_bag(index, w, offsets, mode=mode) ** 2, weight)
+    # A last offset before the end leaves the rest out.
+    cut = F.embedding_bag(index, weight, tinydl.tensor([0, 2, 4]), mode=mode, include_last_offset=True)
+    np.testing.assert_allclose(cut.data, [getattr(rows[:2], mode)(0), getattr(rows[2:4], mode)(0)], rtol=1e-12)
+    (before,) = tinydl.autograd.grad(out.sum(), weight, retain_graph=True)
+    index.fill_(0)  # the bag holds a copy
+    (after,) = tinydl.autograd.grad(out.sum(), weight)
+    np.testing.assert_array_equal(before.data, after.data)
+
+
+def test_embedding_bag_weights_get_gradients():
+    weight, scale = leaf((4, 2)), leaf((3,), 1)
+    index, offsets = tinydl.tensor([0, 3, 3]), tinydl.tensor([0, 1])
+    assert gradcheck(
+        lambda w, s: F.embedding_bag(index, w, offsets, mode="sum", per_sample_weights=s, padding_idx=0),
+        (weight, scale),
+    )
+
+
+def test_in_place_activations_are_recorded_in_place():
+    x = leaf((3, 4))
+    for name in ("relu", "elu", "silu", "hardtanh"):
+        y = x * 2
+        assert getattr(F, name)(y, inplace=True) is y
+        np.testing.assert_array_equal(y.data, getattr(F, name)(x * 2).data)
+        with pytest.raises(RuntimeError, match="a leaf Variable that requires grad is being used in an in-place"):
+            getattr(F, name)(x, inplace=True)
+    plain = tinydl.tensor([-1.0, 2.0])
+    view = plain[:1]
+    assert nn.ReLU(inplace=True)(view) is view and plain.tolist() == [0.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("silu", {}),
+        ("mish", {}),
+        ("gelu", {}),
+        ("gelu", {"approximate": "tanh"}),
+        ("elu", {"alpha": 1.5}),
+        ("softplus", {"beta": 2.0}),
+    ],
+)
+def test_third_derivatives_of_activations(name, options):
+    x = tinydl.tensor(np.linspace(-1.4, 1.6, 6), requires_grad=True)
+
+    def second(x):
+        (g,) = tinydl.autograd.grad(getattr(F, name)(x, **options).sum(), x, create_graph=True)
+        (h,) = tinydl.autograd.grad(g.sum(), x, create_graph=True)
+        return h
+
+    assert gradcheck(second, x, rtol=1e-5)

@@ -53,7 +53,7 @@ def test_bce_with_logits(reduction):
     ):
         for x, y, tolerance in widths(array):
             (t, u), (w, v), (p, q) = constants(target), constants(weight), constants(pos_weight)
-            got = F.binary_cross_entropy_with_logits(x, t, w, reduction, p)
+            got = F.binary_cross_entropy_with_logits(x, t, w, reduction=reduction, pos_weight=p)
             wanted = TF.binary_cross_entropy_with_logits(y, u, v, reduction=reduction, pos_weight=q)
             compare(x, y, got, wanted, tolerance)
 
@@ -68,14 +68,14 @@ def test_cross_entropy_of_classes(reduction, shape, target_shape):
     for weight, ignore_index, smoothing in options:
         for x, y, tolerance in widths(array):
             (t, u), (w, v) = constants(classes), constants(weight)
-            got = F.cross_entropy(x, t, w, ignore_index, reduction, smoothing)
+            got = F.cross_entropy(x, t, w, ignore_index=ignore_index, reduction=reduction, label_smoothing=smoothing)
             wanted = TF.cross_entropy(
                 y, u, v, ignore_index=ignore_index, reduction=reduction, label_smoothing=smoothing
             )
             compare(x, y, got, wanted, tolerance)
         x, y = leaves(array)
         log_x, log_y = F.log_softmax(x, 1 if x.ndim > 1 else 0), TF.log_softmax(y, 1 if y.ndim > 1 else 0)
-        got = F.nll_loss(log_x, t, w, ignore_index, reduction)
+        got = F.nll_loss(log_x, t, w, ignore_index=ignore_index, reduction=reduction)
         compare(x, y, got, TF.nll_loss(log_y, u, v, ignore_index=ignore_index, reduction=reduction), 1e-12)
 
 
@@ -89,7 +89,7 @@ def test_cross_entropy_of_probabilities_and_mse(reduction, shape):
         got = F.cross_entropy(x, t, w, reduction=reduction, label_smoothing=smoothing)
         compare(x, y, got, TF.cross_entropy(y, u, v, reduction=reduction, label_smoothing=smoothing), 1e-12)
     x, y = leaves(array)
-    compare(x, y, F.mse_loss(x, t, reduction), TF.mse_loss(y, u, reduction=reduction), 1e-12)
+    compare(x, y, F.mse_loss(x, t, reduction=reduction), TF.mse_loss(y, u, reduction=reduction), 1e-12)
 
 
 def copied(ours, theirs):

@@ -27,7 +27,7 @@ def test_bce_gradients(reduction, weighted):
     pos_weight = tinydl.tensor(1 + RNG.random(4)) if weighted else None
 
     def loss(x):
-        return F.binary_cross_entropy_with_logits(x, y, weight, reduction, pos_weight)
+        return F.binary_cross_entropy_with_logits(x, y, weight, reduction=reduction, pos_weight=pos_weight)
 
     assert gradcheck(loss, x)
     assert gradgradcheck(loss, x)
@@ -204,9 +204,9 @@ def test_probability_targets_equal_classes_when_one_hot():
 def test_nll_and_mse_gradients(reduction):
     x, t, y = leaf(4, 3, 2), tinydl.tensor(RNG.integers(0, 3, (4, 2))), leaf(4, 3, 2)
     weight = tinydl.tensor(RNG.random(3))
-    assert gradcheck(lambda x: F.nll_loss(x, t, weight, 1, reduction), x)
-    assert gradcheck(lambda x, y: F.mse_loss(x, y, reduction), (x, y))
-    assert gradgradcheck(lambda x, y: F.mse_loss(x, y, reduction), (x, y))
+    assert gradcheck(lambda x: F.nll_loss(x, t, weight, ignore_index=1, reduction=reduction), x)
+    assert gradcheck(lambda x, y: F.mse_loss(x, y, reduction=reduction), (x, y))
+    assert gradgradcheck(lambda x, y: F.mse_loss(x, y, reduction=reduction), (x, y))
 
 
 def test_an_ignored_row_may_hold_anything():
@@ -273,7 +273,7 @@ def test_size_zero():
             ValueError,
             "avg is not a valid value for reduction",
         ),
-        (lambda: nn.MSELoss("avg"), ValueError, "avg is not a valid value for reduction"),
+        (lambda: nn.MSELoss(reduction="avg"), ValueError, "avg is not a valid value for reduction"),
         (lambda: F.mse_loss(tinydl.zeros(2, 1), tinydl.zeros(2)), ValueError, r"\(2, 1\) and the target \(2,\)"),
     ],
 )
@@ -287,15 +287,95 @@ def test_modules_pass_their_options():
     weight = tinydl.tensor(RNG.random(3))
     pairs = [
         (
-            nn.BCEWithLogitsLoss(weight, "sum", weight),
+            nn.BCEWithLogitsLoss(weight, reduction="sum", pos_weight=weight),
             y,
-            F.binary_cross_entropy_with_logits(x, y, weight, "sum", weight),
+            F.binary_cross_entropy_with_logits(x, y, weight, reduction="sum", pos_weight=weight),
         ),
-        (nn.CrossEntropyLoss(weight, 1, "none", 0.1), t, F.cross_entropy(x, t, weight, 1, "none", 0.1)),
-        (nn.NLLLoss(weight, 2, "sum"), t, F.nll_loss(x, t, weight, 2, "sum")),
-        (nn.MSELoss("sum"), y, F.mse_loss(x, y, "sum")),
+        (
+            nn.CrossEntropyLoss(weight, ignore_index=1, reduction="none", label_smoothing=0.1),
+            t,
+            F.cross_entropy(x, t, weight, ignore_index=1, reduction="none", label_smoothing=0.1),
+        ),
+        (nn.NLLLoss(weight, None, 2, None, "sum"), t, F.nll_loss(x, t, weight, ignore_index=2, reduction="sum")),
+        (nn.MSELoss(reduction="sum"), y, F.mse_loss(x, y, reduction="sum")),
     ]
     for module, target, wanted in pairs:
         assert np.array_equal(module(x, target).data, wanted.data)
     assert list(nn.BCEWithLogitsLoss(weight, pos_weight=weight).state_dict()) == ["weight", "pos_weight"]
     assert list(nn.CrossEntropyLoss().state_dict()) == []
+
+
+SIGNS = tinydl.tensor(np.where(np.arange(12).reshape(3, 4) % 3, 1.0, -1.0))
+FAR = tinydl.tensor(np.linspace(3.1, 5, 12).reshape(3, 4))
+CASES = {
+    "l1_loss": lambda x, r: F.l1_loss(x, FAR, reduction=r),
+    "huber_loss": lambda x, r: F.huber_loss(x, FAR - 3, reduction=r, delta=2.9),
+    "smooth_l1_loss": lambda x, r: F.smooth_l1_loss(x, FAR - 3, reduction=r, beta=2.9),
+    "poisson_nll_loss": lambda x, r: F.poisson_nll_loss(x, FAR, full=True, reduction=r),
+    "gaussian_nll_loss": lambda x, r: F.gaussian_nll_loss(x, FAR, x * x + 1, full=True, reduction=r),
+    "binary_cross_entropy": lambda x, r: F.binary_cross_entropy(x.sigmoid(), (x * 2).sigmoid(), reduction=r),
+    "kl_div": lambda x, r: F.kl_div(x.log_softmax(1), (x * 2).softmax(1), reduction="batchmean" if r == "mean" else r),
+    "kl_div of logarithms": lambda x, r: F.kl_div(
+        x.log_softmax(1), (x * 2).log_softmax(1), reduction="batchmean" if r == "mean" else r, log_target=True
+    ),
+    "hinge_embedding_loss": lambda x, r: F.hinge_embedding_loss(x, SIGNS, reduction=r),
+    "margin_ranking_loss": lambda x, r: F.margin_ranking_loss(x * 2, x, SIGNS, 0.1, reduction=r),
+    "soft_margin_loss": lambda x, r: F.soft_margin_loss(x, SIGNS, reduction=r),
+    "multi_margin_loss": lambda x, r: F.multi_margin_loss(x, tinydl.tensor([3, 0, 1]), reduction=r),
+    "multi_margin_loss squared": lambda x, r: F.multi_margin_loss(
+        x, tinydl.tensor([3, 0, 1]), 2, weight=tinydl.tensor([1.0, 2.0, 0.5, 1.5]).double(), reduction=r
+    ),
+    "cosine_embedding_loss": lambda x, r: F.cosine_embedding_loss(x, x * x + 0.1, SIGNS[:, 0], -0.9, reduction=r),
+    "ctc_loss": lambda x, r: F.ctc_loss(
+        x.reshape(6, 1, 2).log_softmax(-1), tinydl.tensor([[1, 1]]), [6], [2], reduction=r
+    ),
+}
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("name", CASES)
+def test_first_and_second_derivatives(name, reduction):
+    """Of the public functions, those of which PyTorch has no second derivative included."""
+    x = tinydl.tensor(np.random.default_rng(6).uniform(-0.8, 0.8, (3, 4)), requires_grad=True)
+    x.data[np.abs(x.data) < 0.05] += 0.1
+    assert gradcheck(lambda x: CASES[name](x, reduction), x)
+    assert gradgradcheck(lambda x: CASES[name](x, reduction), x)
+
+
+def paths(labels, steps, classes, blank=0):
+    """Every sequence of ``steps`` classes that becomes ``labels`` without repetitions and blanks."""
+    for path in np.ndindex(*(classes,) * steps):
+        kept = [c for k, c in enumerate(path) if k == 0 or c != path[k - 1]]
+        if [c for c in kept if c != blank] == list(labels):
+            yield path
+
+
+@pytest.mark.parametrize("blank", [0, 2])
+@pytest.mark.parametrize("labels", [[], [1], [1, 1], [0, 1], [1, 0, 1]])
+def test_ctc_is_the_sum_over_all_alignments(labels, blank):
+    if blank in labels:
+        labels = [2 if c == blank else c for c in labels]
+    x = tinydl.tensor(np.random.default_rng(len(labels)).normal(size=(5, 3)), requires_grad=True)
+    log_p = x.log_softmax(-1)
+    total = sum(np.exp(log_p.data[np.arange(5), list(path)].sum()) for path in paths(labels, 5, 3, blank))
+    target = tinydl.tensor(np.array(labels, np.int64))
+    loss = F.ctc_loss(log_p, target, 5, len(labels), blank, reduction="sum")
+    assert loss.item() == pytest.approx(-math.log(total), rel=1e-12)
+    # The gradient of the log-probabilities themselves: minus the share of the paths that pass each.
+    y = tinydl.tensor(log_p.data, requires_grad=True)
+    F.ctc_loss(y, target, 5, len(labels), blank, reduction="sum").backward()
+    share = np.zeros((5, 3))
+    for path in paths(labels, 5, 3, blank):
+        share[np.arange(5), list(path)] += np.exp(log_p.data[np.arange(5), list(path)].sum()) / total
+    np.testing.assert_allclose(y.grad.data, -share, atol=1e-12)
+
+
+def test_ctc_of_a_target_that_cannot_be_said():
+    log_p = tinydl.zeros(2, 1, 3, requires_grad=True).log_softmax(-1)
+    arguments = (log_p, tinydl.tensor([[1, 1]]), [2], [2])
+    assert F.ctc_loss(*arguments).item() == math.inf
+    loss = F.ctc_loss(*arguments, zero_infinity=True)
+    (g,) = tinydl.autograd.grad(loss, log_p)
+    assert loss.item() == 0 and not g.data.any()
+    (g,) = tinydl.autograd.grad(F.ctc_loss(*arguments), log_p)
+    assert np.isnan(g.data).all()

@@ -51,7 +51,7 @@ def test_a_name_keeps_its_kind_and_its_place():
         block.scale = tinydl.zeros(2)
     with pytest.raises(TypeError, match="cannot assign 'int' as child module 'inner'"):
         block.inner = 3
-    with pytest.raises(TypeError, match="cannot assign 'int' object to buffer 'seen'"):
+    with pytest.raises(TypeError, match="cannot assign 'int' as buffer 'seen'"):
         block.seen = 3
     block.seen = tinydl.ones(1)  # still a buffer
     assert block.state_dict()["seen"].item() == 1

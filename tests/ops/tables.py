@@ -1,6 +1,7 @@
 """The whole op table: importing this module enters every room's samples."""
 
 from tests.ops import (  # noqa: F401 - enter their samples
+    activations,
     attention,
     conv,
     elementwise,

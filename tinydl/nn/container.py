@@ -1,11 +1,15 @@
-"""Modules that hold modules: ``Sequential`` (a chain), ``ModuleList`` and ``ModuleDict`` (no forward of their own)."""
+"""Modules that hold modules or parameters: ``Sequential`` (a chain), and lists and dictionaries (no forward of their
+own)."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, TypeVar, overload
 
 from tinydl.nn.module import Module, _indent, _tree
+from tinydl.nn.parameter import Parameter
+from tinydl.tensor import Tensor
 
 ListT = TypeVar("ListT", bound="_Numbered")
 
@@ -82,6 +86,20 @@ class _Numbered(Module):
         modules.insert(index, module)
         self._rebuild(modules)
 
+    def _join(self: ListT, *parts: Iterable[Module]) -> ListT:
+        """A new one of this kind with the modules of several."""
+        joined = type(self).__new__(type(self))
+        Module.__init__(joined)
+        for part in parts:
+            joined.extend(part)
+        return joined
+
+    def __add__(self: ListT, other: Iterable[Module]) -> ListT:
+        return self._join(self, other)
+
+    def __iadd__(self: ListT, other: Iterable[Module]) -> ListT:
+        return self.extend(other)
+
     def pop(self, index: int = -1) -> Module:
         """Take a module out and return it."""
         modules = self._children()
@@ -110,6 +128,15 @@ class Sequential(_Numbered):
         for name in self._module_names:
             input = fields[name](input)
         return input
+
+    def __mul__(self, times: int) -> Sequential:
+        if not isinstance(times, int):
+            raise TypeError(f"unsupported operand type(s) for *: Sequential and {type(times).__name__}")
+        if times <= 0:
+            raise ValueError(f"Non-positive multiplication factor {times} for Sequential")
+        return self._join(*[self] * times)
+
+    __rmul__ = __mul__
 
 
 class ModuleList(_Numbered):
@@ -196,3 +223,156 @@ class ModuleDict(Module):
         """Add the modules of another dictionary, or of (name, module) pairs."""
         for key, module in dict(modules).items():
             self[key] = module
+
+
+class ParameterList(Module):
+    """A list of parameters (and of anything else) that the module holding it knows of; it has no forward.
+
+    Tensors that are no Parameters become Parameters; what is no tensor is kept as it is.
+    """
+
+    def __init__(self, values: Iterable[Any] = ()) -> None:
+        super().__init__()
+        self._size = 0
+        self.extend(values)
+
+    def _key(self, index: int) -> str:
+        if not -self._size <= index < self._size:
+            raise IndexError(f"index {index} is out of range for ParameterList of length {self._size}")
+        return str(index % self._size)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([self.__dict__[str(i)] for i in range(self._size)])
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> ParameterList: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return ParameterList(list(self)[index])
+        return self.__dict__[self._key(index)]
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        setattr(self, self._key(index), _as_parameter(value))
+
+    def append(self, value: Any) -> ParameterList:
+        """Add a parameter at the end."""
+        self._size += 1
+        self[self._size - 1] = value
+        return self
+
+    def extend(self, values: Iterable[Any]) -> ParameterList:
+        """Add parameters at the end."""
+        if isinstance(values, Tensor):
+            raise TypeError("ParameterList.extend should be called with an iterable, but got a Tensor")
+        for value in list(values):
+            self.append(value)
+        return self
+
+    def __iadd__(self, values: Iterable[Any]) -> ParameterList:
+        return self.extend(values)
+
+    def extra_repr(self) -> str:
+        return _listed((str(i), value) for i, value in enumerate(self))
+
+
+class ParameterDict(Module):
+    """A dictionary of parameters (and of anything else) that the module holding it knows of; it has no forward.
+
+    Tensors that are no Parameters become Parameters; what is no tensor is kept as it is. In order of insertion, a plain
+    dict's entries in order of their names (PyTorch's).
+    """
+
+    def __init__(self, parameters: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None) -> None:
+        super().__init__()
+        self._keys: dict[str, None] = {}
+        if parameters is not None:
+            self.update(parameters)
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._keys:
+            raise KeyError(key)
+        return self.__dict__[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key not in self._keys and hasattr(self, key):
+            raise KeyError(f"attribute '{key}' already exists")
+        self._keys[key] = None
+        setattr(self, key, _as_parameter(value))
+
+    def __delitem__(self, key: str) -> None:
+        del self._keys[key]
+        delattr(self, key)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._keys))
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._keys
+
+    def keys(self) -> KeysView[str]:
+        """The names."""
+        return self._keys.keys()
+
+    def values(self) -> list[Any]:
+        """The parameters."""
+        return [self.__dict__[key] for key in self._keys]
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Names and parameters."""
+        return [(key, self.__dict__[key]) for key in self._keys]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The parameter of this name, or ``default``."""
+        return self[key] if key in self else default
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The parameter of this name, which is ``default`` where there was none."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def pop(self, key: str) -> Any:
+        """Take the parameter of this name out and return it."""
+        value = self[key]
+        del self[key]
+        return value
+
+    def clear(self) -> None:
+        """Take every parameter out."""
+        for key in list(self._keys):
+            del self[key]
+
+    def update(self, parameters: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
+        """Add the parameters of another dictionary, or of (name, parameter) pairs; a plain dict's by name."""
+        if isinstance(parameters, Mapping) and not isinstance(parameters, OrderedDict):
+            parameters = sorted(parameters.items(), key=lambda pair: pair[0])
+        pairs = parameters.items() if isinstance(parameters, (OrderedDict, ParameterDict)) else parameters
+        for key, value in list(pairs):
+            self[key] = value
+
+    def extra_repr(self) -> str:
+        return _listed(self.items())
+
+
+def _as_parameter(value: Any) -> Any:
+    return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
+
+
+def _listed(members: Iterable[tuple[str, Any]]) -> str:
+    """One line for each member that is no module: dtype and sizes of a parameter, the type of anything else."""
+    lines = []
+    for name, value in members:
+        if isinstance(value, Tensor):
+            sizes = "x".join(map(str, value.shape))
+            lines.append(f"  ({name}): Parameter containing: [tinydl.{value.dtype} of size {sizes}]")
+        elif not isinstance(value, Module):
+            lines.append(f"  ({name}): Object of type: {type(value).__name__}")
+    return "\n".join(lines)

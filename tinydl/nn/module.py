@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from tinydl import dtypes
+from tinydl.nn import hooks
+from tinydl.nn.hooks import Hook, RemovableHandle
 from tinydl.nn.parameter import Parameter
 from tinydl.tensor import Tensor
 
@@ -34,25 +36,6 @@ class IncompatibleKeys(NamedTuple):
         return f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
 
-class RemovableHandle:
-    """Takes a hook away again: ``handle.remove()``, or use it as a context manager."""
-
-    def __init__(self, hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any]) -> None:
-        self._hooks = hooks
-        self._id = max(hooks, default=-1) + 1
-        hooks[self._id] = hook
-
-    def remove(self) -> None:
-        """Remove the hook; a second call does nothing."""
-        self._hooks.pop(self._id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.remove()
-
-
 class Module:
     """Base of all layers and models: override :meth:`forward`, assign parameters and submodules as attributes.
 
@@ -70,8 +53,8 @@ class Module:
     _parameter_names: dict[str, None]
     _buffer_names: dict[str, bool]  # name -> persistent, that is: part of the state_dict
     _module_names: dict[str, None]
-    _forward_hooks: dict[int, Callable[..., Any]]
-    _forward_pre_hooks: dict[int, Callable[..., Any]]
+    _call_hooks: dict[int, Hook]  # of calls: forward and backward
+    _state_hooks: dict[int, Hook]
 
     def __init__(self) -> None:
         fields = self.__dict__  # past __setattr__, which needs these tables
@@ -79,8 +62,8 @@ class Module:
         fields["_parameter_names"] = {}
         fields["_buffer_names"] = {}
         fields["_module_names"] = {}
-        fields["_forward_hooks"] = {}
-        fields["_forward_pre_hooks"] = {}
+        fields["_call_hooks"] = {}
+        fields["_state_hooks"] = {}
 
     # ------------------------------------------------------------------------------------------------ the call
 
@@ -90,24 +73,12 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            if self._forward_hooks or self._forward_pre_hooks:
-                return self._call_with_hooks(args, kwargs)
+            if self._call_hooks:
+                return hooks.call(self, self._call_hooks, args, kwargs)
             return self.forward(*args, **kwargs)
         except _LAYER_ERRORS as error:
             self._name_layer(error)
             raise
-
-    def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        for hook in list(self._forward_pre_hooks.values()):
-            changed = hook(self, args)
-            if changed is not None:
-                args = changed if isinstance(changed, tuple) else (changed,)
-        result = self.forward(*args, **kwargs)
-        for hook in list(self._forward_hooks.values()):
-            changed = hook(self, args, result)
-            if changed is not None:
-                result = changed
-        return result
 
     def _name_layer(self, error: Exception) -> None:
         """Append to the error's sentence where in the tree it was raised.
@@ -123,13 +94,42 @@ class Module:
         where = f"in layer '{path}', a {type(layer).__name__}" if path else f"in {type(layer).__name__}"
         error.args = (f"{sentence} ({where})",)
 
-    def register_forward_hook(self, hook: Callable[[Module, tuple[Any, ...], Any], Any]) -> RemovableHandle:
-        """Call ``hook(module, args, output)`` after every forward; a result other than None replaces the output."""
-        return RemovableHandle(self._forward_hooks, hook)
+    def register_forward_hook(
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> RemovableHandle:
+        """Call ``hook(module, args, output)`` after every forward; a result other than None replaces the output.
 
-    def register_forward_pre_hook(self, hook: Callable[[Module, tuple[Any, ...]], Any]) -> RemovableHandle:
-        """Call ``hook(module, args)`` before every forward; a result other than None replaces the arguments."""
-        return RemovableHandle(self._forward_pre_hooks, hook)
+        ``with_kwargs``: ``hook(module, args, kwargs, output)``. ``prepend``: before the hooks there are.
+        ``always_call``: even when the call fails.
+        """
+        return RemovableHandle(self._call_hooks, Hook("forward", hook, with_kwargs, always_call), prepend)
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, args)`` before every forward; a result other than None replaces the arguments.
+
+        ``with_kwargs``: ``hook(module, args, kwargs)``, which returns None or a pair of both.
+        """
+        return RemovableHandle(self._call_hooks, Hook("forward_pre", hook, with_kwargs), prepend)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` when the gradients of the inputs are known.
+
+        Both are tuples, with None for what is no tensor and zeros for what has no gradient; a result other than None
+        replaces ``grad_input``. Tensors count that are positional arguments, or the output or elements of a tuple.
+        """
+        return RemovableHandle(self._call_hooks, Hook("backward", hook), prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_output)`` before the gradients of the inputs are computed; a result other than None
+        replaces ``grad_output``."""
+        return RemovableHandle(self._call_hooks, Hook("backward_pre", hook), prepend)
 
     # ------------------------------------------------------------------------------------- attributes and tables
 
@@ -152,7 +152,7 @@ class Module:
             if name in self._module_names:
                 raise TypeError(f"cannot assign '{given}' as child module '{name}' (tinydl.nn.Module or None expected)")
             if name in self._buffer_names and not isinstance(value, Tensor):
-                raise TypeError(f"cannot assign '{given}' object to buffer '{name}' (tinydl.Tensor or None expected)")
+                raise TypeError(f"cannot assign '{given}' as buffer '{name}' (tinydl.Tensor or None expected)")
         # The class may define the name (a property with a setter, say): let Python decide, as for any object.
         object.__setattr__(self, name, value)
 
@@ -284,6 +284,15 @@ class Module:
             module = module.__dict__[name]
         return module
 
+    def set_submodule(self, target: str, module: Module) -> None:
+        """Put ``module`` in the place of the submodule at a dotted path. Raises ValueError for an empty path."""
+        if not target:
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        path, _, name = target.rpartition(".")
+        setattr(self.get_submodule(path), name, module)
+
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a dotted path. Raises AttributeError when there is none."""
         path, _, name = target.rpartition(".")
@@ -351,7 +360,7 @@ class Module:
         for argument in args:
             if isinstance(argument, Tensor):
                 dtype = argument.dtype
-            elif isinstance(argument, str) and (argument.split(":")[0] in ("cpu", "cuda")):
+            elif _is_device(argument):
                 device = argument
             elif not isinstance(argument, bool):
                 dtype = argument
@@ -362,12 +371,30 @@ class Module:
         wanted = dtypes.as_dtype(dtype)
         if wanted.kind != "f":
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={wanted}")
-        for tensor in (*self.parameters(), *self.buffers()):
-            if tensor.data.dtype.kind == "f" and tensor.data.dtype != wanted:
+        return self._convert(wanted, only_floating=True)
+
+    def _convert(self: ModuleT, wanted: np.dtype[Any], only_floating: bool) -> ModuleT:
+        tensors = [*self.parameters(), *self.buffers()]
+        if wanted.kind != "f" and any(tensor.requires_grad for tensor in tensors):
+            raise RuntimeError(
+                f"only Tensors of floating point dtype can require gradients: {type(self).__name__} has parameters "
+                f"that do, and cannot become {wanted}"
+            )
+        for tensor in tensors:
+            if tensor.data.dtype != wanted and (tensor.data.dtype.kind == "f" or not only_floating):
                 tensor.data = tensor.data.astype(wanted)
+                tensor.ver = tensor.taken = None  # other memory than its views and sharers have from now on
                 if tensor.grad is not None:
                     tensor.grad = Tensor(tensor.grad.data.astype(wanted))
         return self
+
+    def type(self: ModuleT, dst_type: Any) -> ModuleT:
+        """Convert every parameter and buffer, those of integers too."""
+        return self._convert(dtypes.as_dtype(dst_type), only_floating=False)
+
+    def half(self: ModuleT) -> ModuleT:
+        """Convert to float16."""
+        return self.to(np.float16)
 
     def float(self: ModuleT) -> ModuleT:
         """Convert to float32."""
@@ -383,13 +410,16 @@ class Module:
 
     # ---------------------------------------------------------------------------------------------- state_dict
 
-    def _named_state(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        for path, module in self.named_modules(prefix, remove_duplicate=False):
-            dot = path + "." if path and not path.endswith(".") else path
-            persistent = [name for name, kept in module._buffer_names.items() if kept]
-            for name in (*module._parameter_names, *persistent):
-                if module.__dict__[name] is not None:
-                    yield dot + name, module.__dict__[name]
+    def _prefixed(self, prefix: str = "") -> list[tuple[str, Module]]:
+        """Every module below with what its keys begin with ("", "0.", "0.inner."), parents first."""
+        walked = self.named_modules(prefix.removesuffix("."), remove_duplicate=False)
+        return [(path + "." if path else "", module) for path, module in walked]
+
+    def _own_state(self) -> Iterator[tuple[str, Tensor]]:
+        """Parameters, then persistent buffers, of this module alone."""
+        fields = self.__dict__
+        persistent = [name for name, kept in self._buffer_names.items() if kept]
+        return ((name, fields[name]) for name in (*self._parameter_names, *persistent) if fields[name] is not None)
 
     def state_dict(
         self, *, destination: dict[str, Tensor] | None = None, prefix: str = "", keep_vars: bool = False
@@ -400,53 +430,89 @@ class Module:
         parameter shared by two layers appears under both paths. The keys are PyTorch's.
         """
         state = {} if destination is None else destination
-        for path, tensor in self._named_state(prefix.removesuffix(".")):
-            state[path] = tensor if keep_vars else tensor.detach()
+        modules = self._prefixed(prefix)
+        for path, module in modules:
+            for hook in hooks.of_kind(module._state_hooks, "save"):
+                hook.function(module, path, keep_vars)
+            for name, tensor in module._own_state():
+                state[path + name] = tensor if keep_vars else tensor.detach()
+        for path, module in reversed(modules):
+            for hook in hooks.of_kind(module._state_hooks, "saved"):
+                hook.function(module, state, path, {})
         return state
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, prefix, keep_vars)`` before :meth:`state_dict` reads this module."""
+        return RemovableHandle(self._state_hooks, Hook("save", hook))
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, state_dict, prefix, {})`` when :meth:`state_dict` has read this module and all below."""
+        return RemovableHandle(self._state_hooks, Hook("saved", hook))
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, state_dict, prefix, {}, strict, missing_keys, unexpected_keys, errors)`` before
+        :meth:`load_state_dict` checks anything; it may change the dictionary (a copy of the caller's) and the lists."""
+        return RemovableHandle(self._state_hooks, Hook("load", hook))
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, incompatible_keys)`` after :meth:`load_state_dict` has copied everything."""
+        return RemovableHandle(self._state_hooks, Hook("loaded", hook))
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
         """Copy values (Tensors or arrays) into the parameters and buffers of the same names, in their own dtypes.
 
-        Nothing is changed unless everything fits. Raises RuntimeError naming every missing and every unexpected key
-        (``strict=False`` returns them instead) and every value of another shape, with both shapes.
+        ``assign=True`` puts the tensors themselves in their places, with their dtypes. Nothing is changed unless
+        everything fits. Raises RuntimeError naming every missing and every unexpected key (``strict=False`` returns
+        them instead) and every value of another shape, with both shapes.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        own = dict(self._named_state())
-        missing = [key for key in own if key not in state_dict]
-        unexpected = [key for key in state_dict if key not in own]
+        given = dict(state_dict)
+        modules = self._prefixed()
+        missing: list[str] = []
+        unexpected: list[str] = []
+        errors: list[str] = []
+        for path, module in modules:
+            for hook in hooks.of_kind(module._state_hooks, "load"):
+                hook.function(module, given, path, {}, strict, missing, unexpected, errors)
+        own = {path + name: (module, name) for path, module in modules for name, _ in module._own_state()}
+        missing += [key for key in own if key not in given]
+        unexpected += [key for key in given if key not in own]
         problems: list[str] = []
         if strict:
             for kind, keys in (("Missing", missing), ("Unexpected", unexpected)):
                 if keys:
                     problems.append(f"{kind} key(s) in state_dict: " + ", ".join(f'"{key}"' for key in keys) + ". ")
-        copies: list[tuple[Tensor, np.ndarray]] = []
-        for key, tensor in own.items():
-            if key not in state_dict:
-                continue
-            value = state_dict[key]
-            value = value.data if isinstance(value, Tensor) else value
-            if not isinstance(value, np.ndarray):
-                problems.append(
-                    f'While copying the parameter named "{key}", expected tinydl.Tensor or Tensor-like object from '
-                    f"checkpoint but received {type(value)}. "
-                )
-            elif value.shape != tensor.shape:
-                problems.append(
-                    f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, "
-                    f"the shape in current model is {tensor.shape}. "
-                )
-            else:
-                # A copy, because the state may be this module's own under other names.
-                copies.append((tensor, np.array(value, dtype=tensor.data.dtype)))
+        problems += errors
+        copies: list[tuple[Module, str, Any]] = []
+        for key, (module, name) in own.items():
+            if key in given:
+                problem = _misfit(key, given[key], module.__dict__[name])
+                if problem:
+                    problems.append(problem)
+                else:
+                    copies.append((module, name, given[key]))
         if problems:
             raise RuntimeError(
                 f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(problems).rstrip()
             )
-        for tensor, array in copies:
-            tensor.data[...] = array
-            tensor.bump()
-        return IncompatibleKeys(missing, unexpected)
+        if assign:
+            for module, name, value in copies:
+                setattr(module, name, _in_place_of(module.__dict__[name], value))
+        else:
+            # Copies first, because the state may be this module's own under other names.
+            pairs = [(module.__dict__[name], value) for module, name, value in copies]
+            arrays = [np.array(_array(value), dtype=tensor.dtype) for tensor, value in pairs]
+            for (tensor, _), array in zip(pairs, arrays):
+                tensor.data[...] = array
+                tensor.bump()
+        result = IncompatibleKeys(missing, unexpected)
+        for _, module in reversed(modules):
+            for hook in hooks.of_kind(module._state_hooks, "loaded"):
+                hook.function(module, result)
+        return result
 
     # ------------------------------------------------------------------------------------------------ the picture
 
@@ -475,6 +541,40 @@ def new_parameter(shape: tuple[int, ...], device: str | None = None, dtype: Any 
     if wanted.kind != "f":
         raise TypeError(f"a parameter needs a floating dtype, but got {wanted}")
     return Parameter(np.empty(shape, wanted))
+
+
+def _misfit(key: str, value: Any, tensor: Tensor) -> str:
+    """What keeps ``value`` from being loaded into ``tensor``, if anything."""
+    array = _array(value)
+    if not isinstance(array, np.ndarray):
+        return (
+            f'While copying the parameter named "{key}", expected tinydl.Tensor or Tensor-like object from checkpoint '
+            f"but received {type(value)}. "
+        )
+    if array.shape != tensor.shape:
+        return (
+            f"size mismatch for {key}: copying a param with shape {array.shape} from checkpoint, the shape in current "
+            f"model is {tensor.shape}. "
+        )
+    return ""
+
+
+def _array(value: Any) -> Any:
+    """The array of a Tensor, and anything else as it is."""
+    return value.data if isinstance(value, Tensor) else value
+
+
+def _in_place_of(tensor: Tensor, value: Any) -> Tensor:
+    """``value`` as what ``tensor`` is: a parameter that requires a gradient if it does, or a buffer."""
+    if not isinstance(tensor, Parameter):
+        return value if isinstance(value, Tensor) else Tensor(value)
+    if isinstance(value, Parameter):
+        return value.requires_grad_(tensor.requires_grad)
+    return Parameter(value, requires_grad=tensor.requires_grad)
+
+
+def _is_device(argument: Any) -> bool:
+    return str(argument).split(":")[0] in ("cpu", "cuda") and not isinstance(argument, np.dtype)
 
 
 def _indent(text: str) -> str:

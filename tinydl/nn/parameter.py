@@ -32,3 +32,8 @@ class Parameter(Tensor):
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Parameter:
+        new = Parameter(self.data.copy(), self.requires_grad)  # without the gradient, as PyTorch's
+        memo[id(self)] = new
+        return new

@@ -1,8 +1,6 @@
-"""Losses on logits as fused operations: the kernel gives value and slope in one pass, and backward only scales the
-slope.
-
-Each names its definition in ordinary operations: what it means, what tests hold it against, and what runs when a second
-derivative is asked for.
+"""Losses. Those on logits are fused operations: the kernel gives value and slope in one pass, and backward only scales
+the slope. Each names its definition in ordinary operations: what it means, what tests hold it against, and what runs
+when a second derivative is asked for. The others are elementwise, with a rule.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ import numpy as np
 
 from tinydl.autograd.primitives import primitive
 from tinydl.kernels import lookup
-from tinydl.ops.elementwise import softplus, where
+from tinydl.ops.elementwise import clamp_between, log, maximum, softplus, where
 from tinydl.ops.indexing import gather_along
 from tinydl.ops.reducing import log_softmax_over, reduce_sum
 from tinydl.ops.shaping import reshape_to
@@ -28,6 +26,49 @@ def reduced(loss: Any, reduction: str, norm: Any = None) -> Any:
         return total
     count = int(np.prod(loss.shape)) if norm is None else norm
     return total / count if count else total * float("nan")
+
+
+@primitive(smooth=False, input=lambda g, input, delta: g * clamp_between(input, min=-delta, max=delta))
+def huber(input: Any, *, delta: float) -> Any:
+    """x^2 / 2 where |x| <= delta, else delta (|x| - delta / 2): a parabola that goes on as its tangents."""
+    size = np.absolute(input)
+    return np.where(size <= delta, input * input * 0.5, (size - 0.5 * delta) * delta)
+
+
+# The least value of a logarithm in the cross-entropy of probabilities, and of x (1 - x) in its slope: PyTorch's.
+_LEAST_LOG = -100.0
+_LEAST_VARIANCE = 1e-12
+
+
+def _log_above(x: Any) -> Any:
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(x), x.dtype.type(_LEAST_LOG))
+
+
+def _log1m_above(x: Any) -> Any:
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log1p(-x), x.dtype.type(_LEAST_LOG))
+
+
+@primitive(
+    input=lambda g, input, target: g * ((input - target) / maximum((1 - input) * input, _LEAST_VARIANCE)),
+    target=lambda g, input: -(g * clamped_logit(input)),
+)
+def binary_cross_entropy(input: Any, target: Any) -> Any:
+    """-(t log p + (1 - t) log(1 - p)) with logarithms not below -100."""
+    return (target - 1) * _log1m_above(input) - target * _log_above(input)
+
+
+@primitive(input=lambda g, input: g / maximum((1 - input) * input, _LEAST_VARIANCE))
+def clamped_logit(input: Any) -> Any:
+    """log p - log(1 - p) with logarithms not below -100."""
+    return _log_above(input) - _log1m_above(input)
+
+
+@primitive(input=lambda g, input: g * (log(input) + 1))
+def xlogx(input: Any) -> Any:
+    """x log x, and 0 at 0."""
+    return input * np.log(np.where(input == 0, input.dtype.type(1), input))
 
 
 def _scaled(needs: tuple[bool, ...], g: Any, slope: Any) -> tuple[Any, ...]:

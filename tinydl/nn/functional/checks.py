@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
+
+from tinydl.random import Generator, default_generator
 from tinydl.tensor import Tensor
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def drawing_from(generator: Generator | None) -> Generator:
+    """The generator that was given, or tinydl's default one."""
+    return default_generator if generator is None else generator
 
 
 def one_dtype(name: str, **tensors: Tensor | None) -> None:
@@ -11,3 +21,24 @@ def one_dtype(name: str, **tensors: Tensor | None) -> None:
     if len(set(given.values())) > 1:
         listed = ", ".join(f"{what} is {dtype}" for what, dtype in given.items())
         raise RuntimeError(f"{name}: expected one dtype, but {listed}; convert with .to()")
+
+
+def same_shape(name: str, input: Tensor, target: Tensor) -> None:
+    """Refuse an input and a target of two shapes, which would broadcast: mostly a mistake."""
+    if input.shape != target.shape:
+        raise ValueError(
+            f"{name}: the input has shape {tuple(input.shape)} and the target {tuple(target.shape)}; expand one"
+        )
+
+
+def checked_reduction(reduction: str, size_average: bool | None = None, reduce: bool | None = None) -> str:
+    """``reduction`` if it is one; the two flags that it replaced are understood, with PyTorch's warning."""
+    if size_average is not None or reduce is not None:
+        reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
+        warnings.warn(
+            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
+            stacklevel=3,
+        )
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"{reduction} is not a valid value for reduction: use 'mean', 'sum' or 'none'")
+    return reduction

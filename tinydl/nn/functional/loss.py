@@ -1,29 +1,28 @@
-"""Losses: each takes ``reduction`` "mean", "sum" or "none"."""
+"""Losses on probabilities and their logarithms.
+
+``reduction`` is "mean", "sum" or "none"; ``size_average`` and ``reduce`` are PyTorch's older names for it.
+"""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from tinydl.autograd.mode import mode
+from tinydl.nn.functional.checks import REDUCTIONS, checked_reduction
 from tinydl.ops import elementwise, reducing
 from tinydl.ops import losses as _losses
 from tinydl.tensor import Tensor
-
-REDUCTIONS = ("mean", "sum", "none")
-
-
-def _reduction(reduction: str) -> str:
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"{reduction} is not a valid value for reduction: use 'mean', 'sum' or 'none'")
-    return reduction
 
 
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
@@ -34,11 +33,11 @@ def binary_cross_entropy_with_logits(
     """
     if target.shape != input.shape:
         raise ValueError(f"Target size {tuple(target.shape)} must be the same as input size {tuple(input.shape)}")
-    _reduction(reduction)
+    reduction = checked_reduction(reduction, size_average, reduce)
     dtype = input.data.dtype
     for w in (weight, pos_weight):
         if w is not None:
-            _check_broadcast(w.shape, input.shape)
+            _check_broadcast("binary_cross_entropy_with_logits", w.shape, input.shape)
     if _differentiable(target) or _differentiable(weight) or _differentiable(pos_weight):
         return _losses.bce_definition(input, target, weight, pos_weight, reduction=reduction)  # type: ignore[no-any-return]
     weights = [None if w is None else _constant(w, dtype) for w in (weight, pos_weight)]
@@ -49,7 +48,9 @@ def cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -63,6 +64,8 @@ def cross_entropy(
     Raises RuntimeError or ValueError naming both shapes, IndexError naming a class outside [0, C), and
     NotImplementedError for a ``weight`` that requires a gradient (against a distribution it gets one).
     """
+    if size_average is not None or reduce is not None:
+        reduction = checked_reduction(reduction, size_average, reduce)
     logits, classes = input.data, target.data
     index: Any = target
     # The usual case first: a matrix of logits and int64 classes.
@@ -73,7 +76,7 @@ def cross_entropy(
         and reduction in REDUCTIONS
         and 0.0 <= label_smoothing <= 1.0
     ):
-        _reduction(reduction)
+        checked_reduction(reduction)
         if not 0.0 <= label_smoothing <= 1.0:
             raise ValueError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
         if classes.dtype.kind == "f":
@@ -111,7 +114,9 @@ def nll_loss(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """-log p[t] for log-probabilities ``input`` [N, C, d1, ...] (or [C]) and classes ``target`` int64 [N, d1, ...] (or
@@ -119,23 +124,73 @@ def nll_loss(
 
     ``weight``, ``ignore_index``, ``reduction`` and errors as in :func:`cross_entropy`.
     """
-    _reduction(reduction)
+    reduction = checked_reduction(reduction, size_average, reduce)
     classes = _losses.plain(_classes("nll_loss", input.shape, target))
     weights = None if weight is None else _losses.plain(_class_weight("nll_loss", input, weight))
     loss, hit = _losses.picked(input, classes, weights, ignore_index)
     return _losses.reduced(loss, reduction, hit.sum())  # type: ignore[no-any-return]
 
 
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """(x - y)^2 for two tensors of one shape.
+def binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """-w [y log p + (1 - y) log(1 - p)] for probabilities p and targets y, both in [0, 1] and of one shape.
 
-    Raises ValueError, naming both shapes, when they differ (PyTorch broadcasts with a warning: mostly a mistake).
+    ``weight`` broadcasts to that shape. Logarithms count as -100 where they are less, as PyTorch's. Raises ValueError,
+    naming both shapes, when they differ, and RuntimeError for a number outside [0, 1]. From logits,
+    :func:`binary_cross_entropy_with_logits` is exact.
     """
-    if input.shape != target.shape:
+    if target.shape != input.shape:
         raise ValueError(
-            f"mse_loss: the input has shape {tuple(input.shape)} and the target {tuple(target.shape)}; expand one"
+            f"Using a target size ({tuple(target.shape)}) that is different to the input size ({tuple(input.shape)}) "
+            "is deprecated. Please ensure they have the same size."
         )
-    return _losses.reduced(elementwise.square(input - target), _reduction(reduction))  # type: ignore[no-any-return]
+    reduction = checked_reduction(reduction, size_average, reduce)
+    for what, tensor in (("input", input), ("target", target)):
+        if not ((tensor.data >= 0) & (tensor.data <= 1)).all():
+            raise RuntimeError(f"all elements of {what} should be between 0 and 1; apply a sigmoid, or use logits")
+    if target.dtype != input.dtype:
+        target = target.to(input.dtype)
+    loss = _losses.binary_cross_entropy(input, target)
+    if weight is not None:
+        _check_broadcast("binary_cross_entropy", weight.shape, input.shape)
+        loss = loss * weight
+    return _losses.reduced(loss, reduction)  # type: ignore[no-any-return]
+
+
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
+    """t (log t - x) for log-probabilities x and probabilities t, 0 where t = 0; shapes broadcast.
+
+    ``log_target=True``: the target holds log-probabilities, e^t (t - x). ``reduction="batchmean"`` divides the sum by
+    the size of the first dimension, which makes it the divergence of Kullback and Leibler; "mean" divides by the
+    number of elements, with PyTorch's warning. The slope in a target of 0 is -inf.
+    """
+    batchmean = reduction == "batchmean" and size_average is None and reduce is None
+    if reduction == "mean" and size_average is None and reduce is None:
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size. 'batchmean' divides "
+            "only by the batch size, and aligns with the KL div math definition.",
+            stacklevel=2,
+        )
+    reduction = checked_reduction("sum" if batchmean else reduction, size_average, reduce)
+    if log_target:
+        loss = elementwise.exp(target) * (target - input)
+    else:
+        loss = _losses.xlogx(target) - target * input
+    total: Tensor = _losses.reduced(loss, reduction)
+    return total / input.shape[0] if batchmean and input.ndim else total
 
 
 def _differentiable(tensor: Any) -> bool:
@@ -148,12 +203,10 @@ def _constant(tensor: Tensor, dtype: Any) -> Any:
     return tensor if tensor.data.dtype == dtype else tensor.data.astype(dtype)
 
 
-def _check_broadcast(shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+def _check_broadcast(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
     lead = len(wanted) - len(shape)
     if lead < 0 or any(size not in (1, want) for size, want in zip(shape, wanted[lead:])):
-        raise RuntimeError(
-            f"binary_cross_entropy_with_logits: a weight of shape {shape} does not broadcast to the input's {wanted}"
-        )
+        raise RuntimeError(f"{name}: a weight of shape {shape} does not broadcast to the input's {wanted}")
 
 
 def _classes(name: str, shape: tuple[int, ...], target: Tensor) -> Any:

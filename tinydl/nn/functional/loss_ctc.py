@@ -1,0 +1,94 @@
+"""The loss of connectionist temporal classification."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinydl.nn.functional.checks import checked_reduction
+from tinydl.ops import losses as _losses
+from tinydl.ops import shaping
+from tinydl.ops.ctc import ctc
+from tinydl.tensor import Tensor
+
+
+def ctc_loss(
+    log_probs: Tensor,
+    targets: Tensor,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int = 0,
+    reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> Tensor:
+    """-log p(labels | input), summed over all alignments. Graves et al., ICML 2006; equations in :mod:`tinydl.ops.ctc`.
+
+    ``log_probs`` [T, N, C] (or [T, C]): logarithms of softmax outputs. ``targets`` integers [N, S], or one after the
+    other [sum of target_lengths]. ``input_lengths``, ``target_lengths`` integers [N] (or one): how much counts.
+    "mean" divides each loss by its target length and averages over the batch. A target that is longer than its input
+    has an infinite loss and NaN gradients; with ``zero_infinity`` both are 0.
+
+    Raises RuntimeError, naming the numbers, for a blank or label that is no class and for lengths that do not fit.
+    """
+    reduction = checked_reduction(reduction)
+    if log_probs.ndim not in (2, 3) or not log_probs.shape[0]:
+        raise RuntimeError(
+            f"ctc_loss: log_probs must be [T, N, C] or [T, C] with T > 0, but has shape {tuple(log_probs.shape)}"
+        )
+    batched = log_probs.ndim == 3
+    given = log_probs if batched else shaping.unsqueeze(log_probs, 1)
+    steps, count, classes = given.shape
+    if not 0 <= blank < classes:
+        raise RuntimeError(f"blank must be in label range, 0 to {classes - 1}, but is {blank}")
+    inputs = _lengths("input_lengths", input_lengths, count)
+    sizes = _lengths("target_lengths", target_lengths, count)
+    if inputs.max(initial=0) > steps or inputs.min(initial=0) < 0:
+        raise RuntimeError(
+            f"Expected input_lengths to have value at most {steps} and at least 0, but got {inputs.tolist()}"
+        )
+    labels = _labels(targets, sizes, count, batched)
+    inside = np.arange(labels.shape[1]) < sizes[:, None]
+    if ((labels < 0) | (labels >= classes))[inside].any():
+        raise RuntimeError(f"ctc_loss: a target is no class: they must lie in 0 to {classes - 1}")
+    loss = ctc(
+        given, np.where(inside, labels, blank), input_lengths=inputs, target_lengths=sizes, blank=blank,
+        zero_infinity=zero_infinity,
+    )  # fmt: skip
+    if reduction == "mean":
+        return _losses.reduced(loss / np.maximum(sizes, 1).astype(loss.dtype), "mean")  # type: ignore[no-any-return]
+    loss = _losses.reduced(loss, reduction)
+    return loss if batched or reduction == "sum" else shaping.reshape_to(loss, shape=())  # type: ignore[no-any-return]
+
+
+def _lengths(name: str, lengths: Any, count: int) -> np.ndarray[Any, Any]:
+    """int64 [N], a copy."""
+    array = np.array(lengths.data if isinstance(lengths, Tensor) else lengths).reshape(-1)
+    if array.size and array.dtype.kind not in "iu":
+        raise RuntimeError(f"{name} must be integral, but has dtype {array.dtype}")
+    if array.shape != (count,):
+        raise RuntimeError(f"{name} must be of size batch_size = {count}, but has {array.size} entries")
+    return array.astype(np.int64)
+
+
+def _labels(targets: Tensor, sizes: np.ndarray[Any, Any], count: int, batched: bool) -> np.ndarray[Any, Any]:
+    """int64 [N, S], padded with zeros."""
+    if targets.dtype.kind not in "iu":
+        raise RuntimeError(f"ctc_loss: targets must be integers, but have dtype {targets.dtype}; convert with .long()")
+    array: np.ndarray[Any, Any] = targets.data.astype(np.int64)
+    longest = int(sizes.max(initial=0))
+    if array.ndim == 2 and batched:
+        if array.shape[0] != count or array.shape[1] < longest or sizes.min(initial=0) < 0:
+            raise RuntimeError(
+                f"Expected tensor to have size at least {longest} at dimension 1 and size {count} at dimension 0, but "
+                f"got targets of shape {array.shape}"
+            )
+        return array
+    if array.ndim != 1 or array.size != sizes.sum() or sizes.min(initial=0) < 0:
+        raise RuntimeError(
+            f"ctc_loss: targets must be [N, S] or 1-D with the {int(sizes.sum())} entries that target_lengths sum to, "
+            f"but have shape {array.shape}"
+        )
+    out = np.zeros((count, longest), np.int64)
+    out[np.arange(longest) < sizes[:, None]] = array
+    return out

@@ -1,0 +1,209 @@
+"""Activations that are worth an operation of their own: one pass forward, one rule, every order of derivative.
+
+Each family closes: the slope of a piecewise activation is written with :func:`leak`, :func:`inside`, :func:`outside` or
+:func:`bend`, whose own slopes are these again. Subgradients at the kinks are PyTorch's: the side on which a bound
+itself lies is told by the equations. A NaN goes through, forward and backward.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinydl.autograd.primitives import primitive
+from tinydl.ops.elementwise import abs, exp, gate, nothing, sigmoid, softplus, square, tanh
+from tinydl.ops.special import erf
+
+# ------------------------------------------------------------------------------------------------ pieces of lines
+
+
+def _limited(x: Any, low: float, high: float) -> Any:
+    return np.minimum(np.maximum(x, low), high)  # np.clip costs three times as much on few elements
+
+
+@primitive(
+    smooth=False,
+    input=lambda g, input, weight: leak(g, input, weight),
+    weight=lambda g, input: gate(g * input, -input),
+)
+def prelu(input: Any, weight: Any) -> Any:
+    """x where x > 0, else w x; ``weight`` broadcasts, or is a number."""
+    out = np.asarray(input * weight)
+    np.putmask(out, input > 0, input)
+    return out
+
+
+@primitive(
+    smooth=False,
+    input=lambda g, other, weight: leak(g, other, weight),
+    other=lambda g: nothing(g),
+    weight=lambda g, input, other: gate(g * input, -other),
+)
+def leak(input: Any, other: Any, weight: Any) -> Any:
+    """``input`` where ``other`` > 0, else ``input`` times ``weight``: the gradient of :func:`prelu`."""
+    out = np.asarray(input * weight)
+    np.putmask(out, other > 0, input)
+    return out
+
+
+@primitive(
+    input=lambda g, other, low, high: inside(g, other, low=low, high=high),
+    other=lambda g: nothing(g),
+)
+def inside(input: Any, other: Any, *, low: float, high: float) -> Any:
+    """``input``, but 0 where ``other`` <= low or ``other`` >= high."""
+    out = np.array(input, copy=True, order="K")
+    np.putmask(out, (other <= low) | (other >= high), 0)
+    return out
+
+
+@primitive(
+    input=lambda g, other, low, high: outside(g, other, low=low, high=high),
+    other=lambda g: nothing(g),
+)
+def outside(input: Any, other: Any, *, low: float, high: float) -> Any:
+    """``input``, but 0 where low <= ``other`` <= high."""
+    out = np.array(input, copy=True, order="K")
+    np.putmask(out, (other >= low) & (other <= high), 0)
+    return out
+
+
+@primitive(smooth=False, input=lambda g, input, min_val, max_val: inside(g, input, low=min_val, high=max_val))
+def hardtanh(input: Any, *, min_val: float, max_val: float) -> Any:
+    """min(max(x, min_val), max_val); the gradient at both bounds is 0."""
+    return _limited(input, min_val, max_val)
+
+
+@primitive(smooth=False, input=lambda g, input: inside(g, input, low=-3.0, high=3.0) / 6)
+def hardsigmoid(input: Any) -> Any:
+    """min(max(x + 3, 0), 6) / 6; the gradient at both bounds is 0."""
+    return _limited(input + 3, 0, 6) / 6
+
+
+@primitive(smooth=False, input=lambda g, input: g * hardswish_slope(input))
+def hardswish(input: Any) -> Any:
+    """x min(max(x + 3, 0), 6) / 6."""
+    return input * _limited(input + 3, 0, 6) / 6
+
+
+@primitive(smooth=False, input=lambda g, input: inside(g, input, low=-3.0, high=3.0) / 3)
+def hardswish_slope(input: Any) -> Any:
+    """0 up to -3, x / 3 + 1/2 between, 1 from 3 on: the derivative of :func:`hardswish`."""
+    return np.where(input <= -3, input.dtype.type(0), np.where(input < 3, input / 3 + 0.5, input.dtype.type(1)))
+
+
+@primitive(smooth=False, input=lambda g, input, lambd: outside(g, input, low=-lambd, high=lambd))
+def softshrink(input: Any, *, lambd: float) -> Any:
+    """x moved by ``lambd`` towards 0, and 0 where |x| <= lambd."""
+    return input - _limited(input, -lambd, lambd)
+
+
+@primitive(smooth=False, input=lambda g, input, threshold: gate(g, input - threshold))
+def threshold(input: Any, *, threshold: float, value: float) -> Any:
+    """x where x > threshold, else ``value``; NaN passes."""
+    return np.where(input <= threshold, input.dtype.type(value), input)
+
+
+# ------------------------------------------------------------------------------------------- exponentials on one side
+
+
+@primitive(
+    smooth=False,
+    input=lambda g, input, alpha, scale, rate: g * bend(input, factor=alpha * scale * rate, rate=rate, above=scale),
+)
+def elu(input: Any, *, alpha: float, scale: float, rate: float) -> Any:
+    """scale x where x > 0, else scale alpha (e^(rate x) - 1): ELU, SELU and CELU in one."""
+    low = np.minimum(input, 0)
+    low = np.expm1(low if rate == 1 else low * rate)
+    if alpha * scale != 1:
+        low *= alpha * scale
+    return np.where(input < 0, low, input if scale == 1 else input * scale)
+
+
+@primitive(
+    smooth=False,
+    input=lambda g, input, factor, rate: g * bend(input, factor=factor * rate, rate=rate, above=0.0),
+)
+def bend(input: Any, *, factor: float, rate: float, above: float) -> Any:
+    """factor e^(rate x) where x <= 0, else ``above``: the derivatives of :func:`elu`."""
+    return np.where(input <= 0, np.exp(np.minimum(input, 0) * rate) * factor, input.dtype.type(above))
+
+
+@primitive(
+    smooth=False, input=lambda g, input, beta, threshold: g * softplus_slope(input, beta=beta, threshold=threshold)
+)
+def softplus_beta(input: Any, *, beta: float, threshold: float) -> Any:
+    """log(1 + e^(beta x)) / beta, and x itself where beta x > threshold."""
+    z = input if beta == 1 else input * beta
+    soft = np.maximum(z, 0) + np.log1p(np.exp(-np.absolute(z)))
+    return np.where(z > threshold, input, soft if beta == 1 else soft / beta)
+
+
+@primitive(smooth=False, input=lambda g, out, beta: g * (out * (1 - out)) * beta)
+def softplus_slope(input: Any, *, beta: float, threshold: float) -> Any:
+    """sigmoid(beta x), and 1 where beta x > threshold: the derivative of :func:`softplus_beta`."""
+    z = input * beta
+    return np.where(z > threshold, input.dtype.type(1), sigmoid(z))
+
+
+# ------------------------------------------------------------------------------------------------ smooth everywhere
+
+
+# Below which e^x is finite, by the dtype's letter.
+_LARGEST_EXPONENT = {"e": 11.0, "f": 88.0, "d": 709.0}
+
+
+def _silu_slope(x: Any) -> Any:
+    s = sigmoid(x)
+    return s * (1 + x * (1 - s))
+
+
+@primitive(input=lambda g, input: g * _silu_slope(input))
+def silu(input: Any) -> Any:
+    """x sigmoid(x)."""
+    return input / (np.exp(np.minimum(-input, _LARGEST_EXPONENT[input.dtype.char])) + 1)
+
+
+def _mish_slope(x: Any) -> Any:
+    t = tanh(softplus(x))
+    return t + x * (sigmoid(x) * (1 - t * t))
+
+
+@primitive(input=lambda g, input: g * _mish_slope(input))
+def mish(input: Any) -> Any:
+    """x tanh(softplus(x))."""
+    return input * np.tanh(softplus(input))
+
+
+@primitive(smooth=False, input=lambda g, input: g / square(abs(input) + 1))
+def softsign(input: Any) -> Any:
+    """x / (1 + |x|)."""
+    return input / (np.absolute(input) + 1)
+
+
+def _gelu_slope(x: Any) -> Any:
+    return (erf(x * math.sqrt(0.5)) + 1) * 0.5 + x * (exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi)))
+
+
+@primitive(input=lambda g, input: g * _gelu_slope(input))
+def gelu(input: Any) -> Any:
+    """x Phi(x), by the error function."""
+    return input * 0.5 * (erf(input * math.sqrt(0.5)) + 1)
+
+
+_ROOT = math.sqrt(2 / math.pi)
+_CUBIC = 0.044715
+
+
+def _gelu_tanh_slope(x: Any) -> Any:
+    xx = x * x
+    t = tanh(x * (xx * (_ROOT * _CUBIC) + _ROOT))
+    return (1 + t) * 0.5 + x * (1 - t * t) * (xx * (1.5 * _ROOT * _CUBIC) + 0.5 * _ROOT)
+
+
+@primitive(input=lambda g, input: g * _gelu_tanh_slope(input))
+def gelu_tanh(input: Any) -> Any:
+    """x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))."""
+    return input * 0.5 * (1 + np.tanh(input * (input * input * (_ROOT * _CUBIC) + _ROOT)))
