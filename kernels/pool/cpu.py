@@ -1,0 +1,216 @@
+"""Pooling and resampling on the CPU: one plane after another, planes shared among threads.
+
+A window sum goes by rows: the rows that a row of windows sees are added up first (vectors), then the windows along the
+row. That reads each row once where windows of a row overlap, and is a sum of sums, which keeps its digits over large
+windows. A plane is one thread's from beginning to end: bits do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import prange
+from numpy.typing import NDArray
+
+from tinydl.kernels.cache import njit
+from tinydl.kernels.pool.spec import Ints, Windows
+from tinydl.kernels.registry import register
+from tinydl.kernels.scalar import SUMS
+from tinydl.kernels.threads import num_threads, worthwhile
+from tinydl.kernels.workspace import plain
+
+Array = NDArray[Any]
+DTYPES = ("float32", "float64")
+
+# ------------------------------------------------------------------------------------------------------------ maximum
+
+
+@njit
+def _max_plane(x: Array, d0: Array, d1: Array, ds: int, h0: Array, h1: Array, hs: int, w0: Array, w1: Array, ws: int,
+               y: Array, index: Array) -> None:  # fmt: skip
+    H, W = x.shape[1], x.shape[2]
+    for i in range(d0.size):
+        for j in range(h0.size):
+            for k in range(w0.size):
+                best, at = x[d0[i], h0[j], w0[k]], (d0[i] * H + h0[j]) * W + w0[k]
+                for p in range(d0[i], d1[i], ds):
+                    for q in range(h0[j], h1[j], hs):
+                        for r in range(w0[k], w1[k], ws):
+                            value = x[p, q, r]
+                            if value > best or value != value:
+                                best, at = value, (p * H + q) * W + r
+                y[i, j, k] = best
+                index[i, j, k] = at
+
+
+@njit(parallel=True)
+def _max_pool(threads: int, x: Array, d0: Array, d1: Array, ds: int, h0: Array, h1: Array, hs: int, w0: Array,
+              w1: Array, ws: int, y: Array, index: Array) -> None:  # fmt: skip
+    N = len(x)
+    for part in prange(threads):
+        thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
+        for n in range(N * thread // threads, N * (thread + 1) // threads):
+            _max_plane(x[n], d0, d1, ds, h0, h1, hs, w0, w1, ws, y[n], index[n])
+
+
+def _sees(*arguments: Any) -> bool:
+    """Something is read and written: empty arrays are the reference's."""
+    x, windows = arguments[:2]
+    return bool(x.size) and all(len(first) for first, _, _ in windows)
+
+
+@register(op="max_pool", name="cpu.planes", dtypes=DTYPES, default=True, accepts=_sees)
+def max_pool(x: Array, windows: Windows) -> tuple[Array, NDArray[np.int64]]:
+    """One window after another; see the card."""
+    out = (len(x), *(len(first) for first, _, _ in windows))
+    y, index = np.empty(out, x.dtype), np.empty(out, np.int64)
+    flat = [part for window in windows for part in window]
+    threads = worthwhile(4 * _seen(len(x), windows))
+    with num_threads(threads):
+        _max_pool(threads, plain(x), *flat, y, index)
+    return y, index
+
+
+def _seen(planes: int, windows: Windows) -> int:
+    """Elements in all windows, about."""
+    return planes * math.prod(len(first) * int(last[0] - first[0]) for first, last, _ in windows)
+
+
+# ---------------------------------------------------------------------------------------------------- weighted windows
+
+
+@njit(fastmath=SUMS, error_model="numpy", forceinline=True)
+def _inner(row: Array, weight: Array, first: int, last: int) -> Any:
+    total = row.dtype.type(0)
+    for t in range(first, last):
+        total += row[t] * weight[t - first]
+    return total
+
+
+@njit(fastmath=SUMS, error_model="numpy", forceinline=True)
+def _add_row(total: Array, row: Array, factor: Any) -> None:
+    for t in range(total.size):
+        total[t] += row[t] * factor
+
+
+@njit
+def _sum_plane(x: Array, d0: Array, d1: Array, dw: Array, h0: Array, h1: Array, hw: Array, w0: Array, w1: Array,
+               ww: Array, row: Array, y: Array) -> None:  # fmt: skip
+    for i in range(d0.size):
+        for j in range(h0.size):
+            row[:] = 0
+            for p in range(d0[i], d1[i]):
+                for q in range(h0[j], h1[j]):
+                    _add_row(row, x[p, q], dw[i, p - d0[i]] * hw[j, q - h0[j]])
+            for k in range(w0.size):
+                y[i, j, k] = _inner(row, ww[k], w0[k], w1[k])
+
+
+@njit(parallel=True)
+def _window_sum(threads: int, x: Array, d0: Array, d1: Array, dw: Array, h0: Array, h1: Array, hw: Array, w0: Array,
+                w1: Array, ww: Array, rows: Array, y: Array) -> None:  # fmt: skip
+    N = len(x)
+    for part in prange(threads):
+        thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
+        for n in range(N * thread // threads, N * (thread + 1) // threads):
+            _sum_plane(x[n], d0, d1, dw, h0, h1, hw, w0, w1, ww, rows[thread], y[n])
+
+
+@njit
+def _spread_plane(g: Array, d0: Array, d1: Array, dw: Array, h0: Array, h1: Array, hw: Array, w0: Array, w1: Array,
+                  ww: Array, row: Array, x: Array) -> None:  # fmt: skip
+    for i in range(d0.size):
+        for j in range(h0.size):
+            row[:] = 0
+            for k in range(w0.size):
+                for t in range(w0[k], w1[k]):
+                    row[t] += g[i, j, k] * ww[k, t - w0[k]]
+            for p in range(d0[i], d1[i]):
+                for q in range(h0[j], h1[j]):
+                    _add_row(x[p, q], row, dw[i, p - d0[i]] * hw[j, q - h0[j]])
+
+
+@njit(parallel=True)
+def _window_spread(threads: int, g: Array, d0: Array, d1: Array, dw: Array, h0: Array, h1: Array, hw: Array, w0: Array,
+                   w1: Array, ww: Array, rows: Array, x: Array) -> None:  # fmt: skip
+    N = len(x)
+    for part in prange(threads):
+        thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
+        for n in range(N * thread // threads, N * (thread + 1) // threads):
+            _spread_plane(g[n], d0, d1, dw, h0, h1, hw, w0, w1, ww, rows[thread], x[n])
+
+
+def _weighted(windows: Windows, dtype: Any) -> list[Any]:
+    return [part for first, last, weight in windows for part in (first, last, weight.astype(dtype, copy=False))]
+
+
+@register(op="window_sum", name="cpu.rows", dtypes=DTYPES, default=True, accepts=_sees)
+def window_sum(x: Array, windows: Windows) -> Array:
+    """By rows; see the head of the file."""
+    y = np.empty((len(x), *(len(first) for first, _, _ in windows)), x.dtype)
+    threads = worthwhile(4 * _seen(len(x), windows))
+    rows = np.empty((threads, x.shape[3]), x.dtype)
+    with num_threads(threads):
+        _window_sum(threads, plain(x), *_weighted(windows, x.dtype), rows, y)
+    return y
+
+
+@register(op="window_spread", name="cpu.rows", dtypes=DTYPES, default=True, accepts=_sees)
+def window_spread(g: Array, windows: Windows, size: Ints) -> Array:
+    """By rows; see the head of the file."""
+    x = np.zeros((len(g), *size), g.dtype)
+    threads = worthwhile(4 * _seen(len(g), windows))
+    rows = np.empty((threads, size[2]), g.dtype)
+    with num_threads(threads):
+        _window_spread(threads, plain(g), *_weighted(windows, g.dtype), rows, x)
+    return x
+
+
+# ----------------------------------------------------------------------------------------------------------- positions
+
+
+@njit(parallel=True)
+def _take(threads: int, x: Array, index: Array, y: Array) -> None:
+    N, C, M = y.shape
+    for part in prange(threads):
+        thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
+        for row in range(N * C * thread // threads, N * C * (thread + 1) // threads):
+            n, c = row // C, row % C
+            at = index[n, c if index.shape[1] > 1 else 0]
+            for m in range(M):
+                y[n, c, m] = x[n, c, at[m]] if at[m] >= 0 else 0
+
+
+@njit(parallel=True)
+def _put(threads: int, g: Array, index: Array, x: Array) -> None:
+    N, C, M = g.shape
+    for part in prange(threads):
+        thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
+        for row in range(N * C * thread // threads, N * C * (thread + 1) // threads):
+            n, c = row // C, row % C
+            at = index[n, c if index.shape[1] > 1 else 0]
+            for m in range(M):
+                if at[m] >= 0:
+                    x[n, c, at[m]] += g[n, c, m]
+
+
+@register(op="take_positions", name="cpu.rows", dtypes=DTYPES, default=True)
+def take_positions(x: Array, index: Array) -> Array:
+    """One row after another; see the card."""
+    y = np.empty((x.shape[0], x.shape[1], index.shape[2]), x.dtype)
+    threads = worthwhile(8 * y.size)
+    with num_threads(threads):
+        _take(threads, plain(x), plain(index), y)
+    return y
+
+
+@register(op="put_positions", name="cpu.rows", dtypes=DTYPES, default=True)
+def put_positions(g: Array, index: Array, size: int) -> Array:
+    """One row after another; see the card."""
+    x = np.zeros((g.shape[0], g.shape[1], size), g.dtype)
+    threads = worthwhile(8 * g.size)
+    with num_threads(threads):
+        _put(threads, plain(g), plain(index), x)
+    return x
