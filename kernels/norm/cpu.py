@@ -1,8 +1,8 @@
 """Normalisation on the CPU, float32: rows stay in the first-level cache from the mean to the result.
 
-Layer normalisation. Forward: three passes over a row in cache (mean, variance, result) for one over memory. Backward: the two means of a
-row, then dx; dweight and dbias are summed per block of rows of fixed size, so that the bits do not depend on the number
-of threads, and long columns lose no digits to one running sum.
+Layer normalisation. Forward: three passes over a row in cache (mean, variance, result) for one over memory. Backward:
+the two means of a row, then dx; dweight and dbias are summed per block of rows of fixed size, so that the bits do not
+depend on the number of threads, and long columns lose no digits to one running sum.
 
 Channels of images. A channel of a batch, or a group of channels of one image, is several rows of places: each row is
 summed in vectors, the rows in float64. A channel (a group) is one thread's from beginning to end.

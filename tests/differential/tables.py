@@ -1,3 +1,10 @@
 """Importing this module enters every row."""
 
-from tests.differential import elementwise, reducing, shaping  # noqa: F401
+from tests.differential import (  # noqa: F401
+    elementwise,
+    normalization,
+    pooling,
+    reducing,
+    resampling,
+    shaping,
+)

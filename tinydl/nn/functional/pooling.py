@@ -235,7 +235,10 @@ def _lp_pool(
 def lp_pool1d(
     input: Tensor, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None, ceil_mode: bool = False
 ) -> Tensor:
-    """(sum over the window of x^p)^(1/p), p = ``norm_type`` (infinity: the maximum of abs(x)); windows as in :func:`avg_pool1d` without padding."""
+    """(sum over the window of x^p)^(1/p), p = ``norm_type`` (infinity: the maximum of abs(x)).
+
+    Windows are those of :func:`avg_pool1d` without padding.
+    """
     return _lp_pool("lp_pool1d", input, norm_type, kernel_size, stride, ceil_mode)
 
 
