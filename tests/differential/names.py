@@ -88,17 +88,42 @@ autograd.functional.hessian utils.checkpoint.checkpoint utils.checkpoint.checkpo
 
 LAYERS = """
 nn.Module nn.Parameter nn.Sequential nn.ModuleList nn.ModuleDict nn.ParameterList nn.ParameterDict nn.Identity
-nn.Flatten nn.Unflatten nn.Linear nn.Bilinear nn.Embedding nn.EmbeddingBag nn.Conv1d nn.Conv2d nn.Conv3d
-nn.ConvTranspose1d nn.ConvTranspose2d nn.ConvTranspose3d nn.MaxPool1d nn.MaxPool2d nn.MaxPool3d nn.AvgPool1d
-nn.AvgPool2d nn.AvgPool3d nn.AdaptiveAvgPool1d nn.AdaptiveAvgPool2d nn.AdaptiveAvgPool3d nn.AdaptiveMaxPool1d
-nn.AdaptiveMaxPool2d nn.LPPool1d nn.LPPool2d nn.MaxUnpool2d nn.Upsample nn.UpsamplingNearest2d nn.UpsamplingBilinear2d
+nn.Flatten nn.Unflatten nn.Linear nn.Bilinear nn.Embedding nn.EmbeddingBag nn.Dropout nn.Dropout1d nn.Dropout2d
+nn.Dropout3d nn.AlphaDropout nn.FeatureAlphaDropout nn.RNN nn.LSTM nn.GRU nn.RNNCell nn.LSTMCell nn.GRUCell
+nn.MultiheadAttention nn.TransformerEncoderLayer nn.TransformerDecoderLayer nn.TransformerEncoder
+nn.TransformerDecoder nn.Transformer nn.CosineSimilarity nn.PairwiseDistance
+""".split()
+
+CONVOLUTION = """
+nn.Conv1d nn.Conv2d nn.Conv3d nn.ConvTranspose1d nn.ConvTranspose2d nn.ConvTranspose3d nn.functional.conv1d
+nn.functional.conv2d nn.functional.conv3d nn.functional.conv_transpose1d nn.functional.conv_transpose2d
+nn.functional.conv_transpose3d
+""".split()
+
+POOLING = """
+nn.MaxPool1d nn.MaxPool2d nn.MaxPool3d nn.AvgPool1d nn.AvgPool2d nn.AvgPool3d nn.AdaptiveAvgPool1d
+nn.AdaptiveAvgPool2d nn.AdaptiveAvgPool3d nn.AdaptiveMaxPool1d nn.AdaptiveMaxPool2d nn.LPPool1d nn.LPPool2d
+nn.MaxUnpool2d nn.functional.max_pool1d nn.functional.max_pool2d nn.functional.max_pool3d nn.functional.avg_pool1d
+nn.functional.avg_pool2d nn.functional.avg_pool3d nn.functional.adaptive_avg_pool1d nn.functional.adaptive_avg_pool2d
+nn.functional.adaptive_avg_pool3d nn.functional.adaptive_max_pool1d nn.functional.adaptive_max_pool2d
+nn.functional.lp_pool1d nn.functional.lp_pool2d nn.functional.max_unpool2d
+""".split()
+
+RESAMPLING = """
+nn.Upsample nn.UpsamplingNearest2d nn.UpsamplingBilinear2d nn.functional.interpolate nn.functional.grid_sample
+nn.functional.affine_grid
+""".split()
+
+PADDING = """
 nn.PixelShuffle nn.PixelUnshuffle nn.Unfold nn.Fold nn.ConstantPad1d nn.ConstantPad2d nn.ConstantPad3d nn.ZeroPad1d
 nn.ZeroPad2d nn.ReflectionPad1d nn.ReflectionPad2d nn.ReplicationPad1d nn.ReplicationPad2d nn.CircularPad1d
-nn.CircularPad2d nn.BatchNorm1d nn.BatchNorm2d nn.BatchNorm3d nn.LayerNorm nn.GroupNorm nn.InstanceNorm1d
-nn.InstanceNorm2d nn.InstanceNorm3d nn.RMSNorm nn.LocalResponseNorm nn.Dropout nn.Dropout1d nn.Dropout2d nn.Dropout3d
-nn.AlphaDropout nn.FeatureAlphaDropout nn.RNN nn.LSTM nn.GRU nn.RNNCell nn.LSTMCell nn.GRUCell nn.MultiheadAttention
-nn.TransformerEncoderLayer nn.TransformerDecoderLayer nn.TransformerEncoder nn.TransformerDecoder nn.Transformer
-nn.CosineSimilarity nn.PairwiseDistance
+nn.CircularPad2d
+""".split()
+
+NORMALIZATION = """
+nn.BatchNorm1d nn.BatchNorm2d nn.BatchNorm3d nn.LayerNorm nn.GroupNorm nn.InstanceNorm1d nn.InstanceNorm2d
+nn.InstanceNorm3d nn.RMSNorm nn.LocalResponseNorm nn.functional.batch_norm nn.functional.layer_norm
+nn.functional.group_norm nn.functional.instance_norm nn.functional.rms_norm nn.functional.local_response_norm
 """.split()
 
 ACTIVATIONS = """
@@ -126,23 +151,19 @@ nn.functional.poisson_nll_loss nn.functional.gaussian_nll_loss nn.functional.ctc
 """.split()
 
 LAYER_FUNCTIONS = """
-nn.functional.embedding nn.functional.embedding_bag nn.functional.conv1d nn.functional.conv2d nn.functional.conv3d
-nn.functional.conv_transpose1d nn.functional.conv_transpose2d nn.functional.conv_transpose3d nn.functional.max_pool1d
-nn.functional.max_pool2d nn.functional.max_pool3d nn.functional.avg_pool1d nn.functional.avg_pool2d
-nn.functional.avg_pool3d nn.functional.adaptive_avg_pool1d nn.functional.adaptive_avg_pool2d
-nn.functional.adaptive_avg_pool3d nn.functional.adaptive_max_pool1d nn.functional.adaptive_max_pool2d
-nn.functional.lp_pool1d nn.functional.lp_pool2d nn.functional.max_unpool2d nn.functional.interpolate
-nn.functional.grid_sample nn.functional.affine_grid nn.functional.batch_norm nn.functional.layer_norm
-nn.functional.group_norm nn.functional.instance_norm nn.functional.rms_norm nn.functional.local_response_norm
-nn.functional.scaled_dot_product_attention nn.functional.multi_head_attention_forward
+nn.functional.embedding nn.functional.embedding_bag nn.functional.scaled_dot_product_attention
+nn.functional.multi_head_attention_forward
 """.split()
 
 NN_UTILS = """
 nn.utils.clip_grad_norm_ nn.utils.clip_grad_value_ nn.utils.parameters_to_vector nn.utils.vector_to_parameters
 nn.utils.get_total_norm nn.utils.rnn.pack_padded_sequence nn.utils.rnn.pad_packed_sequence nn.utils.rnn.pad_sequence
-nn.utils.rnn.pack_sequence nn.utils.rnn.unpad_sequence nn.utils.rnn.PackedSequence nn.utils.weight_norm
-nn.utils.remove_weight_norm nn.utils.spectral_norm nn.utils.remove_spectral_norm nn.utils.parametrizations.weight_norm
-nn.utils.parametrizations.spectral_norm
+nn.utils.rnn.pack_sequence nn.utils.rnn.unpad_sequence nn.utils.rnn.PackedSequence
+""".split()
+
+REPARAMETRIZATION = """
+nn.utils.weight_norm nn.utils.remove_weight_norm nn.utils.spectral_norm nn.utils.remove_spectral_norm
+nn.utils.parametrizations.weight_norm nn.utils.parametrizations.spectral_norm
 """.split()
 
 INIT = """
@@ -175,8 +196,20 @@ utils.data.WeightedRandomSampler utils.data.BatchSampler utils.data.default_coll
 """.split()
 
 # Groups join this list when all their names are there and compared.
-NAMES: list[str] = []
+NAMES: list[str] = [
+    *POOLING,
+    *RESAMPLING,
+    *NORMALIZATION,
+    *REPARAMETRIZATION,
+]
 
 # Names that are no row of the table, and the file under tests/ that compares them with PyTorch (or with the definition,
 # where PyTorch's random numbers cannot be ours).
-ELSEWHERE: dict[str, str] = {}
+ELSEWHERE: dict[str, str] = {
+    "nn.utils.weight_norm": "nn/test_reparametrization_torch.py",
+    "nn.utils.remove_weight_norm": "nn/test_reparametrization_torch.py",
+    "nn.utils.spectral_norm": "nn/test_reparametrization_torch.py",
+    "nn.utils.remove_spectral_norm": "nn/test_reparametrization_torch.py",
+    "nn.utils.parametrizations.weight_norm": "nn/test_reparametrization_torch.py",
+    "nn.utils.parametrizations.spectral_norm": "nn/test_reparametrization_torch.py",
+}

@@ -19,9 +19,8 @@ for mode, rank in (("nearest", 1), ("nearest-exact", 2), ("linear", 1), ("biline
             note=f"{mode} {rank} corners",
         )  # fmt: skip
 for mode in ("bilinear", "bicubic"):
-    # PyTorch's smoothing has no second derivative.
     row(
-        "nn.functional.interpolate", draw(2, 2, 9, 8), (4, 11), mode=mode, antialias=True, smooth=False,
+        "nn.functional.interpolate", draw(2, 2, 9, 8), (4, 11), mode=mode, antialias=True,
         note=f"{mode} smoothed",
     )  # fmt: skip
 row("nn.functional.interpolate", draw(1, 1, 1, 1), (3, 4), mode="bicubic", note="of one element")
@@ -34,20 +33,19 @@ for corners in (False, True):
     row("nn.functional.affine_grid", draw(2, 3, 4), (2, 1, 2, 3, 2), align_corners=corners, note="volume")
     for padding in ("zeros", "border", "reflection"):
         for mode in ("bilinear", "nearest", "bicubic"):
-            # PyTorch has no second derivative of these.
             row(
                 "nn.functional.grid_sample", draw(2, 3, 4, 5), draw(2, 3, 2, 2), mode=mode, padding_mode=padding,
-                align_corners=corners, smooth=False, note=f"{mode} {padding} {corners}",
+                align_corners=corners, note=f"{mode} {padding} {corners}",
             )  # fmt: skip
         row(
             "nn.functional.grid_sample", draw(2, 2, 3, 4, 5), draw(2, 2, 3, 2, 3), padding_mode=padding,
-            align_corners=corners, smooth=False, note=f"volume {padding} {corners}",
+            align_corners=corners, note=f"volume {padding} {corners}",
         )  # fmt: skip
 row("nn.functional.grid_sample", draw(1, 2, 1, 1), draw(1, 3, 2, 2), padding_mode="reflection", align_corners=True,
-    smooth=False, note="of one element")  # fmt: skip
+    note="of one element")  # fmt: skip
 row("nn.functional.grid_sample", draw(2, 2, 3, 3, 3), draw(2, 2, 2, 2, 3), mode="nearest", align_corners=False,
-    smooth=False, note="volume nearest")  # fmt: skip
-row("nn.functional.grid_sample", draw(0, 2, 3, 3), draw(0, 2, 2, 2), align_corners=False, smooth=False, note="no batch")
+    note="volume nearest")  # fmt: skip
+row("nn.functional.grid_sample", draw(0, 2, 3, 3), draw(0, 2, 2, 2), align_corners=False, note="no batch")
 
 module("Upsample", scale_factor=2, inputs=[draw(2, 3, 4)])
 module("Upsample", size=(5, 3), mode="bilinear", inputs=[draw(2, 3, 4, 4)], note="bilinear")

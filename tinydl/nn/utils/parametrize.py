@@ -9,6 +9,7 @@ value back, to one original or to several. The originals are parameters of the P
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -128,14 +129,25 @@ def register_parametrization(
             after = parametrization(found) if isinstance(found, Tensor) else parametrization(*found)
             _refuse_change(original, after, tensor_name)
     parts = ParametrizationList([parametrization], original)
+    base = type(module).__bases__[0] if is_parametrized(module) else type(module)
     delattr(module, tensor_name)
     if not is_parametrized(module):
-        cls = type(module)
-        module.__class__ = type(f"Parametrized{cls.__name__}", (cls,), {"__setattr__": _set})
         module.parametrizations = ModuleDict()
     module.parametrizations[tensor_name] = parts  # type: ignore[index]
-    setattr(type(module), tensor_name, property(lambda self: self.parametrizations[tensor_name]()))
+    module.__class__ = _class_of(base, module.parametrizations)  # type: ignore[arg-type]
     return module
+
+
+def _class_of(base: type[Module], names: ModuleDict) -> type[Module]:
+    """``base`` with properties of these names; a new class each time, since a copy of the module keeps the old one."""
+    members: dict[str, Any] = {"__setattr__": _set}
+    for name in names:
+        members[name] = property(functools.partial(_computed, name))
+    return type(f"Parametrized{base.__name__}", (base,), members)
+
+
+def _computed(name: str, module: Any) -> Any:
+    return module.parametrizations[name]()
 
 
 def _refuse_change(before: Any, after: Any, name: str) -> None:
@@ -167,10 +179,12 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
             original.bump()
         else:
             original = Parameter(value) if isinstance(original, Parameter) else value
-    delattr(type(module), tensor_name)
+    base = type(module).__bases__[0]
     del module.parametrizations[tensor_name]  # type: ignore[attr-defined]
-    if not len(module.parametrizations):  # type: ignore[attr-defined]
+    if len(module.parametrizations):  # type: ignore[attr-defined]
+        module.__class__ = _class_of(base, module.parametrizations)  # type: ignore[attr-defined]
+    else:
         delattr(module, "parametrizations")
-        module.__class__ = type(module).__bases__[0]
+        module.__class__ = base
     _register(module, tensor_name, original)
     return module
