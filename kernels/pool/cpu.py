@@ -22,14 +22,15 @@ from tinydl.kernels.threads import num_threads, worthwhile
 from tinydl.kernels.workspace import plain
 
 Array = NDArray[Any]
+Window = tuple[Any, Any, Any]
 DTYPES = ("float32", "float64")
 
 # ------------------------------------------------------------------------------------------------------------ maximum
 
 
 @njit
-def _max_plane(x: Array, d0: Array, d1: Array, ds: int, h0: Array, h1: Array, hs: int, w0: Array, w1: Array, ws: int,
-               y: Array, index: Array) -> None:  # fmt: skip
+def _max_plane(x: Array, deep: Window, high: Window, wide: Window, y: Array, index: Array) -> None:
+    (d0, d1, ds), (h0, h1, hs), (w0, w1, ws) = deep, high, wide
     H, W = x.shape[1], x.shape[2]
     for i in range(d0.size):
         for j in range(h0.size):
@@ -46,13 +47,12 @@ def _max_plane(x: Array, d0: Array, d1: Array, ds: int, h0: Array, h1: Array, hs
 
 
 @njit(parallel=True)
-def _max_pool(threads: int, x: Array, d0: Array, d1: Array, ds: int, h0: Array, h1: Array, hs: int, w0: Array,
-              w1: Array, ws: int, y: Array, index: Array) -> None:  # fmt: skip
+def _max_pool(threads: int, x: Array, deep: Window, high: Window, wide: Window, y: Array, index: Array) -> None:
     N = len(x)
     for part in prange(threads):
         thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
         for n in range(N * thread // threads, N * (thread + 1) // threads):
-            _max_plane(x[n], d0, d1, ds, h0, h1, hs, w0, w1, ws, y[n], index[n])
+            _max_plane(x[n], deep, high, wide, y[n], index[n])
 
 
 def _sees(*arguments: Any) -> bool:
@@ -66,10 +66,9 @@ def max_pool(x: Array, windows: Windows) -> tuple[Array, NDArray[np.int64]]:
     """One window after another; see the card."""
     out = (len(x), *(len(first) for first, _, _ in windows))
     y, index = np.empty(out, x.dtype), np.empty(out, np.int64)
-    flat = [part for window in windows for part in window]
     threads = worthwhile(4 * _seen(len(x), windows))
     with num_threads(threads):
-        _max_pool(threads, plain(x), *flat, y, index)
+        _max_pool(threads, plain(x), windows[0], windows[1], windows[2], y, index)
     return y, index
 
 
@@ -96,8 +95,8 @@ def _add_row(total: Array, row: Array, factor: Any) -> None:
 
 
 @njit
-def _sum_plane(x: Array, d0: Array, d1: Array, dw: Array, h0: Array, h1: Array, hw: Array, w0: Array, w1: Array,
-               ww: Array, row: Array, y: Array) -> None:  # fmt: skip
+def _sum_plane(x: Array, deep: Window, high: Window, wide: Window, row: Array, y: Array) -> None:
+    (d0, d1, dw), (h0, h1, hw), (w0, w1, ww) = deep, high, wide
     for i in range(d0.size):
         for j in range(h0.size):
             row[:] = 0
@@ -109,18 +108,17 @@ def _sum_plane(x: Array, d0: Array, d1: Array, dw: Array, h0: Array, h1: Array, 
 
 
 @njit(parallel=True)
-def _window_sum(threads: int, x: Array, d0: Array, d1: Array, dw: Array, h0: Array, h1: Array, hw: Array, w0: Array,
-                w1: Array, ww: Array, rows: Array, y: Array) -> None:  # fmt: skip
+def _window_sum(threads: int, x: Array, deep: Window, high: Window, wide: Window, rows: Array, y: Array) -> None:
     N = len(x)
     for part in prange(threads):
         thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
         for n in range(N * thread // threads, N * (thread + 1) // threads):
-            _sum_plane(x[n], d0, d1, dw, h0, h1, hw, w0, w1, ww, rows[thread], y[n])
+            _sum_plane(x[n], deep, high, wide, rows[thread], y[n])
 
 
 @njit
-def _spread_plane(g: Array, d0: Array, d1: Array, dw: Array, h0: Array, h1: Array, hw: Array, w0: Array, w1: Array,
-                  ww: Array, row: Array, x: Array) -> None:  # fmt: skip
+def _spread_plane(g: Array, deep: Window, high: Window, wide: Window, row: Array, x: Array) -> None:
+    (d0, d1, dw), (h0, h1, hw), (w0, w1, ww) = deep, high, wide
     for i in range(d0.size):
         for j in range(h0.size):
             row[:] = 0
@@ -133,17 +131,16 @@ def _spread_plane(g: Array, d0: Array, d1: Array, dw: Array, h0: Array, h1: Arra
 
 
 @njit(parallel=True)
-def _window_spread(threads: int, g: Array, d0: Array, d1: Array, dw: Array, h0: Array, h1: Array, hw: Array, w0: Array,
-                   w1: Array, ww: Array, rows: Array, x: Array) -> None:  # fmt: skip
+def _window_spread(threads: int, g: Array, deep: Window, high: Window, wide: Window, rows: Array, x: Array) -> None:
     N = len(x)
     for part in prange(threads):
         thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
         for n in range(N * thread // threads, N * (thread + 1) // threads):
-            _spread_plane(g[n], d0, d1, dw, h0, h1, hw, w0, w1, ww, rows[thread], x[n])
+            _spread_plane(g[n], deep, high, wide, rows[thread], x[n])
 
 
-def _weighted(windows: Windows, dtype: Any) -> list[Any]:
-    return [part for first, last, weight in windows for part in (first, last, weight.astype(dtype, copy=False))]
+def _weighted(windows: Windows, dtype: Any) -> Windows:
+    return tuple((first, last, weight.astype(dtype, copy=False)) for first, last, weight in windows)
 
 
 @register(op="window_sum", name="cpu.rows", dtypes=DTYPES, default=True, accepts=_sees)
@@ -152,8 +149,9 @@ def window_sum(x: Array, windows: Windows) -> Array:
     y = np.empty((len(x), *(len(first) for first, _, _ in windows)), x.dtype)
     threads = worthwhile(4 * _seen(len(x), windows))
     rows = np.empty((threads, x.shape[3]), x.dtype)
+    deep, high, wide = _weighted(windows, x.dtype)
     with num_threads(threads):
-        _window_sum(threads, plain(x), *_weighted(windows, x.dtype), rows, y)
+        _window_sum(threads, plain(x), deep, high, wide, rows, y)
     return y
 
 
@@ -163,8 +161,9 @@ def window_spread(g: Array, windows: Windows, size: Ints) -> Array:
     x = np.zeros((len(g), *size), g.dtype)
     threads = worthwhile(4 * _seen(len(g), windows))
     rows = np.empty((threads, size[2]), g.dtype)
+    deep, high, wide = _weighted(windows, g.dtype)
     with num_threads(threads):
-        _window_spread(threads, plain(g), *_weighted(windows, g.dtype), rows, x)
+        _window_spread(threads, plain(g), deep, high, wide, rows, x)
     return x
 
 

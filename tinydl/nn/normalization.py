@@ -334,7 +334,7 @@ class _InstanceNorm(_RunningNorm):
             0.0 if self.momentum is None else self.momentum,
             self.eps,
         )
-        return y.squeeze(0) if single else y  # type: ignore[no-any-return]
+        return y.squeeze(0) if single else y
 
 
 class InstanceNorm1d(_InstanceNorm):

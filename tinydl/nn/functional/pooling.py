@@ -109,7 +109,7 @@ def _avg_pool(name: str, input: Tensor, kernel_size: Sizes, stride: Sizes | None
         each = [_pool.counts(*setting, count_include_pad) for setting in settings]
         divisor = math.prod(int(count[0]) for count in each)
         if any((count != count[0]).any() for count in each):
-            divisor = math.prod(np.ix_(*each)).astype(input.dtype)  # type: ignore[arg-type, attr-defined]
+            divisor = math.prod(np.ix_(*each)).astype(input.dtype)  # type: ignore[attr-defined]
     return _pool.window_sum(input, windows=windows) / divisor  # type: ignore[no-any-return]
 
 
@@ -171,7 +171,7 @@ def _adaptive(name: str, input: Tensor, output_size: Any) -> list[tuple[Any, Any
 def _adaptive_avg(name: str, input: Tensor, output_size: Any) -> Tensor:
     windows = _adaptive(name, input, output_size)
     each = [last - first for first, last, _ in windows]
-    divisor: Any = math.prod(np.ix_(*each)).astype(input.dtype)  # type: ignore[arg-type, attr-defined]
+    divisor: Any = math.prod(np.ix_(*each)).astype(input.dtype)  # type: ignore[attr-defined]
     return _pool.window_sum(input, windows=tuple(windows)) / divisor  # type: ignore[no-any-return]
 
 

@@ -79,6 +79,11 @@ class ParametrizationList(ModuleList):
         return value
 
 
+def _all(module: Module) -> Any:
+    """The lists of parametrisations of ``module`` by the name of the tensor."""
+    return module.__dict__["parametrizations"]
+
+
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
     """Whether ``module`` has a parametrised tensor (of this name)."""
     found = module.__dict__.get("parametrizations")
@@ -106,7 +111,7 @@ def register_parametrization(
     """
     parametrization.train(module.training)
     if is_parametrized(module, tensor_name):
-        parts: ParametrizationList = module.parametrizations[tensor_name]  # type: ignore[attr-defined]
+        parts: ParametrizationList = _all(module)[tensor_name]
         if not unsafe:
             with no_grad():
                 _refuse_change(parts(), parametrization(parts()), tensor_name)
@@ -132,9 +137,9 @@ def register_parametrization(
     base = type(module).__bases__[0] if is_parametrized(module) else type(module)
     delattr(module, tensor_name)
     if not is_parametrized(module):
-        module.parametrizations = ModuleDict()
-    module.parametrizations[tensor_name] = parts  # type: ignore[index]
-    module.__class__ = _class_of(base, module.parametrizations)  # type: ignore[arg-type]
+        module.add_module("parametrizations", ModuleDict())
+    _all(module)[tensor_name] = parts
+    module.__class__ = _class_of(base, _all(module))
     return module
 
 
@@ -147,7 +152,7 @@ def _class_of(base: type[Module], names: ModuleDict) -> type[Module]:
 
 
 def _computed(name: str, module: Any) -> Any:
-    return module.parametrizations[name]()
+    return _all(module)[name]()
 
 
 def _refuse_change(before: Any, after: Any, name: str) -> None:
@@ -164,7 +169,7 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
     from."""
     if not is_parametrized(module, tensor_name):
         raise ValueError(f"Module {module} does not have a parametrization on {tensor_name}")
-    parts: ParametrizationList = module.parametrizations[tensor_name]  # type: ignore[attr-defined]
+    parts: ParametrizationList = _all(module)[tensor_name]
     if not leave_parametrized and not parts.is_tensor:
         raise ValueError(
             "Cannot leave unparametrized (`leave_parametrized=False`) a tensor that is parametrized in terms of a "
@@ -180,9 +185,9 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
         else:
             original = Parameter(value) if isinstance(original, Parameter) else value
     base = type(module).__bases__[0]
-    del module.parametrizations[tensor_name]  # type: ignore[attr-defined]
-    if len(module.parametrizations):  # type: ignore[attr-defined]
-        module.__class__ = _class_of(base, module.parametrizations)  # type: ignore[attr-defined]
+    del _all(module)[tensor_name]
+    if len(_all(module)):
+        module.__class__ = _class_of(base, _all(module))
     else:
         delattr(module, "parametrizations")
         module.__class__ = base
