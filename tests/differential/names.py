@@ -197,8 +197,10 @@ utils.data.WeightedRandomSampler utils.data.BatchSampler utils.data.default_coll
 
 # Groups join this list when all their names are there and compared.
 NAMES: list[str] = [
+    *CONVOLUTION,
     *POOLING,
     *RESAMPLING,
+    *PADDING,
     *NORMALIZATION,
     *REPARAMETRIZATION,
 ]

@@ -3,6 +3,7 @@
 from tests.differential import (  # noqa: F401
     elementwise,
     normalization,
+    padding,
     pooling,
     reducing,
     resampling,
