@@ -46,13 +46,20 @@ def _max_plane(x: Array, deep: Window, high: Window, wide: Window, y: Array, ind
                 index[i, j, k] = at
 
 
+@njit
+def _max_pool_some(
+    start: int, stop: int, x: Array, deep: Window, high: Window, wide: Window, y: Array, index: Array
+) -> None:
+    for n in range(start, stop):
+        _max_plane(x[n], deep, high, wide, y[n], index[n])
+
+
 @njit(parallel=True)
 def _max_pool(threads: int, x: Array, deep: Window, high: Window, wide: Window, y: Array, index: Array) -> None:
     N = len(x)
     for part in prange(threads):
         thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        for n in range(N * thread // threads, N * (thread + 1) // threads):
-            _max_plane(x[n], deep, high, wide, y[n], index[n])
+        _max_pool_some(N * thread // threads, N * (thread + 1) // threads, x, deep, high, wide, y, index)
 
 
 def _sees(*arguments: Any) -> bool:
@@ -65,10 +72,14 @@ def _sees(*arguments: Any) -> bool:
 def max_pool(x: Array, windows: Windows) -> tuple[Array, NDArray[np.int64]]:
     """One window after another; see the card."""
     out = (len(x), *(len(first) for first, _, _ in windows))
+    x, (deep, high, wide) = plain(x), windows
     y, index = np.empty(out, x.dtype), np.empty(out, np.int64)
     threads = worthwhile(4 * _seen(len(x), windows))
-    with num_threads(threads):
-        _max_pool(threads, plain(x), windows[0], windows[1], windows[2], y, index)
+    if threads == 1:
+        _max_pool_some(0, len(x), x, deep, high, wide, y, index)
+    else:
+        with num_threads(threads):
+            _max_pool(threads, x, deep, high, wide, y, index)
     return y, index
 
 
@@ -82,7 +93,7 @@ def _seen(planes: int, windows: Windows) -> int:
 
 @njit(fastmath=SUMS, error_model="numpy", forceinline=True)
 def _inner(row: Array, weight: Array, first: int, last: int) -> Any:
-    total = row.dtype.type(0)
+    total = 0.0
     for t in range(first, last):
         total += row[t] * weight[t - first]
     return total
@@ -102,9 +113,17 @@ def _sum_plane(x: Array, deep: Window, high: Window, wide: Window, row: Array, y
             row[:] = 0
             for p in range(d0[i], d1[i]):
                 for q in range(h0[j], h1[j]):
-                    _add_row(row, x[p, q], dw[i, p - d0[i]] * hw[j, q - h0[j]])
+                    _add_row(row, x[p, q], x.dtype.type(dw[i, p - d0[i]] * hw[j, q - h0[j]]))
             for k in range(w0.size):
                 y[i, j, k] = _inner(row, ww[k], w0[k], w1[k])
+
+
+@njit
+def _window_sum_some(
+    start: int, stop: int, x: Array, deep: Window, high: Window, wide: Window, row: Array, y: Array
+) -> None:
+    for n in range(start, stop):
+        _sum_plane(x[n], deep, high, wide, row, y[n])
 
 
 @njit(parallel=True)
@@ -112,8 +131,7 @@ def _window_sum(threads: int, x: Array, deep: Window, high: Window, wide: Window
     N = len(x)
     for part in prange(threads):
         thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        for n in range(N * thread // threads, N * (thread + 1) // threads):
-            _sum_plane(x[n], deep, high, wide, rows[thread], y[n])
+        _window_sum_some(N * thread // threads, N * (thread + 1) // threads, x, deep, high, wide, rows[thread], y)
 
 
 @njit
@@ -127,7 +145,15 @@ def _spread_plane(g: Array, deep: Window, high: Window, wide: Window, row: Array
                     row[t] += g[i, j, k] * ww[k, t - w0[k]]
             for p in range(d0[i], d1[i]):
                 for q in range(h0[j], h1[j]):
-                    _add_row(x[p, q], row, dw[i, p - d0[i]] * hw[j, q - h0[j]])
+                    _add_row(x[p, q], row, x.dtype.type(dw[i, p - d0[i]] * hw[j, q - h0[j]]))
+
+
+@njit
+def _window_spread_some(
+    start: int, stop: int, g: Array, deep: Window, high: Window, wide: Window, row: Array, x: Array
+) -> None:
+    for n in range(start, stop):
+        _spread_plane(g[n], deep, high, wide, row, x[n])
 
 
 @njit(parallel=True)
@@ -135,12 +161,7 @@ def _window_spread(threads: int, g: Array, deep: Window, high: Window, wide: Win
     N = len(x)
     for part in prange(threads):
         thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        for n in range(N * thread // threads, N * (thread + 1) // threads):
-            _spread_plane(g[n], deep, high, wide, rows[thread], x[n])
-
-
-def _weighted(windows: Windows, dtype: Any) -> Windows:
-    return tuple((first, last, weight.astype(dtype, copy=False)) for first, last, weight in windows)
+        _window_spread_some(N * thread // threads, N * (thread + 1) // threads, g, deep, high, wide, rows[thread], x)
 
 
 @register(op="window_sum", name="cpu.rows", dtypes=DTYPES, default=True, accepts=_sees)
@@ -149,9 +170,12 @@ def window_sum(x: Array, windows: Windows) -> Array:
     y = np.empty((len(x), *(len(first) for first, _, _ in windows)), x.dtype)
     threads = worthwhile(4 * _seen(len(x), windows))
     rows = np.empty((threads, x.shape[3]), x.dtype)
-    deep, high, wide = _weighted(windows, x.dtype)
-    with num_threads(threads):
-        _window_sum(threads, plain(x), deep, high, wide, rows, y)
+    x, (deep, high, wide) = plain(x), windows
+    if threads == 1:
+        _window_sum_some(0, len(x), x, deep, high, wide, rows[0], y)
+    else:
+        with num_threads(threads):
+            _window_sum(threads, x, deep, high, wide, rows, y)
     return y
 
 
@@ -161,55 +185,78 @@ def window_spread(g: Array, windows: Windows, size: Ints) -> Array:
     x = np.zeros((len(g), *size), g.dtype)
     threads = worthwhile(4 * _seen(len(g), windows))
     rows = np.empty((threads, size[2]), g.dtype)
-    deep, high, wide = _weighted(windows, g.dtype)
-    with num_threads(threads):
-        _window_spread(threads, plain(g), deep, high, wide, rows, x)
+    g, (deep, high, wide) = plain(g), windows
+    if threads == 1:
+        _window_spread_some(0, len(g), g, deep, high, wide, rows[0], x)
+    else:
+        with num_threads(threads):
+            _window_spread(threads, g, deep, high, wide, rows, x)
     return x
 
 
 # ----------------------------------------------------------------------------------------------------------- positions
 
 
+@njit
+def _take_some(start: int, stop: int, x: Array, index: Array, y: Array) -> None:
+    _, C, M = y.shape
+    for row in range(start, stop):
+        n, c = row // C, row % C
+        at = index[n, c if index.shape[1] > 1 else 0]
+        for m in range(M):
+            y[n, c, m] = x[n, c, at[m]] if at[m] >= 0 else 0
+
+
 @njit(parallel=True)
 def _take(threads: int, x: Array, index: Array, y: Array) -> None:
-    N, C, M = y.shape
+    rows = y.shape[0] * y.shape[1]
     for part in prange(threads):
         thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        for row in range(N * C * thread // threads, N * C * (thread + 1) // threads):
-            n, c = row // C, row % C
-            at = index[n, c if index.shape[1] > 1 else 0]
-            for m in range(M):
-                y[n, c, m] = x[n, c, at[m]] if at[m] >= 0 else 0
+        _take_some(rows * thread // threads, rows * (thread + 1) // threads, x, index, y)
+
+
+@njit
+def _put_some(start: int, stop: int, g: Array, index: Array, x: Array) -> None:
+    _, C, M = g.shape
+    for row in range(start, stop):
+        n, c = row // C, row % C
+        at = index[n, c if index.shape[1] > 1 else 0]
+        for m in range(M):
+            if at[m] >= 0:
+                x[n, c, at[m]] += g[n, c, m]
 
 
 @njit(parallel=True)
 def _put(threads: int, g: Array, index: Array, x: Array) -> None:
-    N, C, M = g.shape
+    rows = g.shape[0] * g.shape[1]
     for part in prange(threads):
         thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        for row in range(N * C * thread // threads, N * C * (thread + 1) // threads):
-            n, c = row // C, row % C
-            at = index[n, c if index.shape[1] > 1 else 0]
-            for m in range(M):
-                if at[m] >= 0:
-                    x[n, c, at[m]] += g[n, c, m]
+        _put_some(rows * thread // threads, rows * (thread + 1) // threads, g, index, x)
 
 
 @register(op="take_positions", name="cpu.rows", dtypes=DTYPES, default=True)
 def take_positions(x: Array, index: Array) -> Array:
     """One row after another; see the card."""
+    x, index = plain(x), plain(index)
     y = np.empty((x.shape[0], x.shape[1], index.shape[2]), x.dtype)
     threads = worthwhile(8 * y.size)
-    with num_threads(threads):
-        _take(threads, plain(x), plain(index), y)
+    if threads == 1:
+        _take_some(0, y.shape[0] * y.shape[1], x, index, y)
+    else:
+        with num_threads(threads):
+            _take(threads, x, index, y)
     return y
 
 
 @register(op="put_positions", name="cpu.rows", dtypes=DTYPES, default=True)
 def put_positions(g: Array, index: Array, size: int) -> Array:
     """One row after another; see the card."""
+    g, index = plain(g), plain(index)
     x = np.zeros((g.shape[0], g.shape[1], size), g.dtype)
     threads = worthwhile(8 * g.size)
-    with num_threads(threads):
-        _put(threads, plain(g), plain(index), x)
+    if threads == 1:
+        _put_some(0, g.shape[0] * g.shape[1], g, index, x)
+    else:
+        with num_threads(threads):
+            _put(threads, g, index, x)
     return x

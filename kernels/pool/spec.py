@@ -7,7 +7,7 @@ dimension, and window i of a dimension lies in ``first[i] <= position < last[i]`
     The greatest element that each window sees at first, first + step, ..., and its place in the plane, int64. The
     first of equal ones; a NaN is greater than all, and the last NaN is it, as in PyTorch.
 
-``window_sum(x, windows) -> y [N, d, h, w]``, with ``windows`` of (first, last, weight [n, T])
+``window_sum(x, windows) -> y [N, d, h, w]``, with ``windows`` of (first, last, weight [n, T] float64)
     y[i, j, k] = sum over windows of weight_d[i, p - first_d[i]] weight_h[...] weight_w[...] x[p, q, r]. With weights of
     one it is the sum of a pool, with those of two neighbours linear interpolation, of four cubic interpolation.
 
@@ -142,5 +142,5 @@ def samples(dtype: Any = np.float64) -> Iterator[tuple[Array, Windows]]:
         for n, m, k in zip(size, out, reach):
             first = np.sort(rng.integers(0, n - k + 1, m))
             last = first + rng.integers(1, k + 1, m)
-            windows.append((first, last, rng.standard_normal((m, k)).astype(dtype)))
+            windows.append((first, last, rng.standard_normal((m, k))))
         yield rng.standard_normal((N, *size)).astype(dtype), tuple(windows)

@@ -54,8 +54,7 @@ def max_pool(input: Any, *, windows: Windows) -> Any:
     """The greatest element of each window (of equal ones the first; NaN is greater than all), and its place in the
     plane."""
     rank = len(windows)
-    planes = _planes(input, rank)
-    y, index = lookup("max_pool", "cpu", input.dtype, (planes, _three(windows, 1)))(planes, _three(windows, 1))
+    y, index = lookup("max_pool", "cpu", input.dtype)(_planes(input, rank), _three(windows, 1))
     shape = input.shape[: input.ndim - rank] + y.shape[4 - rank :]
     return y.reshape(shape), index.reshape(shape)
 
@@ -71,8 +70,7 @@ _ONE = np.ones((1, 1))
 def window_sum(input: Any, *, windows: Windows) -> Any:
     """The weighted sum of each window."""
     rank, windows = len(windows), _three(windows, _ONE)
-    planes = _planes(input, rank)
-    y = lookup("window_sum", "cpu", input.dtype, (planes, windows))(planes, windows)
+    y = lookup("window_sum", "cpu", input.dtype)(_planes(input, rank), windows)
     return y.reshape(input.shape[: input.ndim - rank] + y.shape[4 - rank :])
 
 
@@ -80,8 +78,8 @@ def window_sum(input: Any, *, windows: Windows) -> Any:
 def window_spread(input: Any, *, windows: Windows, size: Ints) -> Any:
     """Each element added to its window, with the window's weights: the transpose of :func:`window_sum`."""
     rank, windows = len(windows), _three(windows, _ONE)
-    planes, whole = _planes(input, rank), (1,) * (3 - rank) + tuple(size)
-    x = lookup("window_spread", "cpu", input.dtype, (planes, windows))(planes, windows, whole)
+    whole = (1,) * (3 - rank) + tuple(size)
+    x = lookup("window_spread", "cpu", input.dtype)(_planes(input, rank), windows, whole)
     return x.reshape(input.shape[: input.ndim - rank] + tuple(size))
 
 
