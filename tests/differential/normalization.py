@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.differential.rows import draw, module, row
+from tests.differential.rows import Draw, draw, module, row
 
-POSITIVE = {"low": 0.3, "high": 2.0}
+
+def variances(*shape: int) -> Draw:
+    """Positive numbers."""
+    return draw(*shape, low=0.3, high=2.0)
 
 
 def trained(t: Any, name: str, x: Any, mean: Any, var: Any, *affine: Any, **options: Any) -> Any:
@@ -17,24 +20,24 @@ def trained(t: Any, name: str, x: Any, mean: Any, var: Any, *affine: Any, **opti
 
 for shape in ((5, 3), (4, 3, 2), (2, 3, 4, 3), (2, 3, 2, 2, 2)):
     row(
-        "nn.functional.batch_norm", draw(*shape), draw(3), draw(3, **POSITIVE), draw(3), draw(3), constant=(1, 2),
+        "nn.functional.batch_norm", draw(*shape), draw(3), variances(3), draw(3), draw(3), constant=(1, 2),
         call=lambda t, x, *rest: trained(t, "batch_norm", x, *rest, training=True, momentum=0.3), note=f"train {shape}",
     )  # fmt: skip
-    row("nn.functional.batch_norm", draw(*shape), draw(3), draw(3, **POSITIVE), draw(3), draw(3), constant=(1, 2))
+    row("nn.functional.batch_norm", draw(*shape), draw(3), variances(3), draw(3), draw(3), constant=(1, 2))
 row("nn.functional.batch_norm", draw(4, 3, 5), None, None, training=True, note="no averages, no affine part")
 # PyTorch's second derivative fails where there is a bias and no weight.
 row("nn.functional.batch_norm", draw(4, 3, 5), None, None, None, draw(3), True, 0.1, 1e-2, note="bias alone",
     smooth=False)  # fmt: skip
-row("nn.functional.batch_norm", draw(4, 3, 5), draw(3), draw(3, **POSITIVE), constant=(1, 2), note="no affine part")
+row("nn.functional.batch_norm", draw(4, 3, 5), draw(3), variances(3), constant=(1, 2), note="no affine part")
 row("nn.functional.batch_norm", draw(4, 3, 65, make=lambda x: x + 50), None, None, training=True, eps=1e-3, loose=5,
     note="a large mean, of which float32 keeps five digits")  # fmt: skip
 row("nn.functional.instance_norm", draw(2, 3, 4, 3))
 row("nn.functional.instance_norm", draw(2, 3, 5), None, None, draw(3), draw(3), eps=0.1, note="affine")
 row(
-    "nn.functional.instance_norm", draw(2, 3, 5), draw(3), draw(3, **POSITIVE), draw(3), draw(3), constant=(1, 2),
+    "nn.functional.instance_norm", draw(2, 3, 5), draw(3), variances(3), draw(3), draw(3), constant=(1, 2),
     call=lambda t, x, *rest: trained(t, "instance_norm", x, *rest, momentum=0.3), note="averages",
 )  # fmt: skip
-row("nn.functional.instance_norm", draw(2, 3, 2, 3), draw(3), draw(3, **POSITIVE), draw(3), draw(3), False,
+row("nn.functional.instance_norm", draw(2, 3, 2, 3), draw(3), variances(3), draw(3), draw(3), False,
     constant=(1, 2), note="by averages")  # fmt: skip
 row("nn.functional.group_norm", draw(2, 4, 3), 2)
 row("nn.functional.group_norm", draw(3, 6, 2, 3), 3, draw(6), draw(6), note="affine")
