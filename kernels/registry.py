@@ -35,6 +35,8 @@ FAMILIES: dict[str, str] = {
     "layer_norm_forward": "norm",
     "layer_norm_backward": "norm",
     **dict.fromkeys(("attention_forward", "attention_backward"), "attention"),
+    **{f"{kind}_norm_{direction}": "norm" for kind in ("batch", "group") for direction in ("forward", "backward")},
+    **dict.fromkeys(("max_pool", "window_sum", "window_spread", "take_positions", "put_positions"), "pool"),
     **{
         f"{cell}_{direction}": "rnn"
         for cell in ("lstm", "gru", "rnn_tanh", "rnn_relu")

@@ -1,1 +1,1 @@
-"""Normalisation over the last dimension."""
+"""Normalisation: of rows (layer), of channels over a batch, of groups of channels."""

@@ -1,4 +1,6 @@
-"""Layer normalisation (Ba, Kiros and Hinton, arXiv:1607.06450) over the last dimension of [N, D].
+"""Normalisation: (x - mean) / sqrt(variance + eps), with a weight and a bias.
+
+Layer normalisation (Ba, Kiros and Hinton, arXiv:1607.06450) over the last dimension of [N, D].
 
 ``layer_norm_forward(x, weight, bias, eps) -> (y, mean, rstd)``
     With the mean and the (biased) variance of each row::
@@ -13,6 +15,23 @@
     drstd/dx_d = -rstd^2 h_d / D::
 
         dx = rstd * (q - mean_d(q) - h * mean_d(q * h))        dweight = sum_n g * h        dbias = sum_n g
+
+Batch normalisation (Ioffe and Szegedy, arXiv:1502.03167) of x [B, C, L], each channel over the batch and its L places.
+
+``batch_norm_forward(x, weight, bias, eps) -> (y, mean, variance)``
+    As above with the mean and the biased variance over b and l; ``weight``, ``bias``, ``mean``, ``variance`` [C].
+
+``batch_norm_backward(g, x, weight, mean, variance, eps) -> (dx, dweight, dbias)``
+    As above with means over b and l in place of those over d.
+
+Group normalisation (Wu and He, arXiv:1803.08494) of x [B, C, L], G groups of C / G channels each.
+
+``group_norm_forward(x, weight, bias, groups, eps) -> (y, mean, rstd)``
+    As above with the mean and the variance over the channels of a group and their places; ``mean``, ``rstd`` [B, G].
+    With a group for each channel it is instance normalisation (Ulyanov et al., arXiv:1607.08022).
+
+``group_norm_backward(g, x, weight, mean, rstd, groups) -> (dx, dweight, dbias)``
+    As above with means over the group.
 
 The variance is taken about the mean, in a second pass: sum x^2 - mean^2 would cancel when the mean is large.
 """
@@ -62,6 +81,60 @@ def layer_norm_backward(
     return dx, (g * h).sum(axis=0), g.sum(axis=0)
 
 
+@register(op="batch_norm_forward", name="numpy")
+def batch_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
+    """Normalise channels; see the head of the file."""
+    count = x.dtype.type(max(x.shape[0] * x.shape[2], 1))
+    mean = x.sum(axis=(0, 2)) / count
+    centred = x - mean[:, None]
+    variance = np.square(centred).sum(axis=(0, 2)) / count
+    rstd = (1 / np.sqrt(variance + x.dtype.type(eps))).astype(x.dtype, copy=False)
+    y = centred * (rstd if weight is None else rstd * weight)[:, None]
+    return (y if bias is None else y + bias[:, None]), mean, variance
+
+
+@register(op="batch_norm_backward", name="numpy")
+def batch_norm_backward(
+    g: Array, x: Array, weight: Array | None, mean: Array, variance: Array, eps: float
+) -> tuple[Array, Array, Array]:
+    """Gradients of the sum of ``g * y``; see the head of the file."""
+    count = x.dtype.type(max(x.shape[0] * x.shape[2], 1))
+    rstd = (1 / np.sqrt(variance + x.dtype.type(eps))).astype(x.dtype, copy=False)
+    h = (x - mean[:, None]) * rstd[:, None]
+    dbias, dweight = g.sum(axis=(0, 2)), (g * h).sum(axis=(0, 2))
+    dx = g - (dbias / count)[:, None] - h * (dweight / count)[:, None]
+    return dx * (rstd if weight is None else rstd * weight)[:, None], dweight, dbias
+
+
+@register(op="group_norm_forward", name="numpy")
+def group_norm_forward(
+    x: Array, weight: Array | None, bias: Array | None, groups: int, eps: float
+) -> tuple[Array, Array, Array]:
+    """Normalise groups of channels; see the head of the file."""
+    B, C, L = x.shape
+    y, mean, rstd = layer_norm_forward(x.reshape(B * groups, C // groups * L), None, None, eps)
+    y = y.reshape(x.shape)
+    if weight is not None:
+        y = y * weight[:, None]
+    if bias is not None:
+        y = y + bias[:, None]
+    return y, mean.reshape(B, groups), rstd.reshape(B, groups)
+
+
+@register(op="group_norm_backward", name="numpy")
+def group_norm_backward(
+    g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array, groups: int
+) -> tuple[Array, Array, Array]:
+    """Gradients of the sum of ``g * y``; see the head of the file."""
+    B, C, L = x.shape
+    rows = (B * groups, C // groups * L)
+    q = g if weight is None else g * weight[:, None]
+    dx, _, _ = layer_norm_backward(q.reshape(rows), x.reshape(rows), None, mean.reshape(-1), rstd.reshape(-1))
+    each = C // groups
+    h = (x - np.repeat(mean, each, axis=1)[:, :, None]) * np.repeat(rstd, each, axis=1)[:, :, None]
+    return dx.reshape(x.shape), (g * h).sum(axis=(0, 2)), g.sum(axis=(0, 2))
+
+
 def flops(x: Array, *_: Any) -> int:
     """Forward 7 an element, backward 13; this is the sum."""
     return 20 * x.size
@@ -81,3 +154,15 @@ def samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:
         yield x, weight, bias, 1e-5
         yield x[:, ::-1] + dtype(100), None, None, 1e-3
         yield x, weight, None, 1e-5
+
+
+def channel_samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:
+    """(x [B, C, L], weight, bias, groups, eps): one place, one channel, odd sizes, a large mean, no affine part."""
+    rng = np.random.default_rng(2)
+    for B, C, L, groups in ((4, 6, 1, 2), (1, 1, 5, 1), (3, 4, 7, 4), (2, 8, 129, 2), (0, 4, 3, 2), (16, 12, 400, 3)):
+        x = rng.standard_normal((B, C, L)).astype(dtype)
+        weight, bias = rng.standard_normal((2, C)).astype(dtype)
+        yield x, weight, bias, groups, 1e-5
+        yield x[:, :, ::-1] + dtype(100), None, None, groups, 1e-3
+        yield x, weight, None, groups, 1e-5
+        yield x, None, bias, groups, 1e-5

@@ -97,17 +97,6 @@ nn.Linear nn.Bilinear nn.Embedding nn.EmbeddingBag nn.CosineSimilarity nn.Pairwi
 nn.Dropout2d nn.Dropout3d nn.AlphaDropout nn.FeatureAlphaDropout nn.functional.embedding nn.functional.embedding_bag
 """.split()
 
-LAYERS = """
-nn.Conv1d nn.Conv2d nn.Conv3d
-nn.ConvTranspose1d nn.ConvTranspose2d nn.ConvTranspose3d nn.MaxPool1d nn.MaxPool2d nn.MaxPool3d nn.AvgPool1d
-nn.AvgPool2d nn.AvgPool3d nn.AdaptiveAvgPool1d nn.AdaptiveAvgPool2d nn.AdaptiveAvgPool3d nn.AdaptiveMaxPool1d
-nn.AdaptiveMaxPool2d nn.LPPool1d nn.LPPool2d nn.MaxUnpool2d nn.Upsample nn.UpsamplingNearest2d nn.UpsamplingBilinear2d
-nn.PixelShuffle nn.PixelUnshuffle nn.Unfold nn.Fold nn.ConstantPad1d nn.ConstantPad2d nn.ConstantPad3d nn.ZeroPad1d
-nn.ZeroPad2d nn.ReflectionPad1d nn.ReflectionPad2d nn.ReplicationPad1d nn.ReplicationPad2d nn.CircularPad1d
-nn.CircularPad2d nn.BatchNorm1d nn.BatchNorm2d nn.BatchNorm3d nn.LayerNorm nn.GroupNorm nn.InstanceNorm1d
-nn.InstanceNorm2d nn.InstanceNorm3d nn.RMSNorm nn.LocalResponseNorm
-""".split()
-
 RECURRENT = """
 nn.RNN nn.LSTM nn.GRU nn.RNNCell nn.LSTMCell nn.GRUCell
 """.split()
@@ -120,6 +109,38 @@ nn.utils.rnn.pack_sequence nn.utils.rnn.unpad_sequence nn.utils.rnn.unpack_seque
 ATTENTION = """
 nn.functional.scaled_dot_product_attention nn.functional.multi_head_attention_forward nn.MultiheadAttention
 nn.TransformerEncoderLayer nn.TransformerDecoderLayer nn.TransformerEncoder nn.TransformerDecoder nn.Transformer
+""".split()
+
+CONVOLUTION = """
+nn.Conv1d nn.Conv2d nn.Conv3d nn.ConvTranspose1d nn.ConvTranspose2d nn.ConvTranspose3d nn.functional.conv1d
+nn.functional.conv2d nn.functional.conv3d nn.functional.conv_transpose1d nn.functional.conv_transpose2d
+nn.functional.conv_transpose3d
+""".split()
+
+POOLING = """
+nn.MaxPool1d nn.MaxPool2d nn.MaxPool3d nn.AvgPool1d nn.AvgPool2d nn.AvgPool3d nn.AdaptiveAvgPool1d
+nn.AdaptiveAvgPool2d nn.AdaptiveAvgPool3d nn.AdaptiveMaxPool1d nn.AdaptiveMaxPool2d nn.LPPool1d nn.LPPool2d
+nn.MaxUnpool2d nn.functional.max_pool1d nn.functional.max_pool2d nn.functional.max_pool3d nn.functional.avg_pool1d
+nn.functional.avg_pool2d nn.functional.avg_pool3d nn.functional.adaptive_avg_pool1d nn.functional.adaptive_avg_pool2d
+nn.functional.adaptive_avg_pool3d nn.functional.adaptive_max_pool1d nn.functional.adaptive_max_pool2d
+nn.functional.lp_pool1d nn.functional.lp_pool2d nn.functional.max_unpool2d
+""".split()
+
+RESAMPLING = """
+nn.Upsample nn.UpsamplingNearest2d nn.UpsamplingBilinear2d nn.functional.interpolate nn.functional.grid_sample
+nn.functional.affine_grid
+""".split()
+
+PADDING = """
+nn.PixelShuffle nn.PixelUnshuffle nn.Unfold nn.Fold nn.ConstantPad1d nn.ConstantPad2d nn.ConstantPad3d nn.ZeroPad1d
+nn.ZeroPad2d nn.ReflectionPad1d nn.ReflectionPad2d nn.ReplicationPad1d nn.ReplicationPad2d nn.CircularPad1d
+nn.CircularPad2d
+""".split()
+
+NORMALIZATION = """
+nn.BatchNorm1d nn.BatchNorm2d nn.BatchNorm3d nn.LayerNorm nn.GroupNorm nn.InstanceNorm1d nn.InstanceNorm2d
+nn.InstanceNorm3d nn.RMSNorm nn.LocalResponseNorm nn.functional.batch_norm nn.functional.layer_norm
+nn.functional.group_norm nn.functional.instance_norm nn.functional.rms_norm nn.functional.local_response_norm
 """.split()
 
 ACTIVATIONS = """
@@ -146,25 +167,14 @@ nn.functional.soft_margin_loss nn.functional.cosine_embedding_loss nn.functional
 nn.functional.poisson_nll_loss nn.functional.gaussian_nll_loss nn.functional.ctc_loss
 """.split()
 
-LAYER_FUNCTIONS = """
-nn.functional.conv1d nn.functional.conv2d nn.functional.conv3d
-nn.functional.conv_transpose1d nn.functional.conv_transpose2d nn.functional.conv_transpose3d nn.functional.max_pool1d
-nn.functional.max_pool2d nn.functional.max_pool3d nn.functional.avg_pool1d nn.functional.avg_pool2d
-nn.functional.avg_pool3d nn.functional.adaptive_avg_pool1d nn.functional.adaptive_avg_pool2d
-nn.functional.adaptive_avg_pool3d nn.functional.adaptive_max_pool1d nn.functional.adaptive_max_pool2d
-nn.functional.lp_pool1d nn.functional.lp_pool2d nn.functional.max_unpool2d nn.functional.interpolate
-nn.functional.grid_sample nn.functional.affine_grid nn.functional.batch_norm nn.functional.layer_norm
-nn.functional.group_norm nn.functional.instance_norm nn.functional.rms_norm nn.functional.local_response_norm
-""".split()
-
-NN_UTILS = """
-nn.utils.weight_norm nn.utils.remove_weight_norm nn.utils.spectral_norm
-nn.utils.remove_spectral_norm nn.utils.parametrizations.weight_norm nn.utils.parametrizations.spectral_norm
-""".split()
-
 PARAMETERS = """
 nn.utils.clip_grad_norm_ nn.utils.clip_grad_value_ nn.utils.get_total_norm nn.utils.clip_grads_with_norm_
 nn.utils.parameters_to_vector nn.utils.vector_to_parameters
+""".split()
+
+REPARAMETRIZATION = """
+nn.utils.weight_norm nn.utils.remove_weight_norm nn.utils.spectral_norm nn.utils.remove_spectral_norm
+nn.utils.parametrizations.weight_norm nn.utils.parametrizations.spectral_norm
 """.split()
 
 INIT = """
@@ -219,6 +229,13 @@ NAMES: list[str] = [
     *BASIC_LAYERS,
     *ACTIVATIONS,
     *LOSSES,
+    *CONVOLUTION,
+    *POOLING,
+    *RESAMPLING,
+    *PADDING,
+    *NORMALIZATION,
+    *REPARAMETRIZATION,
+    *TENSOR,
 ]
 
 # Names that are no row of the table, and the file under tests/ that compares them with PyTorch (or with the definition,
@@ -261,4 +278,10 @@ ELSEWHERE: dict[str, str] = {
     "nn.functional.alpha_dropout": "nn/test_random_torch.py",
     "nn.functional.feature_alpha_dropout": "nn/test_random_torch.py",
     "nn.functional.gumbel_softmax": "nn/test_random_torch.py",
+    "nn.utils.weight_norm": "nn/test_reparametrization_torch.py",
+    "nn.utils.remove_weight_norm": "nn/test_reparametrization_torch.py",
+    "nn.utils.spectral_norm": "nn/test_reparametrization_torch.py",
+    "nn.utils.remove_spectral_norm": "nn/test_reparametrization_torch.py",
+    "nn.utils.parametrizations.weight_norm": "nn/test_reparametrization_torch.py",
+    "nn.utils.parametrizations.spectral_norm": "nn/test_reparametrization_torch.py",
 }

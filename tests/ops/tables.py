@@ -6,7 +6,9 @@ from tests.ops import (  # noqa: F401 - enter their samples
     conv,
     elementwise,
     matrices,
+    normalization,
     places,
+    pooling,
     reducing,
 )
 from tests.ops.table import TABLE, Entry, Sample

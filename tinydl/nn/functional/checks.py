@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
+
+import numpy as np
 
 from tinydl.random import Generator, default_generator
 from tinydl.tensor import Tensor
@@ -42,3 +45,18 @@ def checked_reduction(reduction: str, size_average: bool | None = None, reduce: 
     if reduction not in REDUCTIONS:
         raise ValueError(f"{reduction} is not a valid value for reduction: use 'mean', 'sum' or 'none'")
     return reduction
+
+
+def per_dimension(name: str, what: str, value: Any, rank: int) -> tuple[int, ...]:
+    """One integer for all dimensions, or one for each, as a tuple of ``rank``. Raises RuntimeError for another
+    number."""
+    if isinstance(value, (int, np.integer)):
+        return (int(value),) * rank
+    values = tuple(int(v) for v in value)
+    if len(values) == 1:
+        return values * rank
+    if len(values) != rank:
+        raise RuntimeError(
+            f"{name}: {what} must either be a single int, or a tuple of {rank} ints, but got {list(values)}"
+        )
+    return values

@@ -4,10 +4,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from tinydl.nn.functional.checks import one_dtype
+from tinydl.ops import elementwise as _elementwise
 from tinydl.ops import norm as _norm
+from tinydl.ops import pool as _pool
+from tinydl.ops import reducing as _reducing
 from tinydl.tensor import Tensor
+
+
+def _last(
+    name: str, input: Tensor, normalized_shape: int | Sequence[int], **parameters: Tensor | None
+) -> tuple[int, ...]:
+    """``normalized_shape`` as a tuple; refuses an input that does not end in it, and parameters of another shape."""
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if not shape or input.shape[-len(shape) :] != shape:
+        raise RuntimeError(
+            f"{name}: given normalized_shape={list(shape)}, expected input with shape [*, "
+            f"{', '.join(map(str, shape))}], but got input of size {list(input.shape)}"
+        )
+    for what, parameter in parameters.items():
+        if parameter is not None and parameter.shape != shape:
+            raise RuntimeError(
+                f"{name}: expected {what} to be of same shape as normalized_shape {list(shape)}, but got "
+                f"{list(parameter.shape)}"
+            )
+    one_dtype(name, input=input, **parameters)
+    return shape
 
 
 def layer_norm(
@@ -23,19 +49,7 @@ def layer_norm(
     ``input`` [..., *normalized_shape]; ``weight`` and ``bias`` of that shape, or None. The variance is the biased one.
     Ba, Kiros and Hinton, arXiv:1607.06450. Raises RuntimeError, naming both shapes, when the last dimensions differ.
     """
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if not shape or input.shape[-len(shape) :] != shape:
-        raise RuntimeError(
-            f"layer_norm: given normalized_shape={list(shape)}, expected input with shape [*, "
-            f"{', '.join(map(str, shape))}], but got input of size {list(input.shape)}"
-        )
-    for name, parameter in (("weight", weight), ("bias", bias)):
-        if parameter is not None and parameter.shape != shape:
-            raise RuntimeError(
-                f"layer_norm: expected {name} to be of same shape as normalized_shape {list(shape)}, but got "
-                f"{list(parameter.shape)}"
-            )
-    one_dtype("layer_norm", input=input, weight=weight, bias=bias)
+    shape = _last("layer_norm", input, normalized_shape, weight=weight, bias=bias)
     if len(shape) == 1:
         return _norm.layer_norm(input, weight, bias, eps=eps)  # type: ignore[no-any-return]
     size = math.prod(shape)
@@ -44,3 +58,186 @@ def layer_norm(
     bias = None if bias is None else bias.reshape(size)
     normalized: Tensor = _norm.layer_norm(flat, weight, bias, eps=eps).reshape(input.shape)
     return normalized
+
+
+def rms_norm(
+    input: Tensor, normalized_shape: int | Sequence[int], weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """x / sqrt(mean(x^2) + eps) * weight, the mean over the last ``len(normalized_shape)`` dimensions.
+
+    ``weight`` of ``normalized_shape``, or None; ``eps`` of None is the machine precision of the dtype. Zhang and
+    Sennrich, arXiv:1910.07467. Raises RuntimeError, naming both shapes, when the last dimensions differ.
+    """
+    shape = _last("rms_norm", input, normalized_shape, weight=weight)
+    axes = tuple(range(input.ndim - len(shape), input.ndim))
+    power = _reducing.reduce_sum(_elementwise.square(input), axis=axes, keepdims=True) / max(math.prod(shape), 1)
+    y = input * _elementwise.rsqrt(power + (float(np.finfo(input.dtype).eps) if eps is None else eps))
+    return y if weight is None else y * weight  # type: ignore[no-any-return]
+
+
+# ------------------------------------------------------------------------------------------------ channels and groups
+
+
+def _affine(name: str, input: Tensor, weight: Tensor | None, bias: Tensor | None) -> None:
+    """Refuse parameters that are not one number for each channel, or of another dtype."""
+    if input.ndim < 2:
+        raise RuntimeError(
+            f"{name}: Expected at least 2 dimensions for input tensor but received {input.ndim}: {list(input.shape)}"
+        )
+    for what, parameter in (("weight", weight), ("bias", bias)):
+        if parameter is not None and parameter.shape != (input.shape[1],):
+            raise RuntimeError(
+                f"{name}: Expected {what} to be a vector of size equal to the number of channels in input, but got "
+                f"{what} of shape {list(parameter.shape)} and input of shape {list(input.shape)}"
+            )
+    one_dtype(name, input=input, weight=weight, bias=bias)
+
+
+def _running(name: str, channels: int, mean: Tensor | None, var: Tensor | None) -> None:
+    """Refuse running averages of which one is missing or has another number of channels."""
+    if (mean is None) != (var is None):
+        raise RuntimeError(f"{name}: running_mean and running_var must be given together, or neither of them")
+    for what, average in (("running_mean", mean), ("running_var", var)):
+        if average is not None and average.shape != (channels,):
+            raise RuntimeError(f"{name}: {what} should contain {channels} elements not {average.numel()}")
+
+
+def _update(average: Tensor | None, value: Any, momentum: float) -> None:
+    """average = (1 - momentum) average + momentum value, in place."""
+    if average is not None:
+        average.data[...] = (1 - momentum) * average.data + momentum * value
+        average.bump()
+
+
+def _by_running(
+    input: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias with given averages, as x * scale + shift for each channel."""
+    along = (-1,) + (1,) * (input.ndim - 2)
+    scale: Any = (1 / np.sqrt(var.data + eps)).astype(input.dtype)
+    if weight is not None:
+        scale = weight * scale
+    shift = -(mean.data.astype(input.dtype, copy=False) * scale)
+    if bias is not None:
+        shift = bias + shift
+    return input * scale.reshape(along) + shift.reshape(along)  # type: ignore[no-any-return]
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias for each channel: ``input`` [B, C, ...] -> the same shape.
+
+    In ``training`` mean and biased variance are those of the channel over the batch, and the running averages move
+    towards them, in place: r = (1 - momentum) r + momentum * value, the variance's value being the unbiased one. Else
+    they are ``running_mean`` and ``running_var``. Ioffe and Szegedy, arXiv:1502.03167.
+
+    Raises ValueError in training where a channel has one value only, RuntimeError when a parameter or an average has
+    not one number for each channel.
+    """
+    _affine("batch_norm", input, weight, bias)
+    _running("batch_norm", input.shape[1], running_mean, running_var)
+    if not training:
+        if running_mean is None or running_var is None:
+            raise RuntimeError("batch_norm: running_mean and running_var must be defined in evaluation mode")
+        return _by_running(input, running_mean, running_var, weight, bias, eps)
+    count = input.shape[0] * math.prod(input.shape[2:])
+    if count == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
+    B, C = input.shape[:2]
+    flat = input.reshape(B, C, math.prod(input.shape[2:]))
+    y, mean, variance = _norm.batch_norm(flat, weight, bias, eps=eps)
+    if count:
+        _update(running_mean, mean.data, momentum)
+        _update(running_var, variance.data * (count / (count - 1)), momentum)
+    return y.reshape(input.shape)  # type: ignore[no-any-return]
+
+
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """:func:`batch_norm` with mean and variance of each channel of each image: ``input`` [B, C, ...].
+
+    With ``use_input_stats`` the running averages move towards the means over the batch of both; else they are used.
+    Ulyanov, Vedaldi and Lempitsky, arXiv:1607.08022. Raises ValueError where a channel has one place only.
+    """
+    _affine("instance_norm", input, weight, bias)
+    _running("instance_norm", input.shape[1], running_mean, running_var)
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise RuntimeError(
+                "instance_norm: Expected running_mean and running_var to be defined when use_input_stats=False"
+            )
+        return _by_running(input, running_mean, running_var, weight, bias, eps)
+    (B, C), places = input.shape[:2], math.prod(input.shape[2:])
+    if places == 1:
+        raise ValueError(f"Expected more than 1 spatial element when training, got input size {list(input.shape)}")
+    # Each channel of each image is a channel of its own.
+    each = [None if p is None else p.expand(B, C).reshape(B * C) for p in (weight, bias)]
+    y, mean, variance = _norm.batch_norm(input.reshape(1, B * C, places), *each, eps=eps)
+    if input.numel():
+        _update(running_mean, mean.data.reshape(B, C).mean(axis=0), momentum)
+        _update(running_var, variance.data.reshape(B, C).mean(axis=0) * (places / (places - 1)), momentum)
+    return y.reshape(input.shape)  # type: ignore[no-any-return]
+
+
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias, mean and biased variance over each of ``num_groups`` groups of
+    channels of each image: ``input`` [B, C, ...] -> the same shape.
+
+    Wu and He, arXiv:1803.08494. Raises RuntimeError when the channels do not divide into the groups.
+    """
+    _affine("group_norm", input, weight, bias)
+    B, C = input.shape[:2]
+    if num_groups < 1 or C % num_groups:
+        raise RuntimeError(
+            f"Expected number of channels in input to be divisible by num_groups, but got input of shape "
+            f"{list(input.shape)} and num_groups={num_groups}"
+        )
+    places = math.prod(input.shape[2:])
+    if B * (C // num_groups) * places == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
+    flat = input.reshape(B, C, places)
+    return _norm.group_norm(flat, weight, bias, groups=num_groups, eps=eps).reshape(input.shape)  # type: ignore[no-any-return]
+
+
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+    """x / (k + alpha mean(x^2))^beta, the mean over ``size`` neighbouring channels, zeros beyond the ends.
+
+    ``input`` [B, C, ...] with at least three dimensions. Krizhevsky, Sutskever and Hinton, NIPS 2012 (whose sum is
+    PyTorch's mean times the size). Raises ValueError for fewer dimensions.
+    """
+    if input.ndim < 3:
+        raise ValueError(
+            f"local_response_norm: Expected 3D or higher dimensionality input (got {input.ndim} dimensions)"
+        )
+    if size < 1:
+        raise RuntimeError(f"local_response_norm: size should be greater than zero, but got {size}")
+    if not input.numel():
+        return input
+    B, C = input.shape[:2]
+    flat = input.reshape(B, C, math.prod(input.shape[2:]))
+    # A window of channels; along the places every window is one place.
+    places = np.arange(flat.shape[2])
+    windows = (
+        _pool.sum_windows(C, C, size, 1, size // 2),
+        (places, places + 1, np.ones((len(places), 1))),
+    )
+    sums = _pool.window_sum(_elementwise.square(flat), windows=windows)
+    return (flat / (sums * (alpha / size) + k) ** beta).reshape(input.shape)  # type: ignore[no-any-return]

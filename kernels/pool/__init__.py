@@ -1,0 +1,1 @@
+"""Pooling, resampling, and reading and writing at given positions."""

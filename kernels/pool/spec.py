@@ -1,0 +1,146 @@
+"""Pooling and resampling: what a window of the input gives to a position of the output.
+
+Arrays are [N, D, H, W], planes of three dimensions (one and two have leading sizes of 1); ``windows`` holds one entry a
+dimension, and window i of a dimension lies in ``first[i] <= position < last[i]``.
+
+``max_pool(x, windows) -> (y [N, d, h, w], index)``, with ``windows`` of (first, last, step)
+    The greatest element that each window sees at first, first + step, ..., and its place in the plane, int64. The
+    first of equal ones; a NaN is greater than all, and the last NaN is it, as in PyTorch.
+
+``window_sum(x, windows) -> y [N, d, h, w]``, with ``windows`` of (first, last, weight [n, T] float64)
+    y[i, j, k] = sum over windows of weight_d[i, p - first_d[i]] weight_h[...] weight_w[...] x[p, q, r]. With weights of
+    one it is the sum of a pool, with those of two neighbours linear interpolation, of four cubic interpolation.
+
+``window_spread(g, windows, size) -> x [N, *size]``
+    Its transpose: each element of g added to the window that it came from.
+
+``take_positions(x [N, C, L], index [N, c, M]) -> [N, C, M]``, c = C or 1
+    x[n, c, index[n, c, m]], and 0 where the index is -1 (outside).
+
+``put_positions(g [N, C, M], index [N, c, M], size) -> [N, C, size]``
+    Its transpose: elements of g added up at their index.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydl.kernels.registry import register
+
+Array = NDArray[Any]
+Ints = tuple[int, ...]
+Windows = tuple[tuple[Any, Any, Any], ...]
+
+# Against the float64 reference, relative to the largest value.
+TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
+
+
+@register(op="max_pool", name="numpy")
+def max_pool(x: Array, windows: Windows) -> tuple[Array, NDArray[np.int64]]:
+    """One comparison of all positions per place in the window; see the head of the file."""
+    out = tuple(len(first) for first, _, _ in windows)
+    (D, H, W) = x.shape[1:]
+    best, index = np.empty((len(x), *out), x.dtype), np.zeros((len(x), *out), np.int64)
+    lengths = [int(np.max((last - first + step - 1) // step, initial=0)) for first, last, step in windows]
+    for number, taps in enumerate(itertools.product(*map(range, lengths))):
+        at = [first + tap * step for tap, (first, _, step) in zip(taps, windows)]
+        inside = [a < last for a, (_, last, _) in zip(at, windows)]
+        d, h, w = (np.where(i, a, 0) for i, a in zip(inside, at))
+        seen = x[:, d[:, None, None], h[:, None], w]
+        wins = (seen > best) | (seen != seen) | (number == 0)  # only NaN differs from itself
+        wins &= inside[0][:, None, None] & inside[1][:, None] & inside[2]
+        best = np.where(wins, seen, best)
+        index = np.where(wins, ((d[:, None, None] * H) + h[:, None]) * W + w, index)
+    return best, index
+
+
+def matrix(first: Array, last: Array, weight: Array, size: int, dtype: Any) -> Array:
+    """The windows of one dimension as a matrix [n, size]."""
+    out = np.zeros((len(first), size), dtype)
+    for i, (a, b) in enumerate(zip(first, last)):
+        out[i, a:b] = weight[i, : b - a]
+    return out
+
+
+@register(op="window_sum", name="numpy")
+def window_sum(x: Array, windows: Windows) -> Array:
+    """A product of matrices per dimension; see the head of the file."""
+    d, h, w = (matrix(*window, n, x.dtype) for window, n in zip(windows, x.shape[1:]))
+    y: Array = np.einsum("ip,jq,kr,npqr->nijk", d, h, w, x, optimize=True)
+    return np.ascontiguousarray(y)
+
+
+@register(op="window_spread", name="numpy")
+def window_spread(g: Array, windows: Windows, size: Ints) -> Array:
+    """A product of matrices per dimension; see the head of the file."""
+    d, h, w = (matrix(*window, n, g.dtype) for window, n in zip(windows, size))
+    x: Array = np.einsum("ip,jq,kr,nijk->npqr", d, h, w, g, optimize=True)
+    return np.ascontiguousarray(x)
+
+
+def _everywhere(index: Array, channels: int) -> tuple[Array, Array, Array]:
+    """Planes, channels and positions, each [N, C, M]."""
+    N, _, M = index.shape
+    shape = (N, channels, M)
+    n, c = np.arange(N).reshape(-1, 1, 1), np.arange(channels).reshape(1, -1, 1)
+    return np.broadcast_to(n, shape), np.broadcast_to(c, shape), np.broadcast_to(index, shape)
+
+
+@register(op="take_positions", name="numpy")
+def take_positions(x: Array, index: Array) -> Array:
+    """By index arrays; see the head of the file."""
+    n, c, at = _everywhere(index, x.shape[1])
+    if not x.shape[2]:
+        return np.zeros(at.shape, x.dtype)
+    return np.where(at < 0, x.dtype.type(0), x[n, c, at])
+
+
+@register(op="put_positions", name="numpy")
+def put_positions(g: Array, index: Array, size: int) -> Array:
+    """By an indexed add; see the head of the file."""
+    n, c, at = _everywhere(index, g.shape[1])
+    out = np.zeros((g.shape[0], g.shape[1], size), g.dtype)
+    there = at >= 0
+    np.add.at(out, (n[there], c[there], at[there]), g[there])
+    return out
+
+
+def flops(x: Array, windows: Windows) -> int:
+    """Additions of ``window_sum`` (comparisons of ``max_pool``) when every window is read alone."""
+    seen = 1
+    for first, last, _ in windows:
+        seen *= int(np.sum(last - first))
+    return len(x) * seen
+
+
+def bytes(x: Array, windows: Windows) -> int:
+    """Input and output once."""
+    out = 1
+    for first, _, _ in windows:
+        out *= len(first)
+    return x.nbytes + len(x) * out * x.itemsize
+
+
+def samples(dtype: Any = np.float64) -> Iterator[tuple[Array, Windows]]:
+    """Arguments of ``window_sum``: overlapping and disjoint windows, gaps, one window over all, none, no planes."""
+    rng = np.random.default_rng(3)
+    for N, size, out, reach in (
+        (2, (1, 7, 9), (1, 3, 4), (1, 3, 2)),
+        (3, (4, 5, 6), (2, 2, 3), (2, 3, 4)),
+        (1, (1, 1, 40), (1, 1, 40), (1, 1, 5)),
+        (2, (1, 6, 6), (1, 1, 1), (1, 6, 6)),
+        (0, (1, 4, 4), (1, 2, 2), (1, 2, 2)),
+        (2, (2, 3, 3), (0, 2, 2), (1, 2, 2)),
+        (40, (1, 33, 35), (1, 17, 18), (1, 3, 3)),
+    ):
+        windows = []
+        for n, m, k in zip(size, out, reach):
+            first = np.sort(rng.integers(0, n - k + 1, m))
+            last = first + rng.integers(1, k + 1, m)
+            windows.append((first, last, rng.standard_normal((m, k))))
+        yield rng.standard_normal((N, *size)).astype(dtype), tuple(windows)

@@ -1,0 +1,254 @@
+"""Images of another size, and images read at the points of a grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinydl.nn.functional import pooling
+from tinydl.nn.functional.checks import one_dtype
+from tinydl.ops import elementwise as _elementwise
+from tinydl.ops import pool as _pool
+from tinydl.ops import products as _products
+from tinydl.ops import resample as _resample
+from tinydl.ops import shaping as _shaping
+from tinydl.tensor import Tensor
+
+# The number of dimensions that a mode is for.
+_RANKS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+_MODES = ("nearest", "nearest-exact", "area", *_RANKS)
+
+
+def interpolate(
+    input: Tensor,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Tensor:
+    """An image, a sequence or a volume in another size: [B, C, *old] -> [B, C, *size].
+
+    ``size``, or ``floor(old * scale_factor)``. ``mode``: "nearest" (the element at floor(i old / new)), "nearest-exact"
+    (that at the nearest centre), "linear", "bilinear", "trilinear" (the 2, 4 or 8 neighbours), "bicubic" (16, Keys
+    1981) or "area" (the means of :func:`adaptive_avg_pool2d`). ``align_corners`` puts the centres of the corner
+    elements on each other, else their outer corners. A given ``scale_factor`` is the ratio of the grids unless
+    ``recompute_scale_factor``. ``antialias`` smooths what is made smaller (bilinear and bicubic).
+
+    Raises ValueError when not exactly one of ``size`` and ``scale_factor`` is given or they have another number of
+    dimensions, NotImplementedError for an input that the mode is not for.
+    """
+    rank = input.ndim - 2
+    if rank not in (1, 2, 3) or mode not in _MODES:
+        raise NotImplementedError(
+            "Input Error: Only 3D, 4D and 5D input Tensors supported "
+            f"(got {input.ndim}D) for the modes: {' | '.join(_MODES)} (got {mode})"
+        )
+    if _RANKS.get(mode, rank) != rank:
+        raise NotImplementedError(f"Got {input.ndim}D input, but {mode} mode needs {_RANKS[mode] + 2}D input")
+    if mode not in _RANKS and align_corners is not None:
+        raise ValueError(
+            "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
+        )
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input"
+        )
+    new, factors = _new_size(input.shape[2:], size, scale_factor, bool(recompute_scale_factor))
+    old = input.shape[2:]
+    if min(*old, *new) < 1:
+        raise RuntimeError(
+            f"interpolate: Input and output sizes should be greater than 0, but got input {list(old)} and output "
+            f"{list(new)}"
+        )
+    if input.dtype.kind != "f":
+        raise RuntimeError(f"interpolate: not implemented for {input.dtype}; convert the input with .float()")
+    if mode == "area":
+        average = (pooling.adaptive_avg_pool1d, pooling.adaptive_avg_pool2d, pooling.adaptive_avg_pool3d)[rank - 1]
+        return average(input, new)
+    align = bool(align_corners)
+    windows: list[Any] = []
+    for n, m, factor in zip(old, new, factors):
+        if antialias:
+            windows.append(_resample.smoothed(n, m, mode, align, factor))
+        elif mode == "bicubic":
+            windows.append(_resample.cubic(n, m, align, factor))
+        elif mode in _RANKS:
+            windows.append(_resample.linear(n, m, align, factor))
+        else:
+            windows.append(_resample.nearest(n, m, mode == "nearest-exact", factor))
+    return _pool.window_sum(input, windows=tuple(windows))  # type: ignore[no-any-return]
+
+
+def _new_size(
+    old: tuple[int, ...], size: Any, scale_factor: Any, recompute: bool
+) -> tuple[tuple[int, ...], list[float | None]]:
+    """The new size, and per dimension the factor that the ratio of the grids is made of (None: the sizes)."""
+    if size is not None and scale_factor is not None:
+        raise ValueError("only one of size or scale_factor should be defined")
+    given = scale_factor if size is None else size
+    if given is None:
+        raise ValueError("either size or scale_factor should be defined")
+    what = "scale_factor" if size is None else "output size"
+    values = tuple(given) if isinstance(given, Sequence) else (given,) * len(old)
+    if len(values) != len(old):
+        raise ValueError(
+            f"Input and {what} must have the same number of spatial dimensions, but got input with spatial dimensions "
+            f"of {list(old)} and {what} of shape {values}. Please provide input tensor in (N, C, d1, d2, ...,dK) "
+            f"format and {what} with one number for each of d1, d2, ...,dK."
+        )
+    if size is not None:
+        if recompute:
+            raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
+        return tuple(int(n) for n in values), [None] * len(old)
+    new = tuple(math.floor(n * float(f)) for n, f in zip(old, values))
+    return new, [None if recompute else float(f) for f in values]
+
+
+def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
+    """The points that :func:`grid_sample` reads an image at to move, turn and stretch it.
+
+    ``theta`` [B, 2, 3] (or [B, 3, 4]) maps (x, y, 1), each of x and y from -1 to 1 over ``size`` = (B, C, H, W), to
+    the point read: -> [B, H, W, 2]. With ``align_corners`` -1 and 1 are the centres of the corner elements, else
+    their outer corners. Jaderberg et al., arXiv:1506.02025.
+    """
+    size = tuple(int(n) for n in size)
+    rank = len(size) - 2
+    if rank not in (2, 3):
+        raise NotImplementedError(
+            "affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, respectively. "
+            f"Got size {size}."
+        )
+    if theta.dtype.kind != "f":
+        raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
+    if theta.ndim != 3 or theta.shape[1:] != (rank, rank + 1) or theta.shape[0] != size[0]:
+        raise ValueError(
+            f"Expected a batch of {rank}D affine matrices of shape Nx{rank}x{rank + 1} for size {size}. "
+            f"Got {tuple(theta.shape)}."
+        )
+    if min(size) < 1:
+        raise ValueError(f"Expected non-zero, positive output size. Got {size}")
+    axes = []
+    for n in size[2:]:
+        ends = np.linspace(-1, 1, n) if n > 1 else np.zeros(1)
+        axes.append(ends if align_corners else ends * (n - 1) / n)
+    base = np.ones((math.prod(size[2:]), rank + 1), theta.dtype)
+    for dim, points in enumerate(np.meshgrid(*axes, indexing="ij")):
+        base[:, rank - 1 - dim] = points.reshape(-1)  # x, which runs along the last dimension, comes first
+    grid = _products.mm(Tensor(base), _products.swap_last(theta))
+    return _shaping.reshape_to(grid, shape=(size[0], *size[2:], rank))  # type: ignore[no-any-return]
+
+
+def grid_sample(
+    input: Tensor,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """``input`` [B, C, H, W] read at ``grid`` [B, h, w, 2] -> [B, C, h, w]; volumes likewise with grids [..., 3].
+
+    A point (x, y) lies in [-1, 1]; -1 and 1 are the centres of the corner elements with ``align_corners``, else
+    their outer corners. ``mode``: "bilinear" (of a volume too), "nearest" or "bicubic" (images only).
+    ``padding_mode`` says what is outside: "zeros", the "border", or its "reflection". Differentiable in both
+    arguments. Jaderberg et al., arXiv:1506.02025.
+    """
+    if mode not in ("bilinear", "nearest", "bicubic"):
+        raise ValueError(
+            f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
+        )
+    if padding_mode not in ("zeros", "border", "reflection"):
+        raise ValueError(
+            "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', "
+            f"but got: '{padding_mode}'"
+        )
+    one_dtype("grid_sample", input=input, grid=grid)
+    rank = input.ndim - 2
+    sizes = f"but got input with sizes {list(input.shape)} and grid with sizes {list(grid.shape)}"
+    if rank not in (2, 3) or grid.ndim != input.ndim:
+        raise RuntimeError(f"grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, {sizes}")
+    if input.shape[0] != grid.shape[0]:
+        raise RuntimeError(f"grid_sampler(): expected grid and input to have same batch size, {sizes}")
+    if grid.shape[-1] != rank:
+        raise RuntimeError(
+            f"grid_sampler(): expected grid to have size {rank} in last dimension, but got grid with sizes "
+            f"{list(grid.shape)}"
+        )
+    if min(input.shape[2:]) < 1:
+        raise RuntimeError(
+            f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes "
+            f"{list(input.shape)}"
+        )
+    if mode == "bicubic" and rank != 2:
+        raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
+    B, C, *space = input.shape
+    points = _shaping.reshape_to(grid, shape=(B, math.prod(grid.shape[1:-1]), rank))
+    align = bool(align_corners)
+    # Per dimension of space, the places next to the point, and the share that each has in the result.
+    neighbours = []
+    for dim, n in enumerate(space):
+        u = points[:, :, rank - 1 - dim]
+        at = (u + 1) * ((n - 1) / 2) if align else ((u + 1) * n - 1) * 0.5
+        neighbours.append(_neighbours(at, n, mode, padding_mode, align))
+    flat = _shaping.reshape_to(input, shape=(B, C, math.prod(space)))
+    result: Any = None
+    for choice in np.ndindex(*(len(axis) for axis in neighbours)):
+        place: Any = 0
+        inside: Any = True
+        share: Any = None
+        for axis, k, n in zip(neighbours, choice, space):
+            index, weight = axis[k]
+            inside = inside & (index >= 0) & (index < n)
+            place = place * n + np.clip(index, 0, n - 1)
+            if weight is not None:
+                share = weight if share is None else share * weight
+        seen = _pool.take_positions(flat, np.where(inside, place, -1)[:, None, :])
+        if share is not None:
+            seen = seen * _shaping.reshape_to(share, shape=(B, 1, share.shape[1]))
+        result = seen if result is None else result + seen
+    return _shaping.reshape_to(result, shape=(B, C, *grid.shape[1:-1]))  # type: ignore[no-any-return]
+
+
+def _neighbours(at: Tensor, n: int, mode: str, padding_mode: str, align: bool) -> list[tuple[Any, Any]]:
+    """(index, weight) of the neighbours of the places ``at`` in one dimension; a weight of None is one."""
+    if mode == "bicubic":  # the neighbours are moved inside, and not the point
+        low = np.floor(_finite(at.data))
+        indices = [_place(low + k, n, padding_mode, align) for k in (-1, 0, 1, 2)]
+        return list(zip(indices, _resample.cubic_weights(at - low)))
+    at = _inside(at, n, padding_mode, align)
+    if mode == "nearest":
+        return [(np.rint(_finite(at.data)).astype(np.int64), None)]
+    low = np.floor(_finite(at.data))
+    share = at - low
+    first = low.astype(np.int64)
+    return [(first, 1 - share), (first + 1, share)]
+
+
+def _finite(at: Any) -> Any:
+    """Places as numbers that an index can be made of: infinity and NaN lie outside every image."""
+    return np.clip(np.nan_to_num(at, nan=-2.0), -(2.0**31), 2.0**31)
+
+
+def _place(index: Any, n: int, padding_mode: str, align: bool) -> Any:
+    return np.rint(_inside(Tensor(index), n, padding_mode, align).data).astype(np.int64)
+
+
+def _inside(at: Tensor, n: int, padding_mode: str, align: bool) -> Tensor:
+    """Places moved to the border, or reflected at it, where they lie outside."""
+    if padding_mode == "zeros":
+        return at
+    if padding_mode == "reflection":
+        low, span = (0.0, float(n - 1)) if align else (-0.5, float(n))
+        if not span:
+            return _elementwise.nothing(at)  # type: ignore[no-any-return]
+        distance = _elementwise.abs(at - low)
+        flips = np.floor(_finite(distance.data) / span)
+        beyond = distance - (flips * span).astype(at.dtype)
+        at = _elementwise.where(flips % 2 == 1, span - beyond, beyond) + low
+    border = np.clip(at.data, 0.0, n - 1)
+    # At the border itself the place counts as moved and its gradient is zero, as in PyTorch.
+    return _elementwise.where((at.data > 0) & (at.data < n - 1), at, border)  # type: ignore[no-any-return]

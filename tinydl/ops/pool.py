@@ -1,0 +1,152 @@
+"""Windows: maxima, weighted sums, and reading and writing at positions. Every linear one has its transpose beside it.
+
+The last dimensions of an input are space, one for each entry of ``windows``; all before them are planes. What a window
+is stands in :mod:`tinydl.kernels.pool.spec`; the functions below make windows from PyTorch's arguments.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from tinydl.autograd.primitives import primitive
+from tinydl.kernels import lookup
+from tinydl.ops.shaping import reshape_to
+
+Ints = tuple[int, ...]
+Windows = tuple[tuple[Any, Any, Any], ...]
+
+_POINT = np.zeros(1, np.int64), np.ones(1, np.int64)  # the one window of a dimension that is not there
+
+
+def _planes(array: Any, rank: int) -> Any:
+    """[..., *space] as [N, D, H, W]."""
+    space = array.shape[array.ndim - rank :]
+    planes = math.prod(array.shape[: array.ndim - rank])
+    return array.reshape((planes,) + (1,) * (3 - rank) + space)
+
+
+def _three(windows: Windows, third: Any) -> Windows:
+    return ((*_POINT, third),) * (3 - len(windows)) + windows
+
+
+def _rows(array: Any, rank: int) -> Any:
+    """[..., *space] as [N, 1, L]."""
+    lead, space = array.shape[: len(array.shape) - rank], array.shape[len(array.shape) - rank :]
+    return reshape_to(array, shape=(math.prod(lead), 1, math.prod(space)))
+
+
+def _at_maxima(g: Any, indices: Any, shape: Ints, rank: int) -> Any:
+    size = math.prod(shape[len(shape) - rank :])
+    return reshape_to(put_positions(_rows(g, rank), _rows(indices, rank), size=size), shape=shape)
+
+
+@primitive(
+    outputs=("out", "indices"),
+    plain="indices",
+    smooth=False,
+    input=lambda g, indices, input_shape, windows: _at_maxima(g, indices, input_shape, len(windows)),
+)
+def max_pool(input: Any, *, windows: Windows) -> Any:
+    """The greatest element of each window (of equal ones the first; NaN is greater than all), and its place in the
+    plane."""
+    rank = len(windows)
+    y, index = lookup("max_pool", "cpu", input.dtype)(_planes(input, rank), _three(windows, 1))
+    shape = input.shape[: input.ndim - rank] + y.shape[4 - rank :]
+    return y.reshape(shape), index.reshape(shape)
+
+
+_ONE = np.ones((1, 1))
+
+
+@primitive(
+    input=lambda g, input_shape, windows: window_spread(
+        g, windows=windows, size=input_shape[len(input_shape) - len(windows) :]
+    )
+)
+def window_sum(input: Any, *, windows: Windows) -> Any:
+    """The weighted sum of each window."""
+    rank, windows = len(windows), _three(windows, _ONE)
+    y = lookup("window_sum", "cpu", input.dtype)(_planes(input, rank), windows)
+    return y.reshape(input.shape[: input.ndim - rank] + y.shape[4 - rank :])
+
+
+@primitive(input=lambda g, windows: window_sum(g, windows=windows))
+def window_spread(input: Any, *, windows: Windows, size: Ints) -> Any:
+    """Each element added to its window, with the window's weights: the transpose of :func:`window_sum`."""
+    rank, windows = len(windows), _three(windows, _ONE)
+    whole = (1,) * (3 - rank) + tuple(size)
+    x = lookup("window_spread", "cpu", input.dtype)(_planes(input, rank), windows, whole)
+    return x.reshape(input.shape[: input.ndim - rank] + tuple(size))
+
+
+@primitive(input=lambda g, index, input_shape: put_positions(g, index, size=input_shape[2]))
+def take_positions(input: Any, index: Any) -> Any:
+    """input [N, C, L] at int64 index [N, c, M], c = C or 1 -> [N, C, M]; 0 where the index is -1."""
+    return lookup("take_positions", "cpu", input.dtype)(input, index)
+
+
+@primitive(input=lambda g, index: take_positions(g, index))
+def put_positions(input: Any, index: Any, *, size: int) -> Any:
+    """input [N, C, M] added at index [N, c, M] into zeros [N, C, size]: the transpose of :func:`take_positions`."""
+    return lookup("put_positions", "cpu", input.dtype)(input, index, size)
+
+
+@primitive(input=lambda g, index: take_positions(g, index))
+def write_positions(input: Any, index: Any, *, size: int) -> Any:
+    """As :func:`put_positions`, but where several elements have one index the last is what remains.
+
+    The gradient is PyTorch's: each of them gets that of the place.
+    """
+    out = np.zeros((input.shape[0], input.shape[1], size), input.dtype)
+    np.put_along_axis(out, index, input, axis=2)
+    return out
+
+
+# ------------------------------------------------------------------------------------------------------------- windows
+# Windows are made once per setting and remembered: nothing writes to them.
+
+
+def pooled_size(n: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
+    """How many windows there are; with ``ceil_mode`` a last one may reach over the end, but not start there."""
+    span = n + 2 * padding - dilation * (kernel - 1) - 1
+    out = (span + (stride - 1 if ceil_mode else 0)) // stride + 1
+    return out - 1 if ceil_mode and (out - 1) * stride >= n + padding else out
+
+
+@functools.lru_cache(maxsize=1024)
+def max_windows(n: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> tuple[Any, Any, int]:
+    """The windows of a maximum in one dimension; what lies in the padding is not looked at."""
+    first = np.arange(out) * stride - padding
+    last = np.minimum(first + (kernel - 1) * dilation + 1, n)
+    skipped = -(np.minimum(first, 0) // dilation)  # of a window's places, those before the beginning
+    return first + skipped * dilation, last, dilation
+
+
+@functools.lru_cache(maxsize=1024)
+def sum_windows(n: int, out: int, kernel: int, stride: int, padding: int) -> tuple[Any, Any, Any]:
+    """The windows of a sum in one dimension, cut at the ends."""
+    start = np.arange(out) * stride - padding
+    first = np.clip(start, 0, n)
+    return first, np.clip(start + kernel, first, n), np.ones((out, kernel))
+
+
+@functools.lru_cache(maxsize=1024)
+def counts(n: int, out: int, kernel: int, stride: int, padding: int, count_include_pad: bool) -> Any:
+    """What the sums of :func:`sum_windows` are divided by in this dimension; zeros of the padding may count."""
+    start = np.arange(out) * stride - padding
+    if count_include_pad:
+        return np.maximum(np.minimum(start + kernel, n + padding) - start, 1)
+    first, last, _ = sum_windows(n, out, kernel, stride, padding)
+    return np.maximum(last - first, 1)
+
+
+@functools.lru_cache(maxsize=1024)
+def adaptive_windows(n: int, out: int) -> tuple[Any, Any, Any]:
+    """``out`` windows over ``n`` elements, as equal as can be: floor(i n / out) to ceil((i + 1) n / out)."""
+    first = np.arange(out) * n // max(out, 1)
+    last = -(-np.arange(1, out + 1) * n // max(out, 1))
+    return first, last, np.ones((out, int(np.max(last - first, initial=1))))
