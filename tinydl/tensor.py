@@ -827,6 +827,8 @@ class Tensor(InPlace):
             region[... if arrays is None else arrays] = value.data if isinstance(value, Tensor) else value
         except ValueError:
             self._refuse_unwritable("setitem")
+            if not self.data.size and not self.data.flags.writeable:
+                return  # nothing to write
             raise RuntimeError(
                 f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of "
                 f"shape {list(region.shape if arrays is None else region[arrays].shape)}"

@@ -48,7 +48,7 @@ def test_ufuncs_and_reductions_are_ours() -> None:
     for use, name in (
         (lambda: np.multiply.reduce(x), "multiply.reduce"),
         (lambda: np.add.accumulate(x), "add.accumulate"),
-        (lambda: np.arccosh(x), "arccosh"),
+        (lambda: np.cbrt(x), "cbrt"),
     ):
         with pytest.raises(TypeError, match=f"numpy.{name} is not defined on tinydl tensors; use a tinydl operation"):
             use()

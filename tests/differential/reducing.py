@@ -274,3 +274,12 @@ row("searchsorted", np.sort(REPEATS, 1), REPEATS, note="rows")
 row("searchsorted", EDGES[::-1].copy(), np.array([1.0]), np.array([3, 1, 2, 0]), grad=False, note="sorter",
     call=lambda t, s, x, i: t.searchsorted(s, x, sorter=i))  # fmt: skip
 row("bucketize", 1.5, EDGES, grad=False, note="a number")
+
+# Large enough for sums by blocks, which float32 takes above 512 elements.
+for dim in (0, 1):
+    row("softmax", draw(30, 30), note=f"large, dim {dim}", dim=dim)
+    row("log_softmax", draw(30, 30), note=f"large, dim {dim}", dim=dim)
+    row("sum", draw(3, 300, 2), note=f"large, dim {dim}", dim=dim)
+row("sum", draw(3, 300, 2), note="large, two", dim=(0, 1), keepdim=True)
+row("logsumexp", draw(30, 30), note="large", dim=0)
+row("var", draw(30, 30), note="large", dim=0)

@@ -169,7 +169,7 @@ def test_lsuv_gives_every_layer_unit_variance() -> None:
     np.testing.assert_allclose(gram / gram[0, 0], np.eye(20), atol=1e-5)
     for hook in hooks:
         hook.remove()
-    assert not any(layer._forward_hooks for layer in net.modules())
+    assert not any(layer._call_hooks for layer in net.modules())
 
 
 def test_lsuv_refuses_and_changes_nothing() -> None:
@@ -182,7 +182,7 @@ def test_lsuv_refuses_and_changes_nothing() -> None:
         if not name.startswith("embedding"):
             np.testing.assert_array_equal(param.data, before[name])
     assert net.training
-    assert not any(layer._forward_hooks for layer in net.modules())
+    assert not any(layer._call_hooks for layer in net.modules())
     with pytest.raises(ValueError, match="lsuv_ found no layer"):
         init.lsuv_(nn.Sequential(nn.ReLU()), tinydl.ones(3))
 

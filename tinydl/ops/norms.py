@@ -10,8 +10,9 @@ import numpy as np
 from tinydl import dtypes
 from tinydl.ops.axes import axis_of, by_axis, kept, one_axis
 from tinydl.ops.casting import cast
+from tinydl.ops.comparing import eq
 from tinydl.ops.elementwise import abs as magnitude
-from tinydl.ops.elementwise import clamp_between, div, eq, gate, mask, pow, sign, square
+from tinydl.ops.elementwise import clamp_between, div, gate, mask, pow, sign, square
 from tinydl.ops.extrema import reduce_max, reduce_min
 from tinydl.ops.products import mm, swap_last
 from tinydl.ops.reducing import reduce_sum, root

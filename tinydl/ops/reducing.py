@@ -30,11 +30,12 @@ def _sum(input: Any, *, axis: Any, keepdims: Any) -> Any:
     """Sum over ``axis``."""
     if axis is None and not keepdims:
         return np.add.reduce(input, None)
-    if axis and input.size > _BLOCK and input.dtype == np.float32 and tuple(axis) == tuple(range(len(axis))):
-        kept_shape = input.shape[len(axis) :]
-        if kept_shape and input.flags.c_contiguous:
-            out = sum_rows(input.reshape(-1, *kept_shape)) if input.size else np.zeros(kept_shape, input.dtype)
-            return out.reshape((1,) * len(axis) + kept_shape) if keepdims else out
+    if input.size > _BLOCK and axis is not None and input.dtype == np.float32 and input.flags.c_contiguous:
+        axes = axis if type(axis) is tuple else (axis,)
+        if axes and len(axes) < input.ndim and axes == tuple(range(len(axes))):
+            kept_shape = input.shape[len(axes) :]
+            out = sum_rows(input.reshape(-1, *kept_shape))
+            return out.reshape((1,) * len(axes) + kept_shape) if keepdims else out
     return np.add.reduce(input, axis=axis, keepdims=keepdims)
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from tinydl.autograd.primitives import primitive
 from tinydl.ops.axes import by_axis, one_axis
 from tinydl.ops.casting import cast
-from tinydl.ops.elementwise import eq, mask, nothing
+from tinydl.ops.comparing import eq
+from tinydl.ops.elementwise import mask, nothing
 from tinydl.ops.indexing import (
     add_along,
     at_axis,

@@ -370,10 +370,10 @@ def cat(tensors: Any, dim: int = 0, *, axis: Any = None) -> Any:
         dim = axis
     if not tensors:
         raise RuntimeError("cat(): expected a non-empty list of Tensors")
-    first = tensors[0].data
+    first = tensors[0]
     kind = first.dtype
     for x in tensors:
-        if x.data.dtype is not kind:
+        if x.dtype is not kind:
             return _cat_slow(tensors, dim)
     try:
         return concatenate(*tensors, axis=dim if dim >= 0 else one_axis(dim, first.ndim))

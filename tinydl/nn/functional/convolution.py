@@ -48,7 +48,7 @@ def _batched(name: str, input: Tensor, weight: Tensor, dimensions: int) -> Tenso
             f"Expected {dimensions + 1}D (unbatched) or {dimensions + 2}D (batched) input to {name}, but got input of "
             f"size: {list(input.shape)}"
         )
-    return input if input.ndim == dimensions + 2 else shaping.unsqueeze(input, 0)  # type: ignore[no-any-return]
+    return input if input.ndim == dimensions + 2 else shaping.unsqueeze(input, 0)
 
 
 def _bias(name: str, bias: Tensor | None, channels: int) -> None:

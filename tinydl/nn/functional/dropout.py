@@ -153,7 +153,7 @@ def _alpha(
     factor = kept * one(a)
     shift = np.where(kept, one(0), one(_SATURATED * a)) - one(_SATURATED * a * p)
     if inplace:
-        return _times(input, factor, True).add_(shift)
+        return _times(input, factor, True).add_(shift)  # type: ignore[no-any-return]
     return input * factor + shift  # type: ignore[no-any-return]
 
 
