@@ -247,7 +247,9 @@ def fill_diagonal(input: Any, fill_value: Any, wrap: bool = False) -> Any:
             f"fill_diagonal_: dimensions must larger than 1, but the shape is {tuple(shape)}; use fill_ for a vector"
         )
     if len(shape) > 2 and len(set(shape)) > 1:
-        raise RuntimeError(f"fill_diagonal_: all dimensions of input must be of equal length, but the shape is {tuple(shape)}")
+        raise RuntimeError(
+            f"fill_diagonal_: all dimensions of input must be of equal length, but the shape is {tuple(shape)}"
+        )
     places = np.zeros(shape, np.bool_)
     np.fill_diagonal(places, True, wrap=wrap)
     return masked_fill(input, places, fill_value)
