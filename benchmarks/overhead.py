@@ -9,6 +9,7 @@ row's own figures are in ``results/overhead_rows.csv``, written anew by each run
 from __future__ import annotations
 
 import csv
+import importlib
 import statistics
 import sys
 import time
@@ -33,20 +34,19 @@ SIDES = ("tinydl", "torch eager")
 def table() -> dict[str, Any]:
     """The rows by label, those that are functions of tensors."""
     try:
-        from tests.differential import tables  # noqa: F401 - enters the rows
-        from tests.differential.rows import ROWS
+        importlib.import_module("tests.differential.tables")  # enters the rows; by name, or mypy would follow
+        rows = importlib.import_module("tests.differential.rows").ROWS
     except ImportError as error:
         raise BenchmarkError(
             f"the table of operations stands in tests/, so run this from a checkout: {error}"
         ) from None
     known = classes()
-    return {row.label: row for row in ROWS if not row.module and row.name in known}
+    return {row.label: row for row in rows if not row.module and row.name in known}
 
 
 def classes() -> dict[str, str]:
     """The class of each name."""
-    from tests.differential import names
-
+    names = importlib.import_module("tests.differential.names")
     return {name: group.lower().replace("_", " ") for group in CLASSES for name in getattr(names, group)}
 
 
@@ -101,9 +101,7 @@ def one(side: str, label: str) -> Job:
 
 
 def _found(lib: Any, name: str) -> Callable[..., Any]:
-    from tests.differential.rows import resolve
-
-    return resolve(lib, name)  # type: ignore[no-any-return]
+    return importlib.import_module("tests.differential.rows").resolve(lib, name)  # type: ignore[no-any-return]
 
 
 def _flat(result: Any) -> list[Any]:

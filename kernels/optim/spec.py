@@ -332,7 +332,8 @@ def scale_gradients_(table: NDArray[np.int64], like: Array, coefficient: float) 
         for grad in table[:, GRAD].tolist():
             if grad:
                 array = array_at(grad)
-                array *= array.dtype.type(coefficient)
+                with np.errstate(invalid="ignore"):  # a norm of infinity scales by zero, and infinity times zero is NaN
+                    array *= array.dtype.type(coefficient)
     return irregular
 
 

@@ -194,7 +194,8 @@ class _Walk:
 
     def read(self, sequence: Array, s: int) -> Array:
         found: Array = sequence[self.time[s], self.batch]
-        return found
+        # Chosen, not multiplied by zero: what stands in the padding may be infinite.
+        return np.where(self.active[s].reshape((-1,) + (1,) * (found.ndim - 1)), found, found.dtype.type(0))
 
     def write(self, sequence: Array, s: int, value: Array) -> None:
         on = self.active[s]
