@@ -330,3 +330,11 @@ def test_long_sums_down_a_column_keep_their_digits() -> None:
     y = tinydl.ops.products.column_sums(x.data)
     np.testing.assert_allclose(y, 100000.3, rtol=1e-5)
     assert np.sum(x[:10]).item() == pytest.approx(2.0)
+
+
+def test_grad_takes_only_inputs_where_pytorch_has_it() -> None:
+    x = tinydl.tensor([1.0, 2.0], requires_grad=True)
+    (g,) = autograd.grad((x * x).sum(), x, None, True, True, True)  # the sixth is only_inputs
+    assert g.tolist() == [2, 4]
+    with pytest.raises(ValueError, match=r"only_inputs=False is no longer supported; use backward\(\)"):
+        autograd.grad((x * x).sum(), x, only_inputs=False)

@@ -240,3 +240,14 @@ def test_refused() -> None:
         init.trunc_normal_(tinydl.zeros(3), std=0)
     with pytest.raises(RuntimeError, match="trunc_normal_ expects a < b, but found the bounds 2 and 1"):
         init.trunc_normal_(tinydl.zeros(3), a=2, b=1)
+
+
+@pytest.mark.parametrize("name", ["normal_", "uniform_", "constant_", "zeros_", "xavier_uniform_", "kaiming_normal_"])
+def test_the_array_of_a_parameter_can_be_given(name: str) -> None:
+    """PyTorch's tutorials write ``nn.init.normal_(layer.weight.data, 0.0, 0.02)``."""
+    layer, other = nn.Linear(3, 4), nn.Linear(3, 4)
+    options = {"val": 2.0} if name == "constant_" else {}
+    for given in (layer.weight.data, other.weight):
+        tinydl.manual_seed(5)
+        assert getattr(init, name)(given, **options) is given
+    np.testing.assert_array_equal(layer.weight.data, other.weight.data)

@@ -306,3 +306,22 @@ def test_third_derivatives_of_activations(name, options):
         return h
 
     assert gradcheck(second, x, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.BatchNorm2d(4), (2, 4, 3, 3)), (nn.BatchNorm1d(4), (3, 4)), (nn.GroupNorm(2, 4), (2, 4, 3)),
+        (nn.InstanceNorm2d(4), (2, 4, 3, 3)), (nn.LayerNorm((4, 3)), (2, 4, 3)), (nn.LayerNorm(3), (2, 3)),
+        (nn.Conv2d(4, 4, 1), (4, 3, 3)), (nn.Conv2d(4, 4, 1), (2, 4, 3, 3)), (nn.ConvTranspose1d(4, 4, 2), (4, 3)),
+        (nn.Linear(3, 4), (2, 3)), (nn.LocalResponseNorm(2), (2, 4, 3)),
+    ],
+)  # fmt: skip
+def test_an_inplace_activation_may_follow_a_layer(layer, shape):
+    """``nn.ReLU(inplace=True)`` stands behind every normalisation of PyTorch's scripts."""
+    tinydl.manual_seed(0)
+    x = tinydl.randn(*shape, requires_grad=True)
+    y = nn.Sequential(layer, nn.ReLU(inplace=True))(x * 1)
+    (g,) = tinydl.autograd.grad(y.sum(), x)
+    (h,) = tinydl.autograd.grad(nn.functional.relu(layer(x * 1)).sum(), x)
+    np.testing.assert_allclose(g.data, h.data, rtol=1e-5, atol=1e-6)

@@ -377,10 +377,14 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
+    *,
     materialize_grads: bool = False,
 ) -> tuple[Any, ...]:
     """The gradient of ``outputs`` with respect to each of ``inputs``, without touching ``.grad``.
+
+    ``only_inputs`` stands where PyTorch has it, and like there only True is left of it.
 
     An input that was not used raises, gives None with ``allow_unused``, and zeros with ``materialize_grads``. Visits
     only nodes that lead to ``inputs``. With ``create_graph`` the results can be differentiated again, to any
@@ -405,6 +409,8 @@ def grad(
         if isinstance(grad_outputs, tensor) or not isinstance(grad_outputs, (list, tuple))
         else list(grad_outputs)
     )
+    if not only_inputs:
+        raise ValueError("grad: only_inputs=False is no longer supported; use backward() to fill all leaves' .grad")
     if not xs:
         raise ValueError("grad requires non-empty inputs.")
     if materialize_grads and allow_unused is False:

@@ -45,6 +45,9 @@ __all__ = [
 
 
 def _fill(tensor: Tensor, values: NDArray[Any] | float) -> Tensor:
+    if not hasattr(tensor, "node"):  # scripts write `normal_(layer.weight.data)`, and our .data is the array
+        tensor[...] = values
+        return tensor
     tensor.data[...] = values
     tensor.bump()
     return tensor

@@ -85,6 +85,13 @@ def _refuse_negative(sizes: tuple[int, ...]) -> None:
             raise RuntimeError(f"invalid shape dimension {s} at index {i} of shape {list(sizes)}")
 
 
+def reshape_result(result: Any, shape: Any) -> Any:
+    """A fresh result in another shape. Nobody else holds it, so it is no view, and ``relu_`` may follow."""
+    out = reshape_to(result, shape=tuple(shape))
+    out.taken = None
+    return out
+
+
 def _refuse_shape(sizes: tuple[int, ...], shape: tuple[int, ...]) -> None:
     count = math.prod(shape)
     if sizes.count(-1) > 1:

@@ -94,7 +94,7 @@ def _convolve(
                 "can't be greater than actual input size"
             )
     y = _conv.conv(x, weight, bias, stride=strides, padding=paddings, dilation=dilations, groups=groups)
-    return y if input.ndim == dimensions + 2 else shaping.squeeze(y, 0)  # type: ignore[no-any-return]
+    return y if input.ndim == dimensions + 2 else shaping.reshape_result(y, y.shape[1:])  # type: ignore[no-any-return]
 
 
 def _same_or_valid(
@@ -205,7 +205,7 @@ def _transposed(
     y = _conv.conv_data(x, weight, stride=strides, padding=paddings, dilation=dilations, groups=groups, size=size)
     if bias is not None:
         y = y + shaping.reshape(bias, (out, *(1,) * dimensions))
-    return y if input.ndim == dimensions + 2 else shaping.squeeze(y, 0)  # type: ignore[no-any-return]
+    return y if input.ndim == dimensions + 2 else shaping.reshape_result(y, y.shape[1:])  # type: ignore[no-any-return]
 
 
 def conv_transpose1d(

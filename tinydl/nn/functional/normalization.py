@@ -13,6 +13,7 @@ from tinydl.ops import elementwise as _elementwise
 from tinydl.ops import norm as _norm
 from tinydl.ops import pool as _pool
 from tinydl.ops import reducing as _reducing
+from tinydl.ops.shaping import reshape_result
 from tinydl.tensor import Tensor
 
 
@@ -56,8 +57,7 @@ def layer_norm(
     flat = input.reshape(*input.shape[: -len(shape)], size)
     weight = None if weight is None else weight.reshape(size)
     bias = None if bias is None else bias.reshape(size)
-    normalized: Tensor = _norm.layer_norm(flat, weight, bias, eps=eps).reshape(input.shape)
-    return normalized
+    return reshape_result(_norm.layer_norm(flat, weight, bias, eps=eps), input.shape)  # type: ignore[no-any-return]
 
 
 def rms_norm(
@@ -157,7 +157,7 @@ def batch_norm(
     if count:
         _update(running_mean, mean.data, momentum)
         _update(running_var, variance.data * (count / (count - 1)), momentum)
-    return y.reshape(input.shape)  # type: ignore[no-any-return]
+    return reshape_result(y, input.shape)  # type: ignore[no-any-return]
 
 
 def instance_norm(
@@ -192,7 +192,7 @@ def instance_norm(
     if input.numel():
         _update(running_mean, mean.data.reshape(B, C).mean(axis=0), momentum)
         _update(running_var, variance.data.reshape(B, C).mean(axis=0) * (places / (places - 1)), momentum)
-    return y.reshape(input.shape)  # type: ignore[no-any-return]
+    return reshape_result(y, input.shape)  # type: ignore[no-any-return]
 
 
 def group_norm(
@@ -214,7 +214,8 @@ def group_norm(
     if B * (C // num_groups) * places == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
     flat = input.reshape(B, C, places)
-    return _norm.group_norm(flat, weight, bias, groups=num_groups, eps=eps).reshape(input.shape)  # type: ignore[no-any-return]
+    y = _norm.group_norm(flat, weight, bias, groups=num_groups, eps=eps)
+    return reshape_result(y, input.shape)  # type: ignore[no-any-return]
 
 
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
@@ -240,4 +241,5 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
         (places, places + 1, np.ones((len(places), 1))),
     )
     sums = _pool.window_sum(_elementwise.square(flat), windows=windows)
-    return (flat / (sums * (alpha / size) + k) ** beta).reshape(input.shape)  # type: ignore[no-any-return]
+    y = flat / (sums * (alpha / size) + k) ** beta
+    return reshape_result(y, input.shape)  # type: ignore[no-any-return]
