@@ -22,6 +22,9 @@ from typing import Any, TypeVar, overload
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+#: What reading a damaged file of compiled code raises.
+DAMAGED = (EOFError, ValueError, AttributeError, ImportError, IndexError, KeyError, PickleError)
+
 _lock = threading.RLock()
 
 
@@ -112,6 +115,8 @@ def _cached(compiled: Callable[..., Any]) -> Any:
         numba.config.CACHE_DIR = str(where)
         try:
             result = compiled(cache=True)
+        except DAMAGED:  # a C function is read from the disk when it is made
+            result = compiled()
         finally:
             numba.config.CACHE_DIR = before
     cache = getattr(result, "_cache", None)
@@ -130,7 +135,7 @@ def _forgiving(action: Callable[..., Any], cache: Any) -> Callable[..., Any]:
             return action(*args)
         except OSError:  # full, read-only, gone
             return None
-        except (EOFError, ValueError, AttributeError, ImportError, IndexError, KeyError, PickleError):
+        except DAMAGED:
             with contextlib.suppress(OSError):
                 cache.flush()
             return None

@@ -174,18 +174,24 @@ def _choose(op: str, device: str, dtype: Any, args: tuple[Any, ...] | None) -> F
     override = getattr(_overrides, "names", {}).get(op)
     candidates = _candidates(op, device, np.dtype(dtype), override)
     if args is not None:
-        return _first_accepting(candidates, args, forced=override is not None).function
+        return _ready(_first_accepting(candidates, args, forced=override is not None).function)
     first = candidates[0]
     if first.accepts is None:
-        function = first.function
+        function = _ready(first.function)
     else:
 
         def function(*args: Any) -> Any:
-            return _first_accepting(candidates, args, forced=override is not None).function(*args)
+            return _ready(_first_accepting(candidates, args, forced=override is not None).function)(*args)
 
     if override is None:
         _chosen[op, device, dtype] = function
     return function
+
+
+def _ready(function: Any) -> Function:
+    """A kernel that waited with its compilation until it is needed (:class:`tinydl.kernels.ufunc.Ufunc`), compiled."""
+    ready = getattr(function, "ready", None)
+    return function if ready is None else ready()  # type: ignore[no-any-return]
 
 
 def _candidates(op: str, device: str, dtype: np.dtype[Any], override: str | None) -> list[Variant]:

@@ -1,0 +1,115 @@
+"""A function of numbers as a NumPy ufunc: NumPy broadcasts, allocates and walks strides, our machine code does lines.
+
+A call on a few numbers costs what one of NumPy's own ufuncs does (0.4 us), however long the formula; a chain of ufuncs
+costs that for each. The inner loop is compiled with the formula inlined, so that a formula without a branch or a
+library call (see ``scalar.py``) becomes vectors.
+
+``numba.vectorize`` does the same, but its objects answer calls in Python (1.4 us), and part of their loops is compiled
+anew in every process (70 ms for each), which the disk cache of :func:`tinydl.kernels.cache.cfunc` spares.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+# A ufunc calls this for every innermost line: addresses and steps in bytes of the inputs and the result. Lines without
+# gaps become vectors, also where all inputs but the first are one number (parameters); others go by their steps.
+_LOOP = """
+def {name}(pointers, dimensions, steps, data):
+    n = dimensions[0]
+    {arrays}
+    if {contiguous}:
+        for i in range(n):
+            x{last}[i] = body({elements})
+    elif {constant}:
+        {constants}
+        for i in range(n):
+            x{last}[i] = body({mixed})
+    else:
+        {strided}
+        for i in range(n):
+            x{last}[i] = body({elements})
+"""
+
+
+class Ufunc:
+    """``function`` of some numbers, to be compiled when it is first asked for.
+
+    dtypes: for each loop the dtypes of the inputs and, last, of the result, as letters (``"ff"``: float32 to float32).
+    fastmath: as ``numba.njit``'s.
+    """
+
+    def __init__(self, function: Callable[..., Any], *dtypes: str, fastmath: Any = False) -> None:
+        self.function, self.dtypes, self.fastmath = function, dtypes, fastmath
+        self._ufunc: Any = None
+
+    def ready(self) -> Any:
+        """The ufunc; compiled, or read from the disk, at the first call."""
+        if self._ufunc is None:
+            self._ufunc = _from_addresses(
+                self.function.__name__, self.function.__doc__ or "", self.dtypes, [self._loop(d) for d in self.dtypes]
+            )
+        return self._ufunc
+
+    def _loop(self, dtypes: str) -> int:
+        """The address of the machine code for one tuple of dtypes."""
+        import numba
+        from numba import types
+
+        from tinydl.kernels.cache import cfunc, njit
+
+        every, inputs, last = range(len(dtypes)), range(len(dtypes) - 1), len(dtypes) - 1
+        sizes = [np.dtype(d).itemsize for d in dtypes]
+        constant = [f"steps[{i}] == {0 if 0 < i < last else sizes[i]}" for i in every]
+        # The name is the key of the disk cache, beside the hash of all sources in kernels/.
+        name = f"{self.function.__module__}.{self.function.__qualname__}".replace(".", "_") + f"_{dtypes}"
+        text = _LOOP.format(
+            name=name,
+            last=last,
+            arrays="; ".join(f"x{i} = carray(pointers[{i}], (n,), d{i})" for i in every),
+            contiguous=" and ".join(f"steps[{i}] == {sizes[i]}" for i in every),
+            constant=" and ".join(constant) if last > 1 else "False",
+            constants="; ".join(f"c{i} = x{i}[0]" for i in inputs[1:]) or "pass",
+            strided="; ".join(f"x{i} = as_strided(x{i}, (n,), (steps[{i}],))" for i in every),
+            elements=", ".join(f"x{i}[i]" for i in inputs),
+            mixed=", ".join("x0[i]" if i == 0 else f"c{i}" for i in inputs),
+        )
+        namespace: dict[str, Any] = {"__name__": __name__} | {f"d{i}": np.dtype(d).type for i, d in enumerate(dtypes)}
+        namespace["body"] = njit(self.function, error_model="numpy", fastmath=self.fastmath, forceinline=True)
+        namespace["carray"], namespace["as_strided"] = numba.carray, np.lib.stride_tricks.as_strided
+        # This file's name, so that Numba finds a source whose date it can look at.
+        exec(compile(text, __file__, "exec"), namespace)
+        addresses = types.CPointer(types.voidptr), types.CPointer(types.intp), types.CPointer(types.intp), types.voidptr
+        compiled = cfunc(types.void(*addresses), namespace[name])
+        _alive.append(compiled)
+        return int(compiled.address)
+
+
+_alive: list[Any] = []  # NumPy keeps addresses only; a ufunc lives as long as the process
+
+
+def _from_addresses(name: str, doc: str, dtypes: Sequence[str], loops: Sequence[int]) -> Any:
+    """``PyUFunc_FromFuncAndData`` of NumPy's C interface, which extension modules reach through the same capsule."""
+    from numpy._core import _multiarray_umath
+
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
+    table = ctypes.cast(pointer(_multiarray_umath._UFUNC_API, None), ctypes.POINTER(ctypes.c_void_p))
+    text, number, address = ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p
+    make = ctypes.PYFUNCTYPE(
+        ctypes.py_object, address, address, address, number, number, number, number, text, text, number
+    )(table[1])
+    functions = (address * len(loops))(*loops)
+    data = (address * len(loops))()
+    kinds = bytes(np.dtype(d).num for signature in dtypes for d in signature)
+    codes = (ctypes.c_char * len(kinds))(*kinds)
+    words = text(name.encode()), text(doc.encode())
+    _alive.append((functions, data, codes, words))
+    inputs = len(dtypes[0]) - 1
+    none = -1  # PyUFunc_None: no identity, so no reduction over nothing
+    where = (ctypes.addressof(x) for x in (functions, data, codes))
+    return make(*where, len(loops), inputs, 1, none, *words, 0)
