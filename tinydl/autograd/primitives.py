@@ -24,6 +24,7 @@ import inspect
 import itertools
 import math
 from collections.abc import Callable, Iterable
+from types import FunctionType
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -213,8 +214,11 @@ class Primitive:
         self.variadic = False
         if args is not None:
             self.args = tuple(args.split())
+            kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+            self.signature = inspect.Signature([inspect.Parameter(a, kind) for a in self.args])
         else:
-            parameters = list(inspect.signature(function).parameters.values())
+            self.signature = inspect.signature(function)
+            parameters = list(self.signature.parameters.values())
             self.variadic = any(p.kind is p.VAR_POSITIONAL and p.name not in settings for p in parameters)
             self.args = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY and p.name not in settings)
             self.static = {p.name: p.default for p in parameters if p.name not in self.args}
@@ -224,19 +228,25 @@ class Primitive:
         if unknown:
             raise TypeError(f"{name}: a rule is given for {sorted(unknown)}, but the inputs are {list(self.args)}")
         self.rules, self.constants = rules, constants
-        self.source = ""
         if self.variadic:
             self._by_count: dict[int, Any] = {}
             self.call = self.public_call = self._variadic_call()
             self.saves: tuple[str, ...] = ()
             self.frees = False
         else:
-            built = _Built(self, self.args)
-            self.call, self.public_call, self.pull = built.call, built.public_call, built.pull
-            self.saves, self.plan, self.source = built.saves, built.plan, built.source
-            self.frees = built.frees
+            self._take(_Built(self, self.args))
         for call in (self.call, self.public_call):
             call.op = self  # type: ignore[attr-defined]
+
+    def _take(self, built: _Built) -> None:
+        self.built = built
+        self.call, self.public_call, self.pull = built.call, built.public_call, built.pull
+        self.saves, self.plan, self.frees = built.saves, built.wants, built.frees
+
+    @property
+    def source(self) -> str:
+        """The generated text of the call and of its backward on arrays."""
+        return "" if self.variadic else self.built.text()
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}({', '.join(self.args)})>"
@@ -259,36 +269,33 @@ def _of_count(op: Primitive, count: int) -> Callable[..., Any]:
     fixed.__dict__.update(op.__dict__)
     fixed.variadic = False
     fixed.args = tuple(f"{op.args[-1]}_{i}" for i in range(count))
-    if op.joint is not None:
-        fixed.joint = op.joint
-    built = _Built(fixed, fixed.args)
-    fixed.call, fixed.pull, fixed.saves, fixed.plan, fixed.source = (
-        built.call,
-        built.pull,
-        built.saves,
-        built.plan,
-        built.source,
-    )
-    fixed.frees = built.frees
+    fixed._take(_Built(fixed, fixed.args))
     return fixed.call
 
 
 # -------------------------------------------------------------------------------------------- the generated text
 
 
+# A function waits for its text as one of these: importing tinydl defines two hundred primitives, of which a program
+# uses twenty, and compiling them all would take longer than loading NumPy.
+_STUB = "def {0}(*args, **kwargs): return write({0!r})(*args, **kwargs)"
+_waiting = {
+    kind: compile(_STUB.format(kind), "<primitive>", "exec").co_consts[0] for kind in ("call", "public_call", "pull")
+}
+
+
 class _Built:
-    """Writes and compiles the two functions of a primitive: ``call`` (forward, recording) and ``pull`` (backward on
-    arrays)."""
+    """The functions of a primitive: ``call`` (forward, recording), ``public_call`` (its twin that makes tensors of
+    arrays) and ``pull`` (backward on arrays); the text of each is written and compiled when it is first called."""
 
     def __init__(self, op: Primitive, args: tuple[str, ...]) -> None:
         self.op, self.args = op, args
         self.wants = self._declared()
         self.saves = self._saves()
-        self.plan = {a: self.wants[a] for a in self.wants}
         # Only arrays are worth freeing; shapes stay, so that a graph of views and sums can be walked twice, as in
         # PyTorch.
         self.frees = any(s in args or s in op.outputs for s in self.saves)
-        namespace: dict[str, Any] = {
+        self.namespace: dict[str, Any] = {
             "Tensor": globals().get("Tensor"),
             "Node": Node,
             "PICK": PICK,
@@ -314,26 +321,37 @@ class _Built:
             "joint": op.joint,
             "lift": _lift,
             "shares": np.may_share_memory,
+            "write": self._write,
         }
         for i, a in enumerate(args):
             if a in op.rules:
-                namespace[f"rule{i}"] = op.rules[a]
+                self.namespace[f"rule{i}"] = op.rules[a]
         for s, default in (op.static | op.defaults).items():
             if default is not inspect.Parameter.empty:
-                namespace[f"default_{s}"] = default
-        if namespace["Tensor"] is None:
-            _bound.append(namespace)
-        self.source = self._call_text() + "\n\n" + self._pull_text()
-        public = self._call_text(public=True)
+                self.namespace[f"default_{s}"] = default
+        if self.namespace["Tensor"] is None:
+            _bound.append(self.namespace)
+        self.call, self.public_call, self.pull = (FunctionType(code, self.namespace) for code in _waiting.values())
+        for call, module in ((self.call, getattr(op.function, "__module__", None)), (self.public_call, "tinydl")):
+            call.__name__ = call.__qualname__ = op.name
+            call.__doc__, call.__module__ = op.function.__doc__, module or __name__
+            call.__signature__ = op.signature  # type: ignore[attr-defined]
+
+    def text(self) -> str:
+        """What is compiled for ``call`` and ``pull``."""
+        return self._call_text() + "\n\n" + self._pull_text()
+
+    def _write(self, kind: str) -> Callable[..., Any]:
+        """Compile one of the functions, and give its code to the object that everybody holds already."""
+        text = self._pull_text() if kind == "pull" else self._call_text(public=kind == "public_call")
         # The text is written here from identifiers of the function's own signature; nothing of a user's data enters it.
-        exec(compile(public, f"<primitive {op.name}>", "exec"), namespace)
-        self.public_call = namespace[op.name]
-        exec(compile(self.source, f"<primitive {op.name}>", "exec"), namespace)
-        self.call, self.pull = namespace[op.name], namespace["pull"]
-        self.public_call.__doc__ = op.function.__doc__
-        self.public_call.__module__ = "tinydl"
-        self.call.__doc__ = op.function.__doc__
-        self.call.__module__ = getattr(op.function, "__module__", None) or __name__
+        made: dict[str, Any] = {}
+        exec(compile(text, f"<primitive {self.op.name}>", "exec"), self.namespace, made)
+        (written,) = made.values()
+        function: Any = getattr(self, kind)
+        function.__defaults__, function.__kwdefaults__ = written.__defaults__, written.__kwdefaults__
+        function.__code__ = written.__code__
+        return function  # type: ignore[no-any-return]
 
     # ---- what is saved
 
@@ -341,9 +359,8 @@ class _Built:
         """Per input with a gradient, the names its rule asks for; with a joint rule, the same names for every input."""
         op = self.op
         if op.joint is not None:
-            names = tuple(inspect.signature(op.joint).parameters)[2:]
-            return dict.fromkeys(self.args, names)
-        return {a: tuple(inspect.signature(r).parameters)[1:] for a, r in op.rules.items()}
+            return dict.fromkeys(self.args, _parameters(op.joint)[2:])
+        return {a: _parameters(rule)[1:] for a, rule in op.rules.items()}
 
     def _saves(self) -> tuple[str, ...]:
         names: dict[str, None] = {}
@@ -621,6 +638,14 @@ class _Built:
 
 # --------------------------------------------------------------------------- what the generated text calls off the
 # hot path
+
+
+def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of the parameters; ``inspect.signature`` takes twenty times as long, for every rule at every import."""
+    code = getattr(function, "__code__", None)
+    if code is None or hasattr(function, "__wrapped__"):
+        return tuple(inspect.signature(function).parameters)
+    return tuple(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
 
 
 @functools.lru_cache(maxsize=4096)
