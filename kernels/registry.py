@@ -175,12 +175,13 @@ def _choose(op: str, device: str, dtype: Any, args: tuple[Any, ...] | None) -> F
     candidates = _candidates(op, device, np.dtype(dtype), override)
     if args is not None:
         return _ready(_first_accepting(candidates, args, forced=override is not None).function)
-    first = candidates[0]
-    if first.accepts is None:
-        function = _ready(first.function)
-    else:
+    first, accepts = candidates[0], candidates[0].accepts
+    function = run = _ready(first.function)
+    if accepts is not None:
 
         def function(*args: Any) -> Any:
+            if accepts(*args):
+                return run(*args)
             return _ready(_first_accepting(candidates, args, forced=override is not None).function)(*args)
 
     if override is None:

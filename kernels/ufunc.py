@@ -11,6 +11,7 @@ anew in every process (70 ms for each), which the disk cache of :func:`tinydl.ke
 from __future__ import annotations
 
 import ctypes
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -98,11 +99,10 @@ _alive: list[Any] = []  # NumPy keeps addresses only; a ufunc lives as long as t
 
 def _from_addresses(name: str, doc: str, dtypes: Sequence[str], loops: Sequence[int]) -> Any:
     """``PyUFunc_FromFuncAndData`` of NumPy's C interface, which extension modules reach through the same capsule."""
-    from numpy._core import _multiarray_umath
-
+    numpy = importlib.import_module("numpy._core._multiarray_umath")
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
-    table = ctypes.cast(pointer(_multiarray_umath._UFUNC_API, None), ctypes.POINTER(ctypes.c_void_p))
+    table = ctypes.cast(pointer(numpy._UFUNC_API, None), ctypes.POINTER(ctypes.c_void_p))
     text, number, address = ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p
     make = ctypes.PYFUNCTYPE(
         ctypes.py_object, address, address, address, number, number, number, number, text, text, number
@@ -110,7 +110,7 @@ def _from_addresses(name: str, doc: str, dtypes: Sequence[str], loops: Sequence[
     functions = (address * len(loops))(*loops)
     data = (address * len(loops))()
     kinds = bytes(np.dtype(d).num for signature in dtypes for d in signature)
-    codes = (ctypes.c_char * len(kinds))(*kinds)
+    codes = (ctypes.c_char * len(kinds)).from_buffer_copy(kinds)
     words = text(name.encode()), text(doc.encode())
     _alive.append((functions, data, codes, words))
     inputs = len(dtypes[0]) - 1

@@ -5,6 +5,7 @@ The names are PyTorch's: a small script runs with ``import tinydl as torch``.
 
 from __future__ import annotations
 
+import warnings
 from math import e, inf, nan, pi
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,10 @@ if TYPE_CHECKING:
     )
     from tinydl.serialization import load, save
 
+# log(-1) is nan, 1 / 0 is inf: results, as in PyTorch, and no news. NumPy would warn of a line of ours.
+_SILENT = r"tinydl\.(primitives|ops|autograd|kernels|nn|optim)\b"
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=_SILENT)
+
 # Rooms and names that are imported when first used: `import tinydl` stays quick.
 _ROOMS = {
     "cuda", "data", "distributions", "fft", "generation", "kernels", "linalg", "models", "nn", "optim", "random",
@@ -118,10 +123,10 @@ def __getattr__(name: str) -> Any:
 
     if name in _ROOMS:
         return importlib.import_module(f"tinydl.{name}")
-    if name in ("save", "load"):
-        return getattr(importlib.import_module("tinydl.serialization"), name)
-    if name in _RANDOM:
-        return getattr(importlib.import_module("tinydl.random"), name)
+    if name in _RANDOM or name in ("save", "load"):
+        room = importlib.import_module("tinydl.random" if name in _RANDOM else "tinydl.serialization")
+        globals()[name] = found = getattr(room, name)  # the next time it is simply there
+        return found
     raise AttributeError(f"module 'tinydl' has no attribute {name!r}")
 
 
@@ -131,22 +136,16 @@ def is_tensor(obj: Any) -> Any:
 
 
 __all__ = [
-    "Generator", "Tensor", "TinydlError", "__version__", "arange", "as_tensor", "autograd", "bernoulli", "bool", "data",
-    "distributions",
-    "default_generator", "double", "empty", "empty_like", "enable_grad", "eye", "float", "float16", "float32",
-    "float64", "from_dlpack",
-    "from_numpy", "full", "full_like", "generation", "get_default_dtype", "get_rng_state", "half", "inference_mode",
-    "int", "int16", "int32",
-    "int64", "int8", "is_grad_enabled", "is_tensor", "kernels", "linspace", "long", "manual_seed", "models",
-    "multinomial", "nn", "no_grad", "normal",
-    "ones", "ones_like", "ops", "optim", "promote_types", "rand", "randint", "randn", "randperm", "random", "render",
-    "result_type",
-    "Size", "can_cast", "cartesian_prod", "cuda", "device", "dtype", "e", "finfo", "iinfo", "inf", "load", "logspace",
-    "meshgrid", "nan", "pi", "rand_like", "randint_like", "randn_like", "save", "set_printoptions", "tril_indices",
-    "triu_indices",
-    "set_default_dtype", "set_grad_enabled", "set_rng_state", "short", "special", "tensor", "training", "uint8",
-    "utils", "zeros", "zeros_like",
+    "__version__", "arange", "as_tensor", "autograd", "bartlett_window", "bernoulli", "blackman_window", "bool",
+    "can_cast", "cartesian_prod", "cuda", "data", "default_generator", "device", "distributions", "double", "dtype",
+    "e", "empty", "empty_like", "enable_grad", "eye", "fft", "finfo", "float", "float16", "float32", "float64",
+    "from_dlpack", "from_numpy", "full", "full_like", "generation", "Generator", "get_default_dtype", "get_rng_state",
+    "half", "hamming_window", "hann_window", "iinfo", "inf", "inference_mode", "int", "int16", "int32", "int64",
+    "int8", "is_grad_enabled", "is_tensor", "kaiser_window", "kernels", "linalg", "linspace", "load", "logspace",
+    "long", "manual_seed", "meshgrid", "models", "multinomial", "nan", "nn", "no_grad", "normal", "ones", "ones_like",
+    "ops", "optim", "pi", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
+    "random", "randperm", "render", "result_type", "save", "set_default_dtype", "set_grad_enabled", "set_printoptions",
+    "set_rng_state", "short", "Size", "special", "Tensor", "tensor", "TinydlError", "training", "tril_indices",
+    "triu_indices", "uint8", "utils", "zeros", "zeros_like",
 ]  # fmt: skip
-__all__ += ["fft", "linalg"]
-__all__ += ["bartlett_window", "blackman_window", "hamming_window", "hann_window", "kaiser_window"]
 __all__ += _functions

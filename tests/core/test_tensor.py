@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle  # to send tensors between processes, never to read files
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -189,3 +191,21 @@ def test_memory_layout_is_kept_by_elementwise_operations() -> None:
     assert last.contiguous().is_contiguous() and not last.is_contiguous()
     (g,) = tinydl.autograd.grad(last.relu().sum(), last)
     assert g.is_contiguous()  # results of grad() are contiguous, whatever the input's layout
+
+
+INFINITE = """
+import tinydl as torch
+x = torch.tensor([-1.0, 0.0], requires_grad=True)
+y = torch.log(x) + 1 / x + torch.exp(x * -1e9) + x / 0
+y.sum().backward()
+print(y, x.grad, torch.var(torch.ones(1)), torch.tensor([]).mean())
+import numpy
+numpy.log(numpy.zeros(1))
+"""
+
+
+def test_infinities_are_results_and_no_warnings() -> None:
+    """As in PyTorch; the user's own NumPy warns as before."""
+    done = subprocess.run([sys.executable, "-W", "always", "-c", INFINITE], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "nan" in done.stdout
+    assert done.stderr.count("RuntimeWarning") == 1 and "<string>:8" in done.stderr, done.stderr

@@ -296,6 +296,7 @@ class _Built:
         # PyTorch.
         self.frees = any(s in args or s in op.outputs for s in self.saves)
         self.namespace: dict[str, Any] = {
+            "__name__": "tinydl.primitives",  # where NumPy's warnings come from
             "Tensor": globals().get("Tensor"),
             "Node": Node,
             "PICK": PICK,
