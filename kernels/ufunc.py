@@ -45,7 +45,7 @@ class Ufunc:
     """
 
     def __init__(self, function: Callable[..., Any], *dtypes: str, fastmath: Any = False) -> None:
-        self.function, self.dtypes, self.fastmath = function, dtypes, fastmath
+        self.py_func, self.dtypes, self.fastmath = function, dtypes, fastmath
         self.__module__, self.__qualname__ = function.__module__, function.__qualname__  # who registered it
         self._ufunc: Any = None
 
@@ -53,7 +53,7 @@ class Ufunc:
         """The ufunc; compiled, or read from the disk, at the first call."""
         if self._ufunc is None:
             self._ufunc = _from_addresses(
-                self.function.__name__, self.function.__doc__ or "", self.dtypes, [self._loop(d) for d in self.dtypes]
+                self.py_func.__name__, self.py_func.__doc__ or "", self.dtypes, [self._loop(d) for d in self.dtypes]
             )
         return self._ufunc
 
@@ -67,7 +67,7 @@ class Ufunc:
         every, inputs, last = range(len(dtypes)), range(len(dtypes) - 1), len(dtypes) - 1
         sizes = [np.dtype(d).itemsize for d in dtypes]
         constant = [f"steps[{i}] == {0 if 0 < i < last else sizes[i]}" for i in every]
-        name = f"{self.function.__module__}.{self.function.__qualname__}".replace(".", "_") + f"_{dtypes}"
+        name = f"{self.py_func.__module__}.{self.py_func.__qualname__}".replace(".", "_") + f"_{dtypes}"
         text = _LOOP.format(
             name=name,
             last=last,
@@ -80,7 +80,7 @@ class Ufunc:
             mixed=", ".join("x0[i]" if i == 0 else f"c{i}" for i in inputs),
         )
         namespace: dict[str, Any] = {"__name__": __name__} | {f"d{i}": np.dtype(d).type for i, d in enumerate(dtypes)}
-        namespace["body"] = njit(self.function, error_model="numpy", fastmath=self.fastmath, forceinline=True)
+        namespace["body"] = njit(self.py_func, error_model="numpy", fastmath=self.fastmath, forceinline=True)
         namespace["carray"], namespace["as_strided"] = numba.carray, np.lib.stride_tricks.as_strided
         # The text is made of numbers and the names above. It is given this file's name, so that Numba finds a source
         # whose date it can look at.
@@ -88,7 +88,7 @@ class Ufunc:
         addresses = types.CPointer(types.voidptr), types.CPointer(types.intp), types.CPointer(types.intp), types.voidptr
         signature = types.void(*addresses)
         # The disk's key is the hash of kernels/ and the name, which do not change with somebody else's formula.
-        ours = self.function.__module__.startswith(f"{__package__}.")
+        ours = self.py_func.__module__.startswith(f"{__package__}.")
         compiled = cfunc(signature, namespace[name]) if ours else numba.cfunc(signature)(namespace[name])
         _alive.append(compiled)
         return int(compiled.address)
