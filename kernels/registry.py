@@ -11,6 +11,7 @@ import difflib
 import functools
 import importlib
 import importlib.util
+import inspect
 import os
 import pkgutil
 import sys
@@ -116,6 +117,9 @@ def register(
         np.dtype(dtype)  # a misspelt dtype would never be found again
 
     def decorate(function: F) -> F:
+        family = f"{__package__}.{FAMILIES.get(op)}"
+        if op in FAMILIES and not function.__module__.startswith(family):
+            load_family_of(op)  # somebody else's kernel: its twins are needed to compare with
         variant = Variant(op, name, device, tuple(dtypes), function, accepts, default)
         with _lock:
             known = _variants.setdefault(op, {})
@@ -138,11 +142,36 @@ def register(
                             op=op,
                             variant=name,
                         )
+            _check_signature(variant, known)
             known[device, name] = variant
             _chosen.clear()
         return function
 
     return decorate
+
+
+def parameters(function: Any) -> list[str]:
+    """Names of a kernel's parameters; a compiled one is asked for the Python function it came from."""
+    return list(inspect.signature(getattr(function, "py_func", function)).parameters)
+
+
+def _check_signature(variant: Variant, known: dict[tuple[str, str], Variant]) -> None:
+    """Variants are interchangeable, so they take the same arguments under the same names."""
+    if variant.name == REFERENCE:
+        return
+    reference = next((v for (_, name), v in known.items() if name == REFERENCE), None)
+    if reference is None:
+        return
+    wanted, got = parameters(reference.function), parameters(variant.function)
+    if got != wanted:
+        off = next((w for w, g in zip(wanted, [*got, None]) if w != g), got[len(wanted)] if len(got) > len(wanted) else "")
+        raise KernelError(
+            f"kernel {variant.op!r}: {variant.name!r} takes ({', '.join(got)}), but the operation's arguments are "
+            f"({', '.join(wanted)}); the first that differs is {off!r}",
+            op=variant.op,
+            variant=variant.name,
+            argument=off,
+        )
 
 
 def unregister(op: str, name: str, device: str = "cpu") -> None:
@@ -174,34 +203,34 @@ def _choose(op: str, device: str, dtype: Any, args: tuple[Any, ...] | None) -> F
     override = getattr(_overrides, "names", {}).get(op)
     candidates = _candidates(op, device, np.dtype(dtype), override)
     if args is not None:
-        return _ready(_first_accepting(candidates, args, forced=override is not None).function)
+        return ready(_first_accepting(candidates, args, forced=override is not None).function)
     first, accepts = candidates[0], candidates[0].accepts
-    function = run = _ready(first.function)
+    function = run = ready(first.function)
     if accepts is not None:
 
         def function(*args: Any) -> Any:
             if accepts(*args):
                 return run(*args)
-            return _ready(_first_accepting(candidates, args, forced=override is not None).function)(*args)
+            return ready(_first_accepting(candidates, args, forced=override is not None).function)(*args)
 
     if override is None:
         _chosen[op, device, dtype] = function
     return function
 
 
-def _ready(function: Any) -> Function:
+def ready(function: Any) -> Function:
     """A kernel that waited with its compilation until it is needed (:class:`tinydl.kernels.ufunc.Ufunc`), compiled."""
-    ready = getattr(function, "ready", None)
-    return function if ready is None else ready()  # type: ignore[no-any-return]
+    prepare = getattr(function, "ready", None)
+    return function if prepare is None else prepare()  # type: ignore[no-any-return]
 
 
 def _candidates(op: str, device: str, dtype: np.dtype[Any], override: str | None) -> list[Variant]:
     """The variants of ``op`` for this device and dtype in the order in which they are asked; never empty."""
-    _load(op)
+    load_family_of(op)
     with _lock:
         known = list(_variants.get(op, {}).values())
     if not known:
-        _load_all()
+        load_all()
         close = difflib.get_close_matches(op, _variants, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(_variants))}"
         raise KernelError(f"no kernel is registered for {op!r}; {hint}", op=op)
@@ -250,9 +279,9 @@ def use(**names: str) -> Iterator[None]:
     """
     global _uses
     for op, name in names.items():
-        _load(op)
+        load_family_of(op)
         if op not in _variants:
-            _load_all()
+            load_all()
         known = sorted({v.name for v in _variants.get(op, {}).values()})
         if name not in known:
             there = f"known: {', '.join(known)}" if known else "there is no such operation"
@@ -271,22 +300,22 @@ def use(**names: str) -> Iterator[None]:
 
 def variants(op: str | None = None) -> list[Variant]:
     """All registered variants (of one operation), sorted by operation, default first; loads every family."""
-    _load_all()
+    load_all()
     with _lock:
         found = [v for known in _variants.values() for v in known.values() if op is None or v.op == op]
     return sorted(found, key=lambda v: (v.op, v.device, not v.default, v.name))
 
 
-def _load(op: str) -> None:
+def load_family_of(op: str) -> None:
     """Import the family of ``op``, or every family when the table does not know the operation."""
     family = FAMILIES.get(op)
     if family is not None:
         _load_family(family)
     elif op not in _variants:
-        _load_all()
+        load_all()
 
 
-def _load_all() -> None:
+def load_all() -> None:
     import tinydl.kernels
 
     for module in pkgutil.iter_modules(tinydl.kernels.__path__):

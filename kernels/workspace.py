@@ -41,6 +41,12 @@ def scratch(name: str, size: int, dtype: Any) -> NDArray[Any]:
     return memory[:size]
 
 
+def poison() -> None:
+    """Fill this thread's scratch memory with what nobody should read (NaN; whole numbers are -1)."""
+    for memory in _local.__dict__.values():
+        memory.view(np.uint8).fill(255)
+
+
 def plain(array: NDArray[Any]) -> NDArray[Any]:
     """The array itself, or a contiguous and writable copy: the one memory layout that kernels are compiled for."""
     flags = array.flags

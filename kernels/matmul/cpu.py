@@ -126,7 +126,7 @@ def matmul(a: Array, b: Array) -> Array:
     """``a @ b``: a [M, K], b [K, N], any strides -> [M, N], contiguous."""
     spec.check("cpu.blocked", a, b)
     (M, K), N, dtype = a.shape, b.shape[1], a.dtype
-    threads = worthwhile(spec.flops(M, K, N))
+    threads = worthwhile(spec.flops(a, b))
     stack, wide = vector.tile_rows(4), 4 * vector.lanes(dtype)
     panels = -(-N // wide)
     # Each thread gets whole tiles of rows; when there are too few, the panels are cut as well.

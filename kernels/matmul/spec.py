@@ -6,18 +6,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels.card import Card, describe
 from tinydl.kernels.registry import KernelError, register
 
 Array = NDArray[Any]
 
-#: Largest |kernel - float64 reference| allowed in units of K^(1/2) * eps * |A| |B| (entries of order one).
-TOLERANCE = {"float32": 40.0, "float64": 40.0}
+#: Relative to the largest entry of the product: sums of up to some thousand products.
+TOLERANCE = {"float32": 4e-6, "float64": 8e-15}
 
 #: M, K, N: multiples of a tile, odd, prime, one, skinny, several blocks of each size, zero.
 SIZES = (
@@ -27,14 +28,14 @@ SIZES = (
 )  # fmt: skip
 
 
-def flops(M: int, K: int, N: int) -> int:
+def flops(a: Array, b: Array) -> int:
     """Multiplications and additions of the product."""
-    return 2 * M * K * N
+    return int(2 * a.shape[0] * a.shape[1] * b.shape[1])
 
 
-def bytes_moved(M: int, K: int, N: int, dtype: Any = np.float32) -> int:
+def bytes(a: Array, b: Array) -> int:
     """Each matrix once."""
-    return (M * K + K * N + M * N) * int(np.dtype(dtype).itemsize)
+    return int(a.nbytes + b.nbytes + a.shape[0] * b.shape[1] * a.itemsize)
 
 
 def samples(dtype: Any, seed: int = 0) -> Iterator[tuple[Array, Array]]:
@@ -77,3 +78,26 @@ def matmul(a: Array, b: Array) -> Array:
     check("numpy", a, b)
     product: Array = np.matmul(a, b)
     return product
+
+
+def _case(M: int, K: int, N: int) -> Callable[[Any], tuple[Array, Array]]:
+    def case(dtype: Any) -> tuple[Array, Array]:
+        rng = np.random.default_rng(0)
+        return rng.standard_normal((M, K)).astype(dtype), rng.standard_normal((K, N)).astype(dtype)
+
+    return case
+
+
+describe(
+    Card(
+        op="matmul",
+        says="C[m, n] = sum over k of A[m, k] B[k, n]",
+        samples=samples,
+        tolerance=TOLERANCE,
+        flops=flops,
+        bytes=bytes,
+        cases={f"{n}^3": _case(n, n, n) for n in (64, 128, 256, 512, 1024, 2048)} | {"32x1024x256": _case(32, 1024, 256)},
+        serves="tinydl.ops.products.mm",
+        gradient=lambda rng: ((rng.standard_normal((70, 66)), rng.standard_normal((66, 70))), {}),
+    )
+)

@@ -50,6 +50,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydl.kernels.loss.spec import log_bernoulli
+from tinydl.kernels.card import Card, describe
 from tinydl.kernels.registry import KernelError, register
 
 Array = NDArray[Any]
@@ -189,3 +190,86 @@ def samples(dtype: Any = np.float64, seed: int = 0) -> Iterator[tuple[Array, ...
         w, v = (rng.standard_normal((2, pitches, units)) / np.sqrt(max(units, 1))).astype(dtype)
         yield x, b, c, w, v
         yield x[::-1], 20 * b, np.asfortranarray(c), np.repeat(w, 2, 1)[:, ::2], v.copy("F")  # saturated; views
+
+
+# -- cards ------------------------------------------------------------------------------------------------------------
+
+
+def _backward(x: Array, b: Array, c: Array, w: Array, v: Array) -> tuple[Any, ...]:
+    """The arguments of the backward that belong to those of a forward; every third frame is padding."""
+    _, slope = nade_forward(x, b, c, w, v)
+    g = np.random.default_rng(1).normal(size=len(x)).astype(b.dtype)
+    g[::3] = 0
+    return g, x, b, c, w, v, slope, (True, True, True, True)
+
+
+def _sampling_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
+    rng = np.random.default_rng(5)
+    for x, b, c, w, v in samples(dtype):
+        u = rng.random(b.shape)
+        for temperature in (1.0, 0.7, 0.0):
+            yield u, b, c, w, v, temperature, np.zeros(len(x), bool)
+
+
+def _chords(dtype: Any) -> tuple[Array, ...]:
+    """2048 frames of four notes among 88 pitches, 128 units: a training step of chorales."""
+    rng = np.random.default_rng(0)
+    x = np.zeros((2048, 88), bool)
+    np.put_along_axis(x, rng.permuted(np.tile(np.arange(88), (2048, 1)), axis=1)[:, :4], True, 1)
+    b, c = (rng.standard_normal((2048, n)).astype(dtype) for n in (88, 128))
+    w, v = (rng.standard_normal((2, 88, 128)) / 11).astype(dtype)
+    return x, b, c, w, v
+
+
+_SAYS = "log p(x) = sum_i ln y_i^x_i (1 - y_i)^(1 - x_i), y_i = sigmoid(b_i + V_i . sigmoid(c + sum_{j<i} x_j W_j))"
+
+
+def _gradient(rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    x = rng.random((3, 5)) < 0.5
+    return (x, *(rng.standard_normal(s) for s in ((3, 5), (3, 4), (5, 4), (5, 4)))), {}
+
+
+describe(
+    Card(
+        op="nade_forward",
+        says=_SAYS,
+        samples=samples,
+        tolerance=TOLERANCE,
+        atol=4e-9,
+        flops=flops,
+        bytes=bytes,
+        cases={"2048 chords, 88 pitches, 128 units": _chords},
+        serves="tinydl.ops.nade.nade",
+        gradient=_gradient,
+    )
+)
+describe(
+    Card(
+        op="nade_backward",
+        says="gradients of " + _SAYS,
+        samples=lambda dtype: (_backward(*arguments) for arguments in samples(dtype)),
+        tolerance=TOLERANCE,
+        atol=4e-9,
+        flops=lambda g, x, b, c, w, v, slope, needs: 3 * flops(x, b, c, w, v),
+        bytes=lambda g, x, b, c, w, v, slope, needs: 2 * bytes(x, b, c, w, v),
+        cases={"2048 chords, 88 pitches, 128 units": lambda dtype: _backward(*_chords(dtype))},
+        serves="tinydl.ops.nade.nade",
+        gradient=_gradient,
+    )
+)
+describe(
+    Card(
+        op="nade_sample",
+        says="x_i drawn with probability y_i, one pitch after another",
+        samples=_sampling_samples,
+        tolerance=TOLERANCE,
+        flops=lambda u, b, c, w, v, *_: flops(np.ones(b.shape, bool), b, c, w, v) // 2,
+        bytes=lambda u, b, c, w, v, *_: u.nbytes + bytes(u > 0.5, b, c, w, v),
+        cases={
+            "one frame, 88 pitches, 128 units": lambda dtype: (
+                np.random.default_rng(0).random((1, 88)), *(a[:1] for a in _chords(dtype)[1:3]), *_chords(dtype)[3:],
+                1.0, np.zeros(1, bool),
+            )
+        },  # fmt: skip
+    )
+)

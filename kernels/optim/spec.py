@@ -109,12 +109,13 @@ scalars ``lr, beta1, beta2, eps, l2, decay, s, amsgrad``, moments ``m, v`` and, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels.card import Card, describe
 from tinydl.kernels.optim.table import CHUNK, COLUMNS, DTYPE, GRAD, NUMEL, OFFSET, PARAM, array_at, first_irregular
 from tinydl.kernels.registry import register
 
@@ -410,12 +411,106 @@ def sample(
     """Parameters, gradients, and the table, moments and numbers of ``op`` that go with them."""
     params = [np.asarray(rng.standard_normal(shape), dtype) for shape in shapes]
     grads = [np.asarray(rng.standard_normal(shape), dtype) for shape in shapes]
-    table = np.zeros((len(shapes), COLUMNS), np.int64)
+    return params, grads, *state(params, grads, op, dtype)
+
+
+def state(
+    params: Sequence[Array], grads: Sequence[Array], op: str, dtype: Any
+) -> tuple[NDArray[np.int64], Array, NDArray[np.float32]]:
+    """The table, moments and numbers of ``op`` before its first step on some parameters."""
+    table = np.zeros((len(params), COLUMNS), np.int64)
     table[:, PARAM] = [id(p) for p in params]
     table[:, GRAD] = [id(g) for g in grads]
     table[:, NUMEL] = [p.size for p in params]
     table[:, OFFSET] = np.cumsum(table[:, NUMEL]) - table[:, NUMEL]
     table[:, DTYPE] = np.dtype(dtype).num
     moments = np.zeros((MOMENTS.get(op, 1), int(table[:, NUMEL].sum())), dtype)
-    numbers = np.array(NUMBERS.get(op, [0]), np.float32)[:, None].repeat(len(shapes), 1)
-    return params, grads, table, moments, numbers
+    numbers = np.array(NUMBERS.get(op, [0]), np.float32)[:, None].repeat(len(params), 1)
+    return table, moments, numbers
+
+
+# -- cards: the arguments are the scalars, then all parameters, then all gradients ---------------------------------
+
+
+def _halves(arrays: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    return arrays[: len(arrays) // 2], arrays[len(arrays) // 2 :]
+
+
+def _steps(op: str) -> Callable[..., tuple[Array, ...]]:
+    """Three steps; what they leave of parameters and moments."""
+
+    def apply(function: Callable[..., int], scalars: Scalars, *arrays: Array) -> tuple[Array, ...]:
+        params, grads = _halves(arrays)
+        table, moments, numbers = state(params, grads, op, arrays[0].dtype)
+        for _ in range(3):
+            if (row := function(table, moments, numbers, np.array(scalars, np.float64))) != -1:
+                raise ValueError(f"row {row} is called irregular")
+        return (*params, moments)
+
+    return apply
+
+
+def _norm(function: Callable[..., tuple[int, float]], *grads: Array) -> Array:
+    table, _, _ = state(grads, grads, "", grads[0].dtype)
+    row, total = function(table, np.empty(0, grads[0].dtype))
+    if row != -1:
+        raise ValueError(f"row {row} is called irregular")
+    return np.array(total, grads[0].dtype)
+
+
+def _scaled(function: Callable[..., int], *grads: Array) -> tuple[Array, ...]:
+    table, _, _ = state(grads, grads, "", grads[0].dtype)
+    if (row := function(table, np.empty(0, grads[0].dtype), 0.3)) != -1:
+        raise ValueError(f"row {row} is called irregular")
+    return grads
+
+
+def _arrays(shapes: Sequence[tuple[int, ...]], dtype: Any, count: int = 2) -> tuple[Array, ...]:
+    rng = np.random.default_rng(7)
+    return tuple(np.asarray(rng.standard_normal(shape), dtype) for _ in range(count) for shape in shapes)
+
+
+def _step_samples(op: str) -> Callable[[Any], Iterator[tuple[Any, ...]]]:
+    return lambda dtype: (
+        (scalars, *_arrays(shapes, dtype)) for scalars in SCALARS[op] for shapes in SHAPES if shapes
+    )  # fmt: skip
+
+
+_MANY = {"20 of 64x64": [(64, 64)] * 20, "813k in 8": [(1024, 256), (1024,), (256, 1024), (256,), (256, 1024), (1024,),
+                                                      (88, 256), (88,)]}  # fmt: skip
+
+
+def _step_card(op: str) -> Card:
+    return Card(
+        op=op,
+        says=f"a step of {op.rstrip('_')} on every parameter (three, when it is tested)",
+        samples=_step_samples(op),
+        tolerance=TOLERANCE,
+        exact=True,
+        flops=lambda scalars, *arrays: 3 * flops(op, sum(p.size for p in _halves(arrays)[0])),
+        bytes=lambda scalars, *arrays: 3 * bytes(op, sum(p.size for p in _halves(arrays)[0]), arrays[0].itemsize),
+        cases={
+            name: lambda dtype, shapes=shapes: (SCALARS[op][0], *_arrays(shapes, dtype)) for name, shapes in _MANY.items()
+        },
+        apply=_steps(op),
+    )
+
+
+for _op in MOMENTS:
+    describe(_step_card(_op))
+for _op, _apply, _says, _cost in (
+    ("squared_norm", _norm, "sum of g^2 over all gradients", 2),
+    ("scale_gradients_", _scaled, "g = coefficient g for every gradient", 1),
+):
+    describe(
+        Card(
+            op=_op,
+            says=_says,
+            samples=lambda dtype: (_arrays(shapes, dtype, 1) for shapes in SHAPES if shapes),
+            tolerance={"float32": 1e-6, "float64": 1e-13},
+            flops=lambda *grads, cost=_cost: cost * sum(g.size for g in grads),
+            bytes=lambda *grads: sum(g.nbytes for g in grads),
+            cases={name: lambda dtype, shapes=shapes: _arrays(shapes, dtype, 1) for name, shapes in _MANY.items()},
+            apply=_apply,
+        )
+    )

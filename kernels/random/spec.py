@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels.card import Card, describe
 from tinydl.kernels.registry import register
 
 M0 = 0xD2511F53
@@ -117,3 +118,22 @@ def samples() -> Iterator[tuple[Any, ...]]:
         yield 0, 0, count
     yield 0xFFFF_FFFF_FFFF_FFFF, 2**64 - 3, 41
     yield 0x299F_31D0_A409_3822, 2**32 - 5, 100_003
+
+
+for _op, _dtype, _says in (
+    ("random_bits", "uint32", "Philox4x32-10 of consecutive counters"),
+    ("random_uniform_float32", "float32", "the upper 24 of each 32 bits, times 2^-24"),
+    ("random_uniform_float64", "float64", "the upper 53 of each 64 bits, times 2^-53"),
+):
+    describe(
+        Card(
+            op=_op,
+            says=_says,
+            samples=lambda dtype: samples(),
+            tolerance={_dtype: 0.0},
+            exact=True,
+            flops=flops,
+            bytes=lambda key, counter, count, size=np.dtype(_dtype).itemsize: bytes(key, counter, count, size),
+            cases={"10^6": lambda dtype: (1, 0, 1_000_000), "10^3": lambda dtype: (1, 0, 1000)},
+        )
+    )

@@ -55,7 +55,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydl.kernels.registry import KernelError, register
+from tinydl.kernels.card import Card, describe
+from tinydl.kernels.registry import KernelError, lookup, register, use
 
 Array = NDArray[Any]
 
@@ -411,3 +412,95 @@ def rnn_relu_backward(
     return rnn_backward(
         "relu", g_output, g_hn, x, h0, w_ih, w_hh, b_ih, b_hh, lengths, reverse, output, needs
     )
+
+
+# -- cards ------------------------------------------------------------------------------------------------------------
+
+_EQUATION = {
+    "lstm": "i, f, o = sigmoid(a), g = tanh(a); c' = f c + i g; h' = o tanh(c')",
+    "gru": "r, z = sigmoid(a), n = tanh(W_in x + b_in + r m); h' = n + z (h - n)",
+    "rnn_tanh": "h' = tanh(W_ih x + b_ih + W_hh h + b_hh)",
+    "rnn_relu": "h' = relu(W_ih x + b_ih + W_hh h + b_hh)",
+}
+#: T, B, I, H to measure.
+_SIZES = {
+    "T100 B32 H128": (100, 32, 128, 128), "T100 B32 H256": (100, 32, 256, 256), "T64 B32 I88 H256": (64, 32, 88, 256)
+}  # fmt: skip
+
+
+def _states(cell: str) -> int:
+    return 2 if cell == "lstm" else 1
+
+
+def _sizes_of(cell: str, arguments: tuple[Any, ...]) -> tuple[int, int, int, int]:
+    x, h0 = arguments[0], arguments[1]
+    return x.shape[0], x.shape[1], x.shape[2], h0.shape[1]
+
+
+def _forward_samples(cell: str) -> Callable[[Any], Iterator[tuple[Any, ...]]]:
+    return lambda dtype: (tuple(arguments.values()) for arguments in samples(cell, dtype))
+
+
+def _backward(cell: str, arguments: tuple[Any, ...], seed: int = 3) -> tuple[Any, ...]:
+    """The arguments of the backward that belong to those of a forward: of the variant in use, or of the reference."""
+    try:
+        results = lookup(f"{cell}_forward", "cpu", arguments[0].dtype)(*arguments)
+    except KernelError:  # these sizes are refused
+        with use(**{f"{cell}_forward": "numpy"}):
+            results = lookup(f"{cell}_forward", "cpu", arguments[0].dtype)(*arguments)
+    count = 1 + _states(cell)
+    rng = np.random.default_rng(seed)
+    gradients = [rng.normal(size=r.shape).astype(r.dtype) for r in results[:count]]
+    needs = (True,) * (len(arguments) - 2)
+    return (*gradients, *arguments, results[0], *results[count:], needs)
+
+
+def _backward_samples(cell: str) -> Callable[[Any], Iterator[tuple[Any, ...]]]:
+    return lambda dtype: (_backward(cell, arguments) for arguments in _forward_samples(cell)(dtype))
+
+
+def _drawn(cell: str, T: int, B: int, I: int, H: int, dtype: Any) -> tuple[Any, ...]:
+    rng, rows = np.random.default_rng(0), GATES[cell] * H
+    shapes = [(T, B, I), *[(B, H)] * _states(cell), (rows, I), (rows, H), (rows,), (rows,)]
+    return (*((rng.standard_normal(shape) / np.sqrt(H)).astype(dtype) for shape in shapes), None, False)
+
+
+def _cases(cell: str, backward: bool) -> dict[str, Callable[[Any], tuple[Any, ...]]]:
+    def case(sizes: tuple[int, int, int, int]) -> Callable[[Any], tuple[Any, ...]]:
+        if backward:
+            return lambda dtype: _backward(cell, _drawn(cell, *sizes, dtype))
+        return lambda dtype: _drawn(cell, *sizes, dtype)
+
+    return {name: case(sizes) for name, sizes in _SIZES.items()}
+
+
+def _describe(cell: str) -> None:
+    def gradient(rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        *arrays, _, _ = _drawn(cell, 4, 3, 5, 6, np.float64)
+        return tuple(arrays), {"lengths": np.array([4, 2, 3]), "reverse": True}
+
+    skipped = 1 + _states(cell)  # of the backward's arguments: the gradients of the outputs
+    for direction, backward in (("forward", False), ("backward", True)):
+        first = skipped if backward else 0
+        describe(
+            Card(
+                op=f"{cell}_{direction}",
+                says=("gradients of " if backward else "") + _EQUATION[cell],
+                samples=(_backward_samples if backward else _forward_samples)(cell),
+                tolerance={name: relative for name, (relative, _) in TOLERANCE.items()},
+                atol=TOLERANCE["float32"][1],
+                flops=lambda *a, b=backward, s=first: flops(cell, *_sizes_of(cell, a[s:]), backward=b),
+                bytes=lambda *a, b=backward, s=first: bytes_moved(
+                    cell, *_sizes_of(cell, a[s:]), dtype=a[s].dtype, backward=b
+                ),
+                cases=_cases(cell, backward),
+                results=None if backward else 1 + _states(cell),
+                forward=f"{cell}_forward" if backward else "",
+                serves=f"tinydl.ops.rnn.{cell}",
+                gradient=gradient,
+            )
+        )
+
+
+for _cell in GATES:
+    _describe(_cell)

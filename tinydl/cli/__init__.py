@@ -25,6 +25,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data show": ("tinydl.cli.data:SHOW", "what is in a dataset, a folder or a file, and what was left out"),
     "data get": ("tinydl.cli.data:GET", "download a dataset and check its checksum"),
     "midi info": ("tinydl.cli.midi:INFO", "what is in .mid files, and what was salvaged or rejected"),
+    "kernels list": ("tinydl.cli.kernels:LIST", "every kernel: what it computes, where, in which dtypes"),
+    "kernels show": ("tinydl.cli.kernels:SHOW", "an operation's card: mathematics, variants, sizes"),
+    "kernels verify": ("tinydl.cli.kernels:VERIFY", "test kernels, also your own, by their operation's card"),
     "info": ("tinydl.cli.info:INFO", "versions, threads, backends, and why one is missing"),
 }
 

@@ -1,0 +1,4 @@
+"""The kernel lab: a kernel's card in, its proof and its figures out.
+
+    verify.py    is it right? results, inputs left alone, no reliance on fresh memory, gradients
+"""

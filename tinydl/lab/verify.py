@@ -1,0 +1,213 @@
+"""Is a kernel right? Everything that its operation's card allows to find out, before anybody times it.
+
+- **Results** against the reference in float64, over the card's samples, in every dtype, on one thread and on several.
+- **Inputs** as they were, unless the operation's name ends in ``_``.
+- **Poison**: fresh arrays hold NaN (integers: -1), so that an element nobody wrote shows, and a second call must give
+  the same bits as the first.
+- **Gradients**: the primitive that calls the operation is checked against differences with this kernel at work.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinydl.kernels import Card, Variant, card, threads, use, variants, workspace
+from tinydl.kernels.registry import ready
+
+DTYPES = ("float32", "float64")
+
+
+@dataclass
+class Verdict:
+    """What was found out about one variant."""
+
+    op: str
+    variant: str
+    calls: int = 0
+    refused: int = 0  # samples that it does not accept: the next variant's
+    worst: float = 0.0  # the largest error found, as a share of what the card allows
+    gradient: str = "not checked"
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def right(self) -> bool:
+        """Nothing is wrong, and something was computed."""
+        return not self.problems and self.calls > 0
+
+
+def verify(variant: Variant, *, most: int = 5) -> Verdict:
+    """Check a variant by its operation's card; stops after ``most`` problems."""
+    about = card(variant.op)
+    verdict = Verdict(variant.op, variant.name)
+    function = ready(variant.function)
+    for dtype in variant.dtypes or DTYPES:
+        if dtype not in about.tolerance:
+            continue
+        with own_forward(about, variant):
+            samples = list(about.samples(np.dtype(dtype).type))
+        for number, arguments in enumerate(samples):
+            if variant.accepts is not None and not variant.accepts(*arguments):
+                verdict.refused += 1
+                continue
+            for count in sorted({1, min(2, threads.max_threads())}):
+                with threads.num_threads(count), shared():
+                    where = f"sample {number} in {dtype}, {count} thread{'s' if count > 1 else ''}"
+                    _one(about, function, arguments, dtype, where, verdict)
+            if len(verdict.problems) >= most:
+                return verdict
+    if not verdict.calls:
+        verdict.problems.append("no sample was computed: it accepts none of the card's arguments")
+    elif about.serves and about.gradient is not None and "float64" in (variant.dtypes or DTYPES):
+        _gradient(about, variant, verdict)
+    return verdict
+
+
+def _one(
+    about: Card, function: Callable[..., Any], arguments: tuple[Any, ...], dtype: str, where: str, verdict: Verdict
+) -> None:
+    verdict.calls += 1
+    say = verdict.problems.append
+    words = f"{where} ({described(arguments)})"
+    given = copied(arguments)
+    try:
+        again = about.call(function, copied(arguments))  # and compiled, which needs the real np.empty
+        with poisoned():
+            results = about.call(function, given)
+    except Exception as error:
+        say(f"{words}: it raises {type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
+        return
+    if not about.op.endswith("_"):
+        for index, (now, before) in enumerate(zip(given, arguments)):
+            if isinstance(before, np.ndarray) and not np.array_equal(now, before, equal_nan=before.dtype.kind == "f"):
+                say(f"{words}: it changes its argument {index}")
+    expected = about.call(about.reference, copied(arguments) if about.exact else widened(arguments))
+    if len(results) != len(expected):
+        say(f"{words}: it gives {len(results)} results, the reference {len(expected)}")
+        return
+    for index, (got, twice, want) in enumerate(zip(results, again, expected)):
+        name = f"{words}: result {index}" if len(results) > 1 else f"{words}: the result"
+        if (got is None) != (want is None):
+            say(f"{name} is {got}, the reference's {want}")
+        elif want is not None:
+            wrong = difference(about, got, np.asarray(want), dtype, verdict)
+            if wrong:
+                say(f"{name} {wrong}")
+            elif not np.array_equal(got, twice, equal_nan=np.asarray(got).dtype.kind == "f"):
+                say(f"{name} has other bits in a second call")
+
+
+def difference(about: Card, got: Any, want: np.ndarray[Any, Any], dtype: str, verdict: Verdict) -> str:
+    """What is wrong with a result, or the empty string."""
+    got = np.asarray(got)
+    if got.shape != want.shape:
+        return f"has shape {got.shape}, not {want.shape}"
+    if want.dtype.kind == "f" and got.dtype != dtype:
+        return f"is {got.dtype.name}, not {dtype}"
+    if want.dtype.kind != "f":
+        return "" if np.array_equal(got, want) else f"differs in {int((got != want).sum())} of {want.size} places"
+    finite = np.isfinite(want)
+    if (odd := ~finite & ~((got == want) | (np.isnan(got) & np.isnan(want)))).any():
+        return f"is {got[odd][0]} where the reference is {want[odd][0]}"
+    if not np.isfinite(got[finite]).all():
+        return f"is {got[finite & ~np.isfinite(got)][0]} where the reference is finite: was that element written?"
+    error = np.abs(got.astype(np.float64) - want)[finite].max(initial=0.0)
+    if about.exact:
+        return f"differs by up to {error:.2e}, where equal bits are wanted" if error else ""
+    allowed = about.tolerance[dtype] * np.abs(want[finite]).max(initial=0.0) + about.atol
+    verdict.worst = max(verdict.worst, float(error / allowed))
+    return f"is off by {error:.2e}, where {allowed:.2e} is allowed" if error > allowed else ""
+
+
+def _gradient(about: Card, variant: Variant, verdict: Verdict) -> None:
+    """The derivative of the primitive that calls the operation, through this variant."""
+    from tinydl import Tensor
+    from tinydl.autograd import gradcheck
+
+    assert about.gradient is not None
+    module, _, name = about.serves.rpartition(".")
+    function = getattr(importlib.import_module(module), name)
+    inputs, keywords = about.gradient(np.random.default_rng(0))
+    tensors = [
+        Tensor(x, requires_grad=True) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in inputs
+    ]
+    try:
+        with use(**{about.op: variant.name}):
+            gradcheck(lambda *xs: function(*xs, **keywords), tuple(tensors))
+    except Exception as error:
+        verdict.gradient = "wrong"
+        verdict.problems.append(f"gradient of {about.serves}: {type(error).__name__}: {str(error).splitlines()[0]}")
+    else:
+        verdict.gradient = "right"
+
+
+# ---------------------------------------------------------------------------------------------------------- the means
+
+
+def copied(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments with arrays copied, strides and all."""
+    return tuple(_copy(x) if isinstance(x, np.ndarray) else x for x in arguments)
+
+
+def _copy(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A copy with the same strides, which ``copy()`` does not keep where there are gaps."""
+    if x.size == 0 or 0 in x.strides:
+        return x.copy()
+    low = sum(min(0, (n - 1) * s) for n, s in zip(x.shape, x.strides))
+    high = sum(max(0, (n - 1) * s) for n, s in zip(x.shape, x.strides)) + x.itemsize
+    memory = np.zeros(high - low, np.uint8)
+    twin = np.ndarray(x.shape, x.dtype, memory, -low, x.strides)
+    twin[...] = x
+    return twin
+
+
+def widened(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments in float64."""
+    wide = lambda x: x.astype(np.float64) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+    return tuple(wide(x) for x in arguments)
+
+
+def described(arguments: tuple[Any, ...]) -> str:
+    """Shapes, for a message."""
+    return ", ".join(str(x.shape) if isinstance(x, np.ndarray) else str(x) for x in arguments)
+
+
+def own_forward(about: Card, variant: Variant) -> AbstractContextManager[None]:
+    """The variant of the forward that has this one's name, in use, where the card names a forward and there is one."""
+    names = {v.name for v in variants(about.forward)} if about.forward else set()
+    return use(**{about.forward: variant.name}) if variant.name in names else nullcontext()
+
+
+@contextmanager
+def shared() -> Iterator[None]:
+    """Let work of any size be shared among threads: the samples are small."""
+    usual, threads.SERIAL = threads.SERIAL, 0
+    try:
+        yield
+    finally:
+        threads.SERIAL = usual
+
+
+@contextmanager
+def poisoned() -> Iterator[None]:
+    """Let ``np.empty``, ``np.empty_like`` and the kernels' scratch memory hold what nobody should read."""
+    empty, empty_like = np.empty, np.empty_like
+
+    def fill(array: Any) -> Any:
+        if array.dtype.kind in "fiu":
+            array.fill(np.nan if array.dtype.kind == "f" else -1 if array.dtype.kind == "i" else 255)
+        return array
+
+    numpy: Any = np
+    numpy.empty = lambda *a, **k: fill(empty(*a, **k))
+    numpy.empty_like = lambda *a, **k: fill(empty_like(*a, **k))
+    try:
+        workspace.poison()
+        yield
+    finally:
+        numpy.empty, numpy.empty_like = empty, empty_like
