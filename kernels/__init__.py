@@ -10,4 +10,7 @@ from __future__ import annotations
 from tinydl.kernels.card import Card, card, cards, describe
 from tinydl.kernels.registry import KernelError, Variant, lookup, register, unregister, use, variants
 
-__all__ = ["Card", "KernelError", "Variant", "card", "cards", "describe", "lookup", "register", "unregister", "use", "variants"]
+__all__ = [
+    "Card", "KernelError", "Variant", "card", "cards", "describe", "lookup", "register", "unregister", "use",
+    "variants",
+]  # fmt: skip

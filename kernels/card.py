@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ class Card:
     samples: ``samples(dtype)`` yields tuples of arguments: sizes off every tile and vector width, one, zero; views
         that are transposed, have gaps or run backwards; every option
     tolerance: per name of a dtype, how far a result may be from the reference in float64, relative to the largest
-        entry of that result
+        entry of that result, or to ``floor`` where all are smaller (what is left of terms that cancel)
     exact: the reference computes in the dtype itself, and every variant gives its bits (the tolerance says for which
         dtypes)
     flops, bytes: of a call with these arguments: the operations it cannot do without, and the least that it must read
@@ -55,7 +55,7 @@ class Card:
     forward: str = ""
     serves: str = ""
     gradient: Callable[[np.random.Generator], tuple[Arguments, Mapping[str, Any]]] | None = None
-    atol: float = field(default=1e-30)
+    floor: float = 0.05
 
     def call(self, function: Callable[..., Any], arguments: Arguments) -> Arguments:
         """The operation's results from one variant."""

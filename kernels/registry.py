@@ -164,7 +164,8 @@ def _check_signature(variant: Variant, known: dict[tuple[str, str], Variant]) ->
         return
     wanted, got = parameters(reference.function), parameters(variant.function)
     if got != wanted:
-        off = next((w for w, g in zip(wanted, [*got, None]) if w != g), got[len(wanted)] if len(got) > len(wanted) else "")
+        first = next((w for w, g in zip(wanted, [*got, None]) if w != g), None)
+        off = got[len(wanted)] if first is None else first
         raise KernelError(
             f"kernel {variant.op!r}: {variant.name!r} takes ({', '.join(got)}), but the operation's arguments are "
             f"({', '.join(wanted)}); the first that differs is {off!r}",
@@ -316,6 +317,7 @@ def load_family_of(op: str) -> None:
 
 
 def load_all() -> None:
+    """Import every family."""
     import tinydl.kernels
 
     for module in pkgutil.iter_modules(tinydl.kernels.__path__):

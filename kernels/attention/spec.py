@@ -28,12 +28,13 @@ arXiv:2205.14135), unless the mask has a gradient.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels.card import Card, describe
 from tinydl.kernels.registry import register
 
 Array = NDArray[Any]
@@ -172,3 +173,62 @@ def samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:
         if S:
             yield q, k, v, np.arange(L)[:, None] % 2 == np.zeros(S), None, scale, False, 0.0
             yield q[..., ::-1], k[..., ::-1, :], v, np.zeros((1, S), bool), None, scale, False, 0.0
+
+
+# -- cards ------------------------------------------------------------------------------------------------------------
+
+
+def _backward(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    query, key, value, mask, kept, scale, causal, dropout = arguments
+    output, norm = attention_forward(*arguments)
+    g = np.random.default_rng(1).standard_normal(output.shape).astype(query.dtype)
+    masked = mask is not None and mask.dtype != np.bool_
+    needs = (True, True, True, masked)
+    return g, query, key, value, mask, kept, output, norm, scale, causal, dropout, needs
+
+
+def _heads(causal: bool) -> Callable[[Any], tuple[Any, ...]]:
+    def case(dtype: Any) -> tuple[Any, ...]:
+        rng = np.random.default_rng(0)
+        q, k, v = (rng.standard_normal((8, 4, 512, 64)).astype(dtype) for _ in range(3))
+        return q, k, v, None, None, 0.125, causal, 0.0
+
+    return case
+
+
+def _gradient(rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    q, k, v = (rng.standard_normal(shape) for shape in ((2, 3, 4), (2, 5, 4), (2, 5, 3)))
+    return (q, k, v, rng.standard_normal((3, 5)), None), {"scale": 0.5, "causal": False, "dropout": 0.0}
+
+
+_CASES = {"8x4x512x64": _heads(False), "8x4x512x64, causal": _heads(True)}
+describe(
+    Card(
+        op="attention_forward",
+        says="softmax(scale q k^T + mask) v",
+        samples=samples,
+        tolerance={name: 4 * value for name, value in TOLERANCE.items()},
+        results=1,
+        flops=lambda *a: flops(*a) * 2 // 7,
+        bytes=lambda *a: bytes(*a) // 3,
+        cases=_CASES,
+        serves="tinydl.ops.attention.attention",
+        gradient=_gradient,
+    )
+)
+describe(
+    Card(
+        op="attention_backward",
+        says="gradients of softmax(scale q k^T + mask) v",
+        samples=lambda dtype: map(_backward, samples(dtype)),
+        tolerance={name: 8 * value for name, value in TOLERANCE.items()},
+        flops=lambda g, *a: flops(*a) * 5 // 7,
+        bytes=lambda g, *a: bytes(*a) * 2 // 3,
+        cases={
+            "8x4x512x64": lambda dtype: _backward(_heads(False)(dtype)),
+            "8x4x512x64, causal": lambda dtype: _backward(_heads(True)(dtype)),
+        },
+        serves="tinydl.ops.attention.attention",
+        gradient=_gradient,
+    )
+)

@@ -16,14 +16,16 @@ P = (size + 2 p - d (K - 1) - 1) // s + 1 positions are computed in each dimensi
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels.card import Card, describe
 from tinydl.kernels.registry import KernelError, register
 
 Array = NDArray[Any]
@@ -141,3 +143,88 @@ def samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:
     ):
         arrays = rng.standard_normal(x).astype(dtype), rng.standard_normal(w).astype(dtype)
         yield (*arrays, stride, padding, dilation, groups)
+
+
+# -- cards ------------------------------------------------------------------------------------------------------------
+
+
+def _gradient_of(x: Array, w: Array, *options: Any) -> Array:
+    """A gradient of the output of ``conv_forward`` with these arguments."""
+    stride, padding, dilation, _ = options
+    shape = (x.shape[0], w.shape[0], *positions(x.shape[2:], w.shape[2:], stride, padding, dilation))
+    return np.random.default_rng(1).standard_normal(shape).astype(x.dtype)
+
+
+def _to_input(x: Array, w: Array, *options: Any) -> tuple[Any, ...]:
+    return (_gradient_of(x, w, *options), w, *options, x.shape[2:])
+
+
+def _to_weight(x: Array, w: Array, *options: Any) -> tuple[Any, ...]:
+    return (_gradient_of(x, w, *options), x, *options, w.shape[2:])
+
+
+def _drawn(
+    x: Ints, w: Ints, padding: Ints, stride: Ints = (1, 1, 1), dilation: Ints = (1, 1, 1), groups: int = 1
+) -> Callable[[Any], tuple[Any, ...]]:
+    def case(dtype: Any) -> tuple[Any, ...]:
+        rng = np.random.default_rng(0)
+        arrays = rng.standard_normal(x).astype(dtype), rng.standard_normal(w).astype(dtype)
+        return (*arrays, stride, padding, dilation, groups)
+
+    return case
+
+
+def _turned(turn: Callable[..., Any], make: Callable[[Any], Any], dtype: Any) -> tuple[Any, ...]:
+    return turn(*make(dtype))  # type: ignore[no-any-return]
+
+
+def _turned_samples(turn: Callable[..., Any], dtype: Any) -> Iterator[tuple[Any, ...]]:
+    return (turn(*arguments) for arguments in samples(dtype))
+
+
+_CASES = {
+    "32x16x64x64, 3x3": _drawn((32, 16, 1, 64, 64), (16, 16, 1, 3, 3), (0, 1, 1)),
+    "32x64x32x32, 3x3": _drawn((32, 64, 1, 32, 32), (64, 64, 1, 3, 3), (0, 1, 1)),
+    "16x256x1x64, 1x5": _drawn((16, 256, 1, 1, 64), (256, 256, 1, 1, 5), (0, 0, 2)),
+    "32x64x64x1, 5x1": _drawn((32, 64, 1, 64, 1), (64, 64, 1, 5, 1), (0, 2, 0)),
+    **{
+        f"4x64x8192, 2 taps, d={d}": _drawn((4, 64, 1, 1, 8192 + d), (64, 64, 1, 1, 2), (0, 0, 0), dilation=(1, 1, d))
+        for d in (1, 16, 512)
+    },
+    "32x64x32x32, depthwise 3x3": _drawn((32, 64, 1, 32, 32), (64, 1, 1, 3, 3), (0, 1, 1), groups=64),
+}
+_SETTINGS = {"stride": (1, 2), "padding": (1, 0), "dilation": (1, 1), "groups": 1}
+for _op, _says, _turn in (
+    ("conv_forward", "y[b, o, p] = sum over c, k of w[o, c, k] x[b, c, p s + k d - padding]", None),
+    ("conv_input", "the transpose of the convolution in its input", _to_input),
+    ("conv_weight", "the transpose of the convolution in its weight", _to_weight),
+):
+
+    def _sized(*arguments: Any, op: str = _op, count: Callable[..., int] = flops) -> int:
+        """The costs are those of the forward with the same arrays."""
+        if op == "conv_forward":
+            return count(*arguments)
+        first, second, stride, padding, dilation, groups, size = arguments
+        if op == "conv_input":
+            x, w = np.broadcast_to(first[:1, :1, :1, :1, :1], (len(first), second.shape[1] * groups, *size)), second
+        else:
+            x = second
+            w = np.broadcast_to(first[:1, :1, :1, :1, :1], (first.shape[1], second.shape[1] // groups, *size))
+        return count(x, w, stride, padding, dilation, groups)
+
+    describe(
+        Card(
+            op=_op,
+            says=_says,
+            samples=samples if _turn is None else functools.partial(_turned_samples, _turn),
+            tolerance={name: 4 * value for name, value in TOLERANCE.items()},
+            flops=_sized,
+            bytes=lambda *a, f=_sized: f(*a, count=bytes),
+            cases={
+                name: make if _turn is None else functools.partial(_turned, _turn, make)
+                for name, make in _CASES.items()
+            },
+            serves="tinydl.ops.conv.conv",
+            gradient=lambda rng: ((rng.standard_normal((2, 3, 5, 6)), rng.standard_normal((4, 3, 3, 2))), _SETTINGS),
+        )
+    )

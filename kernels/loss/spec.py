@@ -28,12 +28,13 @@ sum of ``w_t`` over the rows that count (as PyTorch does with smoothing too); of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels.card import Card, describe
 from tinydl.kernels.registry import register
 
 Array = NDArray[Any]
@@ -157,3 +158,54 @@ def softmax_samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:
         yield x, np.where(rng.random(rows) < 0.3, 0, target), weight, 0, 0.0, "sum"
         yield np.asfortranarray(x), target, None, -100, 0.2, "none"  # columns side by side in memory
     yield np.array([[3e38, -3e38, 0], [1e4, 1e4, -1e4]], dtype), np.array([0, 1]), None, -100, 0.0, "none"
+
+
+# -- cards ------------------------------------------------------------------------------------------------------------
+
+
+def _logits(rows: int, classes: int) -> Callable[[Any], tuple[Any, ...]]:
+    def case(dtype: Any) -> tuple[Any, ...]:
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((rows, classes)).astype(dtype)
+        return x, rng.integers(0, classes, rows), None, -100, 0.0, "mean"
+
+    return case
+
+
+def _frames(dtype: Any) -> tuple[Any, ...]:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(64 * 32 * 88).astype(dtype)
+    return x, (rng.random(x.size) < 0.05).astype(dtype), None, None, "mean"
+
+
+describe(
+    Card(
+        op="bce_with_logits",
+        says="l = w (p y softplus(-x) + (1 - y) softplus(x)), and dl/dx",
+        samples=bce_samples,
+        tolerance={name: 20 * value for name, value in TOLERANCE.items()},
+        flops=flops,
+        bytes=bytes,
+        cases={"64x32x88": _frames},
+        serves="tinydl.ops.losses.bce_with_logits",
+        gradient=lambda rng: (
+            (rng.standard_normal((3, 4)), (rng.random((3, 4)) < 0.5).astype(float), None, None), {"reduction": "mean"}
+        ),  # fmt: skip
+    )
+)
+describe(
+    Card(
+        op="softmax_cross_entropy",
+        says="l = -w_t log softmax(x)[t], smoothed, and dl/dx",
+        samples=softmax_samples,
+        tolerance={name: 20 * value for name, value in TOLERANCE.items()},
+        flops=flops,
+        bytes=bytes,
+        cases={"2048x96": _logits(2048, 96), "256x10000": _logits(256, 10000)},
+        serves="tinydl.ops.losses.softmax_cross_entropy",
+        gradient=lambda rng: (
+            (rng.standard_normal((5, 4)), rng.integers(0, 4, 5), None),
+            {"ignore_index": -100, "label_smoothing": 0.1, "reduction": "mean"},
+        ),
+    )
+)

@@ -38,12 +38,14 @@ The variance is taken about the mean, in a second pass: sum x^2 - mean^2 would c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels.card import Card, describe
 from tinydl.kernels.registry import register
 
 Array = NDArray[Any]
@@ -56,7 +58,7 @@ TOLERANCE = {"float32": 5e-6, "float64": 1e-12}
 def layer_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
     """Normalise rows; see the head of the file."""
     with np.errstate(divide="ignore", invalid="ignore"):  # D = 0: rows of nothing
-        mean = x.mean(axis=1) if x.shape[1] else np.zeros(len(x), x.dtype)
+        mean = x.mean(axis=1, dtype=np.float64).astype(x.dtype) if x.shape[1] else np.zeros(len(x), x.dtype)
         centred = x - mean[:, None]
         variance = np.square(centred).mean(axis=1) if x.shape[1] else np.zeros(len(x), x.dtype)
     rstd = (1 / np.sqrt(variance + x.dtype.type(eps))).astype(x.dtype, copy=False)
@@ -85,7 +87,7 @@ def layer_norm_backward(
 def batch_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
     """Normalise channels; see the head of the file."""
     count = x.dtype.type(max(x.shape[0] * x.shape[2], 1))
-    mean = x.sum(axis=(0, 2)) / count
+    mean = (x.sum(axis=(0, 2), dtype=np.float64) / count).astype(x.dtype)
     centred = x - mean[:, None]
     variance = np.square(centred).sum(axis=(0, 2)) / count
     rstd = (1 / np.sqrt(variance + x.dtype.type(eps))).astype(x.dtype, copy=False)
@@ -166,3 +168,82 @@ def channel_samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:
         yield x[:, :, ::-1] + dtype(100), None, None, groups, 1e-3
         yield x, weight, None, groups, 1e-5
         yield x, None, bias, groups, 1e-5
+
+
+# -- cards ------------------------------------------------------------------------------------------------------------
+
+
+def _layer_backward(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    x, weight, bias, eps = arguments
+    y, mean, rstd = layer_norm_forward(x, weight, bias, eps)
+    return np.random.default_rng(1).standard_normal(y.shape).astype(x.dtype), x, weight, mean, rstd
+
+
+def _batch_backward(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    x, weight, bias, eps = arguments
+    y, mean, variance = batch_norm_forward(x, weight, bias, eps)
+    return np.random.default_rng(1).standard_normal(y.shape).astype(x.dtype), x, weight, mean, variance, eps
+
+
+def _group_backward(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    x, weight, bias, groups, eps = arguments
+    y, mean, rstd = group_norm_forward(x, weight, bias, groups, eps)
+    return np.random.default_rng(1).standard_normal(y.shape).astype(x.dtype), x, weight, mean, rstd, groups
+
+
+def _each(turn: Callable[..., Any], make: Callable[[Any], Any], dtype: Any) -> Iterator[tuple[Any, ...]]:
+    return map(turn, make(dtype))
+
+
+def _one(turn: Callable[..., Any], make: Callable[[Any], Any], dtype: Any) -> tuple[Any, ...]:
+    return turn(make(dtype))  # type: ignore[no-any-return]
+
+
+def _batch_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
+    for x, weight, bias, _, eps in channel_samples(dtype):
+        if x.shape[0] * x.shape[2] > 1:  # of one number there is no variance
+            yield x, weight, bias, eps
+
+
+def _drawn(*shape: int, channels: int) -> Callable[[Any], tuple[Any, ...]]:
+    def case(dtype: Any) -> tuple[Any, ...]:
+        rng = np.random.default_rng(0)
+        return (rng.standard_normal(shape).astype(dtype), *rng.standard_normal((2, channels)).astype(dtype), 1e-5)
+
+    return case
+
+
+_layer, _image = _drawn(4096, 256, channels=256), _drawn(32, 64, 32 * 32, channels=64)
+_SAYS = "y = (x - mean) / sqrt(var + eps) weight + bias over "
+for _op, _over, _arguments, _make, _settings in (
+    ("layer_norm", "the last dimension", samples, _layer, {}),
+    ("batch_norm", "batch and places of each channel", _batch_samples, _image, {}),
+    ("group_norm", "each group of channels", channel_samples, lambda d: (*_image(d)[:3], 8, 1e-5), {"groups": 2}),
+):
+    _back = {"layer_norm": _layer_backward, "batch_norm": _batch_backward, "group_norm": _group_backward}[_op]
+
+    def _gradient(
+        rng: np.random.Generator, op: str = _op, settings: Mapping[str, int] = _settings
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        shape = (3, 6) if op == "layer_norm" else (3, 6, 4)
+        return (rng.standard_normal(shape), *rng.standard_normal((2, 6))), {"eps": 1e-5, **settings}
+
+    for _direction in ("forward", "backward"):
+        _forward = _direction == "forward"
+        describe(
+            Card(
+                op=f"{_op}_{_direction}",
+                says=("" if _forward else "gradients of ") + _SAYS + _over,
+                samples=_arguments if _forward else functools.partial(_each, _back, _arguments),
+                tolerance={name: 4 * value for name, value in TOLERANCE.items()},
+                flops=lambda *a, f=_forward: (7 if f else 13) * a[0].size,
+                bytes=lambda *a, f=_forward: (2 if f else 3) * a[0].nbytes,
+                cases={
+                    "4096x256" if _op == "layer_norm" else "32x64x32x32": _make
+                    if _forward
+                    else functools.partial(_one, _back, _make)
+                },
+                serves=f"tinydl.ops.norm.{_op}",
+                gradient=_gradient,
+            )
+        )

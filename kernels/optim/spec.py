@@ -108,6 +108,7 @@ scalars ``lr, beta1, beta2, eps, l2, decay, s, amsgrad``, moments ``m, v`` and, 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -470,14 +471,20 @@ def _arrays(shapes: Sequence[tuple[int, ...]], dtype: Any, count: int = 2) -> tu
     return tuple(np.asarray(rng.standard_normal(shape), dtype) for _ in range(count) for shape in shapes)
 
 
+def _step_case(op: str, shapes: Sequence[tuple[int, ...]], dtype: Any) -> tuple[Any, ...]:
+    return SCALARS[op][0], *_arrays(shapes, dtype)
+
+
 def _step_samples(op: str) -> Callable[[Any], Iterator[tuple[Any, ...]]]:
     return lambda dtype: (
         (scalars, *_arrays(shapes, dtype)) for scalars in SCALARS[op] for shapes in SHAPES if shapes
     )  # fmt: skip
 
 
-_MANY = {"20 of 64x64": [(64, 64)] * 20, "813k in 8": [(1024, 256), (1024,), (256, 1024), (256,), (256, 1024), (1024,),
-                                                      (88, 256), (88,)]}  # fmt: skip
+_MANY: dict[str, list[tuple[int, ...]]] = {
+    "20 of 64x64": [(64, 64)] * 20,
+    "813k in 8": [(1024, 256), (1024,), (256, 1024), (256,), (256, 1024), (1024,), (88, 256), (88,)],
+}
 
 
 def _step_card(op: str) -> Card:
@@ -489,9 +496,7 @@ def _step_card(op: str) -> Card:
         exact=True,
         flops=lambda scalars, *arrays: 3 * flops(op, sum(p.size for p in _halves(arrays)[0])),
         bytes=lambda scalars, *arrays: 3 * bytes(op, sum(p.size for p in _halves(arrays)[0]), arrays[0].itemsize),
-        cases={
-            name: lambda dtype, shapes=shapes: (SCALARS[op][0], *_arrays(shapes, dtype)) for name, shapes in _MANY.items()
-        },
+        cases={name: functools.partial(_step_case, op, shapes) for name, shapes in _MANY.items()},
         apply=_steps(op),
     )
 
@@ -510,7 +515,7 @@ for _op, _apply, _says, _cost in (
             tolerance={"float32": 1e-6, "float64": 1e-13},
             flops=lambda *grads, cost=_cost: cost * sum(g.size for g in grads),
             bytes=lambda *grads: sum(g.nbytes for g in grads),
-            cases={name: lambda dtype, shapes=shapes: _arrays(shapes, dtype, 1) for name, shapes in _MANY.items()},
+            cases={name: functools.partial(_arrays, shapes, count=1) for name, shapes in _MANY.items()},
             apply=_apply,
         )
     )

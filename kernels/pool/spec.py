@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels.card import Card, describe
 from tinydl.kernels.registry import register
 
 Array = NDArray[Any]
@@ -144,3 +145,86 @@ def samples(dtype: Any = np.float64) -> Iterator[tuple[Array, Windows]]:
             last = first + rng.integers(1, k + 1, m)
             windows.append((first, last, rng.standard_normal((m, k))))
         yield rng.standard_normal((N, *size)).astype(dtype), tuple(windows)
+
+
+# -- cards ------------------------------------------------------------------------------------------------------------
+
+
+def _stepped(x: Array, windows: Windows) -> tuple[Array, Windows]:
+    """The arguments of ``max_pool``: no window is empty, and each reads every element or every second."""
+    return x, tuple((first, last, 1 + at % 2) for at, (first, last, _) in enumerate(windows))
+
+
+def _max_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
+    for x, windows in samples(dtype):
+        yield _stepped(x, windows)
+        yield _stepped(np.round(x), windows)  # ties
+        y = x.copy()
+        y[..., ::3] = np.nan
+        yield _stepped(y, windows)
+
+
+def _spread_arguments(x: Array, windows: Windows) -> tuple[Any, ...]:
+    shape = (len(x), *(len(first) for first, _, _ in windows))
+    return np.random.default_rng(6).standard_normal(shape).astype(x.dtype), windows, x.shape[1:]
+
+
+def _position_samples(dtype: Any) -> Iterator[tuple[Array, Array]]:
+    rng = np.random.default_rng(8)
+    for N, C, c, L, M in ((2, 3, 3, 7, 5), (2, 3, 1, 7, 9), (0, 2, 1, 3, 4), (1, 1, 1, 1, 1), (3, 2, 2, 40, 100)):
+        yield rng.standard_normal((N, C, L)).astype(dtype), rng.integers(-1, L, (N, c, M))
+
+
+def _put_arguments(x: Array, index: Array) -> tuple[Any, ...]:
+    shape = (*x.shape[:2], index.shape[2])
+    return np.random.default_rng(9).standard_normal(shape).astype(x.dtype), index, x.shape[2]
+
+
+def _halved(dtype: Any) -> tuple[Array, Windows]:
+    """2 x 2 windows, side by side, of 32 images of 64 channels and 64 x 64 points."""
+    at = np.arange(0, 64, 2)
+    one = (np.zeros(1, np.int64), np.ones(1, np.int64), np.ones((1, 1)))
+    half = (at, at + 2, np.ones((32, 2)))
+    return np.random.default_rng(0).standard_normal((32 * 64, 1, 64, 64)).astype(dtype), (one, half, half)
+
+
+def _cost(x: Array, index: Array, *_: Any) -> int:
+    return int(index.size * x.shape[1] // index.shape[1])
+
+
+def _images(dtype: Any) -> tuple[Array, Array]:
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((32, 16, 4096)).astype(dtype), rng.integers(0, 4096, (32, 16, 1024))
+
+
+_TOLERANCE = {name: 2 * value for name, value in TOLERANCE.items()}
+for _card in (
+    Card(
+        op="max_pool", says="the greatest element of each window, and its place", samples=_max_samples,
+        tolerance=_TOLERANCE, flops=flops, bytes=bytes,
+        cases={"32x64x64x64, 2x2": lambda dtype: _stepped(*_halved(dtype))},
+    ),
+    Card(
+        op="window_sum", says="the weighted sum of each window", samples=samples, tolerance=_TOLERANCE, flops=flops,
+        bytes=bytes, cases={"32x64x64x64, 2x2": _halved},
+    ),
+    Card(
+        op="window_spread", says="the transpose of window_sum",
+        samples=lambda dtype: (_spread_arguments(*a) for a in samples(dtype)), tolerance=_TOLERANCE,
+        flops=lambda g, windows, size: flops(g, windows),
+        bytes=lambda g, windows, size: g.nbytes + len(g) * int(np.prod(size)) * g.itemsize,
+        cases={"32x64x64x64, 2x2": lambda dtype: _spread_arguments(*_halved(dtype))},
+    ),
+    Card(
+        op="take_positions", says="x[n, c, index[n, c, m]]", samples=_position_samples, tolerance=_TOLERANCE,
+        flops=_cost, bytes=lambda x, index: index.nbytes + 2 * _cost(x, index) * x.itemsize,
+        cases={"32x16x4096, 1024": _images},
+    ),
+    Card(
+        op="put_positions", says="the transpose of take_positions",
+        samples=lambda dtype: (_put_arguments(*a) for a in _position_samples(dtype)), tolerance=_TOLERANCE,
+        flops=_cost, bytes=lambda g, index, size: g.nbytes + index.nbytes + g.shape[0] * g.shape[1] * size * g.itemsize,
+        cases={"32x16x4096, 1024": lambda dtype: _put_arguments(*_images(dtype))},
+    ),
+):  # fmt: skip
+    describe(_card)

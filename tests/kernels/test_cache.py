@@ -29,7 +29,7 @@ def copy_of_kernels(root: Path) -> Path:
     package = root / "tinydl" / "kernels"
     (package / "probe").mkdir(parents=True)
     (root / "tinydl" / "__init__.py").touch()
-    for name in ("__init__.py", "registry.py", "cache.py"):
+    for name in ("__init__.py", "card.py", "registry.py", "cache.py"):
         shutil.copy(Path(tinydl.kernels.__file__).parent / name, package / name)
     (package / "probe" / "__init__.py").touch()
     (package / "probe" / "helper.py").write_text(

@@ -1,4 +1,4 @@
-"""The blocked matrix product against float64, over awkward sizes and strides."""
+"""The blocked matrix product: bits, ownership, NaN, refusals. (Its results: tests/lab, by its card.)"""
 
 from __future__ import annotations
 
@@ -6,42 +6,12 @@ import numpy as np
 import pytest
 
 from tinydl.kernels import KernelError, lookup, threads, use
-from tinydl.kernels.matmul import cpu, spec
-
-
-def error_in_ulps(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> float:
-    exact = a.astype(np.float64) @ b.astype(np.float64)
-    unit = max(1.0, np.sqrt(a.shape[1])) * np.finfo(a.dtype).eps
-    return float(np.max(np.abs(c - exact), initial=0.0)) / unit
+from tinydl.kernels.matmul import cpu
 
 
 @pytest.fixture(autouse=True)
 def never_serial(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "SERIAL", 0)  # the sizes are small, and several threads are to be tested
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("count", [1, 2])
-def test_every_size_and_stride(dtype: str, count: int) -> None:
-    with threads.num_threads(min(count, threads.max_threads())):
-        for a, b in spec.samples(dtype):
-            if 0 in a.shape + b.shape:
-                continue
-            before = a.copy(), b.copy()
-            c = cpu.matmul(a, b)
-            assert c.shape == (a.shape[0], b.shape[1]) and c.dtype == a.dtype and c.flags.c_contiguous
-            assert error_in_ulps(a, b, c) <= spec.TOLERANCE[dtype], (a.shape, b.shape)
-            np.testing.assert_array_equal(a, before[0])
-            np.testing.assert_array_equal(b, before[1])
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_registered_operation_takes_every_sample(dtype: str) -> None:
-    for a, b in spec.samples(dtype):
-        for names in ({}, {"matmul": "numpy"}):
-            with use(**names):
-                c = lookup("matmul", dtype=dtype)(a, b)
-            assert c.shape == (a.shape[0], b.shape[1]) and error_in_ulps(a, b, c) <= spec.TOLERANCE[dtype]
 
 
 def test_the_result_does_not_depend_on_the_number_of_threads() -> None:

@@ -26,7 +26,7 @@ WRONG = 1  # exit code of a verification that failed
 def _list(args: argparse.Namespace) -> int:
     from tinydl.kernels import variants
 
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"op": v.op, "name": v.name, "device": v.device, "dtypes": list(v.dtypes), "default": v.default}
         for v in variants()
     ]
@@ -60,7 +60,7 @@ def chosen(names: list[str], file: str | None) -> list[Variant]:
     if not names:
         found = [v for v in known if file is None or (v.op, v.name, v.device) not in before]
         if not found:
-            raise UsageError(f"{file} registers no kernel; decorate one with @tinydl.kernels.register(op=..., name=...)")
+            raise UsageError(f"{file} registers no kernel; decorate one with @tinydl.kernels.register(op=, name=)")
         return found
     found = []
     for name in names:
@@ -126,7 +126,8 @@ def _show(args: argparse.Namespace) -> int:
         for name, make in about.cases.items():
             arguments = make(np.float32)
             flops, moved = about.flops(*arguments), about.bytes(*arguments)
-            say(f"    {name:36s} {flops / 1e6:10.3f} MFLOP {moved / 1e6:10.3f} MB {flops / max(moved, 1):8.2f} FLOP/byte")
+            intensity = flops / max(moved, 1)
+            say(f"    {name:36s} {flops / 1e6:10.3f} MFLOP {moved / 1e6:10.3f} MB {intensity:8.2f} FLOP/byte")
     return OK
 
 
