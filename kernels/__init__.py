@@ -8,9 +8,9 @@ Nothing here imports Numba before the first kernel is looked up.
 from __future__ import annotations
 
 from tinydl.kernels.card import Card, card, cards, describe
-from tinydl.kernels.registry import KernelError, Variant, lookup, register, unregister, use, variants
+from tinydl.kernels.registry import KernelError, Variant, by_dtype, lookup, register, unregister, use, variants
 
 __all__ = [
-    "Card", "KernelError", "Variant", "card", "cards", "describe", "lookup", "register", "unregister", "use",
-    "variants",
+    "Card", "KernelError", "Variant", "by_dtype", "card", "cards", "describe", "lookup", "register", "unregister",
+    "use", "variants",
 ]  # fmt: skip

@@ -24,13 +24,17 @@ from typing import Any, TypeVar
 import numpy as np
 
 Function = Callable[..., Any]
-F = TypeVar("F", bound=Function)
+F = TypeVar("F", bound=Any)  # a function, or what becomes one when it is needed (``ready``)
 
 #: The family (a sub-package of ``tinydl.kernels``) of each operation; it is imported at the first lookup. An operation
 #: that does not stand here is searched in all families.
 FAMILIES: dict[str, str] = {
     "matmul": "matmul",
     **dict.fromkeys(("conv_forward", "conv_input", "conv_weight"), "conv"),
+    **dict.fromkeys(
+        ("sigmoid", "softplus", "logsigmoid", "elu", "silu", "mish", "gelu", "gelu_tanh", "hardsigmoid", "hardswish",
+         "softshrink", "hardshrink", "leaky_relu", "softmax", "log_softmax"), "activation",
+    ),
     "bce_with_logits": "loss",
     "softmax_cross_entropy": "loss",
     "layer_norm_forward": "norm",
@@ -144,7 +148,7 @@ def register(
                         )
             _check_signature(variant, known)
             known[device, name] = variant
-            _chosen.clear()
+            _forget()
         return function
 
     return decorate
@@ -182,7 +186,7 @@ def unregister(op: str, name: str, device: str = "cpu") -> None:
             raise KernelError(f"kernel {op!r} has no variant {name!r} on {device} to forget", op=op, variant=name)
         if not _variants[op]:
             del _variants[op]
-        _chosen.clear()
+        _forget()
 
 
 def lookup(op: str, device: str = "cpu", dtype: Any = np.float32, args: tuple[Any, ...] | None = None) -> Function:
@@ -198,6 +202,38 @@ def lookup(op: str, device: str = "cpu", dtype: Any = np.float32, args: tuple[An
         if function is not None:
             return function
     return _choose(op, device, dtype, args)
+
+
+class ByDtype(dict[Any, Function]):
+    """``by_dtype("softmax")[x.dtype](x, 1)``: :func:`lookup` at the cost of a dictionary, for operations that many
+    small programs live on."""
+
+    def __init__(self, op: str, device: str) -> None:
+        super().__init__()
+        self.op, self.device = op, device
+        _tables.append(self)
+
+    def __missing__(self, dtype: Any) -> Function:
+        function = _choose(self.op, self.device, dtype, None)
+        with _lock:
+            if not _uses:  # an override holds in one thread only, so nothing is kept while there is one
+                self[dtype] = function
+        return function
+
+
+_tables: list[ByDtype] = []
+
+
+def by_dtype(op: str, device: str = "cpu") -> ByDtype:
+    """The functions that compute ``op``, by dtype; made once, at the head of a module."""
+    return ByDtype(op, device)
+
+
+def _forget() -> None:
+    """What was chosen so far may be wrong now."""
+    _chosen.clear()
+    for table in _tables:
+        table.clear()
 
 
 def _choose(op: str, device: str, dtype: Any, args: tuple[Any, ...] | None) -> Function:
@@ -291,6 +327,7 @@ def use(**names: str) -> Iterator[None]:
     _overrides.names = {**before, **names}
     with _lock:
         _uses += 1
+        _forget()
     try:
         yield
     finally:

@@ -45,6 +45,17 @@ def exp(x: Any) -> Any:
 
 
 @njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
+def expm1(x: Any) -> Any:
+    """e^x - 1 for x <= 0, as 2^n (e^r - 1) + (2^n - 1): near 0, where n = 0, nothing cancels. NaN stays NaN."""
+    v = _LOWEST if x < _LOWEST else x
+    n = np.floor(v * _LOG2E + _HALF)
+    r = (v - n * _LN2_HIGH) - n * _LN2_LOW
+    p = ((((_E4 * r + _E3) * r + _E2) * r + _E1) * r + _E0) * (r * r) + r
+    power = np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
+    return power * p + (power - ONE)
+
+
+@njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
 def log1p(e: Any) -> Any:
     """log(1 + e) for 0 <= e <= 1, as 2 atanh(e / (2 + e)): small e keep all their digits."""
     s = e / (e + _TWO)

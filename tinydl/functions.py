@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from tinydl.autograd.primitives import converting
 from tinydl.creation import as_tensor
 from tinydl.ops import (
     arranging,
@@ -46,12 +47,7 @@ def _public(call: Any) -> Any:
 
 def _converting(function: Any) -> Any:
     """``function`` with its first argument made a tensor."""
-
-    @functools.wraps(function)
-    def converted(input: Any, *args: Any, **kwargs: Any) -> Any:
-        return function(input if isinstance(input, Tensor) else as_tensor(input), *args, **kwargs)
-
-    return converted
+    return converting(function, as_tensor)
 
 
 def _converting_all(function: Any) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from tinydl.kernels import KernelError, lookup, register, unregister, use, variants
+from tinydl.kernels import KernelError, by_dtype, lookup, register, unregister, use, variants
 from tinydl.kernels.registry import FAMILIES
 
 OP = "registry_test_op"
@@ -181,3 +181,18 @@ importer.join(20)
 looker.join(20)
 assert not importer.is_alive() and found
 """)
+
+
+def test_a_table_by_dtype_follows_overrides_and_registrations() -> None:
+    table = by_dtype("matmul")
+    usual = table[np.dtype("float32")]
+    assert np.dtype("float32") in table and table[np.dtype("float32")] is usual
+    with use(matmul="numpy"):
+        reference = table[np.dtype("float32")]
+        assert reference is not usual and not table  # nothing is kept while an override holds somewhere
+    assert not table and table[np.dtype("float32")](np.ones((2, 3)), np.ones((3, 2))).shape == (2, 2) and table
+    register(op="matmul", name="one's own")(lambda a, b: a @ b)
+    assert not table
+    unregister("matmul", "one's own")
+    with pytest.raises(KernelError, match="no kernel is registered for 'nothing of the kind'"):
+        by_dtype("nothing of the kind")[np.dtype("float32")]

@@ -27,6 +27,7 @@ def _keyed(name: str, *statics: dict[str, Any], **domain: Any) -> None:
 
 _keyed("hardtanh", {"min_val": -1.0, "max_val": 0.5}, away=(-1.0, 0.5))
 _keyed("softshrink", {"lambd": 0.5}, away=(-0.5, 0.5))
+_keyed("hardshrink", {"lambd": 0.5}, away=(-0.5, 0.5))
 _keyed("threshold", {"threshold": 0.25, "value": -3.0}, away=(0.25,))
 _keyed("elu", {"alpha": 1.5, "scale": 1.25, "rate": 0.75}, away=(0.0,))
 _keyed("bend", {"factor": 1.5, "rate": 0.75, "above": 1.25}, away=(0.0,))

@@ -637,6 +637,48 @@ class _Built:
         return "\n".join(line)
 
 
+def converting(function: Callable[..., Any], convert: Callable[[Any], Any]) -> Callable[..., Any]:
+    """``function`` with its first argument made a tensor by ``convert``; a primitive's own twin does that already.
+
+    Written like the calls above and for the same reason: passing ``*args, **kwargs`` on costs as much as adding.
+    """
+    op = getattr(function, "op", None)
+    if op is not None:
+        return op.public_call  # type: ignore[no-any-return]
+    signature = inspect.signature(function)
+    namespace: dict[str, Any] = {"__name__": "tinydl.primitives", "function": function, "convert": convert}
+    if (tensor := globals().get("Tensor")) is None:
+        _bound.append(namespace)
+    namespace["Tensor"] = tensor
+
+    def write(kind: str) -> Callable[..., Any]:
+        named: list[str] = []
+        passed: list[str] = []
+        star = False
+        for name, p in signature.parameters.items():
+            if p.kind is p.KEYWORD_ONLY and not star:
+                named, star = [*named, "*"], True
+            stars = "*" if p.kind is p.VAR_POSITIONAL else "**" if p.kind is p.VAR_KEYWORD else ""
+            star = star or stars == "*"
+            namespace[f"default_{name}"] = p.default
+            named += [stars + name if stars or p.default is p.empty else f"{name}=default_{name}"]
+            passed += [f"{name}={name}" if p.kind is p.KEYWORD_ONLY else stars + name]
+        first = next(iter(signature.parameters))
+        text = (
+            f"def twin({', '.join(named)}):\n  if not isinstance({first}, Tensor): {first} = convert({first})\n"
+            f"  return function({', '.join(passed)})"
+        )
+        made: dict[str, Any] = {}
+        exec(compile(text, f"<primitive {function.__name__}>", "exec"), namespace, made)
+        twin.__defaults__, twin.__kwdefaults__ = made["twin"].__defaults__, made["twin"].__kwdefaults__
+        twin.__code__ = made["twin"].__code__
+        return twin  # type: ignore[no-any-return]
+
+    namespace["write"] = write
+    twin: Any = functools.wraps(function)(FunctionType(_waiting["call"], namespace))
+    return twin  # type: ignore[no-any-return]
+
+
 # --------------------------------------------------------------------------- what the generated text calls off the
 # hot path
 

@@ -7,14 +7,61 @@ itself lies is told by the equations. A NaN goes through, forward and backward.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
+from tinydl.kernels import by_dtype
 from tinydl.ops.elementwise import abs, exp, gate, nothing, sigmoid, softplus, square, tanh
 from tinydl.ops.special import erf
+
+KINDS = {"int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool"}
+KINDS |= {"float64": "Double", "float32": "Float", "float16": "Half"}
+
+
+_ELU = by_dtype("elu")
+_GELU = by_dtype("gelu")
+_GELU_TANH = by_dtype("gelu_tanh")
+_HARDSHRINK = by_dtype("hardshrink")
+_HARDSIGMOID = by_dtype("hardsigmoid")
+_HARDSWISH = by_dtype("hardswish")
+_LEAKY_RELU = by_dtype("leaky_relu")
+_MISH = by_dtype("mish")
+_SILU = by_dtype("silu")
+_SOFTPLUS = by_dtype("softplus")
+_SOFTSHRINK = by_dtype("softshrink")
+
+
+def _floating(table: Any, input: Any) -> Any:
+    """What computes an operation; whole numbers are refused."""
+    if input.dtype.kind != "f":
+        refuse_whole_numbers(table.op, input)
+    return table[input.dtype]
+
+
+@functools.lru_cache(maxsize=1024)
+def _number(value: float, dtype: Any) -> Any:
+    """An array of one number, made once: NumPy looks at a Python number three times as long at every call."""
+    array = np.array(value, dtype)
+    array.flags.writeable = False
+    return array
+
+
+@functools.lru_cache(maxsize=1024)
+def _numbers(dtype: Any, *values: float) -> tuple[Any, ...]:
+    return tuple(_number(value, dtype) for value in values)
+
+
+def refuse_whole_numbers(name: str, input: Any) -> None:
+    """Raise NotImplementedError in PyTorch's words."""
+    raise NotImplementedError(
+        f"\"{name}\" not implemented for '{KINDS[input.dtype.name]}': the input has shape {tuple(input.shape)}; "
+        "convert it with .float()"
+    )
+
 
 # ------------------------------------------------------------------------------------------------ pieces of lines
 
@@ -30,9 +77,8 @@ def _limited(x: Any, low: float, high: float) -> Any:
 )
 def prelu(input: Any, weight: Any) -> Any:
     """x where x > 0, else w x; ``weight`` broadcasts, or is a number."""
-    out = np.asarray(input * weight)
-    np.putmask(out, input > 0, input)
-    return out
+    weight = _number(weight, input.dtype) if type(weight) is float else weight
+    return _floating(_LEAKY_RELU, input)(input, weight)
 
 
 @primitive(
@@ -79,13 +125,13 @@ def hardtanh(input: Any, *, min_val: float, max_val: float) -> Any:
 @primitive(smooth=False, input=lambda g, input: inside(g, input, low=-3.0, high=3.0) / 6)
 def hardsigmoid(input: Any) -> Any:
     """min(max(x + 3, 0), 6) / 6; the gradient at both bounds is 0."""
-    return _limited(input + 3, 0, 6) / 6
+    return _floating(_HARDSIGMOID, input)(input)
 
 
 @primitive(smooth=False, input=lambda g, input: g * hardswish_slope(input))
 def hardswish(input: Any) -> Any:
     """x min(max(x + 3, 0), 6) / 6."""
-    return input * _limited(input + 3, 0, 6) / 6
+    return _floating(_HARDSWISH, input)(input)
 
 
 @primitive(smooth=False, input=lambda g, input: inside(g, input, low=-3.0, high=3.0) / 3)
@@ -97,7 +143,13 @@ def hardswish_slope(input: Any) -> Any:
 @primitive(smooth=False, input=lambda g, input, lambd: outside(g, input, low=-lambd, high=lambd))
 def softshrink(input: Any, *, lambd: float) -> Any:
     """x moved by ``lambd`` towards 0, and 0 where |x| <= lambd."""
-    return input - _limited(input, -lambd, lambd)
+    return _floating(_SOFTSHRINK, input)(input, _number(lambd, input.dtype))
+
+
+@primitive(smooth=False, input=lambda g, input, lambd: outside(g, input, low=-lambd, high=lambd))
+def hardshrink(input: Any, *, lambd: float) -> Any:
+    """x where |x| > lambd, else 0; NaN passes."""
+    return _floating(_HARDSHRINK, input)(input, _number(lambd, input.dtype))
 
 
 @primitive(smooth=False, input=lambda g, input, threshold: gate(g, input - threshold))
@@ -115,11 +167,7 @@ def threshold(input: Any, *, threshold: float, value: float) -> Any:
 )
 def elu(input: Any, *, alpha: float, scale: float, rate: float) -> Any:
     """scale x where x > 0, else scale alpha (e^(rate x) - 1): ELU, SELU and CELU in one."""
-    low = np.minimum(input, 0)
-    low = np.expm1(low if rate == 1 else low * rate)
-    if alpha * scale != 1:
-        low *= alpha * scale
-    return np.where(input < 0, low, input if scale == 1 else input * scale)
+    return _floating(_ELU, input)(input, *_numbers(input.dtype, alpha * scale, rate, scale))
 
 
 @primitive(
@@ -136,9 +184,7 @@ def bend(input: Any, *, factor: float, rate: float, above: float) -> Any:
 )
 def softplus_beta(input: Any, *, beta: float, threshold: float) -> Any:
     """log(1 + e^(beta x)) / beta, and x itself where beta x > threshold."""
-    z = input if beta == 1 else input * beta
-    soft = np.maximum(z, 0) + np.log1p(np.exp(-np.absolute(z)))
-    return np.where(z > threshold, input, soft if beta == 1 else soft / beta)
+    return _floating(_SOFTPLUS, input)(input, *_numbers(input.dtype, beta, threshold))
 
 
 @primitive(smooth=False, input=lambda g, out, beta: g * (out * (1 - out)) * beta)
@@ -151,10 +197,6 @@ def softplus_slope(input: Any, *, beta: float, threshold: float) -> Any:
 # ------------------------------------------------------------------------------------------------ smooth everywhere
 
 
-# Below which e^x is finite, by the dtype's letter.
-_LARGEST_EXPONENT = {"e": 11.0, "f": 88.0, "d": 709.0}
-
-
 def _silu_slope(x: Any) -> Any:
     s = sigmoid(x)
     return s * (1 + x * (1 - s))
@@ -163,7 +205,7 @@ def _silu_slope(x: Any) -> Any:
 @primitive(input=lambda g, input: g * _silu_slope(input))
 def silu(input: Any) -> Any:
     """x sigmoid(x)."""
-    return input / (np.exp(np.minimum(-input, _LARGEST_EXPONENT[input.dtype.char])) + 1)
+    return _floating(_SILU, input)(input)
 
 
 def _mish_slope(x: Any) -> Any:
@@ -174,7 +216,7 @@ def _mish_slope(x: Any) -> Any:
 @primitive(input=lambda g, input: g * _mish_slope(input))
 def mish(input: Any) -> Any:
     """x tanh(softplus(x))."""
-    return input * np.tanh(softplus(input))
+    return _floating(_MISH, input)(input)
 
 
 @primitive(smooth=False, input=lambda g, input: g / square(abs(input) + 1))
@@ -190,7 +232,7 @@ def _gelu_slope(x: Any) -> Any:
 @primitive(input=lambda g, input: g * _gelu_slope(input))
 def gelu(input: Any) -> Any:
     """x Phi(x), by the error function."""
-    return input * 0.5 * (erf(input * math.sqrt(0.5)) + 1)
+    return _floating(_GELU, input)(input)
 
 
 _ROOT = math.sqrt(2 / math.pi)
@@ -206,4 +248,4 @@ def _gelu_tanh_slope(x: Any) -> Any:
 @primitive(input=lambda g, input: g * _gelu_tanh_slope(input))
 def gelu_tanh(input: Any) -> Any:
     """x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))."""
-    return input * 0.5 * (1 + np.tanh(input * (input * input * (_ROOT * _CUBIC) + _ROOT)))
+    return _floating(_GELU_TANH, input)(input)

@@ -12,6 +12,7 @@ import numpy as np
 
 from tinydl import dtypes
 from tinydl.autograd.primitives import primitive
+from tinydl.kernels import by_dtype
 from tinydl.ops.axes import axis_of as axis_of
 from tinydl.ops.axes import count, kept, needed_dim, pick_dim, reduced
 from tinydl.ops.axes import one_axis as one_axis
@@ -138,23 +139,19 @@ def g_of_logsumexp(g: Any, x: Any, out: Any, axis: Any) -> Any:
     return reshape_to(g, shape=shape) * exp(x - reshape_to(out, shape=shape))
 
 
+_SOFTMAX, _LOG_SOFTMAX = by_dtype("softmax"), by_dtype("log_softmax")
+
+
 @primitive(promote="float", input=lambda g, out, axis: out * (g - reduce_sum(g * out, axis=axis, keepdims=True)))
 def softmax_over(input: Any, *, axis: int) -> Any:
     """e^x / sum e^x along ``axis``."""
-    if not input.size:
-        return np.empty_like(input)
-    e = np.asarray(input - np.maximum.reduce(input, axis=axis, keepdims=True))
-    np.exp(e, e)
-    return np.divide(e, np.add.reduce(e, axis=axis, keepdims=True), e)
+    return _SOFTMAX[input.dtype](input, axis)
 
 
 @primitive(promote="float", input=lambda g, out, axis: g - exp(out) * reduce_sum(g, axis=axis, keepdims=True))
 def log_softmax_over(input: Any, *, axis: int) -> Any:
     """x - log sum e^x along ``axis``."""
-    if not input.size:
-        return np.empty_like(input)
-    z = input - np.maximum.reduce(input, axis=axis, keepdims=True)
-    return z - np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True))
+    return _LOG_SOFTMAX[input.dtype](input, axis)
 
 
 def _logical(ufunc: Any, name: str) -> Any:
@@ -376,11 +373,15 @@ def logsumexp(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any =
 
 def softmax(input: Any, dim: int = -1, *, dtype: Any = None, axis: Any = None) -> Any:
     """e^x / sum e^x along ``dim``."""
+    if dtype is None and axis is None and input.ndim:
+        return softmax_over(input, axis=one_axis(dim, input.ndim))
     return _normalised(softmax_over, input, pick_dim(dim, axis), dtype)
 
 
 def log_softmax(input: Any, dim: int = -1, *, dtype: Any = None, axis: Any = None) -> Any:
     """log of :func:`softmax`, computed without overflow."""
+    if dtype is None and axis is None and input.ndim:
+        return log_softmax_over(input, axis=one_axis(dim, input.ndim))
     return _normalised(log_softmax_over, input, pick_dim(dim, axis), dtype)
 
 

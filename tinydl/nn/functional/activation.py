@@ -18,8 +18,11 @@ from tinydl.ops import activations, elementwise, indexing, reducing, shaping
 from tinydl.random import Generator
 from tinydl.tensor import Tensor
 
-_KINDS = {"int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool"}
-_KINDS |= {"float64": "Double", "float32": "Float", "float16": "Half"}
+
+def _floating(name: str, input: Tensor) -> None:
+    if input.data.dtype.kind != "f":
+        activations.refuse_whole_numbers(name, input.data)
+
 
 # Self-normalising networks: the fixed point of mean 0 and variance 1, equations 14 of the paper.
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -29,15 +32,6 @@ SELU_SCALE = 1.0507009873554804934193349852946
 def _map(op: Callable[..., Any], input: Tensor, inplace: bool, *args: Any, **static: Any) -> Tensor:
     """``op(input)``, or the same written into ``input``."""
     return input._in_place(op, *args, **static) if inplace else op(input, *args, **static)
-
-
-def _floating(name: str, input: Tensor) -> None:
-    dtype = input.data.dtype
-    if dtype.kind != "f":
-        raise NotImplementedError(
-            f"\"{name}\" not implemented for '{_KINDS[dtype.name]}': the input has shape {tuple(input.shape)}; convert "
-            "it with .float()"
-        )
 
 
 tanh = elementwise.tanh
@@ -75,7 +69,6 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where x > 0, else negative_slope x (Maas et al. 2013)."""
-    _floating("leaky_relu", input)
     return _map(activations.prelu, input, inplace, negative_slope)
 
 
@@ -142,14 +135,12 @@ def srelu(input: Tensor, t_right: Tensor, a_right: Tensor, t_left: Tensor, a_lef
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where x > 0, else alpha (e^x - 1). Clevert et al., arXiv:1511.07289."""
-    _floating("elu", input)
     return _map(activations.elu, input, inplace, alpha=alpha, scale=1.0, rate=1.0)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """1.0507 times :func:`elu` with alpha 1.6733, which keeps mean 0 and variance 1. Klambauer et al.,
     arXiv:1706.02515."""
-    _floating("selu", input)
     return _map(activations.elu, input, inplace, alpha=SELU_ALPHA, scale=SELU_SCALE, rate=1.0)
 
 
@@ -160,7 +151,6 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    _floating("celu", input)
     return _map(activations.elu, input, inplace, alpha=alpha, scale=1.0, rate=1 / alpha)
 
 
@@ -171,25 +161,21 @@ def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"approximate argument must be either none or tanh. Got {approximate!r}")
-    _floating("gelu", input)
     return activations.gelu_tanh(input) if approximate == "tanh" else activations.gelu(input)  # type: ignore[no-any-return]
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """x sigmoid(x), also called swish. Elfwing et al., arXiv:1702.03118."""
-    _floating("silu", input)
     return _map(activations.silu, input, inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """x tanh(softplus(x)). Misra, arXiv:1908.08681."""
-    _floating("mish", input)
     return _map(activations.mish, input, inplace)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + e^(beta x)) / beta, and x itself where beta x > threshold."""
-    _floating("softplus", input)
     return activations.softplus_beta(input, beta=beta, threshold=threshold)  # type: ignore[no-any-return]
 
 
@@ -205,29 +191,26 @@ def tanhshrink(input: Tensor) -> Tensor:
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """min(max(x + 3, 0), 6) / 6; the gradient at both bounds is 0."""
-    _floating("hardsigmoid", input)
     return _map(activations.hardsigmoid, input, inplace)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x min(max(x + 3, 0), 6) / 6. Howard et al., arXiv:1905.02244."""
-    _floating("hardswish", input)
     return _map(activations.hardswish, input, inplace)
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x where |x| > lambd, else 0."""
-    _floating("hardshrink", input)
-    return activations.outside(input, input.detach(), low=-lambd, high=lambd)  # type: ignore[no-any-return]
+    return activations.hardshrink(input, lambd=lambd)  # type: ignore[no-any-return]
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x moved by ``lambd`` towards 0, and 0 where |x| <= lambd. Raises RuntimeError for a negative ``lambd``."""
-    _floating("softshrink", input)
     if lambd < 0:
         largest = np.finfo(input.dtype).max
         raise RuntimeError(
-            f"lambda must be in range [0, {largest:g}] for input dtype {_KINDS[input.dtype.name]}, but found {lambd:g}"
+            f"lambda must be in range [0, {largest:g}] for input dtype {activations.KINDS[input.dtype.name]}, but "
+            f"found {lambd:g}"
         )
     return activations.softshrink(input, lambd=lambd)  # type: ignore[no-any-return]
 
@@ -256,12 +239,16 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """e^x / sum e^x along ``dim``, after a conversion to ``dtype`` where one is given."""
-    return reducing.softmax(*_along("softmax", input, dim, _stacklevel, dtype))  # type: ignore[no-any-return]
+    if dim is None or dtype is not None:
+        input, dim = _along("softmax", input, dim, _stacklevel, dtype)
+    return reducing.softmax(input, dim)  # type: ignore[no-any-return]
 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """log of :func:`softmax`, without overflow."""
-    return reducing.log_softmax(*_along("log_softmax", input, dim, _stacklevel, dtype))  # type: ignore[no-any-return]
+    if dim is None or dtype is not None:
+        input, dim = _along("log_softmax", input, dim, _stacklevel, dtype)
+    return reducing.log_softmax(input, dim)  # type: ignore[no-any-return]
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:

@@ -1,0 +1,1 @@
+"""Activations: one pass over the elements, or over the rows of a softmax."""
