@@ -645,7 +645,15 @@ def converting(function: Callable[..., Any], convert: Callable[[Any], Any]) -> C
     op = getattr(function, "op", None)
     if op is not None:
         return op.public_call  # type: ignore[no-any-return]
-    signature = inspect.signature(function)
+    signature = inspect.signature(function, follow_wrapped=False)
+    first = next(iter(signature.parameters.values()))
+    if first.kind is first.VAR_POSITIONAL:  # a wrapper itself
+
+        @functools.wraps(function)
+        def converted(input: Any, *args: Any, **kwargs: Any) -> Any:
+            return function(convert(input) if not isinstance(input, globals()["Tensor"]) else input, *args, **kwargs)
+
+        return converted
     namespace: dict[str, Any] = {"__name__": "tinydl.primitives", "function": function, "convert": convert}
     if (tensor := globals().get("Tensor")) is None:
         _bound.append(namespace)
@@ -663,9 +671,9 @@ def converting(function: Callable[..., Any], convert: Callable[[Any], Any]) -> C
             namespace[f"default_{name}"] = p.default
             named += [stars + name if stars or p.default is p.empty else f"{name}=default_{name}"]
             passed += [f"{name}={name}" if p.kind is p.KEYWORD_ONLY else stars + name]
-        first = next(iter(signature.parameters))
         text = (
-            f"def twin({', '.join(named)}):\n  if not isinstance({first}, Tensor): {first} = convert({first})\n"
+            f"def twin({', '.join(named)}):\n"
+            f"  if not isinstance({first.name}, Tensor): {first.name} = convert({first.name})\n"
             f"  return function({', '.join(passed)})"
         )
         made: dict[str, Any] = {}

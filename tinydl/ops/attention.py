@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
-from tinydl.kernels import lookup
+from tinydl.kernels import by_dtype
 from tinydl.ops.elementwise import where
 from tinydl.ops.losses import plain
 from tinydl.ops.products import mm, swap_last
 from tinydl.ops.reducing import softmax_over
+
+_ATTENTION_BACKWARD = by_dtype("attention_backward")
+_ATTENTION_FORWARD = by_dtype("attention_forward")
 
 
 def attention_definition(
@@ -36,7 +39,7 @@ def _gradients(
     needs: tuple[bool, ...], g: Any, query: Any, key: Any, value: Any, mask: Any, kept: Any, output: Any, norm: Any,
     scale: Any, causal: Any, dropout: Any,
 ) -> tuple[Any, ...]:  # fmt: skip
-    backward = lookup("attention_backward", "cpu", query.dtype)
+    backward = _ATTENTION_BACKWARD[query.dtype]
     found = backward(g, query, key, value, mask, kept, output, norm, scale, causal, dropout, needs[:4])
     return (*found, None)
 
@@ -52,5 +55,5 @@ def attention(
     ``mask`` (bool, True where a query may see a key, or of their dtype, added to the scores) and ``kept`` (bool: the
     probabilities that dropout spares) broadcast to [..., L, S], or are None. ``causal``: query l sees keys up to l.
     """
-    forward = lookup("attention_forward", "cpu", query.dtype)
+    forward = _ATTENTION_FORWARD[query.dtype]
     return forward(query, key, value, mask, kept, scale, causal, dropout)

@@ -10,8 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from tinydl.autograd.primitives import primitive
-from tinydl.kernels import lookup
+from tinydl.kernels import by_dtype
 from tinydl.ops.reducing import reduce_sum
+
+_CONV_FORWARD = by_dtype("conv_forward")
+_CONV_INPUT = by_dtype("conv_input")
+_CONV_WEIGHT = by_dtype("conv_weight")
 
 Ints = tuple[int, ...]
 
@@ -41,7 +45,7 @@ def _options(stride: Ints, padding: Ints, dilation: Ints) -> tuple[Ints, Ints, I
 )
 def conv(input: Any, weight: Any, bias: Any = None, *, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Any:
     """input [B, C, *S], weight [O, C/G, *K], bias [O] or None -> [B, O, *P]: cross-correlation."""
-    kernel = lookup("conv_forward", "cpu", input.dtype)
+    kernel = _CONV_FORWARD[input.dtype]
     y = kernel(_five(input), _five(weight), *_options(stride, padding, dilation), groups)
     y = y.reshape(y.shape[:2] + y.shape[7 - len(input.shape) :])
     if bias is not None:
@@ -59,7 +63,7 @@ def conv(input: Any, weight: Any, bias: Any = None, *, stride: Ints, padding: In
 )
 def conv_data(input: Any, weight: Any, *, stride: Ints, padding: Ints, dilation: Ints, groups: int, size: Ints) -> Any:
     """input [B, O, *P], weight [O, C/G, *K] -> [B, C, *size]: the transpose of :func:`conv` in its input."""
-    kernel = lookup("conv_input", "cpu", input.dtype)
+    kernel = _CONV_INPUT[input.dtype]
     y = kernel(_five(input), _five(weight), *_options(stride, padding, dilation), groups, _three(tuple(size), 1))
     return y.reshape(y.shape[:2] + tuple(size))
 
@@ -76,6 +80,6 @@ def conv_kernel(
     input: Any, other: Any, *, stride: Ints, padding: Ints, dilation: Ints, groups: int, kernel: Ints
 ) -> Any:
     """input [B, O, *P], other [B, C, *S] -> [O, C/G, *kernel]: the transpose of :func:`conv` in its weight."""
-    function = lookup("conv_weight", "cpu", input.dtype)
+    function = _CONV_WEIGHT[input.dtype]
     w = function(_five(input), _five(other), *_options(stride, padding, dilation), groups, _three(tuple(kernel), 1))
     return w.reshape(w.shape[:2] + tuple(kernel))

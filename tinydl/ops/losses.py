@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
-from tinydl.kernels import lookup
+from tinydl.kernels import by_dtype
 from tinydl.ops.elementwise import clamp_between, log, maximum, softplus, where
 from tinydl.ops.indexing import gather_along
 from tinydl.ops.reducing import log_softmax_over, reduce_sum
 from tinydl.ops.shaping import reshape_to
+
+_BCE_WITH_LOGITS = by_dtype("bce_with_logits")
+_SOFTMAX_CROSS_ENTROPY = by_dtype("softmax_cross_entropy")
 
 
 def reduced(loss: Any, reduction: str, norm: Any = None) -> Any:
@@ -100,7 +103,7 @@ def bce_definition(input: Any, target: Any, weight: Any, pos_weight: Any, *, red
 def bce_with_logits(input: Any, target: Any, weight: Any, pos_weight: Any, *, reduction: str) -> Any:
     """Binary cross-entropy of logits; all of one shape and dtype but the weights, which broadcast, or are None."""
     shape = input.shape
-    kernel = lookup("bce_with_logits", "cpu", input.dtype)
+    kernel = _BCE_WITH_LOGITS[input.dtype]
     weights = [None if w is None else np.broadcast_to(w, shape).reshape(-1) for w in (weight, pos_weight)]
     loss, slope = kernel(input.reshape(-1), target.reshape(-1), *weights, reduction)
     return loss.reshape(shape) if reduction == "none" else loss, slope.reshape(shape)
@@ -157,7 +160,7 @@ def softmax_cross_entropy(
 
     ``input`` [N, C, d1, ...] or [C], ``target`` [N, d1, ...] or [], ``weight`` [C] of the input's dtype or None.
     """
-    kernel = lookup("softmax_cross_entropy", "cpu", input.dtype)
+    kernel = _SOFTMAX_CROSS_ENTROPY[input.dtype]
     if input.ndim == 2:
         loss, slope = kernel(input, target, weight, ignore_index, label_smoothing, reduction)
         return loss, slope

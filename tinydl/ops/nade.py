@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
-from tinydl.kernels import lookup
+from tinydl.kernels import by_dtype
 from tinydl.ops.elementwise import sigmoid, softplus, where
 from tinydl.ops.losses import plain
 from tinydl.ops.reducing import reduce_sum
 from tinydl.ops.shaping import stack
+
+_NADE_BACKWARD = by_dtype("nade_backward")
+_NADE_FORWARD = by_dtype("nade_forward")
+_NADE_SAMPLE = by_dtype("nade_sample")
 
 
 def nade_definition(x: Any, b: Any, c: Any, w: Any, v: Any) -> Any:
@@ -32,7 +36,7 @@ def nade_definition(x: Any, b: Any, c: Any, w: Any, v: Any) -> Any:
 def _gradients(
     needs: tuple[bool, ...], g: Any, x: Any, b: Any, c: Any, w: Any, v: Any, slope: Any
 ) -> tuple[Any, ...]:  # fmt: skip
-    backward = lookup("nade_backward", "cpu", b.dtype)
+    backward = _NADE_BACKWARD[b.dtype]
     return (None, *backward(g, x, b, c, w, v, slope, needs[1:]))
 
 
@@ -41,10 +45,10 @@ def _gradients(
 )  # fmt: skip
 def nade(x: Any, b: Any, c: Any, w: Any, v: Any) -> Any:
     """log p of frames x, bool [N, P]; b [N, P], c [N, D], w and v [P, D] of one dtype -> [N]."""
-    return lookup("nade_forward", "cpu", b.dtype)(x, b, c, w, v)
+    return _NADE_FORWARD[b.dtype](x, b, c, w, v)
 
 
 @primitive(differentiable=False)
 def nade_sample(u: Any, b: Any, c: Any, w: Any, v: Any, *, temperature: Any, sounding: Any) -> Any:
     """Frames x, bool [N, P], drawn with uniform numbers u, float64 [N, P]; ``sounding`` bool [N]: not a silent one."""
-    return lookup("nade_sample", "cpu", b.dtype)(u, b, c, w, v, temperature, sounding)
+    return _NADE_SAMPLE[b.dtype](u, b, c, w, v, temperature, sounding)

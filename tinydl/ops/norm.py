@@ -6,10 +6,17 @@ import math
 from typing import Any
 
 from tinydl.autograd.primitives import primitive
-from tinydl.kernels import lookup
+from tinydl.kernels import by_dtype
 from tinydl.ops.elementwise import rsqrt, square
 from tinydl.ops.reducing import reduce_sum
 from tinydl.ops.shaping import reshape_to
+
+_LAYER_NORM_BACKWARD = by_dtype("layer_norm_backward")
+_LAYER_NORM_FORWARD = by_dtype("layer_norm_forward")
+_BATCH_NORM_BACKWARD = by_dtype("batch_norm_backward")
+_BATCH_NORM_FORWARD = by_dtype("batch_norm_forward")
+_GROUP_NORM_BACKWARD = by_dtype("group_norm_backward")
+_GROUP_NORM_FORWARD = by_dtype("group_norm_forward")
 
 
 def layer_norm_definition(input: Any, weight: Any, bias: Any, *, eps: float) -> Any:
@@ -27,7 +34,7 @@ def _gradients(
     needs: tuple[bool, ...], g: Any, input: Any, weight: Any, bias: Any, mean: Any, rstd: Any
 ) -> tuple[Any, ...]:
     d = input.shape[-1]
-    kernel = lookup("layer_norm_backward", "cpu", input.dtype)
+    kernel = _LAYER_NORM_BACKWARD[input.dtype]
     rows = len(mean)
     dx, dweight, dbias = kernel(g.reshape(rows, d), input.reshape(rows, d), weight, mean, rstd)
     return dx.reshape(input.shape), None if weight is None else dweight, None if bias is None else dbias
@@ -38,7 +45,7 @@ def layer_norm(input: Any, weight: Any, bias: Any, *, eps: float) -> Any:
     """``input`` [..., D] normalised over its last dimension; ``weight`` and ``bias`` [D] of its dtype, or None."""
     d = input.shape[-1]
     rows = input.size // d if d else int(input.size)
-    kernel = lookup("layer_norm_forward", "cpu", input.dtype)
+    kernel = _LAYER_NORM_FORWARD[input.dtype]
     y, mean, rstd = kernel(input.reshape(rows, d), weight, bias, eps)
     return y.reshape(input.shape), mean, rstd
 
@@ -74,7 +81,7 @@ def _batch_gradients(
     needs: tuple[bool, ...], g: Any, input: Any, weight: Any, bias: Any, mean: Any, variance: Any, eps: float
 ) -> tuple[Any, ...]:
     arguments = g, input, weight, mean, variance, eps
-    dx, dweight, dbias = lookup("batch_norm_backward", "cpu", input.dtype)(*arguments)
+    dx, dweight, dbias = _BATCH_NORM_BACKWARD[input.dtype](*arguments)
     return dx, None if weight is None else dweight, None if bias is None else dbias
 
 
@@ -89,7 +96,7 @@ def batch_norm(input: Any, weight: Any, bias: Any, *, eps: float) -> Any:
 
     The mean and the biased variance of each channel come too, without derivative: running averages are made of them.
     """
-    return lookup("batch_norm_forward", "cpu", input.dtype)(input, weight, bias, eps)
+    return _BATCH_NORM_FORWARD[input.dtype](input, weight, bias, eps)
 
 
 def group_norm_definition(input: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
@@ -104,7 +111,7 @@ def _group_gradients(
     needs: tuple[bool, ...], g: Any, input: Any, weight: Any, bias: Any, mean: Any, rstd: Any, groups: int
 ) -> tuple[Any, ...]:
     arguments = g, input, weight, mean, rstd, groups
-    dx, dweight, dbias = lookup("group_norm_backward", "cpu", input.dtype)(*arguments)
+    dx, dweight, dbias = _GROUP_NORM_BACKWARD[input.dtype](*arguments)
     return dx, None if weight is None else dweight, None if bias is None else dbias
 
 
@@ -113,4 +120,4 @@ def _group_gradients(
 )
 def group_norm(input: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
     """``input`` [B, C, L] with each group of channels of each image normalised; ``weight`` and ``bias`` [C] or None."""
-    return lookup("group_norm_forward", "cpu", input.dtype)(input, weight, bias, groups, eps)
+    return _GROUP_NORM_FORWARD[input.dtype](input, weight, bias, groups, eps)

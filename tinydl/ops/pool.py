@@ -13,8 +13,14 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
-from tinydl.kernels import lookup
+from tinydl.kernels import by_dtype
 from tinydl.ops.shaping import reshape_to
+
+_MAX_POOL = by_dtype("max_pool")
+_WINDOW_SUM = by_dtype("window_sum")
+_WINDOW_SPREAD = by_dtype("window_spread")
+_TAKE_POSITIONS = by_dtype("take_positions")
+_PUT_POSITIONS = by_dtype("put_positions")
 
 Ints = tuple[int, ...]
 Windows = tuple[tuple[Any, Any, Any], ...]
@@ -54,7 +60,7 @@ def max_pool(input: Any, *, windows: Windows) -> Any:
     """The greatest element of each window (of equal ones the first; NaN is greater than all), and its place in the
     plane."""
     rank = len(windows)
-    y, index = lookup("max_pool", "cpu", input.dtype)(_planes(input, rank), _three(windows, 1))
+    y, index = _MAX_POOL[input.dtype](_planes(input, rank), _three(windows, 1))
     shape = input.shape[: input.ndim - rank] + y.shape[4 - rank :]
     return y.reshape(shape), index.reshape(shape)
 
@@ -70,7 +76,7 @@ _ONE = np.ones((1, 1))
 def window_sum(input: Any, *, windows: Windows) -> Any:
     """The weighted sum of each window."""
     rank, windows = len(windows), _three(windows, _ONE)
-    y = lookup("window_sum", "cpu", input.dtype)(_planes(input, rank), windows)
+    y = _WINDOW_SUM[input.dtype](_planes(input, rank), windows)
     return y.reshape(input.shape[: input.ndim - rank] + y.shape[4 - rank :])
 
 
@@ -79,20 +85,20 @@ def window_spread(input: Any, *, windows: Windows, size: Ints) -> Any:
     """Each element added to its window, with the window's weights: the transpose of :func:`window_sum`."""
     rank, windows = len(windows), _three(windows, _ONE)
     whole = (1,) * (3 - rank) + tuple(size)
-    x = lookup("window_spread", "cpu", input.dtype)(_planes(input, rank), windows, whole)
+    x = _WINDOW_SPREAD[input.dtype](_planes(input, rank), windows, whole)
     return x.reshape(input.shape[: input.ndim - rank] + tuple(size))
 
 
 @primitive(input=lambda g, index, input_shape: put_positions(g, index, size=input_shape[2]))
 def take_positions(input: Any, index: Any) -> Any:
     """input [N, C, L] at int64 index [N, c, M], c = C or 1 -> [N, C, M]; 0 where the index is -1."""
-    return lookup("take_positions", "cpu", input.dtype)(input, index)
+    return _TAKE_POSITIONS[input.dtype](input, index)
 
 
 @primitive(input=lambda g, index: take_positions(g, index))
 def put_positions(input: Any, index: Any, *, size: int) -> Any:
     """input [N, C, M] added at index [N, c, M] into zeros [N, C, size]: the transpose of :func:`take_positions`."""
-    return lookup("put_positions", "cpu", input.dtype)(input, index, size)
+    return _PUT_POSITIONS[input.dtype](input, index, size)
 
 
 @primitive(input=lambda g, index: take_positions(g, index))

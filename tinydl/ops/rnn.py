@@ -23,11 +23,18 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
-from tinydl.kernels import lookup
+from tinydl.kernels import by_dtype, lookup
 from tinydl.ops.elementwise import relu, sigmoid, tanh, where
 from tinydl.ops.indexing import take_slice
 from tinydl.ops.products import linear
 from tinydl.ops.shaping import split, stack
+
+_RNN_TANH_FORWARD = by_dtype("rnn_tanh_forward")
+_RNN_RELU_FORWARD = by_dtype("rnn_relu_forward")
+_LSTM_BACKWARD = by_dtype("lstm_backward")
+_LSTM_FORWARD = by_dtype("lstm_forward")
+_GRU_BACKWARD = by_dtype("gru_backward")
+_GRU_FORWARD = by_dtype("gru_forward")
 
 State = tuple[Any, ...]
 
@@ -119,7 +126,7 @@ def _elman_gradients(op: str) -> Callable[..., Any]:
 )
 def rnn_tanh(input: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *, lengths: Any, reverse: bool) -> Any:
     """Elman's net with tanh: input [T, B, I], h0 [B, H], w_ih [H, I], w_hh [H, H] -> output [T, B, H], h_n [B, H]."""
-    forward = lookup("rnn_tanh_forward", "cpu", input.dtype)
+    forward = _RNN_TANH_FORWARD[input.dtype]
     output, h_n, *saved = forward(input, h0, w_ih, w_hh, b_ih, b_hh, lengths, reverse)
     return output, h_n, saved
 
@@ -133,7 +140,7 @@ def rnn_tanh(input: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *,
 )
 def rnn_relu(input: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *, lengths: Any, reverse: bool) -> Any:
     """Elman's net with ReLU: shapes as :func:`rnn_tanh`."""
-    forward = lookup("rnn_relu_forward", "cpu", input.dtype)
+    forward = _RNN_RELU_FORWARD[input.dtype]
     output, h_n, *saved = forward(input, h0, w_ih, w_hh, b_ih, b_hh, lengths, reverse)
     return output, h_n, saved
 
@@ -177,7 +184,7 @@ def _lstm_gradients(
     needs: tuple[bool, ...], g: Any, input: Any, h0: Any, c0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any,
     lengths: Any, reverse: Any, output: Any, saved: Any,
 ) -> Any:  # fmt: skip
-    backward = lookup("lstm_backward", "cpu", input.dtype)
+    backward = _LSTM_BACKWARD[input.dtype]
     return backward(*g, input, h0, c0, w_ih, w_hh, b_ih, b_hh, lengths, reverse, output, *saved, needs)
 
 
@@ -189,7 +196,7 @@ def lstm(
 
     The rows of the weights are the gates i, f, g, o, as in PyTorch.
     """
-    forward = lookup("lstm_forward", "cpu", input.dtype)
+    forward = _LSTM_FORWARD[input.dtype]
     output, h_n, c_n, *saved = forward(input, h0, c0, w_ih, w_hh, b_ih, b_hh, lengths, reverse)
     return output, h_n, c_n, saved
 
@@ -227,7 +234,7 @@ def _gru_gradients(
     needs: tuple[bool, ...], g: Any, input: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any,
     lengths: Any, reverse: Any, output: Any, saved: Any,
 ) -> Any:  # fmt: skip
-    backward = lookup("gru_backward", "cpu", input.dtype)
+    backward = _GRU_BACKWARD[input.dtype]
     return backward(*g, input, h0, w_ih, w_hh, b_ih, b_hh, lengths, reverse, output, *saved, needs)
 
 
@@ -237,6 +244,6 @@ def gru(input: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *, leng
 
     The rows of the weights are the gates r, z, n, as in PyTorch.
     """
-    forward = lookup("gru_forward", "cpu", input.dtype)
+    forward = _GRU_FORWARD[input.dtype]
     output, h_n, *saved = forward(input, h0, w_ih, w_hh, b_ih, b_hh, lengths, reverse)
     return output, h_n, saved
