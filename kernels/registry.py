@@ -36,7 +36,7 @@ FAMILIES: dict[str, str] = {
          "softshrink", "hardshrink", "leaky_relu", "softmax", "log_softmax"), "activation",
     ),
     "bce_with_logits": "loss",
-    "softmax_cross_entropy": "loss",
+    **dict.fromkeys(("softmax_cross_entropy", "nll", "multi_margin"), "loss"),
     "layer_norm_forward": "norm",
     "layer_norm_backward": "norm",
     **dict.fromkeys(("attention_forward", "attention_backward"), "attention"),
@@ -47,6 +47,7 @@ FAMILIES: dict[str, str] = {
         for cell in ("lstm", "gru", "rnn_tanh", "rnn_relu")
         for direction in ("forward", "backward")
     },
+    "variance": "reduction",
     **dict.fromkeys(("nade_forward", "nade_backward", "nade_sample"), "nade"),
     **dict.fromkeys(("random_bits", "random_uniform_float32", "random_uniform_float64"), "random"),
     **dict.fromkeys(

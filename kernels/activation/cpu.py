@@ -149,7 +149,7 @@ def _exponentials(x: Array, y: Array, at: int, count: int, step: int) -> Any:
     return top, total
 
 
-@njit(error_model="numpy", fastmath=IN_ORDER)
+@njit(error_model="numpy")
 def _softmax(x: Array, count: int, step: int, y: Array) -> None:
     if x.size == 0:
         return
@@ -162,7 +162,7 @@ def _softmax(x: Array, count: int, step: int, y: Array) -> None:
                 y[at + c * step] *= scale
 
 
-@njit(error_model="numpy", fastmath=IN_ORDER)
+@njit(error_model="numpy")
 def _log_softmax(x: Array, count: int, step: int, y: Array) -> None:
     if x.size == 0:
         return

@@ -208,12 +208,93 @@ def softmax_cross_entropy(
     x: Array, target: NDArray[np.int64], weight: Array | None, ignore_index: int, label_smoothing: float, reduction: str
 ) -> tuple[Array, Array]:
     """Cross-entropy of softmax against class indices and its gradient; see the card."""
-    x, target = plain(x), plain(target)
-    gradient = np.empty_like(x)
-    loss = np.empty(len(x), np.float32) if reduction == "none" else _NOTHING
     kernel = _softmax_parallel if x.size >= PARALLEL_FROM else _softmax_serial
+    return _of_classes(kernel, x, target, weight, reduction, ignore_index, label_smoothing)
+
+
+# -------------------------------------------------------------------------------------- losses that look at one class
+
+
+@njit(error_model="numpy")
+def _nll(x: Any, target: Any, weight: Any, ignore_index: Any, mean: Any, loss: Any, gradient: Any) -> Any:
+    """As :func:`_softmax`: (sum of losses, its divisor, first row with a wrong target or -1)."""
+    rows, classes = x.shape
+    total, norm = 0.0, 0.0
+    for n in range(rows):
+        t = target[n]
+        if t != ignore_index and (t < 0 or t >= classes):
+            return 0.0, 0.0, n
+        if t != ignore_index:
+            norm += weight[t] if weight.size else 1.0
+    scale = np.float32(1 / norm) if mean else ONE
+    for n in range(rows):
+        gradient[n] = ZERO
+        t, one = target[n], 0.0
+        if t != ignore_index:
+            hit = weight[t] if weight.size else ONE
+            one = float(-hit * x[n, t])
+            gradient[n, t] = -hit * scale
+        if loss.size:
+            loss[n] = one
+        total += one
+    return total, norm, -1
+
+
+@njit(error_model="numpy")
+def _multi_margin(
+    x: Any, target: Any, weight: Any, p: Any, margin: Any, mean: Any, loss: Any, gradient: Any
+) -> Any:
+    """As :func:`_softmax`: (sum of losses, its divisor, first row with a wrong target or -1)."""
+    rows, classes = x.shape
+    total, bound = 0.0, np.float32(margin)
+    scale = np.float32(1 / rows) if mean else ONE
+    for n in range(rows):
+        t = target[n]
+        if t < 0 or t >= classes:
+            return 0.0, 0.0, n
+        factor = (weight[t] if weight.size else ONE) / np.float32(classes)
+        one, pull = 0.0, 0.0
+        for c in range(classes):
+            slack = bound - x[n, t] + x[n, c]
+            if c == t or slack <= ZERO:
+                gradient[n, c] = ZERO
+                continue
+            one += float(slack if p == 1 else slack * slack)
+            slope = factor if p == 1 else np.float32(2) * slack * factor
+            pull += float(slope)
+            gradient[n, c] = slope * scale
+        gradient[n, t] = np.float32(-pull) * scale
+        one = one * float(factor)
+        if loss.size:
+            loss[n] = one
+        total += one
+    return total, float(rows), -1
+
+
+@register(op="nll", name="cpu.fused", dtypes=("float32",), default=True)
+def nll(
+    x: Array, target: NDArray[np.int64], weight: Array | None, ignore_index: int, reduction: str
+) -> tuple[Array, Array]:
+    """Negative log-likelihood and its gradient; see the card."""
+    return _of_classes(_nll, x, target, weight, reduction, ignore_index)
+
+
+@register(op="multi_margin", name="cpu.fused", dtypes=("float32",), default=True)
+def multi_margin(
+    x: Array, target: NDArray[np.int64], weight: Array | None, p: int, margin: float, reduction: str
+) -> tuple[Array, Array]:
+    """Hinge of every other class and its gradient; see the card."""
+    return _of_classes(_multi_margin, x, target, weight, reduction, p, margin)
+
+
+def _of_classes(
+    kernel: Any, x: Array, target: NDArray[np.int64], weight: Array | None, reduction: str, *settings: Any
+) -> tuple[Array, Array]:
+    x, target = plain(x), plain(target)
+    gradient = np.empty(x.shape, x.dtype)
+    loss = np.empty(len(x), np.float32) if reduction == "none" else _NOTHING
     w = _NOTHING if weight is None else plain(weight)
-    total, norm, wrong = kernel(x, target, w, ignore_index, label_smoothing, reduction == "mean", loss, gradient)
+    total, norm, wrong = kernel(x, target, w, *settings, reduction == "mean", loss, gradient)
     if wrong >= 0:
         raise out_of_bounds(int(target[wrong]), x.shape[1])
     if reduction == "none":

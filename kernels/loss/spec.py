@@ -22,13 +22,21 @@ exponentials are the cost, and so one pass over the logits gives both.
     Rows whose target is ``ignore_index`` have loss and gradient zero. Any other target outside [0, C) raises
     IndexError.
 
+``nll(x, target, weight, ignore_index, reduction) -> (loss, gradient)``
+    Of log-probabilities ``x`` [N, C]: l_n = -w_t x[n, t], as the second with e = 0 but for the softmax.
+
+``multi_margin(x, target, weight, p, margin, reduction) -> (loss, gradient)``
+    Of scores ``x`` [N, C] (Crammer and Singer, JMLR 2, 2001), p 1 or 2; the mean divides by N::
+
+        l_n = sum_(c != t) w_t max(0, margin - x[n, t] + x[n, c])^p / C
+
 ``reduction`` is ``"none"`` (loss [N]), ``"sum"`` or ``"mean"`` (loss 0-d). The mean divides by N, for softmax by the
 sum of ``w_t`` over the rows that count (as PyTorch does with smoothing too); of nothing it is NaN.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -109,6 +117,43 @@ def softmax_cross_entropy(
     loss[~counts] = 0
     gradient[~counts] = 0
     return _reduce(loss, gradient, reduction, hit.sum())
+
+
+@register(op="nll", name="numpy")
+def nll(
+    x: Array, target: NDArray[np.int64], weight: Array | None, ignore_index: int, reduction: str
+) -> tuple[Array, Array]:
+    """Negative log-likelihood; see the head of the file."""
+    rows, classes = x.shape
+    counts = target != ignore_index
+    wrong = counts & ((target < 0) | (target >= classes))
+    if wrong.any():
+        raise out_of_bounds(int(target[wrong.argmax()]), classes)
+    loss, gradient, norm = np.zeros(rows, x.dtype), np.zeros_like(x), x.dtype.type(0)
+    if counts.any():
+        at, t = np.flatnonzero(counts), target[counts]
+        hit = np.ones(len(t), x.dtype) if weight is None else weight[t]
+        loss[at], gradient[at, t], norm = -hit * x[at, t], -hit, hit.sum()
+    return _reduce(loss, gradient, reduction, norm)
+
+
+@register(op="multi_margin", name="numpy")
+def multi_margin(
+    x: Array, target: NDArray[np.int64], weight: Array | None, p: int, margin: float, reduction: str
+) -> tuple[Array, Array]:
+    """Hinge of every other class; see the head of the file."""
+    rows, classes = x.shape
+    wrong = (target < 0) | (target >= classes)
+    if wrong.any():
+        raise out_of_bounds(int(target[wrong.argmax()]), classes)
+    every = np.arange(rows)
+    slack = np.maximum(x.dtype.type(margin) - x[every, target][:, None] + x, 0)
+    slack[every, target] = 0
+    factor = (np.ones(rows, x.dtype) if weight is None else weight[target])[:, None] / x.dtype.type(max(classes, 1))
+    loss = ((slack if p == 1 else slack * slack) * factor).sum(axis=1)
+    gradient = ((slack > 0) if p == 1 else 2 * slack) * factor
+    gradient[every, target] = -gradient.sum(axis=1)
+    return _reduce(loss, gradient, reduction, x.dtype.type(rows))
 
 
 def _reduce(loss: Array, gradient: Array, reduction: str, norm: Any) -> tuple[Array, Array]:
@@ -209,3 +254,46 @@ describe(
         ),
     )
 )
+
+
+def _class_samples(op: str) -> Callable[[Any], Iterator[tuple[Any, ...]]]:
+    def samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
+        for x, target, weight, ignore_index, _, reduction in softmax_samples(dtype):
+            if op == "nll":
+                yield x, target, weight, ignore_index, reduction
+            elif (target >= 0).all():
+                x = x[np.abs(x).max(axis=1) < 100] if len(x) else x  # large scores leave no digits of the margin
+                target = target[: len(x)]
+                for p in (1, 2):
+                    yield x, target, weight, p, 0.7, reduction
+
+    return samples
+
+
+for _op, _says, _settings in (
+    ("nll", "l = -w_t x[t], and dl/dx", {"ignore_index": -100}),
+    ("multi_margin", "l = sum_(c != t) w_t max(0, margin - x_t + x_c)^p / C, and dl/dx", {"p": 2, "margin": 1.0}),
+):
+
+    def _gradient(
+        rng: np.random.Generator, settings: Mapping[str, float] = _settings
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return (rng.standard_normal((5, 4)), rng.integers(0, 4, 5), None), {"reduction": "mean", **settings}
+
+    def _case(dtype: Any, op: str = _op) -> tuple[Any, ...]:
+        x, target, *_ = _logits(2048, 96)(dtype)
+        return (x, target, None, -100, "mean") if op == "nll" else (x, target, None, 1, 1.0, "mean")
+
+    describe(
+        Card(
+            op=_op,
+            says=_says,
+            samples=_class_samples(_op),
+            tolerance={name: 4 * value for name, value in TOLERANCE.items()},
+            flops=lambda x, *_, op=_op: x.size * (1 if op == "nll" else 4),
+            bytes=bytes,
+            cases={"2048x96": _case},
+            serves=f"tinydl.ops.losses.{_op}",
+            gradient=_gradient,
+        )
+    )

@@ -88,3 +88,22 @@ def _ctc(rng: np.random.Generator) -> Iterator[Sample]:
         {"input_lengths": np.array([3, 3]), "target_lengths": np.array([2, 2]), "blank": 0, "zero_infinity": False},
         note="non-contiguous",
     )
+
+
+@entry("nll")
+def _nll(rng: np.random.Generator) -> Iterator[Sample]:
+    for reduction in ("mean", "sum", "none"):
+        static = {"ignore_index": 1, "reduction": reduction}
+        yield Sample((draw(rng, 5, 4), np.array([0, 3, 1, 2, 3]), None), static, note=reduction)
+        places = draw(rng, 2, 4, 3), rng.integers(0, 4, (2, 3)), draw(rng, 4)
+        yield Sample(places, static, (2,), note=f"{reduction}, places")
+    yield Sample((draw(rng, 4), np.asarray(2), None), static, note="no batch")
+
+
+@entry("multi_margin")
+def _multi_margin(rng: np.random.Generator) -> Iterator[Sample]:
+    for reduction, p in (("mean", 1), ("sum", 2), ("none", 2)):
+        static = {"p": p, "margin": 1.3, "reduction": reduction}
+        yield Sample((draw(rng, 5, 4), rng.integers(0, 4, 5), None), static, note=reduction)
+        yield Sample((draw(rng, 5, 4), rng.integers(0, 4, 5), draw(rng, 4)), static, (2,), note=f"{reduction}, weights")
+    yield Sample((draw(rng, 4), np.asarray(2), None), static, note="no batch")

@@ -110,6 +110,23 @@ def _put_at(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 2, 2, 4), rng.integers(0, 3, (2, 2, 4))), {"axis": 1, "shape": (2, 3, 4)}, note="inner")
 
 
+@entry("max_along", "min_along")
+def _along(rng: np.random.Generator) -> Iterator[Sample]:
+    apart = rng.permutation(24).reshape(2, 3, 4).astype(float)
+    for axis in range(3):
+        for keepdims in (False, True):
+            yield Sample((apart,), {"axis": axis, "keepdims": keepdims}, note=f"axis {axis}, keepdims {keepdims}")
+    yield Sample((apart[::-1, ::2].T,), {"axis": 1, "keepdims": False}, note="transposed, with gaps")
+    yield Sample((draw(rng, 0, 3),), {"axis": 1, "keepdims": False}, note="size 0")
+
+
+@entry("sum_numbers")
+def _sum_numbers(rng: np.random.Generator) -> Iterator[Sample]:
+    for note, x in layouts(rng):
+        for axis in (None, *((a,) for a in range(x.ndim))):
+            yield Sample((x,), {"axis": axis, "keepdims": False}, note=f"{note}, axis {axis}")
+
+
 @entry("whole_median", second=False)
 def _whole_median(rng: np.random.Generator) -> Iterator[Sample]:
     for note, x in layouts(rng):

@@ -127,6 +127,36 @@ def put_at(input: Any, index: Any, *, axis: int, shape: Any) -> Any:
     return lines.swapaxes(axis, -1)
 
 
+def _to_places(g: Any, indices: Any, shape: Any, axis: int) -> Any:
+    """The gradient of the elements that an index chose."""
+    line = kept(shape, axis)
+    return put_at(reshape_to(g, shape=line), reshape_to(indices, shape=line), axis=axis, shape=shape)
+
+
+@primitive(
+    outputs=("values", "indices"),
+    plain="indices",
+    result=ValuesIndices,
+    smooth=False,
+    input=lambda g, indices, input_shape, axis: _to_places(g, indices, input_shape, axis),
+)
+def max_along(input: Any, *, axis: Any, keepdims: Any) -> Any:
+    """The greatest of each line, and where it stands (the first of equal ones); NaN is greater than all."""
+    return np.maximum.reduce(input, axis=axis, keepdims=keepdims), input.argmax(axis, keepdims=keepdims)
+
+
+@primitive(
+    outputs=("values", "indices"),
+    plain="indices",
+    result=ValuesIndices,
+    smooth=False,
+    input=lambda g, indices, input_shape, axis: _to_places(g, indices, input_shape, axis),
+)
+def min_along(input: Any, *, axis: Any, keepdims: Any) -> Any:
+    """The smallest of each line, and where it stands (the first of equal ones); NaN is smaller than all."""
+    return np.minimum.reduce(input, axis=axis, keepdims=keepdims), input.argmin(axis, keepdims=keepdims)
+
+
 def chosen(input: Any, index: Any, axis: int, keepdim: bool) -> ValuesIndices:
     """The elements at ``index`` (an array with size 1 along ``axis``), to which gradients go, and the index."""
     at = constant(index)
@@ -159,8 +189,9 @@ def _extreme(input: Any, dim: Any, keepdim: bool, whole: Any, name: str, other: 
         one_axis(dim, 0)
         return ValuesIndices(reshape_to(input, shape=()), constant(np.zeros((), np.int64)))
     axis = one_axis(dim, input.ndim)
-    nonempty(input, (axis,), name)
-    return chosen(input, getattr(data_of(input), f"arg{name}")(axis, keepdims=True), axis, keepdim)
+    if not input.shape[axis]:
+        nonempty(input, (axis,), name)
+    return (max_along if name == "max" else min_along)(input, axis=axis, keepdims=keepdim)
 
 
 def max(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, out: None = None) -> Any:

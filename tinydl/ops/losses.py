@@ -11,13 +11,14 @@ import numpy as np
 
 from tinydl.autograd.primitives import primitive
 from tinydl.kernels import by_dtype
-from tinydl.ops.elementwise import clamp_between, log, maximum, softplus, where
+from tinydl.ops.elementwise import clamp_between, log, maximum, relu, softplus, where
 from tinydl.ops.indexing import gather_along
 from tinydl.ops.reducing import log_softmax_over, reduce_sum
 from tinydl.ops.shaping import reshape_to
 
 _BCE_WITH_LOGITS = by_dtype("bce_with_logits")
 _SOFTMAX_CROSS_ENTROPY = by_dtype("softmax_cross_entropy")
+_NLL, _MULTI_MARGIN = by_dtype("nll"), by_dtype("multi_margin")
 
 
 def reduced(loss: Any, reduction: str, norm: Any = None) -> Any:
@@ -161,13 +162,55 @@ def softmax_cross_entropy(
     ``input`` [N, C, d1, ...] or [C], ``target`` [N, d1, ...] or [], ``weight`` [C] of the input's dtype or None.
     """
     kernel = _SOFTMAX_CROSS_ENTROPY[input.dtype]
+    return _by_rows(kernel, input, target, weight, reduction, ignore_index, label_smoothing)
+
+
+def nll_definition(input: Any, target: Any, weight: Any, *, ignore_index: int, reduction: str) -> Any:
+    """-w_t x[t]."""
+    loss, hit = picked(input, plain(target), plain(weight), ignore_index)
+    return reduced(loss, reduction, hit.sum())
+
+
+@primitive(
+    outputs=("loss", "slope"), aux=("slope",), composite=nll_definition, joint=_scaled_rows,
+    constants="target weight",
+)  # fmt: skip
+def nll(input: Any, target: Any, weight: Any, *, ignore_index: int, reduction: str) -> Any:
+    """Negative log-likelihood of int64 classes along dimension 1; shapes as :func:`softmax_cross_entropy`."""
+    return _by_rows(_NLL[input.dtype], input, target, weight, reduction, ignore_index)
+
+
+def multi_margin_definition(
+    input: Any, target: Any, weight: Any, *, p: int, margin: float, reduction: str
+) -> Any:
+    """sum_(c != t) w_t max(0, margin - x_t + x_c)^p / C."""
+    target, weight = plain(target), plain(weight)
+    classes = input.shape[-1]
+    chosen = target[..., None]
+    slack = relu(input - gather_along(input, chosen, axis=len(input.shape) - 1) + margin)
+    slack = where(np.arange(classes) == chosen, np.zeros((), input.dtype), slack)
+    slack = slack * slack if p == 2 else slack
+    if weight is not None:
+        slack = slack * weight[chosen]
+    return reduced(reduce_sum(slack, axis=(len(input.shape) - 1,), keepdims=False) / classes, reduction)
+
+
+@primitive(
+    outputs=("loss", "slope"), aux=("slope",), composite=multi_margin_definition, joint=_scaled_rows,
+    constants="target weight", smooth=False,
+)  # fmt: skip
+def multi_margin(input: Any, target: Any, weight: Any, *, p: int, margin: float, reduction: str) -> Any:
+    """The multi-class hinge of scores [N, C] (or [C]) against int64 classes [N] (or [])."""
+    return _by_rows(_MULTI_MARGIN[input.dtype], input, target, weight, reduction, p, margin)
+
+
+def _by_rows(kernel: Any, input: Any, target: Any, weight: Any, reduction: str, *settings: Any) -> Any:
+    """A loss of rows [N, C] on [N, C, d1, ...] or [C]: a row for every place, the classes last."""
     if input.ndim == 2:
-        loss, slope = kernel(input, target, weight, ignore_index, label_smoothing, reduction)
-        return loss, slope
-    # One row per position: the class dimension goes last.
+        return kernel(input, target, weight, *settings, reduction)
     last = input if input.ndim == 1 else np.moveaxis(input, 1, -1)
     flat = last.reshape(-1, last.shape[-1]) if last.size else np.zeros((target.size, last.shape[-1]), input.dtype)
-    loss, slope = kernel(flat, target.reshape(-1), weight, ignore_index, label_smoothing, reduction)
+    loss, slope = kernel(flat, target.reshape(-1), weight, *settings, reduction)
     slope = slope.reshape(last.shape)
     slope = slope if input.ndim == 1 else np.moveaxis(slope, -1, 1)
     return loss.reshape(target.shape) if reduction == "none" else loss, slope

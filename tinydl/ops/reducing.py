@@ -45,6 +45,12 @@ reduce_sum: Any = primitive(
 )  # fmt: skip
 
 
+@primitive(input=lambda g, input, axis: _back(g, input.shape, axis) * mask(eq(input, input), g))
+def sum_numbers(input: Any, *, axis: Any, keepdims: Any) -> Any:
+    """The sum over ``axis`` of what is not NaN."""
+    return np.add.reduce(input, axis=axis, keepdims=keepdims, where=np.equal(input, input))
+
+
 _BLOCK = 512
 
 
@@ -78,6 +84,9 @@ def reduce_mean(input: Any, *, axis: Any, keepdims: Any) -> Any:
 @primitive(input=lambda g, input, axis, correction: _from_var(g, input, axis, correction))
 def reduce_var(input: Any, *, axis: Any, keepdims: Any, correction: float) -> Any:
     """sum (x - mean)^2 / max(n - correction, 0) over ``axis``, in two passes."""
+    if not keepdims and (axis is None or type(axis) is tuple and len(axis) == 1) and input.ndim:
+        lines = input.reshape(-1) if axis is None and input.ndim > 1 else input
+        return _VARIANCE[input.dtype](lines, 0 if axis is None else axis[0], correction)
     n = count(input.shape, axis)
     centred = input - _sum(input, axis=axis, keepdims=True) / n if n else np.array(input)
     total = _sum(np.square(centred, centred), axis=axis, keepdims=keepdims)
@@ -139,6 +148,7 @@ def g_of_logsumexp(g: Any, x: Any, out: Any, axis: Any) -> Any:
     return reshape_to(g, shape=shape) * exp(x - reshape_to(out, shape=shape))
 
 
+_VARIANCE = by_dtype("variance")
 _SOFTMAX, _LOG_SOFTMAX = by_dtype("softmax"), by_dtype("log_softmax")
 
 
@@ -202,8 +212,10 @@ def sum(
 
 def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None) -> Any:
     """:func:`sum` in which NaN counts as 0."""
-    numbers = where(isnan(input), 0, input) if input.dtype.kind == "f" else input
-    return sum(numbers, dim, keepdim, dtype=dtype, axis=axis)
+    if input.dtype.kind != "f" or dtype is not None:
+        return sum(where(isnan(input), 0, input) if input.dtype.kind == "f" else input, dim, keepdim, dtype=dtype,
+                   axis=axis)  # fmt: skip
+    return sum_numbers(input, axis=axis_of(pick_dim(dim, axis), input.ndim), keepdims=keepdim)
 
 
 def mean(

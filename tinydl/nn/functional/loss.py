@@ -125,10 +125,12 @@ def nll_loss(
     ``weight``, ``ignore_index``, ``reduction`` and errors as in :func:`cross_entropy`.
     """
     reduction = checked_reduction(reduction, size_average, reduce)
-    classes = _losses.plain(_classes("nll_loss", input.shape, target))
-    weights = None if weight is None else _losses.plain(_class_weight("nll_loss", input, weight))
-    loss, hit = _losses.picked(input, classes, weights, ignore_index)
-    return _losses.reduced(loss, reduction, hit.sum())  # type: ignore[no-any-return]
+    classes: Any = target
+    if not (input.data.ndim == 2 and target.data.dtype == np.int64 and target.data.shape == input.data.shape[:1]):
+        classes = _classes("nll_loss", input.shape, target)
+    if weight is not None:
+        weight = _class_weight("nll_loss", input, weight)
+    return _losses.nll(input, classes, weight, ignore_index=ignore_index, reduction=reduction)  # type: ignore[no-any-return]
 
 
 def binary_cross_entropy(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinydl.nn.functional.checks import checked_reduction
-from tinydl.ops import elementwise, indexing, reducing, shaping
+from tinydl.ops import elementwise, reducing
 from tinydl.ops import losses as _losses
 from tinydl.tensor import Tensor
 
@@ -111,29 +111,18 @@ def multi_margin_loss(
     classes = input.shape[-1]
     if weight is not None and weight.shape != (classes,):
         raise ValueError(f"weight must be one-dimensional with {classes} entries, but has shape {tuple(weight.shape)}")
-    chosen = _classes_of(target, classes)
-    own = indexing.gather_along(input, chosen, axis=input.ndim - 1)
-    slack = elementwise.relu(input - own + margin)
-    slack = elementwise.where(np.arange(classes) == chosen, _zero(input), slack)
-    if p == 2:
-        slack = elementwise.square(slack)
-    if weight is not None:
-        slack = slack * indexing.take_rows(shaping.unsqueeze(weight, 1), chosen[..., 0])
-    loss = reducing.reduce_sum(slack, axis=(input.ndim - 1,), keepdims=False) / classes
-    return _losses.reduced(loss, reduction)  # type: ignore[no-any-return]
+    if target.data.dtype != np.int64:
+        target = _classes_of(target)
+    return _losses.multi_margin(input, target, weight, p=p, margin=margin, reduction=reduction)  # type: ignore[no-any-return]
 
 
-def _classes_of(target: Tensor, classes: int) -> np.ndarray[Any, Any]:
-    """int64 [..., 1], checked."""
+def _classes_of(target: Tensor) -> Tensor:
     if target.dtype.kind not in "iu":
         raise RuntimeError(
             f"multi_margin_loss: expected a target of dtype int64, but got {target.dtype}; convert it with .long()"
         )
-    index: np.ndarray[Any, Any] = target.data.astype(np.int64)[..., None]
-    if index.size and (index.min() < 0 or index.max() >= classes):
-        wrong = int(index.min() if index.min() < 0 else index.max())
-        raise IndexError(f"Target {wrong} is out of bounds: there are {classes} classes, 0 to {classes - 1}")
-    return index
+    return target.long()  # type: ignore[no-any-return]
+
 
 
 def cosine_embedding_loss(

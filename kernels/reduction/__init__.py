@@ -1,0 +1,1 @@
+"""Reductions that NumPy needs several passes for."""
