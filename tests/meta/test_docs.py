@@ -68,9 +68,11 @@ def test_benchmarks_named_exist() -> None:
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
 def test_programs_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tinydl.autograd.primitives import registry
+    from tinydl.kernels import unregister, variants
+    from tinydl.kernels.card import _cards
 
     monkeypatch.chdir(tmp_path)
-    before = dict(registry())
+    before, kernels = dict(registry()), {(v.op, v.name, v.device) for v in variants()}
     namespace: dict[str, Any] = {"__name__": "page"}
     try:
         for block in blocks(page, "python"):
@@ -78,6 +80,10 @@ def test_programs_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     finally:  # a page's own primitives are no part of the table of operations
         registry().clear()
         registry().update(before)
+        for op, name, device in {(v.op, v.name, v.device) for v in variants()} - kernels:
+            unregister(op, name, device)
+            if op not in {known for known, _, _ in kernels}:
+                _cards.pop(op, None)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -647,11 +647,14 @@ def converting(function: Callable[..., Any], convert: Callable[[Any], Any]) -> C
         return op.public_call  # type: ignore[no-any-return]
     signature = inspect.signature(function, follow_wrapped=False)
     first = next(iter(signature.parameters.values()))
-    if first.kind is first.VAR_POSITIONAL:  # a wrapper itself
+    if first.kind is first.VAR_POSITIONAL:  # a wrapper itself, of ``axes.by_axis``: one instead of two
+        within = function.within  # type: ignore[attr-defined]
 
         @functools.wraps(function)
         def converted(input: Any, *args: Any, **kwargs: Any) -> Any:
-            return function(convert(input) if not isinstance(input, globals()["Tensor"]) else input, *args, **kwargs)
+            if kwargs and "axis" in kwargs:
+                kwargs["dim"] = kwargs.pop("axis")
+            return within(input if isinstance(input, globals()["Tensor"]) else convert(input), *args, **kwargs)
 
         return converted
     namespace: dict[str, Any] = {"__name__": "tinydl.primitives", "function": function, "convert": convert}

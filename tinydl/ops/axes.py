@@ -68,10 +68,11 @@ def by_axis(function: F) -> F:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if "axis" in kwargs:
+        if kwargs and "axis" in kwargs:
             kwargs["dim"] = kwargs.pop("axis")
         return function(*args, **kwargs)
 
+    call.within = function  # type: ignore[attr-defined]
     return call  # type: ignore[return-value]
 
 

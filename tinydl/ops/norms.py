@@ -8,37 +8,14 @@ from typing import Any
 import numpy as np
 
 from tinydl import dtypes
-from tinydl.ops.axes import axis_of, by_axis, kept, one_axis
+from tinydl.ops.axes import axis_of, by_axis, count, kept, one_axis
 from tinydl.ops.casting import cast
-from tinydl.ops.comparing import eq
 from tinydl.ops.elementwise import abs as magnitude
-from tinydl.ops.elementwise import clamp_between, div, gate, mask, pow, sign, square
+from tinydl.ops.elementwise import clamp_between, div
 from tinydl.ops.extrema import reduce_max, reduce_min
 from tinydl.ops.products import mm, swap_last
-from tinydl.ops.reducing import reduce_sum, root
+from tinydl.ops.reducing import norm_over, reduce_sum, root
 from tinydl.ops.shaping import broadcast_shapes, expand_to, permute_axes, reshape_to
-
-
-def norm_over(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
-    """(sum |x|^p)^(1/p) over ``axis``; infinite p: the extrema, 0: the count of what is not zero. Where the norm is 0,
-    so is its gradient."""
-    p = float(ord)
-    if p == 2:
-        return root(reduce_sum(square(x), axis=axis, keepdims=keepdims))
-    if p == 0:
-        return reduce_sum(square(sign(x)), axis=axis, keepdims=keepdims)
-    size = magnitude(x)
-    if p == 1:
-        return reduce_sum(size, axis=axis, keepdims=keepdims)
-    if math.isinf(p):
-        return (reduce_max if p > 0 else reduce_min)(size, axis=axis, keepdims=keepdims)
-    if p < 2:  # |x|^p has an infinite slope at 0 for p < 1, and a second one for p < 2
-        zero = mask(eq(size, 0), size)
-        total = reduce_sum(pow(size + zero, p) * (1 - zero), axis=axis, keepdims=keepdims)
-    else:
-        total = reduce_sum(pow(size, p), axis=axis, keepdims=keepdims)
-    nothing = mask(eq(total, 0), total)
-    return gate(pow(total + nothing, 1 / p), total)
 
 
 def _floating(name: str, x: Any, dtype: Any) -> Any:
@@ -54,8 +31,7 @@ def vector_norm(x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *,
     """(sum |x|^ord)^(1/ord) over ``dim`` (all elements without it); ``ord`` may be inf, -inf, 0 or any number."""
     x = _floating("linalg.vector_norm", x, dtype)
     axis = axis_of(dim, x.ndim)
-    empty = any(x.shape[a] == 0 for a in (range(x.ndim) if axis is None else axis))
-    if empty and (math.isinf(ord) or ord < 0):
+    if not count(x.shape, axis) and (math.isinf(ord) or ord < 0):
         raise RuntimeError(
             f"linalg.vector_norm cannot compute the {ord} norm on an empty dimension, and the shape is {tuple(x.shape)}"
         )

@@ -6,6 +6,7 @@ PyTorch's ``dim`` and ``keepdim`` (``axis`` works too) and check them.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from tinydl.ops.axes import count, kept, needed_dim, pick_dim, reduced
 from tinydl.ops.axes import one_axis as one_axis
 from tinydl.ops.casting import cast
 from tinydl.ops.comparing import eq, isnan, logical_not, ne
-from tinydl.ops.elementwise import abs, exp, gate, mask, pow, where
+from tinydl.ops.elementwise import abs, exp, gate, mask, pow, sign, square, where
 from tinydl.ops.shaping import expand_to, reshape_to
 
 
@@ -110,6 +111,30 @@ def reduce_norm(input: Any, *, axis: Any, keepdims: Any) -> Any:
 
 def _from_norm(g: Any, x: Any, out: Any, axis: Any) -> Any:
     return x * reshape_to(g / (out + mask(eq(out, 0), g)), shape=kept(x.shape, axis))
+
+
+def norm_over(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
+    """(sum |x|^p)^(1/p) over ``axis``; infinite p: the extrema, 0: the count of what is not zero. Where the norm is 0,
+    so is its gradient."""
+    p = float(ord)
+    if p == 2:
+        return reduce_norm(x, axis=axis, keepdims=keepdims)
+    if p == 0:
+        return reduce_sum(square(sign(x)), axis=axis, keepdims=keepdims)
+    size = abs(x)
+    if p == 1:
+        return reduce_sum(size, axis=axis, keepdims=keepdims)
+    if math.isinf(p):
+        from tinydl.ops.extrema import reduce_max, reduce_min
+
+        return (reduce_max if p > 0 else reduce_min)(size, axis=axis, keepdims=keepdims)
+    if p < 2:  # |x|^p has an infinite slope at 0 for p < 1, and a second one for p < 2
+        zero = mask(eq(size, 0), size)
+        total = reduce_sum(pow(size + zero, p) * (1 - zero), axis=axis, keepdims=keepdims)
+    else:
+        total = reduce_sum(pow(size, p), axis=axis, keepdims=keepdims)
+    nothing = mask(eq(total, 0), total)
+    return gate(pow(total + nothing, 1 / p), total)
 
 
 @primitive(input=lambda g, input, axis: reshape_to(g, shape=kept(input.shape, axis)) * _others(input, axis))
@@ -338,26 +363,11 @@ def norm(
         raise RuntimeError(f"norm: p is a number, inf, -inf or 'fro', got {p!r}")
     ax = axis_of(pick_dim(dim, axis), input.ndim)
     p = 2.0 if p == "fro" or p is None else float(p)
-    if p == 2:
-        return reduce_norm(input, axis=ax, keepdims=keepdim)
-    if p == 1:
-        return reduce_sum(abs(input), axis=ax, keepdims=keepdim)
-    if p == 0:
-        return reduce_sum(mask(ne(input, 0), input), axis=ax, keepdims=keepdim)
-    if p in (float("inf"), float("-inf")):
-        if not count(input.shape, ax):
-            raise RuntimeError(
-                f"norm cannot compute the {p} norm on an empty tensor because the operation does not have an identity"
-            )
-        from tinydl.ops.extrema import reduce_max, reduce_min
-
-        return (reduce_max if p > 0 else reduce_min)(abs(input), axis=ax, keepdims=keepdim)
-    # Neither |x|^p at 0 nor the root of 0 has a derivative for every p: both are kept away from 0, then put back.
-    size = abs(input)
-    zero = eq(size, 0)
-    total = reduce_sum(where(zero, 0, pow(where(zero, 1, size), p)), axis=ax, keepdims=keepdim)
-    empty = eq(total, 0)
-    return where(empty, 0, pow(where(empty, 1, total), 1 / p))
+    if math.isinf(p) and not count(input.shape, ax):
+        raise RuntimeError(
+            f"norm cannot compute the {p} norm on an empty tensor because the operation does not have an identity"
+        )
+    return norm_over(input, p, ax, keepdim)
 
 
 def dist(input: Any, other: Any, p: float = 2) -> Any:
