@@ -48,6 +48,9 @@ FAMILIES: dict[str, str] = {
         for direction in ("forward", "backward")
     },
     "variance": "reduction",
+    **dict.fromkeys(
+        ("erf", "erfc", "erfinv", "lgamma", "digamma", "polygamma", "sinc", "bessel_i"), "special",
+    ),
     **dict.fromkeys(("nade_forward", "nade_backward", "nade_sample"), "nade"),
     **dict.fromkeys(("random_bits", "random_uniform_float32", "random_uniform_float64"), "random"),
     **dict.fromkeys(

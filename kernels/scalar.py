@@ -30,6 +30,15 @@ _E0, _E1, _E2, _E3, _E4 = (
 )
 # atanh(s) / s in z = s^2 on [0, 1/9], minimax of degree 4: error 4.0e-9
 _L0, _L1, _L2, _L3, _L4 = (_f(c) for c in (1.0000000040, 0.33333155074, 0.20012557089, 0.13978833936, 0.14095768952))
+# erf(x) / x in x^2 on [0, 16]: a fit of our own (weighted least squares, the weights raised where the relative error
+# was large, until it was even) with the error 2.5e-8.
+_P0, _P1, _P2, _P3, _P4, _P5 = (
+    _f(c) for c in (1.12837914, 1.93546455e-01, 5.31017542e-02, 3.88333970e-03, 2.84555429e-04, 1.98664819e-06)
+)
+_Q1, _Q2, _Q3, _Q4, _Q5 = (
+    _f(c) for c in (5.04858637e-01, 1.15350412e-01, 1.52072713e-02, 1.18554940e-03, 3.74182072e-05)
+)
+_FAR = _f(4)
 ZERO, _HALF, ONE, _TWO = _f(0), _f(0.5), _f(1), _f(2)
 
 
@@ -61,6 +70,19 @@ def log1p(e: Any) -> Any:
     s = e / (e + _TWO)
     z = s * s
     return _TWO * s * ((((_L4 * z + _L3) * z + _L2) * z + _L1) * z + _L0)
+
+
+@njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
+def erf(x: Any) -> Any:
+    """x P(x^2) / Q(x^2) up to |x| = 4, from where on it is 1 in float32. The absolute error is below 4.5e-7."""
+    v = _FAR if x > _FAR else x
+    v = -_FAR if v < -_FAR else v
+    t = v * v
+    p = ((((_P5 * t + _P4) * t + _P3) * t + _P2) * t + _P1) * t + _P0
+    q = ((((_Q5 * t + _Q4) * t + _Q3) * t + _Q2) * t + _Q1) * t + ONE
+    y = v * p / q
+    y = ONE if y > ONE else y
+    return -ONE if y < -ONE else y
 
 
 @njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinydl import dtypes
+from tinydl.kernels import lookup
 from tinydl.tensor import Tensor
 
 
@@ -77,6 +78,7 @@ def kaiser_window(
     """I0(beta sqrt(1 - (2 n / D - 1)^2)) / I0(beta), I0 the modified Bessel function of order 0."""
 
     def shape(x: Any) -> Any:
-        return np.i0(beta * np.sqrt(np.maximum(1 - (2 * x - 1) ** 2, 0))) / np.i0(beta)
+        i0 = lookup("bessel_i", "cpu", np.dtype(np.float64))
+        return i0(beta * np.sqrt(np.maximum(1 - (2 * x - 1) ** 2, 0)), 0) / i0(np.float64(beta), 0)
 
     return _window("kaiser_window", window_length, periodic, dtype, requires_grad, shape)

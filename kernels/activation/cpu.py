@@ -81,8 +81,8 @@ def mish(x: Any) -> Any:
 
 @pointwise()
 def gelu(x: Any) -> Any:
-    """x / 2 (1 + erf(x / sqrt 2)), with the C library's erf."""
-    return x * HALF * (ONE + _f(math.erf(x * _ROOT_HALF)))
+    """x / 2 (1 + erf(x / sqrt 2))."""
+    return x * HALF * (ONE + scalar.erf(x * _ROOT_HALF))
 
 
 @pointwise()

@@ -1,0 +1,1 @@
+"""Special functions: error function, gamma and its kin, sinc, modified Bessel functions."""
