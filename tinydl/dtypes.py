@@ -28,6 +28,10 @@ bool = np.dtype(np.bool_)
 
 _builtin_float, _builtin_int, _builtin_bool = (1.0).__class__, (1).__class__, True.__class__
 _NAMES = {"float16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "bool"}
+# What is usually asked for; a dtype's ``name`` is made anew by each question, in 3 us.
+_KNOWN: dict[Any, np.dtype[Any]] = {
+    form: np.dtype(name) for name in _NAMES for form in (np.dtype(name), np.dtype(name).type, name)
+}
 _CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2}
 _default = float32
 
@@ -39,6 +43,10 @@ def as_dtype(dtype: Any) -> np.dtype[Any]:
     """
     if dtype is _builtin_float:
         return _default
+    try:
+        return _KNOWN[dtype]
+    except (KeyError, TypeError):
+        pass
     try:
         found: np.dtype[Any] = np.dtype(dtype)
     except TypeError:

@@ -79,12 +79,14 @@ def as_array(data: Any, dtype: Any = None) -> Any:
         return array if array.dtype == want else array.astype(want)
     if array.size == 0 and isinstance(data, (list, tuple)):
         return array.astype(dtypes.get_default_dtype())
+    if array.dtype in dtypes._KNOWN:  # as they are in memory here: no swapped bytes
+        return array
     if array.dtype.name not in dtypes._NAMES:
         raise TypeError(
             f"tensor: can't convert an array of dtype {array.dtype}; the supported dtypes are "
             f"{', '.join(sorted(dtypes._NAMES))}"
         )
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    return array.astype(array.dtype.newbyteorder("="))
 
 
 def _plain(data: Any) -> Any:
