@@ -25,6 +25,7 @@ MOST = 150  # tests of a file that a mutant is shown to, evenly chosen ...
 SECONDS = 8.0  # ... and what they may take together, traced (at least one is run); --thorough shows it to all
 KEPT = 1500  # tests remembered for a line
 TRACED_LIMIT = 1800.0  # seconds for a test file
+TRACED = 800  # tests of a file that are traced, evenly chosen: the tables of operations have tens of thousands
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,10 @@ class Recorder:
             return line
 
         return line
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        """Of a table's tests some from every stretch: its rows stand in order, so every operation is among them."""
+        items[:] = thinned(items, TRACED)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: Any) -> Any:
