@@ -125,7 +125,7 @@ def test_a_mistake_is_found(mistake: Callable[..., Any], planted: Any) -> None:
 
 def test_a_right_kernel_is_right(planted: Any) -> None:
     verdict = verify(planted(right, dtypes=()))
-    assert verdict.right and verdict.calls > 40 and verdict.gradient == "right" and 0 < verdict.worst < 1
+    assert verdict.right and verdict.calls >= 24 and verdict.gradient == "right" and 0 < verdict.worst < 1
 
 
 def test_a_wrong_gradient_is_found(planted: Any) -> None:
