@@ -46,7 +46,12 @@ reduce_sum: Any = primitive(
 )  # fmt: skip
 
 
-@primitive(input=lambda g, input, axis: _back(g, input.shape, axis) * mask(eq(input, input), g))
+def _to_numbers(g: Any, x: Any, axis: Any) -> Any:
+    """The gradient of a sum of what is not NaN; chosen, not multiplied: ``g`` may be NaN itself."""
+    return gate(_back(g, x.shape, axis), mask(eq(x, x), g))
+
+
+@primitive(input=lambda g, input, axis: _to_numbers(g, input, axis))
 def sum_numbers(input: Any, *, axis: Any, keepdims: Any) -> Any:
     """The sum over ``axis`` of what is not NaN."""
     return np.add.reduce(input, axis=axis, keepdims=keepdims, where=np.equal(input, input))
