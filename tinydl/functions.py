@@ -33,6 +33,8 @@ from tinydl.ops import (
     sorting,
     special,
     spectral,
+    variance,
+    vector_norms,
 )
 from tinydl.ops import (
     einsum as _einsum,
@@ -164,8 +166,9 @@ _FUNCTIONS = {
     rounding: "div round frac",
     special: "sinc",
     comparing: "isposinf isneginf isreal signbit isclose allclose equal is_nonzero is_floating_point numel",
-    reducing: "sum nansum mean nanmean prod var std var_mean std_mean norm dist count_nonzero any all "
-    "logsumexp softmax log_softmax",
+    reducing: "sum nansum mean nanmean prod count_nonzero any all logsumexp softmax log_softmax",
+    variance: "var std var_mean std_mean",
+    vector_norms: "norm dist",
     extrema: "amax amin aminmax max min argmax argmin",
     scanning: "cumsum cumprod cummax cummin logcumsumexp diff trapezoid",
     sorting: "sort argsort msort topk kthvalue median nanmedian mode quantile",

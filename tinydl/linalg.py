@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from tinydl.functions import _converting
 from tinydl.ops import linalg as _linalg
-from tinydl.ops import norms, products
+from tinydl.ops import norms, products, vector_norms
 
 norm, vector_norm, matrix_norm = (
     _converting(norms.norm),
-    _converting(norms.vector_norm),
+    _converting(vector_norms.vector_norm),
     _converting(norms.matrix_norm),
 )
 det, slogdet, matrix_power, matrix_rank = (

@@ -47,6 +47,8 @@ from tinydl.ops import (
     slicing,
     sorting,
     special,
+    variance,
+    vector_norms,
 )
 from tinydl.ops.ufuncs import COUNTERPARTS
 from tinydl.size import Size
@@ -950,10 +952,10 @@ class Tensor(InPlace):
         return elementwise.where(condition, self, other)
 
     sum, nansum, mean, nanmean, prod, var, std = (
-        reducing.sum, reducing.nansum, reducing.mean, reducing.nanmean, reducing.prod, reducing.var, reducing.std,
+        reducing.sum, reducing.nansum, reducing.mean, reducing.nanmean, reducing.prod, variance.var, variance.std,
     )  # fmt: skip
     norm, dist, count_nonzero, any, all = (
-        reducing.norm, reducing.dist, reducing.count_nonzero, reducing.any, reducing.all,
+        vector_norms.norm, vector_norms.dist, reducing.count_nonzero, reducing.any, reducing.all,
     )  # fmt: skip
     logsumexp, softmax, log_softmax = reducing.logsumexp, reducing.softmax, reducing.log_softmax
     amax, amin, aminmax, max, min, argmax, argmin = (

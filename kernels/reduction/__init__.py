@@ -1,1 +1,1 @@
-"""Reductions that NumPy needs several passes for."""
+"""Reductions and scans that NumPy needs several passes for."""

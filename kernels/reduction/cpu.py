@@ -1,54 +1,187 @@
-"""Reductions of float32, line by line: two passes over what then stands in the cache, sums in float64."""
+"""Reductions and scans line by line, and down several columns at once; sums in float64."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinydl.kernels.cache import njit
+from tinydl.kernels.reduction import spec
 from tinydl.kernels.registry import register
 from tinydl.kernels.scalar import SUMS
 from tinydl.kernels.workspace import plain
 
 Array = NDArray[Any]
 
+# An array is [outer, n, step] here: lines of n entries that stand ``step`` apart. Where step is 1 the entries of a line
+# make up vectors; elsewhere _COLUMNS lines that lie side by side do.
+_COLUMNS = 64
+
+
+def _step(x: Array, axis: int) -> int:
+    step = 1
+    for size in x.shape[axis + 1 :]:
+        step *= size
+    return step
+
+
+# ------------------------------------------------------------------------------------------------------------- moments
+
 
 @njit(fastmath=SUMS, error_model="numpy", forceinline=True)
-def _squares(x: Array, at: int, count: int, step: int) -> float:
-    """The sum of the squares about the mean of ``count`` entries ``step`` apart."""
-    total, squares = 0.0, 0.0
-    for c in range(count):
-        total += x[at + c * step]
-    mean = total / max(count, 1)
-    for c in range(count):
-        d = x[at + c * step] - mean
-        squares += d * d
-    return squares
+def _sum(x: Array) -> float:
+    total = 0.0
+    for v in x:
+        total += v
+    return total
+
+
+@njit(fastmath=SUMS, error_model="numpy", forceinline=True)
+def _squares(x: Array, mean: float) -> float:
+    total = 0.0
+    for v in x:
+        total += (v - mean) * (v - mean)
+    return total
 
 
 @njit(error_model="numpy")
-def _variance(x: Array, count: int, step: int, correction: float, y: Array) -> None:
+def _moments(x: Array, n: int, step: int, correction: float, variance: Array, mean: Array) -> None:
+    if mean.size == 0:
+        return
+    x, variance, mean = x.reshape(x.size), variance.reshape(mean.size), mean.reshape(mean.size)
+    divisor = max(n - correction, 0.0)
+    if step == 1:
+        for i in range(mean.size):
+            line = x[i * n : (i + 1) * n]
+            middle = _sum(line) / n
+            mean[i] = middle
+            variance[i] = _squares(line, middle) / divisor
+        return
+    middles, squares = np.empty(_COLUMNS), np.empty(_COLUMNS)
+    for outer in range(0, mean.size, step):
+        for first in range(0, step, _COLUMNS):
+            width = min(_COLUMNS, step - first)
+            middles[:] = 0
+            squares[:] = 0
+            for c in range(n):
+                row = x[outer * n + c * step + first :]
+                for k in range(width):
+                    middles[k] += row[k]
+            for k in range(width):
+                middles[k] /= n
+            for c in range(n):
+                row = x[outer * n + c * step + first :]
+                for k in range(width):
+                    squares[k] += (row[k] - middles[k]) * (row[k] - middles[k])
+            for k in range(width):
+                mean[outer + first + k] = middles[k]
+                variance[outer + first + k] = squares[k] / divisor
+
+
+@register(op="moments", name="cpu.lines", dtypes=("float32",), default=True)
+def moments(x: Array, axis: int, correction: float) -> tuple[Array, Array]:
+    """Two passes over what then stands in the cache."""
+    x, shape = plain(x), x.shape
+    shape = shape[:axis] + shape[axis + 1 :]
+    variance, mean = np.empty(shape, x.dtype), np.empty(shape, x.dtype)
+    _moments(x, x.shape[axis], _step(x, axis), correction, variance, mean)
+    return variance, mean
+
+
+# --------------------------------------------------------------------------------------------------------------- norms
+
+
+@njit(error_model="numpy", forceinline=True)
+def _term(v: Any, ord: float) -> float:
+    v = abs(np.float64(v))
+    if ord == 2.0:
+        return v * v
+    if ord == 1.0:
+        return v
+    return v**ord
+
+
+@njit(fastmath=SUMS, error_model="numpy", forceinline=True)
+def _terms(x: Array, ord: float) -> float:
+    total = 0.0
+    for v in x:
+        total += _term(v, ord)
+    return total
+
+
+@njit(error_model="numpy", forceinline=True)
+def _root(total: float, ord: float) -> float:
+    if ord == 2.0:
+        return math.sqrt(total)
+    if ord == 1.0:
+        return total
+    return total ** (1 / ord)
+
+
+@njit(error_model="numpy")
+def _vector_norm(x: Array, n: int, step: int, ord: float, y: Array) -> None:
+    x, y = x.reshape(x.size), y.reshape(y.size)
     if y.size == 0:
         return
-    x, y = x.reshape(x.size), y.reshape(y.size)
-    divisor = max(count - correction, 0.0)
-    line = 0
+    if step == 1:
+        for i in range(y.size):
+            y[i] = _root(_terms(x[i * n : (i + 1) * n], ord), ord)
+        return
+    totals = np.empty(_COLUMNS)
     for outer in range(0, y.size, step):
-        base = outer * count
-        for at in range(base, base + step):
-            y[line] = _squares(x, at, count, step) / divisor
-            line += 1
+        for first in range(0, step, _COLUMNS):
+            width = min(_COLUMNS, step - first)
+            totals[:] = 0
+            for c in range(n):
+                row = x[outer * n + c * step + first :]
+                for k in range(width):
+                    totals[k] += _term(row[k], ord)
+            for k in range(width):
+                y[outer + first + k] = _root(totals[k], ord)
 
 
-@register(op="variance", name="cpu.lines", dtypes=("float32",), default=True)
-def variance(x: Array, axis: int, correction: float) -> Array:
-    """One line of x along ``axis`` after another."""
+_FEW = 1 << 12  # NumPy's powers are vectors, ours are not: above this size they are faster
+
+
+@register(op="vector_norm", name="cpu.lines", dtypes=("float32",), default=True)
+def vector_norm(x: Array, axis: int, ord: float) -> Array:
+    """Of order 1 and 2, and of other powers of a few numbers."""
+    if ord == 0 or math.isinf(ord) or (x.size > _FEW and ord not in (1, 2)):
+        return spec.vector_norm(x, axis, ord)
     x, shape = plain(x), x.shape
     y = np.empty(shape[:axis] + shape[axis + 1 :], x.dtype)
-    step = 1
-    for size in shape[axis + 1 :]:
-        step *= size
-    _variance(x, shape[axis], step, correction, y)
+    _vector_norm(x, shape[axis], _step(x, axis), ord, y)
     return y
+
+
+# --------------------------------------------------------------------------------------------------------------- scans
+
+
+@njit
+def _running_extreme(x: Array, n: int, step: int, lowest: bool, y: Array, index: Array) -> None:
+    x, y, index = x.reshape(x.size), y.reshape(x.size), index.reshape(x.size)
+    for outer in range(0, x.size, max(n * step, 1)):
+        for k in range(outer, outer + step):
+            y[k] = x[k]
+            index[k] = 0
+        for c in range(1, n):
+            for k in range(outer + c * step, outer + (c + 1) * step):
+                value, best = x[k], y[k - step]
+                if value != value or (value <= best if lowest else value >= best):
+                    y[k] = value
+                    index[k] = c
+                else:
+                    y[k] = best
+                    index[k] = index[k - step]
+
+
+@register(op="running_extreme", name="cpu.lines", dtypes=("float32", "float64", "int64"), default=True)
+def running_extreme(x: Array, axis: int, lowest: bool) -> tuple[Array, NDArray[np.int64]]:
+    """One place after another of all lines of a block."""
+    x = plain(x)
+    y, index = np.empty(x.shape, x.dtype), np.empty(x.shape, np.int64)
+    _running_extreme(x, x.shape[axis], _step(x, axis), lowest, y, index)
+    return y, index

@@ -1,12 +1,21 @@
-"""Reductions along one dimension, 0 <= axis < x.ndim, which is gone in the result.
+"""Reductions and scans along one dimension, 0 <= axis < x.ndim; a reduced dimension is gone in the result.
 
-``variance(x, axis, correction)``
-    sum (x - mean)^2 / (n - correction) of the n entries of each line, in two passes; infinite or NaN where n is not
-    above the correction, as 0 and other numbers divided by 0 are.
+``moments(x, axis, correction) -> (variance, mean)``
+    mean = sum x / n and variance = sum (x - mean)^2 / (n - correction) of the n entries of each line, in two passes;
+    infinite or NaN where n is not above the correction, as 0 and other numbers divided by 0 are.
+
+``vector_norm(x, axis, ord)``
+    (sum |x|^ord)^(1/ord) of each line; the greatest and the least |x| for infinity and -infinity, the number of entries
+    that are not 0 for 0.
+
+``running_extreme(x, axis, lowest) -> (values, indices)``
+    The greatest (or, if ``lowest``, the least) entry so far, and where in its line it stands, int64: at a tie the later
+    one; from a NaN on, the last NaN.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,39 +31,100 @@ Array = NDArray[Any]
 TOLERANCE = {"float32": 2e-6, "float64": 1e-13}
 
 
-@register(op="variance", name="numpy")
-def variance(x: Array, axis: int, correction: float) -> Array:
+def _sum(x: Array, axis: int) -> Array:
+    """In float64 at least: down a column NumPy adds one by one, and long columns would lose digits."""
+    found = np.add.reduce(x, axis=axis, dtype=np.result_type(x.dtype, np.float64))
+    return np.asarray(found)
+
+
+@register(op="moments", name="numpy")
+def moments(x: Array, axis: int, correction: float) -> tuple[Array, Array]:
     """About the mean, which sum x^2 - mean^2 would lose."""
     n = x.shape[axis]
-    centred = x - np.add.reduce(x, axis=axis, keepdims=True) / x.dtype.type(max(n, 1))
-    with np.errstate(divide="ignore", invalid="ignore"):  # of too few numbers there is no variance
-        total = np.asarray(np.add.reduce(np.square(centred), axis=axis)) / x.dtype.type(max(n - correction, 0))
-    return np.asarray(total)
+    with np.errstate(divide="ignore", invalid="ignore"):  # of too few numbers there is no variance, of none no mean
+        mean = np.asarray(_sum(x, axis) / n).astype(x.dtype)
+        squares = np.square(x - np.expand_dims(mean, axis))
+        variance = np.asarray(_sum(squares, axis) / max(n - correction, 0))
+    return variance.astype(x.dtype), mean
 
 
-def _samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
+@register(op="vector_norm", name="numpy")
+def vector_norm(x: Array, axis: int, ord: float) -> Array:
+    """By the order; see the head of the file."""
+    if ord == 2:
+        found = np.sqrt(_sum(np.square(x), axis))
+    elif ord == 0:
+        found = _sum(x != 0, axis)
+    elif math.isinf(ord):
+        found = (np.maximum if ord > 0 else np.minimum).reduce(np.absolute(x), axis=axis)
+    elif ord == 1:
+        found = _sum(np.absolute(x), axis)
+    else:
+        with np.errstate(divide="ignore"):  # 0 to a negative power is infinite, and the norm of that 0
+            found = _sum(np.absolute(x) ** x.dtype.type(ord), axis) ** (1 / ord)
+    return np.asarray(found, x.dtype)
+
+
+@register(op="running_extreme", name="numpy")
+def running_extreme(x: Array, axis: int, lowest: bool) -> tuple[Array, NDArray[np.int64]]:
+    """By NumPy's accumulations; see the head of the file."""
+    best = (np.minimum if lowest else np.maximum).accumulate(x, axis=axis)
+    place = np.arange(x.shape[axis]).reshape((-1,) + (1,) * (x.ndim - axis - 1))
+    here = (x == best) | (x != x)
+    return best, np.maximum.accumulate(np.where(here, place, 0), axis=axis)
+
+
+def _layouts(dtype: Any) -> Iterator[tuple[Array, int]]:
     rng = np.random.default_rng(12)
-    for shape in ((3, 4), (1, 1), (7, 1, 5), (4, 67, 3), (33, 129), (5,), (0, 3), (2, 600, 33)):
+    for shape in ((3, 4), (1, 1), (7, 1, 5), (4, 67, 3), (33, 129), (5,), (0, 3), (2, 600, 33), (3, 5, 200)):
         x = rng.standard_normal(shape).astype(dtype)
         for axis in range(len(shape)):
-            for correction in (0, 1, 1.5):
-                yield x, axis, correction
-            yield x[::-1] + dtype(10), axis, 1
-            yield x.T, axis, 0
+            yield x, axis
+            yield x[::-1] + dtype(10), axis
+            yield x.T, axis
 
 
-def _case(axis: int) -> Callable[[Any], tuple[Any, ...]]:
-    return lambda dtype: (np.random.default_rng(0).standard_normal((1000, 1000)).astype(dtype), axis, 1)
+def _moments_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
+    for x, axis in _layouts(dtype):
+        for correction in (0, 1, 1.5):
+            yield x, axis, correction
 
 
-describe(
-    Card(
-        op="variance",
-        says="sum (x - mean)^2 / (n - correction) along a dimension",
-        samples=_samples,
-        tolerance=TOLERANCE,
-        flops=lambda x, axis, correction: 4 * x.size,
-        bytes=lambda x, axis, correction: x.nbytes + x.nbytes // max(x.shape[axis], 1),
-        cases={"1000x1000, rows": _case(1), "1000x1000, columns": _case(0)},
+def _norm_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
+    for x, axis in _layouts(dtype):
+        for ord in (2.0, 1.0, 0.0, 3.0, 1.5, -1.0, math.inf, -math.inf):
+            if x.shape[axis] or not math.isinf(ord):
+                yield x, axis, ord
+    yield np.zeros((2, 3), dtype), 1, 3.0
+    yield np.array([0, 2, -1], dtype), 0, -1.0
+
+
+def _running_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
+    for x, axis in _layouts(dtype):
+        for lowest in (False, True):
+            yield x, axis, lowest
+            yield np.round(x), axis, lowest  # many ties
+
+
+def _case(axis: int, option: Any) -> Callable[[Any], tuple[Any, ...]]:
+    return lambda dtype: (np.random.default_rng(0).standard_normal((1000, 1000)).astype(dtype), axis, option)
+
+
+for _op, _says, _samples, _option, _flops in (
+    ("moments", "the variance and the mean along a dimension", _moments_samples, 1, 4),
+    ("vector_norm", "(sum |x|^ord)^(1/ord) along a dimension", _norm_samples, 2.0, 2),
+    ("running_extreme", "the greatest or least so far along a dimension, and its place", _running_samples, False, 1),
+):
+    describe(
+        Card(
+            op=_op,
+            says=_says,
+            samples=_samples,
+            tolerance=TOLERANCE,
+            flops=lambda x, axis, option, _each=_flops: _each * x.size,
+            bytes=lambda x, axis, option, _op=_op: (
+                x.nbytes * 4 if _op == "running_extreme" else x.nbytes + x.nbytes // max(x.shape[axis], 1)
+            ),
+            cases={"1000x1000, rows": _case(1, _option), "1000x1000, columns": _case(0, _option)},
+        )
     )
-)

@@ -9,7 +9,7 @@ import numpy as np
 from tests.ops.table import Sample, draw, entry, layouts
 
 
-@entry("reduce_mean")
+@entry("mean")
 def _mean(rng: np.random.Generator) -> Iterator[Sample]:
     for note, x in layouts(rng):
         yield Sample((x,), {"axis": None, "keepdims": False}, note=note)
@@ -18,26 +18,31 @@ def _mean(rng: np.random.Generator) -> Iterator[Sample]:
                 yield Sample((x,), {"axis": axis, "keepdims": axis == (1,)}, note=f"{note}, axis {axis}")
 
 
-@entry("reduce_norm")
+@entry("vector_norm")
 def _norm(rng: np.random.Generator) -> Iterator[Sample]:
     for note, x in layouts(rng, low=0.3):
         if x.size:
-            yield Sample((x,), {"axis": None, "keepdims": False}, note=note)
+            yield Sample((x,), {}, note=note)
         for axis in ((0,), (1,), (0, 1)) if x.ndim == 2 and x.size else ():
-            yield Sample((x,), {"axis": axis, "keepdims": axis == (1,)}, note=f"{note}, axis {axis}")
+            yield Sample((x,), {"axis": axis, "keepdim": axis == (1,)}, note=f"{note}, axis {axis}")
+    for ord in (1, 3, 1.5, 0.5, -1, float("inf"), float("-inf")):
+        x = draw(rng, 2, 3, away=(0.0,)) + np.arange(3) * np.float64(0.1)
+        yield Sample((x,), {"ord": ord}, note=f"ord {ord}")
+        yield Sample((x,), {"ord": ord, "dim": 1, "keepdim": True}, note=f"ord {ord}, dim")
 
 
-@entry("reduce_var")
+@entry("var", "std", "var_mean", "std_mean")
 def _var(rng: np.random.Generator) -> Iterator[Sample]:
     for note, x in layouts(rng):
-        if x.size > 1:
-            yield Sample((x,), {"axis": None, "keepdims": False, "correction": 1}, note=note)
-        for axis in ((0,), (1,), (0, 1)) if x.ndim == 2 and x.size else ():
-            static = {"axis": axis, "keepdims": axis == (1,), "correction": 0.5}
+        if x.size > 1 and not note.startswith("broadcast"):
+            yield Sample((x,), {}, note=note)
+        for axis in ((0,), (1,), (0, 1)) if x.ndim == 2 and x.size and not note.startswith("broadcast") else ():
+            static = {"axis": axis, "keepdim": axis == (1,), "correction": 0.5}
             yield Sample((x,), static, note=f"{note}, axis {axis}")
+    yield Sample((draw(rng, 2, 3, 4),), {"dim": (0, 2), "unbiased": False}, note="apart")
 
 
-@entry("reduce_prod")
+@entry("prod")
 def _prod(rng: np.random.Generator) -> Iterator[Sample]:
     for note, x in layouts(rng):
         yield Sample((x,), {"axis": None, "keepdims": False}, note=note)
@@ -49,8 +54,8 @@ def _prod(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((x,), {"axis": 0, "keepdims": False}, note=f"{zeros} zeros")
 
 
-@entry("running_product")
-def _running_product(rng: np.random.Generator) -> Iterator[Sample]:
+@entry("cumprod")
+def _cumprod(rng: np.random.Generator) -> Iterator[Sample]:
     for note, x in layouts(rng):
         for axis in range(x.ndim):
             yield Sample((x,), {"axis": axis}, note=f"{note}, axis {axis}")
@@ -60,8 +65,8 @@ def _running_product(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((x,), {"axis": 0}, note=f"zeros at {zeros}")
 
 
-@entry("running_logsumexp")
-def _running_logsumexp(rng: np.random.Generator) -> Iterator[Sample]:
+@entry("logcumsumexp")
+def _logcumsumexp(rng: np.random.Generator) -> Iterator[Sample]:
     for note, x in layouts(rng):
         for axis in range(x.ndim):
             yield Sample((x,), {"axis": axis}, note=f"{note}, axis {axis}")
@@ -120,11 +125,11 @@ def _along(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 0, 3),), {"axis": 1, "keepdims": False}, note="size 0")
 
 
-@entry("sum_numbers")
+@entry("nansum", "nanmean")
 def _sum_numbers(rng: np.random.Generator) -> Iterator[Sample]:
     for note, x in layouts(rng):
         for axis in (None, *((a,) for a in range(x.ndim))):
-            yield Sample((x,), {"axis": axis, "keepdims": False}, note=f"{note}, axis {axis}")
+            yield Sample((x,), {"axis": axis, "keepdim": False}, note=f"{note}, axis {axis}")
 
 
 @entry("whole_median", second=False)
@@ -134,3 +139,71 @@ def _whole_median(rng: np.random.Generator) -> Iterator[Sample]:
             apart = rng.permutation(x.size).reshape(x.shape).astype(float)
             yield Sample((apart,), {"skip_nan": False}, note=note)
     yield Sample((draw(rng, 5),), {"skip_nan": True})
+
+
+def _apart(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return rng.permutation(int(np.prod(shape))).reshape(shape).astype(float)
+
+
+@entry("sort", "mode", "cummax", "cummin")
+def _ranked(rng: np.random.Generator) -> Iterator[Sample]:
+    x = _apart(rng, 2, 3, 4)
+    for dim in range(3):
+        yield Sample((x,), {"dim": dim}, note=f"dim {dim}")
+    yield Sample((x[::-1, ::2].T,), {"dim": 1}, note="transposed, with gaps")
+    yield Sample((draw(rng),), {"dim": 0}, note="0-d")
+    yield Sample((draw(rng, 0, 3),), {"dim": 1}, note="size 0")
+
+
+@entry("argsort")
+def _argsort(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((_apart(rng, 2, 3),), {"dim": 0, "descending": True})
+
+
+@entry("topk", "kthvalue")
+def _kth(rng: np.random.Generator) -> Iterator[Sample]:
+    for dim in range(3):
+        yield Sample((_apart(rng, 2, 3, 4),), {"k": 2, "dim": dim}, note=f"dim {dim}")
+    yield Sample((draw(rng),), {"k": 1}, note="0-d")
+
+
+@entry("median_along")
+def _median_along(rng: np.random.Generator) -> Iterator[Sample]:
+    for dim in range(3):
+        static = {"dim": dim, "keepdim": dim == 1, "skip_nan": dim == 2}
+        yield Sample((_apart(rng, 2, 3, 4),), static, note=f"dim {dim}")
+    yield Sample((draw(rng),), {"dim": 0, "keepdim": False, "skip_nan": False}, note="0-d")
+
+
+@entry("quantiles")
+def _quantiles(rng: np.random.Generator) -> Iterator[Sample]:
+    for axis in (None, 0, 1, 2):
+        for interpolation in ("linear", "nearest"):
+            static = {"share": np.array([0.3, 0.9]), "axis": axis, "keepdim": axis == 1, "interpolation": interpolation}
+            yield Sample((_apart(rng, 2, 3, 4),), static, note=f"{interpolation}, axis {axis}")
+
+
+@entry("count_nonzero")
+def _count(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((draw(rng, 2, 3),), {"dim": 1})
+    yield Sample((draw(rng, 2, 3),), {})
+
+
+@entry("bincount")
+def _bincount(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((rng.integers(0, 4, 6), None), {"minlength": 2})
+
+
+@entry("histc")
+def _histc(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((draw(rng, 2, 3),), {"bins": 3, "min": -1.0, "max": 1.0})
+
+
+@entry("searchsorted")
+def _searchsorted(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((np.arange(4.0), draw(rng, 2, 3)), {})
+
+
+@entry("bucketize")
+def _bucketize(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((draw(rng, 2, 3), np.arange(4.0)), {})

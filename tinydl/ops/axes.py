@@ -90,6 +90,7 @@ def needed_dim(name: str, dim: Any, axis: Any) -> Any:
     return dim
 
 
+@remembered
 def kept(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
     """``shape`` with 1 at every reduced axis."""
     if axis is None:
@@ -106,9 +107,24 @@ def count(shape: tuple[int, ...], axis: Any) -> int:
     return n
 
 
+@remembered
 def reduced(shape: tuple[int, ...], axis: Any, keepdims: bool) -> tuple[int, ...]:
     """``shape`` without the reduced axes, or with 1 there."""
     if keepdims or not shape:
         return kept(shape, axis)
     axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     return tuple(s for i, s in enumerate(shape) if i not in axes)
+
+
+def one_line(x: Any, axis: Any) -> tuple[Any, int]:
+    """An array in which the reduced dimensions are one, and which that is: kernels reduce along one dimension."""
+    n = x.ndim
+    if axis is None or len(axis) == n:
+        return x.reshape(-1), 0
+    if len(axis) == 1:
+        return x, axis[0]
+    if axis == tuple(range(n - len(axis), n)):
+        return x.reshape(*x.shape[: n - len(axis)], count(x.shape, axis)), n - len(axis)
+    rest = [d for d in range(x.ndim) if d not in axis]
+    sizes = [x.shape[d] for d in rest]
+    return x.transpose(*rest, *axis).reshape(*sizes, count(x.shape, axis)), len(rest)

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from tinydl.autograd.primitives import primitive
 from tinydl.ops.axes import one_axis, pick_dim
 from tinydl.ops.extrema import constant, data_of
 
 
-def _packed(values: Any, inverse: Any, counts: Any, wanted: tuple[bool, bool]) -> Any:
-    """The values alone, or a tuple with what was asked for."""
-    found = [constant(np.ascontiguousarray(values))]
-    if wanted[0]:
-        found.append(constant(np.asarray(inverse, np.int64)))
-    if wanted[1]:
-        found.append(constant(np.asarray(counts, np.int64)))
+def _result(values: Any, order: Any, starts: Any, shape: Any, inverse: bool, counts: bool) -> Any:
+    """The first of each run and, if asked for, the run of each element and how long the runs are.
+
+    ``starts`` says which elements, in the order ``order`` (None: as they are), begin a run.
+    """
+    found = [constant(values)]
+    if inverse:
+        run = np.add.accumulate(starts, dtype=np.int64)
+        run -= 1
+        if order is not None:
+            run[order] = run.copy()
+        found.append(constant(run.reshape(shape)))
+    if counts:
+        ends = np.append(np.flatnonzero(starts), starts.size)
+        found.append(constant(ends[1:] - ends[:-1]))
     return found[0] if len(found) == 1 else tuple(found)
+
+
+def _starts(line: Any) -> Any:
+    """Which elements differ from the one before."""
+    starts = np.ones(line.shape, np.bool_)
+    np.not_equal(line[1:], line[:-1], starts[1:])
+    return starts
 
 
 def unique(
@@ -34,10 +51,26 @@ def unique(
     Also, if asked for, the index of each element among them (in the shape of ``input``) and how often each occurs.
     """
     x, d = data_of(input), pick_dim(dim, axis)
-    at = None if d is None else one_axis(d, x.ndim)
-    values, inverse, counts = np.unique(x, return_inverse=True, return_counts=True, axis=at, equal_nan=False)
-    inverse = inverse.reshape(x.shape if at is None else (x.shape[at],))  # versions of NumPy differ here
-    return _packed(values, inverse, counts, (return_inverse, return_counts))
+    if d is not None:
+        return _unique_slices(x, one_axis(d, x.ndim), return_inverse, return_counts)
+    line, order = x.flatten(), None
+    if return_inverse:
+        order = line.argsort(kind="stable")
+        line = line[order]
+    else:
+        line.sort()
+    starts = _starts(line)
+    return _result(line[starts], order, starts, x.shape, return_inverse, return_counts)
+
+
+def _unique_slices(x: Any, axis: int, return_inverse: bool, return_counts: bool) -> Any:
+    values, inverse, counts = np.unique(x, return_inverse=True, return_counts=True, axis=axis, equal_nan=False)
+    found = [constant(np.ascontiguousarray(values))]
+    if return_inverse:
+        found.append(constant(np.asarray(inverse.reshape(x.shape[axis]), np.int64)))  # versions of NumPy differ here
+    if return_counts:
+        found.append(constant(np.asarray(counts, np.int64)))
+    return found[0] if len(found) == 1 else tuple(found)
 
 
 def unique_consecutive(
@@ -53,59 +86,66 @@ def unique_consecutive(
     Also, if asked for, the index of each element's run and the lengths of the runs.
     """
     x, d = data_of(input), pick_dim(dim, axis)
-    at = None if d is None else one_axis(d, x.ndim)
-    lines = x.reshape(-1) if at is None else np.moveaxis(x, at, 0)
-    starts = np.ones(len(lines), np.bool_)
-    starts[1:] = (lines[1:] != lines[:-1]).any(axis=tuple(range(1, lines.ndim)))
-    first = np.flatnonzero(starts)
-    values = lines[first] if at is None else np.moveaxis(lines[first], 0, at)
-    inverse = (np.cumsum(starts) - 1).reshape(x.shape if at is None else (len(lines),))
-    return _packed(values, inverse, np.diff(np.append(first, len(lines))), (return_inverse, return_counts))
+    if d is None:
+        line = x.reshape(-1)
+        starts = _starts(line)
+        return _result(line[starts], None, starts, x.shape, return_inverse, return_counts)
+    at = one_axis(d, x.ndim)
+    slices = x.swapaxes(0, at)
+    starts = np.ones(len(slices), np.bool_)
+    np.logical_or.reduce(slices[1:] != slices[:-1], tuple(range(1, x.ndim)), out=starts[1:])
+    values = np.ascontiguousarray(slices[starts].swapaxes(0, at))
+    return _result(values, None, starts, starts.shape, return_inverse, return_counts)
 
 
+@primitive(settings="minlength", differentiable=False)
 def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     """How often each of 0, 1, ..., max occurs in a 1-d tensor of non-negative integers; or the sum of its weights."""
-    x = data_of(input)
-    if x.ndim != 1 or x.dtype.kind not in "iu" or np.any(x < 0):
+    if input.ndim != 1 or input.dtype.kind not in "iu":
         raise RuntimeError(
-            f"bincount only supports 1-d non-negative integral inputs, got {x.dtype} of shape {tuple(x.shape)}"
-            + ("" if x.dtype.kind not in "iu" or not np.any(x < 0) else f" with the value {int(x.min())}")
+            f"bincount only supports 1-d non-negative integral inputs, got {input.dtype} of shape {tuple(input.shape)}"
         )
     if minlength < 0:
         raise RuntimeError(f"minlength should be >= 0, got {minlength}")
-    if weights is None:
-        return constant(np.bincount(x, minlength=minlength).astype(np.int64))
-    w = data_of(weights)
-    if w.shape != x.shape:
+    if weights is not None and weights.shape != input.shape:
         raise RuntimeError(
-            f"weights should be 1-d and have the same length as input; got {tuple(w.shape)} and {tuple(x.shape)}"
+            f"weights should be 1-d and have the same length as input; got {tuple(weights.shape)} and "
+            f"{tuple(input.shape)}"
         )
-    total = np.bincount(x, weights=w, minlength=minlength)
-    return constant(total.astype(w.dtype if w.dtype == np.float32 else np.float64))
+    try:
+        found = np.bincount(input, weights, minlength)
+    except ValueError:
+        raise RuntimeError(
+            f"bincount only supports 1-d non-negative integral inputs, got {input.dtype} of shape "
+            f"{tuple(input.shape)} with the value {int(input.min())}"
+        ) from None
+    return found.astype(np.float32, copy=False) if weights is not None and weights.dtype == np.float32 else found
 
 
+@primitive(settings="bins min max", differentiable=False)
 def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
     """How many elements fall into each of ``bins`` equal parts of [min, max], in the dtype of ``input``.
 
     Elements outside are not counted; min = max means from the smallest to the greatest element.
     """
-    x = data_of(input).reshape(-1)
+    x = input.reshape(-1)
     if bins <= 0:
         raise RuntimeError(f"bins must be > 0, but got {bins} for bins")
     low, high = float(min), float(max)
     if low == high and x.size:
-        low, high = float(x.min()), float(x.max())
+        low, high = float(np.minimum.reduce(x)), float(np.maximum.reduce(x))
     if low == high:
         low, high = low - 1, high + 1
-    if not (np.isfinite(low) and np.isfinite(high)):
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise RuntimeError(f"range of [{low}, {high}] is not finite")
     if low > high:
         raise RuntimeError(f"max must be larger than min, got {low} and {high}")
     inside = x[(x >= low) & (x <= high)]
-    place = np.minimum(((inside - low) * bins / (high - low)).astype(np.int64), bins - 1)
-    return constant(np.bincount(place, minlength=bins).astype(x.dtype))
+    place = ((inside - low) * bins / (high - low)).astype(np.int64)
+    return np.bincount(np.minimum(place, bins - 1, place), None, bins).astype(x.dtype)
 
 
+@primitive(differentiable=False)
 def searchsorted(
     sorted_sequence: Any,
     input: Any,
@@ -125,11 +165,11 @@ def searchsorted(
     if side == "left" and right:
         raise RuntimeError("side and right can't be set to opposites, got side of left while right was True")
     where: Any = "right" if right or side == "right" else "left"
-    sequence, x = data_of(sorted_sequence), np.asarray(data_of(input))
+    sequence, x = sorted_sequence, np.asarray(input)
     if sorter is not None:
         sequence = np.take_along_axis(sequence, data_of(sorter), -1)
     if sequence.ndim == 1:
-        found = np.searchsorted(sequence, x, where)
+        found = sequence.searchsorted(x, where)
     else:
         if x.ndim != sequence.ndim or x.shape[:-1] != sequence.shape[:-1]:
             raise RuntimeError(
@@ -142,14 +182,14 @@ def searchsorted(
         lines = sequence.reshape(-1, sequence.shape[-1])
         for i, values in enumerate(x.reshape(-1, x.shape[-1])):
             rows[i] = np.searchsorted(lines[i], values, where)
-    return constant(np.asarray(found, np.int32 if out_int32 else np.int64))
+    return np.asarray(found, np.int32 if out_int32 else np.int64)
 
 
+@primitive(differentiable=False)
 def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False) -> Any:
     """:func:`searchsorted` of ``input`` in 1-d ``boundaries``: which bucket each element falls into."""
-    if data_of(boundaries).ndim != 1:
+    if boundaries.ndim != 1:
         raise RuntimeError(
-            f"boundaries tensor must be 1 dimension, but got dim({data_of(boundaries).ndim}), shape "
-            f"{tuple(boundaries.shape)}"
+            f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim}), shape {tuple(boundaries.shape)}"
         )
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)

@@ -7,48 +7,36 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinydl.autograd import primitives
 from tinydl.autograd.primitives import primitive
 from tinydl.ops.axes import axis_of, kept, one_axis, pick_dim
 from tinydl.ops.elementwise import maximum, minimum
-from tinydl.ops.reducing import refuse_out
+from tinydl.ops.reducing import in_line, refuse_out
 from tinydl.ops.shaping import reshape_to
 
 
-@primitive(smooth=False, input=lambda g, input, out, axis: _to_extrema(g, input, out, axis))
-def reduce_max(input: Any, *, axis: Any, keepdims: Any) -> Any:
-    """Maximum over ``axis``; the gradient is split evenly over ties, as PyTorch's ``amax``."""
-    return np.maximum.reduce(input, axis=axis, keepdims=keepdims)
+class MinMax(NamedTuple):
+    """The smallest and the greatest."""
+
+    min: Any
+    max: Any
 
 
-@primitive(smooth=False, input=lambda g, input, out, axis: _to_extrema(g, input, out, axis))
-def reduce_min(input: Any, *, axis: Any, keepdims: Any) -> Any:
-    """Minimum over ``axis``; the gradient is split evenly over ties, as PyTorch's ``amin``."""
-    return np.minimum.reduce(input, axis=axis, keepdims=keepdims)
+class ValuesIndices(NamedTuple):
+    """Values, and where along the dimension they stand."""
+
+    values: Any
+    indices: Any
 
 
-def _to_extrema(g: Any, x: Any, out: Any, axis: Any) -> Any:
-    shape = kept(x.shape, axis)
-    return reshape_to(g, shape=shape) * tie_shares(x, reshape_to(out, shape=shape), axis=axis)
+def data_of(x: Any) -> Any:
+    """The array of a tensor; an array itself."""
+    return x.data if hasattr(x, "node") else x
 
 
-@primitive(differentiable=False)
-def tie_shares(input: Any, value: Any, *, axis: Any) -> Any:
-    """1/k where ``input`` is one of the k elements equal to ``value`` over ``axis`` (NaN equals NaN here), else 0."""
-    hit = np.equal(input, value)
-    if np.any(np.not_equal(value, value)):
-        hit |= np.isnan(input) & np.isnan(value)
-    share = hit.astype(input.dtype)
-    return share / np.add.reduce(share, axis=axis, keepdims=True)
-
-
-argmax_over = primitive(
-    lambda input, *, axis, keepdims: input.argmax(axis, keepdims=keepdims), name="argmax", differentiable=False
-)
-argmin_over = primitive(
-    lambda input, *, axis, keepdims: input.argmin(axis, keepdims=keepdims), name="argmin", differentiable=False
-)
-
-# ------------------------------------------------------------------------------------------------ PyTorch's functions
+def constant(array: Any) -> Any:
+    """``array`` as a tensor without history."""
+    return primitives.Tensor._from_array(array)  # type: ignore[attr-defined]
 
 
 def nonempty(input: Any, axis: Any, name: str) -> None:
@@ -65,40 +53,7 @@ def nonempty(input: Any, axis: Any, name: str) -> None:
             )
 
 
-def amax(input: Any, dim: Any = (), keepdim: bool = False, *, axis: Any = None) -> Any:
-    """Maximum over ``dim``; ties share the gradient evenly."""
-    ax = axis_of(pick_dim(dim, axis), input.ndim)
-    nonempty(input, ax, "amax")
-    return reduce_max(input, axis=ax, keepdims=keepdim)
-
-
-def amin(input: Any, dim: Any = (), keepdim: bool = False, *, axis: Any = None) -> Any:
-    """Minimum over ``dim``; ties share the gradient evenly."""
-    ax = axis_of(pick_dim(dim, axis), input.ndim)
-    nonempty(input, ax, "amin")
-    return reduce_min(input, axis=ax, keepdims=keepdim)
-
-
-def aminmax(input: Any, *, dim: Any = None, keepdim: bool = False, axis: Any = None) -> MinMax:
-    """(:func:`amin`, :func:`amax`), also as ``.min`` and ``.max``."""
-    d = pick_dim(dim, axis)
-    ax = None if d is None else axis_of(one_axis(d, input.ndim), input.ndim)
-    nonempty(input, ax, "aminmax")
-    return MinMax(reduce_min(input, axis=ax, keepdims=keepdim), reduce_max(input, axis=ax, keepdims=keepdim))
-
-
-class MinMax(NamedTuple):
-    """The smallest and the greatest."""
-
-    min: Any
-    max: Any
-
-
-class ValuesIndices(NamedTuple):
-    """Values, and where along the dimension they stand."""
-
-    values: Any
-    indices: Any
+# ----------------------------------------------------------------------------------------- what an index chooses
 
 
 def _places(index: Any, axis: int, size: int) -> Any:
@@ -127,22 +82,89 @@ def put_at(input: Any, index: Any, *, axis: int, shape: Any) -> Any:
     return lines.swapaxes(axis, -1)
 
 
-def _to_places(g: Any, indices: Any, shape: Any, axis: int) -> Any:
-    """The gradient of the elements that an index chose."""
+def to_places(g: Any, indices: Any, shape: tuple[int, ...], dim: Any) -> Any:
+    """The gradient of elements, one of each line along ``dim``, that an index chose."""
+    if not shape:
+        return reshape_to(g, shape=shape)
+    axis = one_axis(dim, len(shape))
     line = kept(shape, axis)
     return put_at(reshape_to(g, shape=line), reshape_to(indices, shape=line), axis=axis, shape=shape)
 
 
+# ------------------------------------------------------------------------------------------ extrema of several dimensions
+
+
+def _to_extrema(g: Any, x: Any, out: Any, dim: Any, axis: Any) -> Any:
+    shape = x.shape
+    shares = tie_shares(x, in_line(out, shape, dim, axis), axis=axis_of(pick_dim(dim, axis), len(shape)))
+    return in_line(g, shape, dim, axis) * shares
+
+
+@primitive(differentiable=False)
+def tie_shares(input: Any, value: Any, *, axis: Any) -> Any:
+    """1/k where ``input`` is one of the k elements equal to ``value`` over ``axis`` (NaN equals NaN here), else 0."""
+    hit = np.equal(input, value)
+    if np.any(np.not_equal(value, value)):
+        hit |= np.isnan(input) & np.isnan(value)
+    share = hit.astype(input.dtype)
+    return share / np.add.reduce(share, axis=axis, keepdims=True)
+
+
+_FEW = 4096
+
+
+def _extreme(input: Any, name: str, over: Any, keepdims: bool) -> Any:
+    if not input.size:
+        nonempty(input, over, name)
+    if over is None and not keepdims and input.size < _FEW:  # of a few numbers the place is found sooner
+        flat = input.reshape(-1)
+        return np.asarray(flat[flat.argmax() if name == "amax" else flat.argmin()])
+    ufunc = np.maximum if name == "amax" else np.minimum
+    return np.asarray(ufunc.reduce(input, over, None, None, keepdims))
+
+
+@primitive(
+    smooth=False,
+    settings="dim keepdim",
+    input=lambda g, input, out, dim, axis: _to_extrema(g, input, out, dim, axis),
+)
+def amax(input: Any, dim: Any = (), keepdim: bool = False, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """Maximum over ``dim``; ties share the gradient evenly."""
+    return _extreme(input, "amax", axis_of(dim if axis is None else axis, input.ndim), keepdim or keepdims)
+
+
+@primitive(
+    smooth=False,
+    settings="dim keepdim",
+    input=lambda g, input, out, dim, axis: _to_extrema(g, input, out, dim, axis),
+)
+def amin(input: Any, dim: Any = (), keepdim: bool = False, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """Minimum over ``dim``; ties share the gradient evenly."""
+    return _extreme(input, "amin", axis_of(dim if axis is None else axis, input.ndim), keepdim or keepdims)
+
+
+def aminmax(input: Any, *, dim: Any = None, keepdim: bool = False, axis: Any = None) -> MinMax:
+    """(:func:`amin`, :func:`amax`), also as ``.min`` and ``.max``."""
+    d = pick_dim(dim, axis)
+    over = () if d is None else one_axis(d, input.ndim)
+    if 0 in input.shape:
+        nonempty(input, axis_of(over, input.ndim), "aminmax")
+    return MinMax(amin(input, over, keepdim), amax(input, over, keepdim))
+
+
+# --------------------------------------------------------------------------------------- extrema and where they stand
+
+
 @primitive(
     outputs=("values", "indices"),
     plain="indices",
     result=ValuesIndices,
     smooth=False,
-    input=lambda g, indices, input_shape, axis: _to_places(g, indices, input_shape, axis),
+    input=lambda g, indices, input_shape, axis: to_places(g, indices, input_shape, axis),
 )
-def max_along(input: Any, *, axis: Any, keepdims: Any) -> Any:
+def max_along(input: Any, *, axis: int, keepdims: bool) -> Any:
     """The greatest of each line, and where it stands (the first of equal ones); NaN is greater than all."""
-    return np.maximum.reduce(input, axis=axis, keepdims=keepdims), input.argmax(axis, keepdims=keepdims)
+    return np.maximum.reduce(input, axis, None, None, keepdims), input.argmax(axis, keepdims=keepdims)
 
 
 @primitive(
@@ -150,79 +172,58 @@ def max_along(input: Any, *, axis: Any, keepdims: Any) -> Any:
     plain="indices",
     result=ValuesIndices,
     smooth=False,
-    input=lambda g, indices, input_shape, axis: _to_places(g, indices, input_shape, axis),
+    input=lambda g, indices, input_shape, axis: to_places(g, indices, input_shape, axis),
 )
-def min_along(input: Any, *, axis: Any, keepdims: Any) -> Any:
+def min_along(input: Any, *, axis: int, keepdims: bool) -> Any:
     """The smallest of each line, and where it stands (the first of equal ones); NaN is smaller than all."""
-    return np.minimum.reduce(input, axis=axis, keepdims=keepdims), input.argmin(axis, keepdims=keepdims)
-
-
-def chosen(input: Any, index: Any, axis: int, keepdim: bool) -> ValuesIndices:
-    """The elements at ``index`` (an array with size 1 along ``axis``), to which gradients go, and the index."""
-    at = constant(index)
-    values = take_at(input, at, axis=axis)
-    if keepdim:
-        return ValuesIndices(values, at)
-    shape = input.shape[:axis] + input.shape[axis + 1 :]
-    return ValuesIndices(reshape_to(values, shape=shape), reshape_to(at, shape=shape))
-
-
-def data_of(x: Any) -> Any:
-    """The array of a tensor; an array itself."""
-    return x.data if hasattr(x, "node") else x
-
-
-def constant(array: Any) -> Any:
-    """``array`` as a tensor without history."""
-    from tinydl.autograd import primitives
-
-    return primitives.Tensor._from_array(array)  # type: ignore[attr-defined]
-
-
-def _extreme(input: Any, dim: Any, keepdim: bool, whole: Any, name: str, other: Any) -> Any:
-    if dim is None:
-        nonempty(input, None, name)
-        return whole(input, axis=None, keepdims=False)
-    if hasattr(dim, "dtype"):
-        return other(input, dim)
-    if not input.ndim:
-        one_axis(dim, 0)
-        return ValuesIndices(reshape_to(input, shape=()), constant(np.zeros((), np.int64)))
-    axis = one_axis(dim, input.ndim)
-    if not input.shape[axis]:
-        nonempty(input, (axis,), name)
-    return (max_along if name == "max" else min_along)(input, axis=axis, keepdims=keepdim)
+    return np.minimum.reduce(input, axis, None, None, keepdims), input.argmin(axis, keepdims=keepdims)
 
 
 def max(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, out: None = None) -> Any:
     """Maximum of all; with ``dim`` (values, indices), the gradient going to the index; with a tensor,
     :func:`maximum`."""
-    refuse_out("max", out)
-    return _extreme(input, pick_dim(dim, axis), keepdim, reduce_max, "max", maximum)
+    return _extreme_of(input, dim if axis is None else axis, keepdim, out, "max", amax, max_along, maximum)
 
 
 def min(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, out: None = None) -> Any:
     """Minimum of all; with ``dim`` (values, indices), the gradient going to the index; with a tensor,
     :func:`minimum`."""
-    refuse_out("min", out)
-    return _extreme(input, pick_dim(dim, axis), keepdim, reduce_min, "min", minimum)
+    return _extreme_of(input, dim if axis is None else axis, keepdim, out, "min", amin, min_along, minimum)
 
 
-def _position(input: Any, dim: Any, keepdim: bool, over: Any, name: str) -> Any:
+def _extreme_of(
+    input: Any, dim: Any, keepdim: bool, out: None, name: str, whole: Any, along: Any, elementwise: Any
+) -> Any:
+    if out is not None:
+        refuse_out(name, out)
     if dim is None:
         if 0 in input.shape:
-            raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
-        return over(input, axis=None, keepdims=keepdim)
-    axis = one_axis(dim, input.ndim)
-    nonempty(input, (axis,) if input.ndim else (), name)
-    return over(input, axis=axis if input.ndim else None, keepdims=keepdim)
+            nonempty(input, None, name)
+        return whole(input)
+    if hasattr(dim, "dtype"):
+        return elementwise(input, dim)
+    shape = input.shape
+    axis = one_axis(dim, len(shape))
+    if 0 in shape:
+        nonempty(input, (axis,), name)
+    return along(input, axis=axis, keepdims=keepdim)
 
 
-def argmax(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Any:
-    """Index of the maximum (the first one), over all elements or along ``dim``; int64."""
-    return _position(input, pick_dim(dim, axis), keepdim, argmax_over, "argmax")
+def _position(name: str, says: str) -> Any:
+    def function(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Any:
+        at = dim if axis is None else axis
+        if at is None:
+            if not input.size:
+                raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
+        else:
+            at = one_axis(at, input.ndim)
+            if not input.size:
+                nonempty(input, (at,), name)
+        return np.asarray(getattr(input, name)(at, keepdims=keepdim))
+
+    function.__doc__ = f"Index of the {says} (the first one), over all elements or along ``dim``; int64."
+    return primitive(function, name=name, settings="dim keepdim", differentiable=False)
 
 
-def argmin(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Any:
-    """Index of the minimum (the first one), over all elements or along ``dim``; int64."""
-    return _position(input, pick_dim(dim, axis), keepdim, argmin_over, "argmin")
+argmax = _position("argmax", "maximum")
+argmin = _position("argmin", "minimum")

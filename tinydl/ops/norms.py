@@ -1,4 +1,4 @@
-"""Norms of vectors and matrices, and what is built on them: distances, cosines, normalisation, covariance."""
+"""Norms of matrices, and what is built on norms: distances, cosines, normalisation, covariance."""
 
 from __future__ import annotations
 
@@ -8,34 +8,14 @@ from typing import Any
 import numpy as np
 
 from tinydl import dtypes
-from tinydl.ops.axes import axis_of, by_axis, count, kept, one_axis
+from tinydl.ops.axes import by_axis, kept, one_axis
 from tinydl.ops.casting import cast
-from tinydl.ops.elementwise import abs as magnitude
 from tinydl.ops.elementwise import clamp_between, div
-from tinydl.ops.extrema import reduce_max, reduce_min
+from tinydl.ops.extrema import amax, amin
 from tinydl.ops.products import mm, swap_last
-from tinydl.ops.reducing import norm_over, reduce_sum, root
+from tinydl.ops.reducing import reduce_sum, root
 from tinydl.ops.shaping import broadcast_shapes, expand_to, permute_axes, reshape_to
-
-
-def _floating(name: str, x: Any, dtype: Any) -> Any:
-    if dtype is not None:
-        x = cast(x, dtype=dtypes.as_dtype(dtype))
-    if x.dtype.kind != "f":
-        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {x.dtype}")
-    return x
-
-
-@by_axis
-def vector_norm(x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
-    """(sum |x|^ord)^(1/ord) over ``dim`` (all elements without it); ``ord`` may be inf, -inf, 0 or any number."""
-    x = _floating("linalg.vector_norm", x, dtype)
-    axis = axis_of(dim, x.ndim)
-    if not count(x.shape, axis) and (math.isinf(ord) or ord < 0):
-        raise RuntimeError(
-            f"linalg.vector_norm cannot compute the {ord} norm on an empty dimension, and the shape is {tuple(x.shape)}"
-        )
-    return norm_over(x, ord, axis, keepdim)
+from tinydl.ops.vector_norms import vector_norm
 
 
 @by_axis
@@ -48,34 +28,37 @@ def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = F
     """
     from tinydl.ops.linalg import svdvals
 
-    A = _floating("linalg.matrix_norm", A, dtype)
-    if A.ndim < 2:
+    if dtype is not None:
+        A = cast(A, dtype=dtypes.as_dtype(dtype))
+    if A.dtype.kind != "f":
+        raise RuntimeError(
+            f"linalg.matrix_norm: Expected a floating point or complex tensor as input. Got {A.dtype}"
+        )
+    n, shape = A.ndim, A.shape
+    if n < 2:
         raise RuntimeError(
             f"linalg.matrix_norm: The input tensor A must have at least 2 dimensions, got shape {tuple(A.shape)}"
         )
     if not isinstance(dim, (tuple, list)) or len(dim) != 2:
         raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {dim}")
-    a, b = (one_axis(d, A.ndim) for d in dim)
+    a, b = one_axis(dim[0], n), one_axis(dim[1], n)
     if a == b:
         raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got ({dim[0]}, {dim[1]})")
     if ord == "fro":
-        return norm_over(A, 2, (a, b), keepdim)
+        return vector_norm(A, 2, (a, b), keepdim)
     if ord in (1, -1, math.inf, -math.inf):
-        over, then = (a, b) if abs(ord) == 1 else (b, a)
-        sums = reduce_sum(magnitude(A), axis=(over,), keepdims=True)
-        out = (reduce_max if ord > 0 else reduce_min)(sums, axis=(then,), keepdims=True)
-    elif ord in ("nuc", 2, -2):
-        rest = [d for d in range(A.ndim) if d not in (a, b)]
-        s = svdvals(permute_axes(A, axes=(*rest, a, b)))
-        last = (s.ndim - 1,)
-        if ord == "nuc":
-            out = reduce_sum(s, axis=last, keepdims=False)
-        else:
-            out = (reduce_max if ord == 2 else reduce_min)(s, axis=last, keepdims=False)
-    else:
+        over, then = (a, b) if ord in (1, -1) else (b, a)
+        sums = vector_norm(A, 1, over, keepdim)
+        return (amax if ord > 0 else amin)(sums, then if keepdim or then < over else then - 1, keepdim)
+    if ord not in ("nuc", 2, -2):
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
-    shape = kept(A.shape, (a, b))
-    return reshape_to(out, shape=shape if keepdim else tuple(n for d, n in enumerate(A.shape) if d not in (a, b)))
+    if (a, b) != (n - 2, n - 1):
+        A = permute_axes(A, axes=(*[d for d in range(n) if d not in (a, b)], a, b))
+    singular = svdvals(A)
+    out = reduce_sum(singular, -1) if ord == "nuc" else (amax if ord == 2 else amin)(singular, -1)
+    if not keepdim:
+        return out
+    return reshape_to(out, shape=kept(shape, (a, b)))
 
 
 @by_axis
@@ -112,7 +95,7 @@ def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str = "use_mm_for_eucl
     difference = a - b
     if not x1.shape[-1]:
         return reduce_sum(difference, axis=(difference.ndim - 1,), keepdims=False)
-    return norm_over(difference, p, (difference.ndim - 1,), False)
+    return vector_norm(difference, p, -1)
 
 
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8, *, axis: int | None = None) -> Any:
@@ -122,7 +105,7 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8, *, axis
     a = one_axis(dim if axis is None else axis, len(shape))
     x1, x2 = (x if x.shape == shape else expand_to(x, shape=shape) for x in (x1, x2))
     over = (a,) if shape else None
-    n1, n2 = (clamp_between(norm_over(x, 2, over, True), min=eps, max=None) for x in (x1, x2))
+    n1, n2 = (clamp_between(vector_norm(x, 2, over, True), min=eps, max=None) for x in (x1, x2))
     return reduce_sum((x1 / n1) * (x2 / n2), axis=over, keepdims=False)
 
 
@@ -137,12 +120,12 @@ def _float_pair(x1: Any, x2: Any) -> tuple[Any, Any]:
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
     """|x1 - x2 + eps|_p over the last dimension."""
     difference = x1 - x2 + eps
-    return norm_over(difference, p, (difference.ndim - 1,) if difference.ndim else None, keepdim)
+    return vector_norm(difference, p, -1, keepdim)
 
 
 def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, *, axis: Any = None) -> Any:
     """x / max(|x|_p, eps) along ``dim``."""
-    size = norm_over(input, p, axis_of(dim if axis is None else axis, input.ndim), True)
+    size = vector_norm(input, p, dim if axis is None else axis, True)
     return input / clamp_between(size, min=eps, max=None)
 
 

@@ -11,26 +11,26 @@ from typing import Any
 
 import numpy as np
 
+from tinydl import dtypes
 from tinydl.autograd.primitives import primitive
+from tinydl.kernels import by_dtype
 from tinydl.ops.axes import needed_dim, one_axis, pick_dim
+from tinydl.ops.casting import cast
 from tinydl.ops.comparing import eq, logical_xor
 from tinydl.ops.elementwise import exp, where
-from tinydl.ops.extrema import ValuesIndices, constant, data_of, take_at
+from tinydl.ops.extrema import ValuesIndices, put_at
 from tinydl.ops.indexing import take_slice
-from tinydl.ops.reducing import sum, widened
+from tinydl.ops.reducing import as_dtype_of, sum
 from tinydl.ops.shaping import cat, reshape_to
 
 
-@primitive(input=lambda g, axis: reverse_cumsum(g, axis=axis))
-def running_sum(input: Any, *, axis: int) -> Any:
-    """Cumulative sum along ``axis``."""
-    return np.add.accumulate(input, axis)
-
-
-@primitive(input=lambda g, axis: running_sum(g, axis=axis))
+@primitive(input=lambda g, axis: cumsum(g, axis))
 def reverse_cumsum(input: Any, *, axis: int) -> Any:
-    """Cumulative sum from the end along ``axis``: the transpose of :func:`running_sum`."""
-    return np.flip(np.cumsum(np.flip(input, axis), axis=axis), axis)
+    """Cumulative sum from the end along ``axis``: the transpose of :func:`cumsum`."""
+    if not input.ndim:
+        return np.array(input)
+    back = (slice(None),) * axis + (slice(None, None, -1),)
+    return np.add.accumulate(input[back], axis)[back]
 
 
 @primitive(input=lambda g, axis, by: shifted(g, axis=axis, by=-by, fill=0))
@@ -65,79 +65,106 @@ def _pulled(g: Any, factor: Any, axis: int, reverse: bool) -> Any:
     return recurrence(following, g, axis=axis, reverse=not reverse)
 
 
+# ------------------------------------------------------------------------------------------------ PyTorch's functions
+
+
+def _scan(name: str, ufunc: Any, input: Any, dtype: Any, dim: Any, axis: Any) -> Any:
+    """An accumulation along ``dim``; integers and booleans as int64."""
+    at = one_axis(needed_dim(name, dim, axis), input.ndim)
+    if dtype is not None:
+        dtype = dtypes.as_dtype(dtype)
+    elif input.dtype.kind != "f":
+        dtype = dtypes.int64
+    return ufunc.accumulate(input, at, dtype) if input.ndim else np.array(input, dtype)
+
+
+def _axis(dim: Any, axis: Any, x: Any) -> int:
+    return one_axis(pick_dim(dim, axis), len(x.shape))
+
+
+@primitive(settings="dim", input=lambda g, input_dtype, dim, axis: _from_cumsum(g, input_dtype, _axis(dim, axis, g)))
+def cumsum(input: Any, dim: Any = None, *, dtype: Any = None, axis: Any = None) -> Any:
+    """y_k = x_0 + ... + x_k along ``dim``; integers and booleans as int64."""
+    return _scan("cumsum", np.add, input, dtype, dim, axis)
+
+
+def _from_cumsum(g: Any, dtype: Any, axis: int) -> Any:
+    found = reverse_cumsum(g, axis=axis)
+    return found if found.dtype == dtype else cast(found, dtype=dtype)
+
+
 @primitive(
-    input=lambda g, input, axis: (
-        # dp_k/dx_j: the product of what stands before j, times that of what stands between j and k
-        shifted(running_product(input, axis=axis), axis=axis, by=1, fill=1) * _pulled(g, input, axis, False)
-    )
+    settings="dim", input=lambda g, input, input_dtype, dim, axis: _from_cumprod(g, input, input_dtype, dim, axis)
 )
-def running_product(input: Any, *, axis: int) -> Any:
-    """Cumulative product along ``axis``."""
-    return np.multiply.accumulate(input, axis)
+def cumprod(input: Any, dim: Any = None, *, dtype: Any = None, axis: Any = None) -> Any:
+    """y_k = x_0 ... x_k along ``dim``; integers and booleans as int64. The derivatives are right beside zeros."""
+    return _scan("cumprod", np.multiply, input, dtype, dim, axis)
+
+
+def _from_cumprod(g: Any, x: Any, dtype: Any, dim: Any, axis: Any) -> Any:
+    """dp_k/dx_j: the product of what stands before j, times that of what stands between j and k."""
+    if not x.shape:
+        found = g
+    else:
+        at, x = _axis(dim, axis, x), as_dtype_of(x, g)
+        found = shifted(cumprod(x, at), axis=at, by=1, fill=1) * _pulled(g, x, at, False)
+    return found if found.dtype == dtype else cast(found, dtype=dtype)
 
 
 _LOWEST = {np.dtype(t): float(np.finfo(t).min) for t in (np.float16, np.float32, np.float64)}
 
 
-@primitive(input=lambda g, input, out, axis: _from_logcumsumexp(g, input, out, axis))
-def running_logsumexp(input: Any, *, axis: int) -> Any:
-    """log of the cumulative sum of e^x along ``axis``, without overflow."""
-    return np.logaddexp.accumulate(input, axis=axis)
-
-
-def _from_logcumsumexp(g: Any, x: Any, out: Any, axis: int) -> Any:
-    """sum_(k >= j) g_k e^(x_j - out_k) as e^(x_j - out_j) r_j with r_j = g_j + e^(out_j - out_(j+1)) r_(j+1): no
-    exponent is positive. An out of -inf counts as the lowest finite number: -inf - -inf is no number."""
-    low = where(eq(out, -np.inf), _LOWEST[out.dtype], out)
-    decay = exp(low - shifted(low, axis=axis, by=-1, fill=np.inf))
-    return exp(x - low) * recurrence(decay, g, axis=axis, reverse=True)
-
-
-# ------------------------------------------------------------------------------------------------ PyTorch's functions
-
-
-def _scan(name: str, over: Any, input: Any, dim: Any, axis: Any) -> Any:
-    at = one_axis(needed_dim(name, dim, axis), input.ndim)
-    return over(input, axis=at) if input.ndim else reshape_to(input, shape=())
-
-
-def cumsum(input: Any, dim: Any = None, *, dtype: Any = None, axis: Any = None) -> Any:
-    """y_k = x_0 + ... + x_k along ``dim``; integers and booleans as int64."""
-    return _scan("cumsum", running_sum, widened(input, dtype), dim, axis)
-
-
-def cumprod(input: Any, dim: Any = None, *, dtype: Any = None, axis: Any = None) -> Any:
-    """y_k = x_0 ... x_k along ``dim``; integers and booleans as int64. The derivatives are right beside zeros."""
-    return _scan("cumprod", running_product, widened(input, dtype), dim, axis)
-
-
+@primitive(
+    settings="dim",
+    input=lambda g, input, out, dim, axis: _from_logcumsumexp(g, input, out, dim, axis),
+)
 def logcumsumexp(input: Any, dim: Any = None, *, axis: Any = None) -> Any:
     """y_k = log(e^x_0 + ... + e^x_k) along ``dim``, without overflow; floating dtypes only."""
     if input.dtype.kind != "f":
         raise RuntimeError(f"logcumsumexp is not implemented for {input.dtype}; convert it with .float() first")
-    return _scan("logcumsumexp", running_logsumexp, input, dim, axis)
+    return _scan("logcumsumexp", np.logaddexp, input, None, dim, axis)
 
 
-def _running_extreme(name: str, extreme: Any, input: Any, dim: Any, axis: Any) -> ValuesIndices:
-    at = one_axis(needed_dim(name, dim, axis), input.ndim)
-    if not input.ndim:
-        return ValuesIndices(reshape_to(input, shape=()), constant(np.zeros((), np.int64)))
-    x = data_of(input)
-    best = extreme.accumulate(x, axis=at)
-    here = (x == best) | (x != x)  # at a tie the later one; from a NaN on, NaN
-    place = np.arange(x.shape[at]).reshape((-1,) + (1,) * (x.ndim - at - 1))
-    index = constant(np.maximum.accumulate(np.where(here, place, 0), axis=at))
-    return ValuesIndices(take_at(input, index, axis=at), index)
+def _from_logcumsumexp(g: Any, x: Any, out: Any, dim: Any, axis: Any) -> Any:
+    """sum_(k >= j) g_k e^(x_j - out_k) as e^(x_j - out_j) r_j with r_j = g_j + e^(out_j - out_(j+1)) r_(j+1): no
+    exponent is positive. An out of -inf counts as the lowest finite number: -inf - -inf is no number."""
+    if not x.shape:
+        return reshape_to(g, shape=())
+    at = _axis(dim, axis, x)
+    low = where(eq(out, -np.inf), _LOWEST[out.dtype], out)
+    decay = exp(low - shifted(low, axis=at, by=-1, fill=np.inf))
+    return exp(x - low) * recurrence(decay, g, axis=at, reverse=True)
 
 
-def cummax(input: Any, dim: Any = None, *, axis: Any = None) -> ValuesIndices:
-    """The greatest so far along ``dim``, and where it stands (the last of equal ones), to which gradients go."""
-    return _running_extreme("cummax", np.maximum, input, dim, axis)
+_RUNNING_EXTREME = by_dtype("running_extreme")
 
 
-def cummin(input: Any, dim: Any = None, *, axis: Any = None) -> ValuesIndices:
-    """The smallest so far along ``dim``, and where it stands (the last of equal ones), to which gradients go."""
-    return _running_extreme("cummin", np.minimum, input, dim, axis)
+def _running_extreme(name: str, lowest: bool, says: str) -> Any:
+    def function(input: Any, dim: Any = None, *, axis: Any = None) -> Any:
+        at = one_axis(needed_dim(name, dim, axis), input.ndim)
+        if not input.ndim:
+            return np.array(input), np.zeros((), np.int64)
+        return _RUNNING_EXTREME[input.dtype](input, at, lowest)
+
+    function.__doc__ = (
+        f"The {says} so far along ``dim``, and where it stands (the last of equal ones), to which gradients go."
+    )
+    return primitive(
+        function,
+        name=name,
+        settings="dim",
+        outputs=("values", "indices"),
+        plain="indices",
+        result=ValuesIndices,
+        smooth=False,
+        input=lambda g, indices, dim, axis: (
+            put_at(g, indices, axis=_axis(dim, axis, g), shape=g.shape) if g.shape else reshape_to(g, shape=())
+        ),
+    )
+
+
+cummax = _running_extreme("cummax", False, "greatest")
+cummin = _running_extreme("cummin", True, "smallest")
 
 
 def _between(input: Any, axis: int, start: int | None, stop: int | None) -> Any:

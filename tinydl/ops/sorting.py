@@ -1,54 +1,73 @@
 """Sorting and what rests on it: order statistics, the mode, quantiles.
 
-The order is found on the array (stable; NaN is greater than every number); the elements are then gathered, and
-gradients go back to where they came from.
+The order is stable, and NaN is greater than every number; gradients go back to where the elements came from.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
 from tinydl.ops.axes import one_axis, pick_dim
-from tinydl.ops.extrema import ValuesIndices, chosen, constant, data_of, take_at, tie_shares
-from tinydl.ops.formulas import lerp
+from tinydl.ops.extrema import ValuesIndices, data_of, put_at, take_at, tie_shares, to_places
+from tinydl.ops.formulas import interpolate
 from tinydl.ops.shaping import permute_axes, reshape_to
+
+_FEW = 4096
 
 
 def _order(x: Any, axis: int, descending: bool) -> Any:
     """Indices that sort; equal elements keep their order either way."""
     if not descending:
-        return x.argsort(axis, kind="stable")
+        return x.argsort(axis, "stable")
     back = (slice(None),) * axis + (slice(None, None, -1),)
-    return (x.shape[axis] - 1 - x[back].argsort(axis, kind="stable"))[back]
+    return (x.shape[axis] - 1 - x[back].argsort(axis, "stable"))[back]
 
 
-def _single(input: Any, dim: Any) -> ValuesIndices:
-    """A 0-d tensor is sorted as it is."""
-    one_axis(dim, 0)
-    return ValuesIndices(reshape_to(input, shape=()), constant(np.zeros((), np.int64)))
+def _sorted(x: Any, axis: int, descending: bool = False) -> tuple[Any, Any]:
+    """(values, indices) of an array; one without dimensions is sorted as it is."""
+    if not x.ndim:
+        return x.copy(), np.zeros((), np.int64)
+    order = _order(x, axis, descending)
+    if x.size > _FEW:
+        return take_at(x, order, axis=axis), order
+    # Few numbers are sorted again sooner than they are gathered.
+    if descending:
+        back = (slice(None),) * axis + (slice(None, None, -1),)
+        values = x[back].copy()
+        values.sort(axis, "stable")
+        return values[back].copy(), order.copy()
+    values = x.copy()
+    values.sort(axis, "stable")
+    return values, order
 
 
-def sort(
-    input: Any, dim: int = -1, descending: bool = False, stable: bool = False, *, axis: Any = None
-) -> ValuesIndices:
+def _from_sorted(g: Any, indices: Any, shape: tuple[int, ...], dim: Any) -> Any:
+    if not shape:
+        return reshape_to(g, shape=())
+    return put_at(g, indices, axis=one_axis(dim, len(shape)), shape=shape)
+
+
+@primitive(
+    settings="dim descending stable",
+    outputs=("values", "indices"),
+    plain="indices",
+    result=ValuesIndices,
+    input=lambda g, indices, input_shape, dim, axis: _from_sorted(g, indices, input_shape, pick_dim(dim, axis)),
+)
+def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = False, *, axis: Any = None) -> Any:
     """Sorted along ``dim``, and where each element stood. Always stable; NaN counts as the greatest."""
-    d = pick_dim(dim, axis)
-    if not input.ndim:
-        return _single(input, d)
-    at = one_axis(d, input.ndim)
-    index = constant(np.ascontiguousarray(_order(data_of(input), at, descending)))
-    return ValuesIndices(take_at(input, index, axis=at), index)
+    return _sorted(input, one_axis(dim if axis is None else axis, input.ndim), descending)
 
 
+@primitive(settings="dim descending stable", differentiable=False)
 def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool = False, *, axis: Any = None) -> Any:
     """The indices of :func:`sort`."""
-    d = pick_dim(dim, axis)
-    if not input.ndim:
-        return _single(input, d).indices
-    return constant(np.ascontiguousarray(_order(data_of(input), one_axis(d, input.ndim), descending)))
+    at = one_axis(dim if axis is None else axis, input.ndim)
+    return np.ascontiguousarray(_order(input, at, descending)) if input.ndim else np.zeros((), np.int64)
 
 
 def msort(input: Any) -> Any:
@@ -56,102 +75,155 @@ def msort(input: Any) -> Any:
     return sort(input, 0).values
 
 
+@primitive(
+    settings="k dim largest sorted",
+    outputs=("values", "indices"),
+    plain="indices",
+    result=ValuesIndices,
+    input=lambda g, indices, input_shape, dim, axis: _from_sorted(g, indices, input_shape, pick_dim(dim, axis)),
+)
 def topk(
     input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, axis: Any = None
-) -> ValuesIndices:
+) -> Any:
     """The ``k`` largest (or smallest) along ``dim`` in order, and where they stand."""
-    d = pick_dim(dim, axis)
-    at = one_axis(d, input.ndim)
+    at = one_axis(dim if axis is None else axis, input.ndim)
     size = input.shape[at] if input.ndim else 1
     if not 0 <= k <= size:
         raise RuntimeError(f"selected index k out of range: k is {k}, and dim {at} of {tuple(input.shape)} has {size}")
+    values, indices = _sorted(input, at, largest)
     if not input.ndim:
-        return _single(input, d)
-    order = _order(data_of(input), at, largest)
-    index = constant(np.ascontiguousarray(order[(slice(None),) * at + (slice(0, k),)]))
-    return ValuesIndices(take_at(input, index, axis=at), index)
+        return values, indices
+    first = (slice(None),) * at + (slice(0, k),)
+    return values[first].copy(), indices[first].copy()
 
 
-def _ranked(name: str, input: Any, d: Any, keepdim: bool, rank: Any) -> ValuesIndices:
-    """The elements of a rank along ``dim``; ``rank`` gives it for sorted lines of an axis."""
-    at = one_axis(d, input.ndim)
+# ---------------------------------------------------------------------------------------------------- order statistics
+
+
+def _at_rank(name: str, input: Any, at: int, keepdim: bool, rank: Any) -> tuple[Any, Any]:
+    """(values, indices) at ``rank`` of each sorted line: a number, or a function that finds it in the sorted lines."""
     if not input.ndim:
-        return _single(input, d)
+        return _sorted(input, at)
     if not input.shape[at]:
         raise IndexError(
             f"{name}(): Expected reduction dim {at} to have non-zero size; the input has shape {tuple(input.shape)}"
         )
-    x = data_of(input)
-    order = _order(x, at, False)
-    return chosen(input, np.take_along_axis(order, rank(x, at), at), at, keepdim)
+    values, order = _sorted(input, at)
+    if callable(rank):
+        rank = rank(values, at)
+    if isinstance(rank, int):
+        pick = (slice(None),) * at + (slice(rank, rank + 1),)
+        values, order = values[pick].copy(), order[pick].copy()
+    else:
+        values, order = take_at(values, rank, axis=at), take_at(order, rank, axis=at)
+    if keepdim:
+        return values, order
+    shape = input.shape[:at] + input.shape[at + 1 :]
+    return values.reshape(shape), order.reshape(shape)
 
 
-def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False, *, axis: Any = None) -> ValuesIndices:
+@primitive(
+    smooth=False,
+    settings="k dim keepdim",
+    outputs=("values", "indices"),
+    plain="indices",
+    result=ValuesIndices,
+    input=lambda g, indices, input_shape, dim, axis: to_places(g, indices, input_shape, pick_dim(dim, axis)),
+)
+def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False, *, axis: Any = None) -> Any:
     """The ``k``-th smallest along ``dim`` (k counts from 1), and where it stands."""
-    d = pick_dim(dim, axis)
-    size = input.shape[one_axis(d, input.ndim)] if input.ndim else 1
+    at = one_axis(dim if axis is None else axis, input.ndim)
+    size = input.shape[at] if input.ndim else 1
     if not 1 <= k <= size:
-        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {d}: k is {k}, of {size}")
-
-    def rank(x: Any, axis: int) -> Any:
-        return np.full(x.shape[:axis] + (1,) + x.shape[axis + 1 :], k - 1)
-
-    return _ranked("kthvalue", input, d, keepdim, rank)
+        raise RuntimeError(
+            f"kthvalue(): selected number k out of range for dimension {pick_dim(dim, axis)}: k is {k}, of {size}"
+        )
+    return _at_rank("kthvalue", input, at, keepdim, int(k) - 1)
 
 
-def _middle(x: Any, axis: int) -> Any:
-    """The rank of the lower median, or of the first NaN."""
-    missing = np.isnan(x).sum(axis=axis, keepdims=True)
-    return np.where(missing > 0, x.shape[axis] - missing, (x.shape[axis] - 1) // 2)
+def _middle(values: Any, axis: int) -> Any:
+    """The rank of the lower median of sorted lines, or of the first NaN."""
+    n = values.shape[axis]
+    missing = np.count_nonzero(values != values, axis=axis, keepdims=True)
+    return np.where(missing > 0, n - missing, (n - 1) // 2)
 
 
-def _middle_of_numbers(x: Any, axis: int) -> Any:
+def _middle_of_numbers(values: Any, axis: int) -> Any:
     """The rank of the lower median of what is not NaN."""
-    return np.maximum((~np.isnan(x)).sum(axis=axis, keepdims=True) - 1, 0) // 2
+    return np.maximum(np.count_nonzero(values == values, axis=axis, keepdims=True) - 1, 0) // 2
+
+
+@primitive(
+    smooth=False,
+    outputs=("values", "indices"),
+    plain="indices",
+    result=ValuesIndices,
+    input=lambda g, indices, input_shape, dim: to_places(g, indices, input_shape, dim),
+)
+def median_along(input: Any, *, dim: int, keepdim: bool, skip_nan: bool) -> Any:
+    """The lower median of each line, and where it stands."""
+    at = one_axis(dim, input.ndim)
+    rank: Any = (input.shape[at] - 1) // 2 if input.ndim else 0
+    if np.count_nonzero(input != input):
+        rank = _middle_of_numbers if skip_nan else _middle
+    return _at_rank("nanmedian" if skip_nan else "median", input, at, keepdim, rank)
 
 
 @primitive(smooth=False, input=lambda g, input, out: g * tie_shares(input, out, axis=None))
 def whole_median(input: Any, *, skip_nan: bool) -> Any:
     """The lower median of all elements; ties share the gradient evenly."""
-    flat = input.reshape(-1)
-    if not flat.size:
+    if not input.size:
         return np.asarray(np.nan if input.dtype.kind == "f" else np.iinfo(input.dtype).min, input.dtype)
-    rank = (_middle_of_numbers if skip_nan else _middle)(flat, 0)
-    return np.sort(flat)[rank[0]]
+    flat = input.flatten()
+    flat.sort()
+    rank = (flat.size - 1) // 2
+    if flat[-1] != flat[-1]:  # the NaN stand last
+        rank = max(np.count_nonzero(flat == flat) - 1, 0) // 2 if skip_nan else -1
+    return np.asarray(flat[rank])
 
 
-def _median(name: str, input: Any, d: Any, keepdim: bool, rank: Any) -> Any:
+def _median(name: str, input: Any, dim: Any, keepdim: bool, skip_nan: bool) -> Any:
     if input.dtype == np.bool_:
         raise RuntimeError(f"{name} is not implemented for booleans; convert with .long() first")
-    if d is None:
-        return whole_median(input, skip_nan=rank is _middle_of_numbers)
-    return _ranked(name, input, d, keepdim, rank)
+    if dim is None:
+        return whole_median(input, skip_nan=skip_nan)
+    return median_along(input, dim=dim, keepdim=keepdim, skip_nan=skip_nan)
 
 
 def median(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Any:
     """The median (of an even number the lower one); NaN where one is. With ``dim``, (values, indices)."""
-    return _median("median", input, pick_dim(dim, axis), keepdim, _middle)
+    return _median("median", input, pick_dim(dim, axis), keepdim, False)
 
 
 def nanmedian(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Any:
     """The :func:`median` of what is not NaN."""
-    return _median("nanmedian", input, pick_dim(dim, axis), keepdim, _middle_of_numbers)
+    return _median("nanmedian", input, pick_dim(dim, axis), keepdim, True)
 
 
-def mode(input: Any, dim: int = -1, keepdim: bool = False, *, axis: Any = None) -> ValuesIndices:
+def _longest_run(values: Any, axis: int) -> Any:
+    """The rank at which the first of the longest runs of equal values ends."""
+    lines = values.swapaxes(axis, -1)
+    starts = np.ones(lines.shape, np.bool_)
+    np.not_equal(lines[..., 1:], lines[..., :-1], starts[..., 1:])
+    place = np.arange(lines.shape[-1])
+    length = place - np.maximum.accumulate(starts * place, -1)
+    return length.argmax(-1, keepdims=True).swapaxes(axis, -1)
+
+
+@primitive(
+    smooth=False,
+    settings="dim keepdim",
+    outputs=("values", "indices"),
+    plain="indices",
+    result=ValuesIndices,
+    input=lambda g, indices, input_shape, dim, axis: to_places(g, indices, input_shape, pick_dim(dim, axis)),
+)
+def mode(input: Any, dim: int = -1, keepdim: bool = False, *, axis: Any = None) -> Any:
     """The most frequent value along ``dim`` (the smallest of several), and where it stands last."""
+    return _at_rank("mode", input, one_axis(dim if axis is None else axis, input.ndim), keepdim, _longest_run)
 
-    def rank(x: Any, axis: int) -> Any:
-        line = np.sort(x, axis=axis)
-        place = np.arange(x.shape[axis]).reshape((-1,) + (1,) * (x.ndim - axis - 1))
-        starts = np.ones(x.shape, np.bool_)
-        lead = (slice(None),) * axis
-        starts[(*lead, slice(1, None))] = line[(*lead, slice(1, None))] != line[(*lead, slice(None, -1))]
-        length = place - np.maximum.accumulate(np.where(starts, place, 0), axis=axis)
-        return np.argmax(length, axis=axis, keepdims=True)  # the end of the first run of the greatest length
 
-    return _ranked("mode", input, pick_dim(dim, axis), keepdim, rank)
-
+# ---------------------------------------------------------------------------------------------------------- quantiles
 
 _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
@@ -176,40 +248,70 @@ def quantile(
         raise RuntimeError(f"quantile() q must be a scalar or 1D tensor, got shape {tuple(share.shape)}")
     if hasattr(q, "dtype") and q.dtype != input.dtype:
         raise RuntimeError(f"quantile() q tensor must be same dtype as the input tensor: {q.dtype}, {input.dtype}")
-    if share.size and not (np.all(share >= 0) and np.all(share <= 1)):
+    if np.count_nonzero((share >= 0) & (share <= 1)) < share.size:
         raise RuntimeError(f"quantile() q values must be in the range [0, 1], got {data_of(q)}")
     if 0 in input.shape:
         raise RuntimeError(f"quantile() input tensor must be non-empty; its shape is {tuple(input.shape)}")
-
-    shape = tuple(input.shape)
     at = None if d is None or not input.ndim else one_axis(d, input.ndim)
-    if at is None:
-        lines = reshape_to(input, shape=(int(np.prod(shape)),))
-    else:  # the dimension goes last
-        lines = permute_axes(input, axes=tuple(i for i in range(len(shape)) if i != at) + (at,))
-    ranked = sort(lines).values
-    last = lines.shape[-1] - 1
-    rank = np.broadcast_to(share.reshape(-1) * last, (*lines.shape[:-1], share.size))
-    rank = np.where(np.isnan(data_of(lines)).any(axis=-1, keepdims=True), last, rank)  # there NaN was sorted to
-    out = _between_ranks(ranked, rank, interpolation)
-
-    kept = (1,) * len(shape) if at is None else shape[:at] + (1,) + shape[at + 1 :]
-    rest = kept if keepdim else () if at is None else shape[:at] + shape[at + 1 :]
-    out = permute_axes(out, axes=(out.ndim - 1, *range(out.ndim - 1)))
-    return reshape_to(out, shape=share.shape + rest)
+    return quantiles(input, share=share, axis=at, keepdim=keepdim, interpolation=interpolation)
 
 
-def _between_ranks(ranked: Any, rank: Any, interpolation: str) -> Any:
-    axis = rank.ndim - 1
+def _last(axis: int, ndim: int) -> tuple[int, ...]:
+    """The order of dimensions in which ``axis`` is the last."""
+    return (*range(axis), *range(axis + 1, ndim), axis)
 
-    def at(whole: Any) -> Any:
-        return take_at(ranked, constant(whole.astype(np.int64)), axis=axis)
 
-    if interpolation == "lower":
-        return at(np.floor(rank))
-    if interpolation == "higher":
-        return at(np.ceil(rank))
-    if interpolation == "nearest":
-        return at(np.rint(rank))
-    weight = rank - np.floor(rank) if interpolation == "linear" else np.full_like(rank, 0.5)
-    return lerp(at(np.floor(rank)), at(np.ceil(rank)), constant(weight.astype(ranked.dtype)))
+def _from_quantiles(
+    g: Any, low: Any, high: Any, weight: Any, shape: tuple[int, ...], axis: int | None, interpolation: str
+) -> Any:
+    """Each quantile's gradient goes to the one or two elements it lies at or between."""
+    order = None if axis is None else _last(axis, len(shape))
+    lines = (math.prod(shape),) if order is None else tuple(shape[d] for d in order)
+    g = reshape_to(g, shape=(low.shape[-1], *lines[:-1]))
+    g = permute_axes(g, axes=(*range(1, len(lines)), 0))
+    at = len(lines) - 1
+    if interpolation in ("linear", "midpoint"):
+        below, above = (put_at(part, i, axis=at, shape=lines) for part, i in ((g * (1 - weight), low), (g * weight, high)))
+        found = below + above
+    else:
+        found = put_at(g, low, axis=at, shape=lines)
+    if order is None:
+        return reshape_to(found, shape=shape)
+    return permute_axes(found, axes=(*range(axis), at, *range(axis, at)))
+
+
+@primitive(
+    smooth=False,
+    outputs=("out", "low", "high", "weight"),
+    aux=("low", "high", "weight"),
+    input=lambda g, low, high, weight, input_shape, axis, interpolation: _from_quantiles(
+        g, low, high, weight, input_shape, axis, interpolation
+    ),
+)
+def quantiles(input: Any, *, share: Any, axis: int | None, keepdim: bool, interpolation: str) -> Any:
+    """The quantiles behind :func:`quantile`; besides, of each the two elements it lies between, and how it does."""
+    lines = input.reshape(-1) if axis is None else input.transpose(_last(axis, input.ndim))
+    at = lines.ndim - 1
+    ranked, order = _sorted(lines, at)
+    last = lines.shape[at] - 1
+    rank = share.reshape(-1).astype(input.dtype, copy=False) * last
+    missing = ranked[..., -1:] != ranked[..., -1:]
+    if np.count_nonzero(missing):  # NaN stand last, and where one is the quantile is NaN
+        rank = np.where(missing, last, rank)
+    elif at:
+        rank = np.broadcast_to(rank, (*lines.shape[:-1], rank.size))
+    below = np.ceil(rank) if interpolation == "higher" else np.rint(rank) if interpolation == "nearest" else np.floor(rank)
+    weight = rank - below if interpolation == "linear" else np.full_like(rank, 0.5)
+    low = below.astype(np.int64)
+    out = take_at(ranked, low, axis=at)
+    if interpolation in ("linear", "midpoint"):
+        high = np.ceil(rank).astype(np.int64)
+        out = interpolate(out, take_at(ranked, high, axis=at), weight)
+        high = take_at(order, high, axis=at)
+    else:
+        high = low
+    low = take_at(order, low, axis=at)
+    rest = lines.shape[:-1]
+    if keepdim:
+        rest = (1,) * input.ndim if axis is None else input.shape[:axis] + (1,) + input.shape[axis + 1 :]
+    return out.transpose(at, *range(at)).reshape(share.shape + rest), low, high, weight
