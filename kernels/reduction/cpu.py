@@ -21,11 +21,14 @@ Array = NDArray[Any]
 _COLUMNS = 64
 
 
-def _step(x: Array, axis: int) -> int:
-    step = 1
-    for size in x.shape[axis + 1 :]:
-        step *= size
-    return step
+def _lines(x: Array, axis: int) -> tuple[Array, int, int, tuple[int, ...]]:
+    """The array with all its elements in order, n, step, and the shape without the dimension."""
+    if not x.flags.carray:
+        x = plain(x)
+    shape = x.shape
+    if axis == len(shape) - 1:
+        return x, shape[axis], 1, shape[:axis]
+    return x, shape[axis], math.prod(shape[axis + 1 :]), shape[:axis] + shape[axis + 1 :]
 
 
 # ------------------------------------------------------------------------------------------------------------- moments
@@ -84,10 +87,9 @@ def _moments(x: Array, n: int, step: int, correction: float, variance: Array, me
 @register(op="moments", name="cpu.lines", dtypes=("float32",), default=True)
 def moments(x: Array, axis: int, correction: float) -> tuple[Array, Array]:
     """Two passes over what then stands in the cache."""
-    x, shape = plain(x), x.shape
-    shape = shape[:axis] + shape[axis + 1 :]
+    x, n, step, shape = _lines(x, axis)
     variance, mean = np.empty(shape, x.dtype), np.empty(shape, x.dtype)
-    _moments(x, x.shape[axis], _step(x, axis), correction, variance, mean)
+    _moments(x, n, step, correction, variance, mean)
     return variance, mean
 
 
@@ -101,6 +103,8 @@ def _term(v: Any, ord: float) -> float:
         return v * v
     if ord == 1.0:
         return v
+    if ord == 0.0:
+        return 1.0 if v != 0.0 else 0.0
     return v**ord
 
 
@@ -116,15 +120,31 @@ def _terms(x: Array, ord: float) -> float:
 def _root(total: float, ord: float) -> float:
     if ord == 2.0:
         return math.sqrt(total)
-    if ord == 1.0:
+    if ord == 1.0 or ord == 0.0:
         return total
     return total ** (1 / ord)
+
+
+@njit(error_model="numpy", forceinline=True)
+def _extreme(x: Array, at: int, n: int, step: int, largest: bool) -> Any:
+    best = abs(x[at])
+    for c in range(1, n):
+        v = abs(x[at + c * step])
+        if v != v or (v > best if largest else v < best):
+            best = v
+        if best != best:
+            return best
+    return best
 
 
 @njit(error_model="numpy")
 def _vector_norm(x: Array, n: int, step: int, ord: float, y: Array) -> None:
     x, y = x.reshape(x.size), y.reshape(y.size)
     if y.size == 0:
+        return
+    if math.isinf(ord):
+        for i in range(y.size):
+            y[i] = _extreme(x, i // step * step * n + i % step, n, step, ord > 0)
         return
     if step == 1:
         for i in range(y.size):
@@ -143,17 +163,17 @@ def _vector_norm(x: Array, n: int, step: int, ord: float, y: Array) -> None:
                 y[outer + first + k] = _root(totals[k], ord)
 
 
-_FEW = 1 << 12  # NumPy's powers are vectors, ours are not: above this size they are faster
+_FEW = 1 << 12  # NumPy's powers and extrema are vectors, ours are not: above this size they are faster
 
 
 @register(op="vector_norm", name="cpu.lines", dtypes=("float32",), default=True)
 def vector_norm(x: Array, axis: int, ord: float) -> Array:
-    """Of order 1 and 2, and of other powers of a few numbers."""
-    if ord == 0 or math.isinf(ord) or (x.size > _FEW and ord not in (1, 2)):
+    """Of order 1 and 2, and of any order for a few numbers."""
+    if x.size > _FEW and ord != 2 and ord != 1:
         return spec.vector_norm(x, axis, ord)
-    x, shape = plain(x), x.shape
-    y = np.empty(shape[:axis] + shape[axis + 1 :], x.dtype)
-    _vector_norm(x, shape[axis], _step(x, axis), ord, y)
+    x, n, step, shape = _lines(x, axis)
+    y = np.empty(shape, x.dtype)
+    _vector_norm(x, n, step, ord, y)
     return y
 
 
@@ -181,7 +201,7 @@ def _running_extreme(x: Array, n: int, step: int, lowest: bool, y: Array, index:
 @register(op="running_extreme", name="cpu.lines", dtypes=("float32", "float64", "int64"), default=True)
 def running_extreme(x: Array, axis: int, lowest: bool) -> tuple[Array, NDArray[np.int64]]:
     """One place after another of all lines of a block."""
-    x = plain(x)
+    x, n, step, _ = _lines(x, axis)
     y, index = np.empty(x.shape, x.dtype), np.empty(x.shape, np.int64)
-    _running_extreme(x, x.shape[axis], _step(x, axis), lowest, y, index)
+    _running_extreme(x, n, step, lowest, y, index)
     return y, index

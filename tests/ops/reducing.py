@@ -73,6 +73,13 @@ def _logcumsumexp(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((np.array([-30.0, 5.0, -20.0, 6.0]),), {"axis": 0}, note="far apart")
 
 
+@entry("difference")
+def _difference(rng: np.random.Generator) -> Iterator[Sample]:
+    for note, x in layouts(rng):
+        for axis in range(x.ndim):
+            yield Sample((x,), {"axis": axis}, note=f"{note}, axis {axis}")
+
+
 @entry("shifted")
 def _shifted(rng: np.random.Generator) -> Iterator[Sample]:
     for note, x in layouts(rng):
@@ -120,9 +127,10 @@ def _along(rng: np.random.Generator) -> Iterator[Sample]:
     apart = rng.permutation(24).reshape(2, 3, 4).astype(float)
     for axis in range(3):
         for keepdims in (False, True):
-            yield Sample((apart,), {"axis": axis, "keepdims": keepdims}, note=f"axis {axis}, keepdims {keepdims}")
-    yield Sample((apart[::-1, ::2].T,), {"axis": 1, "keepdims": False}, note="transposed, with gaps")
-    yield Sample((draw(rng, 0, 3),), {"axis": 1, "keepdims": False}, note="size 0")
+            yield Sample((apart,), {"dim": axis, "keepdim": keepdims}, note=f"axis {axis}, keepdim {keepdims}")
+    yield Sample((apart[::-1, ::2].T,), {"dim": 1, "keepdim": False}, note="transposed, with gaps")
+    yield Sample((draw(rng, 0, 3),), {"dim": 1, "keepdim": False}, note="size 0")
+    yield Sample((draw(rng),), {"dim": 0, "keepdim": False}, note="0-d")
 
 
 @entry("nansum", "nanmean")

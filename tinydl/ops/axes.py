@@ -118,13 +118,15 @@ def reduced(shape: tuple[int, ...], axis: Any, keepdims: bool) -> tuple[int, ...
 
 def one_line(x: Any, axis: Any) -> tuple[Any, int]:
     """An array in which the reduced dimensions are one, and which that is: kernels reduce along one dimension."""
-    n = x.ndim
-    if axis is None or len(axis) == n:
+    if axis is None:
         return x.reshape(-1), 0
     if len(axis) == 1:
         return x, axis[0]
-    if axis == tuple(range(n - len(axis), n)):
-        return x.reshape(*x.shape[: n - len(axis)], count(x.shape, axis)), n - len(axis)
-    rest = [d for d in range(x.ndim) if d not in axis]
-    sizes = [x.shape[d] for d in rest]
-    return x.transpose(*rest, *axis).reshape(*sizes, count(x.shape, axis)), len(rest)
+    order, shape = _line(x.shape, axis)
+    return x.transpose(order).reshape(shape), len(shape) - 1
+
+
+@remembered
+def _line(shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    rest = [d for d in range(len(shape)) if d not in axis]
+    return (*rest, *axis), (*(shape[d] for d in rest), count(shape, axis))

@@ -12,29 +12,31 @@ from tinydl.ops.axes import one_axis, pick_dim
 from tinydl.ops.extrema import constant, data_of
 
 
-def _result(values: Any, order: Any, starts: Any, shape: Any, inverse: bool, counts: bool) -> Any:
-    """The first of each run and, if asked for, the run of each element and how long the runs are.
+def _result(lines: Any, differs: Any, order: Any, shape: Any, inverse: bool, counts: bool) -> list[Any]:
+    """The first of each run of equal ``lines`` and, if asked for, the run of each and how long the runs are.
 
-    ``starts`` says which elements, in the order ``order`` (None: as they are), begin a run.
+    ``differs`` says of each but the first whether it is another than the one before; ``order`` whence each came (None:
+    it stands where it stood).
     """
-    found = [constant(values)]
-    if inverse:
-        run = np.add.accumulate(starts, dtype=np.int64)
-        run -= 1
+    starts = np.zeros(len(lines), np.bool_)
+    starts[1:] = differs
+    run = np.add.accumulate(starts, 0, np.int64) if inverse else None
+    starts[:1] = True
+    found = [lines[starts]]
+    if run is not None:
         if order is not None:
             run[order] = run.copy()
-        found.append(constant(run.reshape(shape)))
+        found.append(run.reshape(shape))
     if counts:
-        ends = np.append(np.flatnonzero(starts), starts.size)
-        found.append(constant(ends[1:] - ends[:-1]))
-    return found[0] if len(found) == 1 else tuple(found)
+        (first,) = starts.nonzero()
+        ends = np.empty(len(first) + 1, np.int64)
+        ends[:-1], ends[-1] = first, len(lines)
+        found.append(ends[1:] - ends[:-1])
+    return found
 
 
-def _starts(line: Any) -> Any:
-    """Which elements differ from the one before."""
-    starts = np.ones(line.shape, np.bool_)
-    np.not_equal(line[1:], line[:-1], starts[1:])
-    return starts
+def _tensors(found: list[Any]) -> Any:
+    return constant(found[0]) if len(found) == 1 else tuple([constant(x) for x in found])
 
 
 def unique(
@@ -59,18 +61,17 @@ def unique(
         line = line[order]
     else:
         line.sort()
-    starts = _starts(line)
-    return _result(line[starts], order, starts, x.shape, return_inverse, return_counts)
+    return _tensors(_result(line, line[1:] != line[:-1], order, x.shape, return_inverse, return_counts))
 
 
 def _unique_slices(x: Any, axis: int, return_inverse: bool, return_counts: bool) -> Any:
     values, inverse, counts = np.unique(x, return_inverse=True, return_counts=True, axis=axis, equal_nan=False)
-    found = [constant(np.ascontiguousarray(values))]
+    found = [np.ascontiguousarray(values)]
     if return_inverse:
-        found.append(constant(np.asarray(inverse.reshape(x.shape[axis]), np.int64)))  # versions of NumPy differ here
+        found.append(np.asarray(inverse.reshape(x.shape[axis]), np.int64))  # versions of NumPy differ here
     if return_counts:
-        found.append(constant(np.asarray(counts, np.int64)))
-    return found[0] if len(found) == 1 else tuple(found)
+        found.append(np.asarray(counts, np.int64))
+    return _tensors(found)
 
 
 def unique_consecutive(
@@ -88,14 +89,12 @@ def unique_consecutive(
     x, d = data_of(input), pick_dim(dim, axis)
     if d is None:
         line = x.reshape(-1)
-        starts = _starts(line)
-        return _result(line[starts], None, starts, x.shape, return_inverse, return_counts)
+        return _tensors(_result(line, line[1:] != line[:-1], None, x.shape, return_inverse, return_counts))
     at = one_axis(d, x.ndim)
     slices = x.swapaxes(0, at)
-    starts = np.ones(len(slices), np.bool_)
-    np.logical_or.reduce(slices[1:] != slices[:-1], tuple(range(1, x.ndim)), out=starts[1:])
-    values = np.ascontiguousarray(slices[starts].swapaxes(0, at))
-    return _result(values, None, starts, starts.shape, return_inverse, return_counts)
+    differs = np.logical_or.reduce(slices[1:] != slices[:-1], tuple(range(1, x.ndim)))
+    values, *rest = _result(slices, differs, None, slices.shape[:1], return_inverse, return_counts)
+    return _tensors([np.ascontiguousarray(values.swapaxes(0, at)), *rest])
 
 
 @primitive(settings="minlength", differentiable=False)
@@ -142,7 +141,7 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
         raise RuntimeError(f"max must be larger than min, got {low} and {high}")
     inside = x[(x >= low) & (x <= high)]
     place = ((inside - low) * bins / (high - low)).astype(np.int64)
-    return np.bincount(np.minimum(place, bins - 1, place), None, bins).astype(x.dtype)
+    return np.bincount(np.minimum(place, bins - 1, out=place), None, bins).astype(x.dtype)
 
 
 @primitive(differentiable=False)

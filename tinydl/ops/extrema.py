@@ -61,7 +61,8 @@ def _places(index: Any, axis: int, size: int) -> Any:
     last. (``take_along_axis`` takes five times as long.)"""
     at = index.swapaxes(axis, -1)
     lead = at.shape[:-1]
-    return at + (np.arange(math.prod(lead)) * size).reshape(*lead, 1)
+    lines = math.prod(lead)
+    return at if lines == 1 or not at.size else at + np.arange(0, lines * size, size).reshape(*lead, 1)
 
 
 @primitive(input=lambda g, index, axis, input_shape: put_at(g, index, axis=axis, shape=input_shape))
@@ -111,16 +112,17 @@ def tie_shares(input: Any, value: Any, *, axis: Any) -> Any:
 
 
 _FEW = 4096
+_maximum, _minimum = np.maximum.reduce, np.minimum.reduce
 
 
 def _extreme(input: Any, name: str, over: Any, keepdims: bool) -> Any:
     if not input.size:
         nonempty(input, over, name)
+    largest = name == "amax"
     if over is None and not keepdims and input.size < _FEW:  # of a few numbers the place is found sooner
         flat = input.reshape(-1)
-        return np.asarray(flat[flat.argmax() if name == "amax" else flat.argmin()])
-    ufunc = np.maximum if name == "amax" else np.minimum
-    return np.asarray(ufunc.reduce(input, over, None, None, keepdims))
+        return np.asarray(flat[flat.argmax() if largest else flat.argmin()])
+    return np.asarray((_maximum if largest else _minimum)(input, over, None, None, keepdims))
 
 
 @primitive(
@@ -155,58 +157,62 @@ def aminmax(input: Any, *, dim: Any = None, keepdim: bool = False, axis: Any = N
 # --------------------------------------------------------------------------------------- extrema and where they stand
 
 
-@primitive(
-    outputs=("values", "indices"),
-    plain="indices",
-    result=ValuesIndices,
-    smooth=False,
-    input=lambda g, indices, input_shape, axis: to_places(g, indices, input_shape, axis),
-)
-def max_along(input: Any, *, axis: int, keepdims: bool) -> Any:
-    """The greatest of each line, and where it stands (the first of equal ones); NaN is greater than all."""
-    return np.maximum.reduce(input, axis, None, None, keepdims), input.argmax(axis, keepdims=keepdims)
+def _along(name: str, says: str, place: str, extreme: Any) -> Any:
+    reduce = extreme.reduce
+
+    def function(input: Any, dim: int, *, keepdim: bool) -> Any:
+        axis = one_axis(dim, input.ndim)
+        if not input.size:
+            nonempty(input, (axis,), name)
+        return reduce(input, axis, None, None, keepdim), getattr(input, place)(axis, keepdims=keepdim)
+
+    function.__doc__ = f"The {says} of each line, and where it stands (the first of equal ones); NaN beats all."
+    return primitive(
+        function,
+        name=f"{name}_along",
+        settings="dim",
+        outputs=("values", "indices"),
+        plain="indices",
+        result=ValuesIndices,
+        smooth=False,
+        input=lambda g, indices, input_shape, dim: to_places(g, indices, input_shape, dim),
+    )
 
 
-@primitive(
-    outputs=("values", "indices"),
-    plain="indices",
-    result=ValuesIndices,
-    smooth=False,
-    input=lambda g, indices, input_shape, axis: to_places(g, indices, input_shape, axis),
-)
-def min_along(input: Any, *, axis: int, keepdims: bool) -> Any:
-    """The smallest of each line, and where it stands (the first of equal ones); NaN is smaller than all."""
-    return np.minimum.reduce(input, axis, None, None, keepdims), input.argmin(axis, keepdims=keepdims)
+max_along = _along("max", "greatest", "argmax", np.maximum)
+min_along = _along("min", "smallest", "argmin", np.minimum)
 
 
 def max(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, out: None = None) -> Any:
     """Maximum of all; with ``dim`` (values, indices), the gradient going to the index; with a tensor,
     :func:`maximum`."""
-    return _extreme_of(input, dim if axis is None else axis, keepdim, out, "max", amax, max_along, maximum)
+    if out is not None:
+        refuse_out("max", out)
+    if axis is not None:
+        dim = axis
+    if type(dim) is int:
+        return max_along(input, dim, keepdim=keepdim)
+    return _extreme_of(input, dim, keepdim, "max", amax, max_along, maximum)
 
 
 def min(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, out: None = None) -> Any:
     """Minimum of all; with ``dim`` (values, indices), the gradient going to the index; with a tensor,
     :func:`minimum`."""
-    return _extreme_of(input, dim if axis is None else axis, keepdim, out, "min", amin, min_along, minimum)
-
-
-def _extreme_of(
-    input: Any, dim: Any, keepdim: bool, out: None, name: str, whole: Any, along: Any, elementwise: Any
-) -> Any:
     if out is not None:
-        refuse_out(name, out)
+        refuse_out("min", out)
+    if axis is not None:
+        dim = axis
+    if type(dim) is int:
+        return min_along(input, dim, keepdim=keepdim)
+    return _extreme_of(input, dim, keepdim, "min", amin, min_along, minimum)
+
+
+def _extreme_of(input: Any, dim: Any, keepdim: bool, name: str, whole: Any, along: Any, elementwise: Any) -> Any:
     if dim is None:
         if 0 in input.shape:
             nonempty(input, None, name)
         return whole(input)
-    if hasattr(dim, "dtype"):
-        return elementwise(input, dim)
-    shape = input.shape
-    axis = one_axis(dim, len(shape))
-    if 0 in shape:
-        nonempty(input, (axis,), name)
-    return along(input, axis=axis, keepdims=keepdim)
+    return elementwise(input, dim) if hasattr(dim, "dtype") else along(input, dim, keepdim=keepdim)
 
 
 def _position(name: str, says: str) -> Any:

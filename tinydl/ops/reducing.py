@@ -58,18 +58,23 @@ def as_dtype_of(x: Any, g: Any) -> Any:
 _BLOCK = 512
 
 
+_add, _multiply, _asarray = np.add.reduce, np.multiply.reduce, np.asarray
+
+
 def total(input: Any, axis: Any, keepdims: bool, dtype: Any = None) -> Any:
     """The sum of an array over ``axis``, as an array always: NumPy makes numbers of what has no dimension left."""
+    if dtype is None and input.size <= _BLOCK and input.dtype.kind == "f":
+        return _asarray(_add(input, axis, None, None, keepdims))  # the usual case of few numbers
     if dtype is not None:
         input = input.astype(dtypes.as_dtype(dtype), copy=False)
     elif input.dtype.kind != "f":
         dtype = _INT64
-    if input.size > _BLOCK and axis is not None and input.dtype == np.float32 and input.flags.c_contiguous:
+    if axis is not None and input.size > _BLOCK and input.dtype == np.float32 and input.flags.c_contiguous:
         axes = axis if type(axis) is tuple else (axis,)
         if axes and len(axes) < input.ndim and axes == tuple(range(len(axes))):
             out = sum_rows(input.reshape(-1, *input.shape[len(axes) :]))
             return out.reshape(kept(input.shape, axis)) if keepdims else out
-    return np.asarray(np.add.reduce(input, axis, dtype, None, keepdims))
+    return _asarray(_add(input, axis, dtype, None, keepdims))
 
 
 def sum_rows(x: Any) -> Any:
@@ -108,7 +113,9 @@ def sum(
     """Sum of all elements, or over ``dim``; integers and booleans sum as int64."""
     if out is not None:
         refuse_out("sum", out)
-    return total(input, axis_of(dim if axis is None else axis, input.ndim), keepdim or keepdims, dtype)
+    if axis is None:
+        axis = dim
+    return total(input, None if axis is None else axis_of(axis, input.ndim), keepdim or keepdims, dtype)
 
 
 reduce_sum = sum  # its name where ``sum`` is Python's
@@ -125,7 +132,7 @@ def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
     over = axis_of(dim if axis is None else axis, input.ndim)
     if dtype is None:
         out = total(input, over, keepdim)
-        if not np.count_nonzero(out != out):  # else there is a NaN, or infinities of both signs
+        if out.dtype.kind != "f" or not np.count_nonzero(np.isnan(out)):  # else a NaN, or infinities of both signs
             return out
     return total(np.where(input == input, input, input.dtype.type(0)), over, keepdim, dtype)
 
@@ -201,10 +208,10 @@ def prod(
         dtype = dtypes.as_dtype(dtype)
     elif input.dtype.kind != "f":
         dtype = _INT64
-    at = dim if axis is None else axis
-    if at is not None:
-        at = one_axis(at, input.ndim)
-    return np.asarray(np.multiply.reduce(input, at, dtype, None, keepdim or keepdims))
+    if axis is None:
+        axis = dim
+    at = None if axis is None else one_axis(axis, input.ndim)
+    return _asarray(_multiply(input, at, dtype, None, keepdim or keepdims))
 
 
 def _from_prod(g: Any, x: Any, dtype: Any, dim: Any) -> Any:
@@ -238,12 +245,15 @@ def count_nonzero(input: Any, dim: Any = None, *, axis: Any = None) -> Any:
 
 
 def _logical(name: str, says: str, ufunc: Any) -> Any:
+    reduce = ufunc.reduce
+
     def function(
         input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False
     ) -> Any:
-        over = axis_of(dim if axis is None else axis, input.ndim)
-        out = ufunc.reduce(input, over, None, None, keepdim or keepdims)
-        return np.asarray(out, np.uint8 if input.dtype == np.uint8 else np.bool_)
+        if axis is None:
+            axis = dim
+        out = reduce(input, None if axis is None else axis_of(axis, input.ndim), None, None, keepdim or keepdims)
+        return _asarray(out) if input.dtype.char != "B" else _asarray(out, np.uint8)
 
     function.__doc__ = f"Whether {says} true (not zero), over all or over ``dim``; bool, but uint8 for uint8."
     return primitive(function, name=name, settings="dim keepdim", differentiable=False)

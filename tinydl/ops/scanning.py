@@ -16,10 +16,11 @@ from tinydl.autograd.primitives import primitive
 from tinydl.kernels import by_dtype
 from tinydl.ops.axes import needed_dim, one_axis, pick_dim
 from tinydl.ops.casting import cast
-from tinydl.ops.comparing import eq, logical_xor
+from tinydl.ops.comparing import eq
 from tinydl.ops.elementwise import exp, where
 from tinydl.ops.extrema import ValuesIndices, put_at
 from tinydl.ops.indexing import take_slice
+from tinydl.ops.padding import pad_constant
 from tinydl.ops.reducing import as_dtype_of, sum
 from tinydl.ops.shaping import cat, reshape_to
 
@@ -68,14 +69,14 @@ def _pulled(g: Any, factor: Any, axis: int, reverse: bool) -> Any:
 # ------------------------------------------------------------------------------------------------ PyTorch's functions
 
 
-def _scan(name: str, ufunc: Any, input: Any, dtype: Any, dim: Any, axis: Any) -> Any:
+def _scan(name: str, accumulate: Any, input: Any, dtype: Any, dim: Any) -> Any:
     """An accumulation along ``dim``; integers and booleans as int64."""
-    at = one_axis(needed_dim(name, dim, axis), input.ndim)
+    at = one_axis(needed_dim(name, dim, None) if dim is None else dim, input.ndim)
     if dtype is not None:
         dtype = dtypes.as_dtype(dtype)
     elif input.dtype.kind != "f":
         dtype = dtypes.int64
-    return ufunc.accumulate(input, at, dtype) if input.ndim else np.array(input, dtype)
+    return accumulate(input, at, dtype) if input.ndim else np.array(input, dtype)
 
 
 def _axis(dim: Any, axis: Any, x: Any) -> int:
@@ -85,7 +86,7 @@ def _axis(dim: Any, axis: Any, x: Any) -> int:
 @primitive(settings="dim", input=lambda g, input_dtype, dim, axis: _from_cumsum(g, input_dtype, _axis(dim, axis, g)))
 def cumsum(input: Any, dim: Any = None, *, dtype: Any = None, axis: Any = None) -> Any:
     """y_k = x_0 + ... + x_k along ``dim``; integers and booleans as int64."""
-    return _scan("cumsum", np.add, input, dtype, dim, axis)
+    return _scan("cumsum", np.add.accumulate, input, dtype, dim if axis is None else axis)
 
 
 def _from_cumsum(g: Any, dtype: Any, axis: int) -> Any:
@@ -98,7 +99,7 @@ def _from_cumsum(g: Any, dtype: Any, axis: int) -> Any:
 )
 def cumprod(input: Any, dim: Any = None, *, dtype: Any = None, axis: Any = None) -> Any:
     """y_k = x_0 ... x_k along ``dim``; integers and booleans as int64. The derivatives are right beside zeros."""
-    return _scan("cumprod", np.multiply, input, dtype, dim, axis)
+    return _scan("cumprod", np.multiply.accumulate, input, dtype, dim if axis is None else axis)
 
 
 def _from_cumprod(g: Any, x: Any, dtype: Any, dim: Any, axis: Any) -> Any:
@@ -122,7 +123,7 @@ def logcumsumexp(input: Any, dim: Any = None, *, axis: Any = None) -> Any:
     """y_k = log(e^x_0 + ... + e^x_k) along ``dim``, without overflow; floating dtypes only."""
     if input.dtype.kind != "f":
         raise RuntimeError(f"logcumsumexp is not implemented for {input.dtype}; convert it with .float() first")
-    return _scan("logcumsumexp", np.logaddexp, input, None, dim, axis)
+    return _scan("logcumsumexp", np.logaddexp.accumulate, input, None, dim if axis is None else axis)
 
 
 def _from_logcumsumexp(g: Any, x: Any, out: Any, dim: Any, axis: Any) -> Any:
@@ -171,6 +172,22 @@ def _between(input: Any, axis: int, start: int | None, stop: int | None) -> Any:
     return take_slice(input, index=(slice(None),) * axis + (slice(start, stop),))
 
 
+@primitive(input=lambda g, axis, input_shape: _from_difference(g, axis, input_shape))
+def difference(input: Any, *, axis: int) -> Any:
+    """x_(k+1) - x_k along ``axis``; for booleans, exclusive or."""
+    lead = (slice(None),) * axis
+    later, earlier = input[(*lead, slice(1, None))], input[(*lead, slice(None, -1))]
+    return np.not_equal(later, earlier) if input.dtype == np.bool_ else np.subtract(later, earlier)
+
+
+def _from_difference(g: Any, axis: int, shape: tuple[int, ...]) -> Any:
+    """g_(k-1) - g_k, with zeros outside: minus the difference of what has a zero before and behind."""
+    if not shape[axis]:
+        return g
+    pads = tuple([(int(d == axis), int(d == axis)) for d in range(len(shape))])
+    return -difference(pad_constant(g, pads=pads, value=0), axis=axis)
+
+
 def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None, *, axis: Any = None) -> Any:
     """x_(k+1) - x_k along ``dim``, ``n`` times over, after joining ``prepend`` and ``append``; for booleans, exclusive
     or."""
@@ -182,8 +199,7 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
     if n and (prepend is not None or append is not None):
         input = cat([x for x in (prepend, input, append) if x is not None], at)
     for _ in range(n):
-        later, earlier = _between(input, at, 1, None), _between(input, at, None, -1)
-        input = logical_xor(later, earlier) if input.dtype == np.bool_ else later - earlier
+        input = difference(input, axis=at)
     return reshape_to(input, shape=input.shape) if not n else input
 
 

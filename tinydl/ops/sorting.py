@@ -19,30 +19,29 @@ from tinydl.ops.shaping import permute_axes, reshape_to
 _FEW = 4096
 
 
-def _order(x: Any, axis: int, descending: bool) -> Any:
-    """Indices that sort; equal elements keep their order either way."""
-    if not descending:
-        return x.argsort(axis, "stable")
-    back = (slice(None),) * axis + (slice(None, None, -1),)
-    return (x.shape[axis] - 1 - x[back].argsort(axis, "stable"))[back]
+def _sorted(x: Any, axis: int, descending: bool = False, k: int | None = None) -> tuple[Any, Any]:
+    """(values, indices) of an array, the first ``k`` of each line; one without dimensions is sorted as it is.
 
-
-def _sorted(x: Any, axis: int, descending: bool = False) -> tuple[Any, Any]:
-    """(values, indices) of an array; one without dimensions is sorted as it is."""
+    Equal elements keep their order either way: descending is backwards what sorts the lines read backwards.
+    """
     if not x.ndim:
         return x.copy(), np.zeros((), np.int64)
-    order = _order(x, axis, descending)
-    if x.size > _FEW:
-        return take_at(x, order, axis=axis), order
-    # Few numbers are sorted again sooner than they are gathered.
-    if descending:
-        back = (slice(None),) * axis + (slice(None, None, -1),)
-        values = x[back].copy()
+    lead, n = (slice(None),) * axis, x.shape[axis]
+    lines = x[(*lead, slice(None, None, -1))] if descending else x
+    order = lines.argsort(axis, "stable")
+    values = None
+    if x.size <= _FEW:  # few numbers are sorted again sooner than they are gathered
+        values = lines.copy()
         values.sort(axis, "stable")
-        return values[back].copy(), order.copy()
-    values = x.copy()
-    values.sort(axis, "stable")
-    return values, order
+    if descending:
+        first = (*lead, slice(None, None if k is None or k == n else n - 1 - k, -1))
+        order = n - 1 - order[first]
+        values = None if values is None else values[first].copy()
+    elif k is not None:
+        first = (*lead, slice(0, k))
+        order = order[first].copy()
+        values = None if values is None else values[first].copy()
+    return take_at(x, order, axis=axis) if values is None else values, order
 
 
 def _from_sorted(g: Any, indices: Any, shape: tuple[int, ...], dim: Any) -> Any:
@@ -67,7 +66,9 @@ def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = Fal
 def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool = False, *, axis: Any = None) -> Any:
     """The indices of :func:`sort`."""
     at = one_axis(dim if axis is None else axis, input.ndim)
-    return np.ascontiguousarray(_order(input, at, descending)) if input.ndim else np.zeros((), np.int64)
+    if descending or not input.ndim:
+        return _sorted(input, at, descending)[1]
+    return input.argsort(at, "stable")
 
 
 def msort(input: Any) -> Any:
@@ -90,11 +91,7 @@ def topk(
     size = input.shape[at] if input.ndim else 1
     if not 0 <= k <= size:
         raise RuntimeError(f"selected index k out of range: k is {k}, and dim {at} of {tuple(input.shape)} has {size}")
-    values, indices = _sorted(input, at, largest)
-    if not input.ndim:
-        return values, indices
-    first = (slice(None),) * at + (slice(0, k),)
-    return values[first].copy(), indices[first].copy()
+    return _sorted(input, at, largest, k)
 
 
 # ---------------------------------------------------------------------------------------------------- order statistics
@@ -164,7 +161,7 @@ def median_along(input: Any, *, dim: int, keepdim: bool, skip_nan: bool) -> Any:
     """The lower median of each line, and where it stands."""
     at = one_axis(dim, input.ndim)
     rank: Any = (input.shape[at] - 1) // 2 if input.ndim else 0
-    if np.count_nonzero(input != input):
+    if input.dtype.kind == "f" and np.count_nonzero(np.isnan(input)):
         rank = _middle_of_numbers if skip_nan else _middle
     return _at_rank("nanmedian" if skip_nan else "median", input, at, keepdim, rank)
 
@@ -203,11 +200,11 @@ def nanmedian(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any =
 def _longest_run(values: Any, axis: int) -> Any:
     """The rank at which the first of the longest runs of equal values ends."""
     lines = values.swapaxes(axis, -1)
-    starts = np.ones(lines.shape, np.bool_)
-    np.not_equal(lines[..., 1:], lines[..., :-1], starts[..., 1:])
     place = np.arange(lines.shape[-1])
-    length = place - np.maximum.accumulate(starts * place, -1)
-    return length.argmax(-1, keepdims=True).swapaxes(axis, -1)
+    begins = np.zeros(lines.shape, np.int64)  # where in its line a run begins
+    np.multiply(lines[..., 1:] != lines[..., :-1], place[1:], begins[..., 1:])
+    np.maximum.accumulate(begins, -1, None, begins)
+    return np.subtract(place, begins, begins).argmax(-1, keepdims=True).swapaxes(axis, -1)
 
 
 @primitive(

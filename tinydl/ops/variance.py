@@ -24,9 +24,11 @@ def _settled(dim: Any, unbiased: Any, correction: Any, axis: Any) -> tuple[Any, 
     """(dim, correction) from PyTorch's overloads: ``var(x, False)`` says unbiased, ``var(x, 1, False)`` both."""
     if axis is not None:
         dim = axis
-    if isinstance(dim, (bool, np.bool_)):
+    if type(dim) in (bool, np.bool_):
         dim, unbiased = None, dim
-    return dim, (1 if unbiased is None else int(unbiased)) if correction is None else correction
+    if correction is None:
+        correction = 1 if unbiased is None else int(unbiased)
+    return dim, correction
 
 
 def _moments(x: Any, dim: Any, unbiased: Any, keepdim: bool, correction: Any, axis: Any) -> tuple[Any, Any]:
@@ -34,12 +36,13 @@ def _moments(x: Any, dim: Any, unbiased: Any, keepdim: bool, correction: Any, ax
     if x.dtype.kind != "f":
         raise RuntimeError(f"std and var only support floating point and complex dtypes, got {x.dtype}")
     dim, correction = _settled(dim, unbiased, correction, axis)
-    over = axis_of(dim, x.ndim)
-    variance, mean = _MOMENTS[x.dtype](*one_line(x, over), correction)
+    over = None if dim is None else axis_of(dim, x.ndim)
+    line, at = one_line(x, over)
+    found: tuple[Any, Any] = _MOMENTS[x.dtype](line, at, correction)
     if keepdim:
         shape = kept(x.shape, over)
-        return variance.reshape(shape), mean.reshape(shape)
-    return variance, mean
+        return found[0].reshape(shape), found[1].reshape(shape)
+    return found
 
 
 def _from_var(g: Any, x: Any, dim: Any, unbiased: Any, correction: Any, axis: Any) -> Any:

@@ -56,12 +56,15 @@ def vector_norm(
         raise RuntimeError(
             f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype}"
         )
-    over = axis_of(dim if axis is None else axis, x.ndim)
+    if axis is None:
+        axis = dim
+    over = None if axis is None else axis_of(axis, x.ndim)
     if not x.size and (ord < 0 or math.isinf(ord)) and not count(x.shape, over):
         raise RuntimeError(
             f"linalg.vector_norm cannot compute the {ord} norm on an empty dimension, and the shape is {tuple(x.shape)}"
         )
-    out = _VECTOR_NORM[x.dtype](*one_line(x, over), float(ord))
+    line, at = one_line(x, over)
+    out = _VECTOR_NORM[x.dtype](line, at, float(ord))
     return out.reshape(kept(x.shape, over)) if keepdim else out
 
 
