@@ -35,18 +35,18 @@ def _lines(x: Array, axis: int) -> tuple[Array, int, int, tuple[int, ...]]:
 
 
 @njit(fastmath=SUMS, error_model="numpy", forceinline=True)
-def _sum(x: Array) -> float:
+def _sum(x: Array) -> Any:
     total = 0.0
-    for v in x:
-        total += v
+    for i in range(x.size):
+        total += x[i]
     return total
 
 
 @njit(fastmath=SUMS, error_model="numpy", forceinline=True)
-def _squares(x: Array, mean: float) -> float:
+def _squares(x: Array, mean: float) -> Any:
     total = 0.0
-    for v in x:
-        total += (v - mean) * (v - mean)
+    for i in range(x.size):
+        total += (x[i] - mean) * (x[i] - mean)
     return total
 
 
@@ -97,27 +97,45 @@ def moments(x: Array, axis: int, correction: float) -> tuple[Array, Array]:
 
 
 @njit(error_model="numpy", forceinline=True)
-def _term(v: Any, ord: float) -> float:
+def _term(v: Any, ord: float) -> Any:
     v = abs(np.float64(v))
     if ord == 2.0:
         return v * v
     if ord == 1.0:
         return v
+    if ord == 3.0:
+        return v * v * v
+    if ord == 0.5:
+        return math.sqrt(v)
     if ord == 0.0:
         return 1.0 if v != 0.0 else 0.0
     return v**ord
 
 
 @njit(fastmath=SUMS, error_model="numpy", forceinline=True)
-def _terms(x: Array, ord: float) -> float:
+def _terms(x: Array, ord: float) -> Any:
+    """The sum of the terms of a line: a loop for each usual order, which makes vectors where one loop with branches
+    would not."""
+    if ord == 2.0:
+        return _squares(x, 0.0)
     total = 0.0
-    for v in x:
-        total += _term(v, ord)
+    if ord == 1.0:
+        for i in range(x.size):
+            total += _term(x[i], 1.0)
+    elif ord == 3.0:
+        for i in range(x.size):
+            total += _term(x[i], 3.0)
+    elif ord == 0.5:
+        for i in range(x.size):
+            total += _term(x[i], 0.5)
+    else:
+        for i in range(x.size):
+            total += _term(x[i], ord)
     return total
 
 
 @njit(error_model="numpy", forceinline=True)
-def _root(total: float, ord: float) -> float:
+def _root(total: float, ord: float) -> Any:
     if ord == 2.0:
         return math.sqrt(total)
     if ord == 1.0 or ord == 0.0:
@@ -163,14 +181,18 @@ def _vector_norm(x: Array, n: int, step: int, ord: float, y: Array) -> None:
                 y[outer + first + k] = _root(totals[k], ord)
 
 
-_FEW = 1 << 12  # NumPy's powers and extrema are vectors, ours are not: above this size they are faster
+_FEW = 1 << 12
+_PRODUCTS = 0.5, 1, 2, 3  # orders without a power
 
 
 @register(op="vector_norm", name="cpu.lines", dtypes=("float32",), default=True)
 def vector_norm(x: Array, axis: int, ord: float) -> Array:
-    """Of order 1 and 2, and of any order for a few numbers."""
-    if x.size > _FEW and ord != 2 and ord != 1:
-        return spec.vector_norm(x, axis, ord)
+    """In one pass; of many numbers NumPy takes the others, which are vectors there and not here."""
+    if x.size > _FEW and ord not in _PRODUCTS:
+        if ord == 0 or math.isinf(ord):
+            return spec.vector_norm(x, axis, ord)
+        with np.errstate(divide="ignore"):
+            return np.asarray(vector_norm(np.absolute(x) ** x.dtype.type(ord), axis, 1.0) ** x.dtype.type(1 / ord))
     x, n, step, shape = _lines(x, axis)
     y = np.empty(shape, x.dtype)
     _vector_norm(x, n, step, ord, y)

@@ -54,7 +54,7 @@ def vector_norm(x: Array, axis: int, ord: float) -> Array:
     if ord == 2:
         found = np.sqrt(_sum(np.square(x), axis))
     elif ord == 0:
-        found = _sum(x != 0, axis)
+        found = np.add.reduce(x != 0, axis=axis, dtype=np.int64)
     elif math.isinf(ord):
         found = (np.maximum if ord > 0 else np.minimum).reduce(np.absolute(x), axis=axis)
     elif ord == 1:
@@ -92,7 +92,7 @@ def _moments_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
 
 def _norm_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
     for x, axis in _layouts(dtype):
-        for ord in (2.0, 1.0, 0.0, 3.0, 1.5, -1.0, math.inf, -math.inf):
+        for ord in (2.0, 1.0, 0.0, 3.0, 0.5, 1.5, -1.0, math.inf, -math.inf):
             if x.shape[axis] or not math.isinf(ord):
                 yield x, axis, ord
     yield np.zeros((2, 3), dtype), 1, 3.0

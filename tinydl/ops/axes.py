@@ -118,15 +118,19 @@ def reduced(shape: tuple[int, ...], axis: Any, keepdims: bool) -> tuple[int, ...
 
 def one_line(x: Any, axis: Any) -> tuple[Any, int]:
     """An array in which the reduced dimensions are one, and which that is: kernels reduce along one dimension."""
-    if axis is None:
+    if not axis:  # of all, or of a number
         return x.reshape(-1), 0
     if len(axis) == 1:
         return x, axis[0]
-    order, shape = _line(x.shape, axis)
-    return x.transpose(order).reshape(shape), len(shape) - 1
+    order, shape, at = _line(x.shape, axis)
+    return (x if order is None else x.transpose(order)).reshape(shape), at
 
 
 @remembered
-def _line(shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _line(shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[Any, tuple[int, ...], int]:
+    """An order of dimensions (None: as they are) and a shape in which the reduced ones are one, and which it is."""
+    n, first, end = count(shape, axis), min(axis), max(axis) + 1
+    if end - first == len(axis):
+        return None, (*shape[:first], n, *shape[end:]), first
     rest = [d for d in range(len(shape)) if d not in axis]
-    return (*rest, *axis), (*(shape[d] for d in rest), count(shape, axis))
+    return (*rest, *axis), (*(shape[d] for d in rest), n), len(rest)

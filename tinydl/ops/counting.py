@@ -22,13 +22,13 @@ def _result(lines: Any, differs: Any, order: Any, shape: Any, inverse: bool, cou
     starts[1:] = differs
     run = np.add.accumulate(starts, 0, np.int64) if inverse else None
     starts[:1] = True
-    found = [lines[starts]]
+    (first,) = starts.nonzero()
+    found = [lines[first]]
     if run is not None:
         if order is not None:
             run[order] = run.copy()
         found.append(run.reshape(shape))
     if counts:
-        (first,) = starts.nonzero()
         ends = np.empty(len(first) + 1, np.int64)
         ends[:-1], ends[-1] = first, len(lines)
         found.append(ends[1:] - ends[:-1])

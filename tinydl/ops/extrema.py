@@ -92,7 +92,7 @@ def to_places(g: Any, indices: Any, shape: tuple[int, ...], dim: Any) -> Any:
     return put_at(reshape_to(g, shape=line), reshape_to(indices, shape=line), axis=axis, shape=shape)
 
 
-# ------------------------------------------------------------------------------------------ extrema of several dimensions
+# ---------------------------------------------------------------------------------------- extrema of several dimensions
 
 
 def _to_extrema(g: Any, x: Any, out: Any, dim: Any, axis: Any) -> Any:
@@ -112,17 +112,19 @@ def tie_shares(input: Any, value: Any, *, axis: Any) -> Any:
 
 
 _FEW = 4096
-_maximum, _minimum = np.maximum.reduce, np.minimum.reduce
+_maximum: Any = np.maximum.reduce
+_minimum: Any = np.minimum.reduce
 
 
-def _extreme(input: Any, name: str, over: Any, keepdims: bool) -> Any:
+def _extreme(input: Any, name: str, dim: Any, keepdims: bool) -> Any:
+    over = None if dim == () else axis_of(dim, input.ndim)
     if not input.size:
         nonempty(input, over, name)
     largest = name == "amax"
     if over is None and not keepdims and input.size < _FEW:  # of a few numbers the place is found sooner
         flat = input.reshape(-1)
         return np.asarray(flat[flat.argmax() if largest else flat.argmin()])
-    return np.asarray((_maximum if largest else _minimum)(input, over, None, None, keepdims))
+    return np.asarray((_maximum if largest else _minimum)(input, over, keepdims=keepdims))
 
 
 @primitive(
@@ -132,7 +134,7 @@ def _extreme(input: Any, name: str, over: Any, keepdims: bool) -> Any:
 )
 def amax(input: Any, dim: Any = (), keepdim: bool = False, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Maximum over ``dim``; ties share the gradient evenly."""
-    return _extreme(input, "amax", axis_of(dim if axis is None else axis, input.ndim), keepdim or keepdims)
+    return _extreme(input, "amax", dim if axis is None else axis, keepdim or keepdims)
 
 
 @primitive(
@@ -142,7 +144,7 @@ def amax(input: Any, dim: Any = (), keepdim: bool = False, *, axis: Any = None, 
 )
 def amin(input: Any, dim: Any = (), keepdim: bool = False, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Minimum over ``dim``; ties share the gradient evenly."""
-    return _extreme(input, "amin", axis_of(dim if axis is None else axis, input.ndim), keepdim or keepdims)
+    return _extreme(input, "amin", dim if axis is None else axis, keepdim or keepdims)
 
 
 def aminmax(input: Any, *, dim: Any = None, keepdim: bool = False, axis: Any = None) -> MinMax:
@@ -164,7 +166,7 @@ def _along(name: str, says: str, place: str, extreme: Any) -> Any:
         axis = one_axis(dim, input.ndim)
         if not input.size:
             nonempty(input, (axis,), name)
-        return reduce(input, axis, None, None, keepdim), getattr(input, place)(axis, keepdims=keepdim)
+        return reduce(input, axis, keepdims=keepdim), getattr(input, place)(axis, keepdims=keepdim)
 
     function.__doc__ = f"The {says} of each line, and where it stands (the first of equal ones); NaN beats all."
     return primitive(
@@ -183,7 +185,7 @@ max_along = _along("max", "greatest", "argmax", np.maximum)
 min_along = _along("min", "smallest", "argmin", np.minimum)
 
 
-def max(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, out: None = None) -> Any:
+def max(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, out: Any = None) -> Any:
     """Maximum of all; with ``dim`` (values, indices), the gradient going to the index; with a tensor,
     :func:`maximum`."""
     if out is not None:
@@ -195,7 +197,7 @@ def max(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None,
     return _extreme_of(input, dim, keepdim, "max", amax, max_along, maximum)
 
 
-def min(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, out: None = None) -> Any:
+def min(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, out: Any = None) -> Any:
     """Minimum of all; with ``dim`` (values, indices), the gradient going to the index; with a tensor,
     :func:`minimum`."""
     if out is not None:

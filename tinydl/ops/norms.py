@@ -31,9 +31,7 @@ def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = F
     if dtype is not None:
         A = cast(A, dtype=dtypes.as_dtype(dtype))
     if A.dtype.kind != "f":
-        raise RuntimeError(
-            f"linalg.matrix_norm: Expected a floating point or complex tensor as input. Got {A.dtype}"
-        )
+        raise RuntimeError(f"linalg.matrix_norm: Expected a floating point or complex tensor as input. Got {A.dtype}")
     n, shape = A.ndim, A.shape
     if n < 2:
         raise RuntimeError(

@@ -56,15 +56,15 @@ def as_dtype_of(x: Any, g: Any) -> Any:
 # ------------------------------------------------------------------------------------------------------ sums and means
 
 _BLOCK = 512
-
-
-_add, _multiply, _asarray = np.add.reduce, np.multiply.reduce, np.asarray
+_add: Any = np.add.reduce  # NumPy's types know keepdims=True and keepdims=False, but no bool
+_multiply: Any = np.multiply.reduce
+_asarray = np.asarray
 
 
 def total(input: Any, axis: Any, keepdims: bool, dtype: Any = None) -> Any:
     """The sum of an array over ``axis``, as an array always: NumPy makes numbers of what has no dimension left."""
     if dtype is None and input.size <= _BLOCK and input.dtype.kind == "f":
-        return _asarray(_add(input, axis, None, None, keepdims))  # the usual case of few numbers
+        return _asarray(_add(input, axis, keepdims=keepdims))  # the usual case of few numbers
     if dtype is not None:
         input = input.astype(dtypes.as_dtype(dtype), copy=False)
     elif input.dtype.kind != "f":
@@ -74,7 +74,7 @@ def total(input: Any, axis: Any, keepdims: bool, dtype: Any = None) -> Any:
         if axes and len(axes) < input.ndim and axes == tuple(range(len(axes))):
             out = sum_rows(input.reshape(-1, *input.shape[len(axes) :]))
             return out.reshape(kept(input.shape, axis)) if keepdims else out
-    return _asarray(_add(input, axis, dtype, None, keepdims))
+    return _asarray(_add(input, axis, dtype, keepdims=keepdims))
 
 
 def sum_rows(x: Any) -> Any:
@@ -108,7 +108,7 @@ def sum(
     dtype: Any = None,
     axis: Any = None,
     keepdims: bool = False,
-    out: None = None,
+    out: Any = None,
 ) -> Any:
     """Sum of all elements, or over ``dim``; integers and booleans sum as int64."""
     if out is not None:
@@ -152,7 +152,7 @@ def mean(
     dtype: Any = None,
     axis: Any = None,
     keepdims: bool = False,
-    out: None = None,
+    out: Any = None,
 ) -> Any:
     """Mean over ``dim`` (all, by default); floating dtypes only. Of nothing, NaN."""
     if out is not None:
@@ -172,7 +172,7 @@ def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     """Mean of the numbers that are not NaN; NaN where there is none."""
     input = floating("nanmean", input, dtype)
     over = axis_of(dim if axis is None else axis, input.ndim)
-    there = np.asarray(np.add.reduce(input == input, over, input.dtype, None, keepdim))
+    there = _asarray(_add(input == input, over, input.dtype, keepdims=keepdim))
     with np.errstate(invalid="ignore"):  # 0 / 0
         return np.asarray(np.divide(nansum(input, over, keepdim), there))
 
@@ -198,7 +198,7 @@ def prod(
     dtype: Any = None,
     axis: Any = None,
     keepdims: bool = False,
-    out: None = None,
+    out: Any = None,
 ) -> Any:
     """Product of all elements, or along ``dim``; integers and booleans as int64. The derivatives are right beside
     zeros."""
@@ -211,7 +211,7 @@ def prod(
     if axis is None:
         axis = dim
     at = None if axis is None else one_axis(axis, input.ndim)
-    return _asarray(_multiply(input, at, dtype, None, keepdim or keepdims))
+    return _asarray(_multiply(input, at, dtype, keepdims=keepdim or keepdims))
 
 
 def _from_prod(g: Any, x: Any, dtype: Any, dim: Any) -> Any:
@@ -252,7 +252,7 @@ def _logical(name: str, says: str, ufunc: Any) -> Any:
     ) -> Any:
         if axis is None:
             axis = dim
-        out = reduce(input, None if axis is None else axis_of(axis, input.ndim), None, None, keepdim or keepdims)
+        out = reduce(input, None if axis is None else axis_of(axis, input.ndim), keepdims=keepdim or keepdims)
         return _asarray(out) if input.dtype.char != "B" else _asarray(out, np.uint8)
 
     function.__doc__ = f"Whether {says} true (not zero), over all or over ``dim``; bool, but uint8 for uint8."
@@ -263,7 +263,7 @@ any = _logical("any", "any element is", np.logical_or)
 all = _logical("all", "every element is", np.logical_and)
 
 
-# ---------------------------------------------------------------------------------------------------------- exponentials
+# -------------------------------------------------------------------------------------------------------- exponentials
 
 
 @primitive(input=lambda g, out: gate(g, out) / (out * 2 + mask(eq(out, 0), g)))
@@ -279,23 +279,21 @@ def root(input: Any) -> Any:
         in_line(g, input.shape, dim, axis) * exp(input - in_line(out, input.shape, dim, axis))
     ),
 )
-def logsumexp(
-    input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False
-) -> Any:
+def logsumexp(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False) -> Any:
     """log sum exp over ``dim``, computed without overflow; -inf where every term is, and of nothing. Integers as the
     default floating dtype."""
     over = axis_of(needed_dim("logsumexp", dim, axis), input.ndim)
     shape = reduced(input.shape, over, keepdim or keepdims)
     if not input.size and not count(input.shape, over):
         return np.full(shape, -np.inf, input.dtype)
-    top = np.maximum.reduce(input, over, None, None, True)
+    top = np.maximum.reduce(input, over, keepdims=True)
     finite = np.isfinite(top)
     if np.count_nonzero(finite) == finite.size:
-        out = np.log(np.add.reduce(np.exp(input - top), over, None, None, True)) + top
+        out = np.log(np.add.reduce(np.exp(input - top), over, keepdims=True)) + top
     else:  # infinity minus infinity is no number
         top = np.where(finite, top, input.dtype.type(0))
         with np.errstate(divide="ignore"):
-            out = np.log(np.add.reduce(np.exp(input - top), over, None, None, True)) + top
+            out = np.log(np.add.reduce(np.exp(input - top), over, keepdims=True)) + top
     return np.asarray(out).reshape(shape)
 
 

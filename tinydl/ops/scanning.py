@@ -69,8 +69,14 @@ def _pulled(g: Any, factor: Any, axis: int, reverse: bool) -> Any:
 # ------------------------------------------------------------------------------------------------ PyTorch's functions
 
 
+_running_sum, _running_product = np.add.accumulate, np.multiply.accumulate
+_running_logaddexp = np.logaddexp.accumulate
+
+
 def _scan(name: str, accumulate: Any, input: Any, dtype: Any, dim: Any) -> Any:
     """An accumulation along ``dim``; integers and booleans as int64."""
+    if dtype is None and type(dim) is int and -input.ndim <= dim < input.ndim and input.dtype.kind == "f":
+        return accumulate(input, dim)  # the usual case
     at = one_axis(needed_dim(name, dim, None) if dim is None else dim, input.ndim)
     if dtype is not None:
         dtype = dtypes.as_dtype(dtype)
@@ -86,7 +92,7 @@ def _axis(dim: Any, axis: Any, x: Any) -> int:
 @primitive(settings="dim", input=lambda g, input_dtype, dim, axis: _from_cumsum(g, input_dtype, _axis(dim, axis, g)))
 def cumsum(input: Any, dim: Any = None, *, dtype: Any = None, axis: Any = None) -> Any:
     """y_k = x_0 + ... + x_k along ``dim``; integers and booleans as int64."""
-    return _scan("cumsum", np.add.accumulate, input, dtype, dim if axis is None else axis)
+    return _scan("cumsum", _running_sum, input, dtype, dim if axis is None else axis)
 
 
 def _from_cumsum(g: Any, dtype: Any, axis: int) -> Any:
@@ -99,7 +105,7 @@ def _from_cumsum(g: Any, dtype: Any, axis: int) -> Any:
 )
 def cumprod(input: Any, dim: Any = None, *, dtype: Any = None, axis: Any = None) -> Any:
     """y_k = x_0 ... x_k along ``dim``; integers and booleans as int64. The derivatives are right beside zeros."""
-    return _scan("cumprod", np.multiply.accumulate, input, dtype, dim if axis is None else axis)
+    return _scan("cumprod", _running_product, input, dtype, dim if axis is None else axis)
 
 
 def _from_cumprod(g: Any, x: Any, dtype: Any, dim: Any, axis: Any) -> Any:
@@ -123,7 +129,7 @@ def logcumsumexp(input: Any, dim: Any = None, *, axis: Any = None) -> Any:
     """y_k = log(e^x_0 + ... + e^x_k) along ``dim``, without overflow; floating dtypes only."""
     if input.dtype.kind != "f":
         raise RuntimeError(f"logcumsumexp is not implemented for {input.dtype}; convert it with .float() first")
-    return _scan("logcumsumexp", np.logaddexp.accumulate, input, None, dim if axis is None else axis)
+    return _scan("logcumsumexp", _running_logaddexp, input, None, dim if axis is None else axis)
 
 
 def _from_logcumsumexp(g: Any, x: Any, out: Any, dim: Any, axis: Any) -> Any:

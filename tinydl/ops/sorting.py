@@ -83,9 +83,7 @@ def msort(input: Any) -> Any:
     result=ValuesIndices,
     input=lambda g, indices, input_shape, dim, axis: _from_sorted(g, indices, input_shape, pick_dim(dim, axis)),
 )
-def topk(
-    input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, axis: Any = None
-) -> Any:
+def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, axis: Any = None) -> Any:
     """The ``k`` largest (or smallest) along ``dim`` in order, and where they stand."""
     at = one_axis(dim if axis is None else axis, input.ndim)
     size = input.shape[at] if input.ndim else 1
@@ -105,14 +103,18 @@ def _at_rank(name: str, input: Any, at: int, keepdim: bool, rank: Any) -> tuple[
         raise IndexError(
             f"{name}(): Expected reduction dim {at} to have non-zero size; the input has shape {tuple(input.shape)}"
         )
-    values, order = _sorted(input, at)
-    if callable(rank):
-        rank = rank(values, at)
     if isinstance(rank, int):
         pick = (slice(None),) * at + (slice(rank, rank + 1),)
-        values, order = values[pick].copy(), order[pick].copy()
+        if input.size > _FEW:
+            order = input.argsort(at, "stable")[pick].copy()
+            values = take_at(input, order, axis=at)
+        else:
+            values, order = _sorted(input, at)
+            values, order = values[pick].copy(), order[pick].copy()
     else:
-        values, order = take_at(values, rank, axis=at), take_at(order, rank, axis=at)
+        values, order = _sorted(input, at)
+        places = rank(values, at)
+        values, order = take_at(values, places, axis=at), take_at(order, places, axis=at)
     if keepdim:
         return values, order
     shape = input.shape[:at] + input.shape[at + 1 :]
@@ -150,6 +152,12 @@ def _middle_of_numbers(values: Any, axis: int) -> Any:
     return np.maximum(np.count_nonzero(values == values, axis=axis, keepdims=True) - 1, 0) // 2
 
 
+def _refuse_booleans(input: Any, skip_nan: bool) -> None:
+    if input.dtype.kind == "b":
+        name = "nanmedian" if skip_nan else "median"
+        raise RuntimeError(f"{name} is not implemented for booleans; convert with .long() first")
+
+
 @primitive(
     smooth=False,
     outputs=("values", "indices"),
@@ -159,6 +167,7 @@ def _middle_of_numbers(values: Any, axis: int) -> Any:
 )
 def median_along(input: Any, *, dim: int, keepdim: bool, skip_nan: bool) -> Any:
     """The lower median of each line, and where it stands."""
+    _refuse_booleans(input, skip_nan)
     at = one_axis(dim, input.ndim)
     rank: Any = (input.shape[at] - 1) // 2 if input.ndim else 0
     if input.dtype.kind == "f" and np.count_nonzero(np.isnan(input)):
@@ -169,32 +178,33 @@ def median_along(input: Any, *, dim: int, keepdim: bool, skip_nan: bool) -> Any:
 @primitive(smooth=False, input=lambda g, input, out: g * tie_shares(input, out, axis=None))
 def whole_median(input: Any, *, skip_nan: bool) -> Any:
     """The lower median of all elements; ties share the gradient evenly."""
+    _refuse_booleans(input, skip_nan)
     if not input.size:
         return np.asarray(np.nan if input.dtype.kind == "f" else np.iinfo(input.dtype).min, input.dtype)
     flat = input.flatten()
     flat.sort()
     rank = (flat.size - 1) // 2
     if flat[-1] != flat[-1]:  # the NaN stand last
-        rank = max(np.count_nonzero(flat == flat) - 1, 0) // 2 if skip_nan else -1
+        rank = max(int(np.count_nonzero(flat == flat)) - 1, 0) // 2 if skip_nan else -1
     return np.asarray(flat[rank])
-
-
-def _median(name: str, input: Any, dim: Any, keepdim: bool, skip_nan: bool) -> Any:
-    if input.dtype == np.bool_:
-        raise RuntimeError(f"{name} is not implemented for booleans; convert with .long() first")
-    if dim is None:
-        return whole_median(input, skip_nan=skip_nan)
-    return median_along(input, dim=dim, keepdim=keepdim, skip_nan=skip_nan)
 
 
 def median(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Any:
     """The median (of an even number the lower one); NaN where one is. With ``dim``, (values, indices)."""
-    return _median("median", input, pick_dim(dim, axis), keepdim, False)
+    if axis is not None:
+        dim = axis
+    if dim is None:
+        return whole_median(input, skip_nan=False)
+    return median_along(input, dim=dim, keepdim=keepdim, skip_nan=False)
 
 
 def nanmedian(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Any:
     """The :func:`median` of what is not NaN."""
-    return _median("nanmedian", input, pick_dim(dim, axis), keepdim, True)
+    if axis is not None:
+        dim = axis
+    if dim is None:
+        return whole_median(input, skip_nan=True)
+    return median_along(input, dim=dim, keepdim=keepdim, skip_nan=True)
 
 
 def _longest_run(values: Any, axis: int) -> Any:
@@ -262,17 +272,18 @@ def _from_quantiles(
     g: Any, low: Any, high: Any, weight: Any, shape: tuple[int, ...], axis: int | None, interpolation: str
 ) -> Any:
     """Each quantile's gradient goes to the one or two elements it lies at or between."""
-    order = None if axis is None else _last(axis, len(shape))
-    lines = (math.prod(shape),) if order is None else tuple(shape[d] for d in order)
+    lines = (math.prod(shape),) if axis is None else tuple(shape[d] for d in _last(axis, len(shape)))
     g = reshape_to(g, shape=(low.shape[-1], *lines[:-1]))
     g = permute_axes(g, axes=(*range(1, len(lines)), 0))
     at = len(lines) - 1
     if interpolation in ("linear", "midpoint"):
-        below, above = (put_at(part, i, axis=at, shape=lines) for part, i in ((g * (1 - weight), low), (g * weight, high)))
+        below, above = (
+            put_at(part, i, axis=at, shape=lines) for part, i in ((g * (1 - weight), low), (g * weight, high))
+        )
         found = below + above
     else:
         found = put_at(g, low, axis=at, shape=lines)
-    if order is None:
+    if axis is None:
         return reshape_to(found, shape=shape)
     return permute_axes(found, axes=(*range(axis), at, *range(axis, at)))
 
@@ -297,7 +308,9 @@ def quantiles(input: Any, *, share: Any, axis: int | None, keepdim: bool, interp
         rank = np.where(missing, last, rank)
     elif at:
         rank = np.broadcast_to(rank, (*lines.shape[:-1], rank.size))
-    below = np.ceil(rank) if interpolation == "higher" else np.rint(rank) if interpolation == "nearest" else np.floor(rank)
+    below = (
+        np.ceil(rank) if interpolation == "higher" else np.rint(rank) if interpolation == "nearest" else np.floor(rank)
+    )
     weight = rank - below if interpolation == "linear" else np.full_like(rank, 0.5)
     low = below.astype(np.int64)
     out = take_at(ranked, low, axis=at)

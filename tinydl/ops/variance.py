@@ -63,9 +63,7 @@ def _from_mean(g: Any, x: Any, dim: Any, unbiased: Any, correction: Any, axis: A
     return in_line(g, x.shape, dim, None) / count(x.shape, axis_of(dim, len(x.shape)))
 
 
-def _from_var_mean(
-    needs: Any, g: Any, input: Any, dim: Any, unbiased: Any, correction: Any, axis: Any
-) -> tuple[Any]:
+def _from_var_mean(needs: Any, g: Any, input: Any, dim: Any, unbiased: Any, correction: Any, axis: Any) -> tuple[Any]:
     overloads = dim, unbiased, correction, axis
     of_var = None if g[0] is None else _from_var(g[0], input, *overloads)
     return (_both(of_var, g[1], input, overloads),)
@@ -107,8 +105,8 @@ def var(
 
 @primitive(
     settings="dim unbiased keepdim",
-    input=lambda g, input, out, dim, unbiased, correction, axis: (
-        _from_std(g, input, out, dim, unbiased, correction, axis)
+    input=lambda g, input, out, dim, unbiased, correction, axis: _from_std(
+        g, input, out, dim, unbiased, correction, axis
     ),
 )
 def std(

@@ -53,9 +53,7 @@ def vector_norm(
     if dtype is not None:
         x = x.astype(dtypes.as_dtype(dtype), copy=False)
     if x.dtype.kind != "f":
-        raise RuntimeError(
-            f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype}"
-        )
+        raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype}")
     if axis is None:
         axis = dim
     over = None if axis is None else axis_of(axis, x.ndim)
