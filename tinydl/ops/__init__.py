@@ -14,14 +14,16 @@
 :mod:`padding`          pad, sliding windows, image columns, pixel shuffle
 :mod:`indexing`         index arrays, gather, masks, embedding rows
 :mod:`scattering`       scatter, scatter_reduce, index_add, index_put
-:mod:`reducing`         sums, means, variances, norms, products, softmax
+:mod:`reducing`         sums, means, products, logical reductions, softmax
+:mod:`variance`         variances and standard deviations, alone and beside the mean
 :mod:`extrema`          maxima and minima, and where they stand
 :mod:`scanning`         cumulative sums, products, extrema; differences
 :mod:`sorting`          order, ranks, medians, quantiles
 :mod:`counting`         unique values, histograms, places in a sorted sequence
 :mod:`products`         matrix products, linear layers
 :mod:`einsum`           Einstein's summation
-:mod:`norms`            norms, distances, covariance
+:mod:`vector_norms`     norms of vectors
+:mod:`norms`            norms of matrices, distances, covariance
 :mod:`factors`          inverses, determinants, factorisations, with their rules
 :mod:`linalg`           linear algebra under PyTorch's names
 :mod:`spectral`         Fourier transforms of real signals

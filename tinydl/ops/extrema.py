@@ -56,7 +56,7 @@ def nonempty(input: Any, axis: Any, name: str) -> None:
 # ----------------------------------------------------------------------------------------- what an index chooses
 
 
-def _places(index: Any, axis: int, size: int) -> Any:
+def places(index: Any, axis: int, size: int) -> Any:
     """Where the elements at ``index`` stand in an array of lines of ``size`` elements, in whose place ``axis`` is
     last. (``take_along_axis`` takes five times as long.)"""
     at = index.swapaxes(axis, -1)
@@ -69,7 +69,7 @@ def _places(index: Any, axis: int, size: int) -> Any:
 def take_at(input: Any, index: Any, *, axis: int) -> Any:
     """out[i, j] = input[i, index[i, j]] for axis 1, and so on; the other sizes of ``index`` are those of ``input``."""
     lines = input.swapaxes(axis, -1)
-    found = lines.reshape(-1)[_places(index, axis, lines.shape[-1])]
+    found = lines.reshape(-1)[places(index, axis, lines.shape[-1])]
     return np.ascontiguousarray(found.swapaxes(axis, -1))
 
 
@@ -79,7 +79,7 @@ def put_at(input: Any, index: Any, *, axis: int, shape: Any) -> Any:
     shape = list(shape)
     shape[axis], shape[-1] = shape[-1], shape[axis]
     lines = np.zeros(shape, input.dtype)
-    np.add.at(lines.reshape(-1), _places(index, axis, shape[-1]).reshape(-1), input.swapaxes(axis, -1).reshape(-1))
+    np.add.at(lines.reshape(-1), places(index, axis, shape[-1]).reshape(-1), input.swapaxes(axis, -1).reshape(-1))
     return lines.swapaxes(axis, -1)
 
 

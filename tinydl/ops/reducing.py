@@ -123,8 +123,8 @@ reduce_sum = sum  # its name where ``sum`` is Python's
 
 @primitive(
     settings="dim keepdim",
-    input=lambda g, input, input_dtype, dim, axis: (
-        _spread(g, input.shape, input_dtype, dim, axis) * mask(eq(input, input), input)
+    input=lambda g, input, input_dtype, dim, axis: gate(
+        _spread(g, input.shape, input_dtype, dim, axis), mask(eq(input, input), input)
     ),
 )
 def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None) -> Any:
@@ -180,7 +180,8 @@ def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
 def _from_nanmean(g: Any, x: Any, dtype: Any, dim: Any, axis: Any) -> Any:
     there = mask(eq(x, x), x)
     number = sum(there, pick_dim(dim, axis), True)
-    return _spread(g, x.shape, dtype, dim, axis) * there / (number + mask(eq(number, 0), number))
+    each = _spread(g, x.shape, dtype, dim, axis) / (number + mask(eq(number, 0), number))
+    return gate(each, there)  # chosen, not multiplied: the gradient may be NaN itself
 
 
 # ------------------------------------------------------------------------------------------------------------ products

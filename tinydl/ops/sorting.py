@@ -12,7 +12,7 @@ import numpy as np
 
 from tinydl.autograd.primitives import primitive
 from tinydl.ops.axes import one_axis, pick_dim
-from tinydl.ops.extrema import ValuesIndices, data_of, put_at, take_at, tie_shares, to_places
+from tinydl.ops.extrema import ValuesIndices, data_of, places, put_at, take_at, tie_shares, to_places
 from tinydl.ops.formulas import interpolate
 from tinydl.ops.shaping import permute_axes, reshape_to
 
@@ -113,8 +113,8 @@ def _at_rank(name: str, input: Any, at: int, keepdim: bool, rank: Any) -> tuple[
             values, order = values[pick].copy(), order[pick].copy()
     else:
         values, order = _sorted(input, at)
-        places = rank(values, at)
-        values, order = take_at(values, places, axis=at), take_at(order, places, axis=at)
+        found = places(rank(values, at), at, input.shape[at])
+        values, order = (x.swapaxes(at, -1).reshape(-1)[found].swapaxes(at, -1) for x in (values, order))
     if keepdim:
         return values, order
     shape = input.shape[:at] + input.shape[at + 1 :]
