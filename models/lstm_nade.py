@@ -123,7 +123,7 @@ class LstmNade(Lstm):
         """ln p(x_tk | x_t,<k, x_<t), float64 [T, P] by pitch: what every note, and every rest, adds to ``log_prob``."""
         b, c = self.biases(self.past(piece[None]))
         x = self.ordered(piece)
-        z = spec.logits(x, *(a.data.astype(np.float64) for a in (b, c, self.W, self.V)))
+        z = spec.logits(x, *(a.array.astype(np.float64) for a in (b, c, self.W, self.V)))
         return self.ordered(log_bernoulli(x, z))
 
     def draw(

@@ -136,7 +136,7 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     given = fill_value.dtype if isinstance(fill_value, Tensor) else dtypes.scalar_dtype(value)
     out = empty(size, dtype=given if dtype is None else dtype, device=device)
-    out.data.fill(value)
+    out.array.fill(value)
     out.requires_grad = requires_grad
     return out
 

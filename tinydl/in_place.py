@@ -64,7 +64,7 @@ def _shaping(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _unary(function: Callable[..., Any], ufunc: Any) -> Callable[..., Any]:
     def method(self: Any) -> Any:
-        x = self.data
+        x = self.array
         if (self.needs_grad and mode.on) or self.taken is not None or x.dtype.kind != "f":
             return self._in_place(function)
         ufunc(x, x)
@@ -76,9 +76,9 @@ def _unary(function: Callable[..., Any], ufunc: Any) -> Callable[..., Any]:
 
 def _binary(function: Callable[..., Any], ufunc: Any) -> Callable[..., Any]:
     def method(self: Any, other: Any, **options: Any) -> Any:
-        x, y, recorded = self.data, other, self.needs_grad
+        x, y, recorded = self.array, other, self.needs_grad
         if isinstance(other, InPlace):
-            y, recorded = other.data, recorded or other.needs_grad  # type: ignore[attr-defined]
+            y, recorded = other.array, recorded or other.needs_grad  # type: ignore[attr-defined]
             usual = y.dtype is x.dtype and other.taken is None  # type: ignore[attr-defined]
         else:
             usual = type(other) is float or type(other) is int

@@ -53,7 +53,7 @@ def save(obj: Any, f: Any) -> None:
     def special(value: Any, name: str) -> Any:
         if isinstance(value, Tensor):
             if id(value) not in seen:
-                array = value.data
+                array = value.array
                 place = (value.data_ptr(), array.shape, array.strides, array.dtype) if array.size else id(value)
                 if place not in memory:
                     memory[place] = free_name(name or "tensor", arrays)

@@ -57,7 +57,7 @@ from tinydl.size import Size
 def as_array(data: Any, dtype: Any = None) -> Any:
     """``data`` as an array of a dtype the engine knows; numbers of Python follow PyTorch's defaults."""
     if isinstance(data, Tensor):
-        data = data.data
+        data = data.array
     if type(data) is np.ndarray or type(data).__module__.partition(".")[0] == "cupy":
         array = data
     elif isinstance(data, np.generic):
@@ -94,7 +94,7 @@ def as_array(data: Any, dtype: Any = None) -> Any:
 def _plain(data: Any) -> Any:
     """Tensors inside nested sequences become arrays."""
     if isinstance(data, Tensor):
-        return data.data
+        return data.array
     return [_plain(d) for d in data] if isinstance(data, (list, tuple)) else data
 
 
@@ -141,9 +141,9 @@ class Tensor(InPlace):
     # ver:   [writes to memory, rebinds], shared by all views of one memory; made when first needed
     # taken: for a view, how often its base had been rebound when it was taken; None for what is no view
     # hooks: of a leaf (autograd/hooks.py); unset until one is registered, so that making a tensor costs nothing more
-    __slots__ = ("data", "_grad", "needs_grad", "node", "ver", "taken", "hooks", "__weakref__")
+    __slots__ = ("array", "_grad", "needs_grad", "node", "ver", "taken", "hooks", "__weakref__")
 
-    data: Any
+    array: Any
     _grad: Any
     needs_grad: bool
     node: Any
@@ -152,7 +152,7 @@ class Tensor(InPlace):
     hooks: dict[str, list[Any]]
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
-        self.data = as_array(data, dtype)
+        self.array = as_array(data, dtype)
         self._grad = self.node = self.ver = self.taken = None
         self.needs_grad = False
         if requires_grad is not True and requires_grad is not False:
@@ -160,7 +160,7 @@ class Tensor(InPlace):
                 f"Tensor(data, requires_grad) got {requires_grad!r} for requires_grad; to make one of given sizes use "
                 "zeros() or empty()"
             )
-        if isinstance(data, Tensor) and self.data is data.data:  # one memory, one version
+        if isinstance(data, Tensor) and self.array is data.array:  # one memory, one version
             data._refuse_stale("Tensor")
             self.ver = data.cell()
             self.taken = self.ver[1]
@@ -173,7 +173,7 @@ class Tensor(InPlace):
     def _from_array(cls, array: Any) -> Tensor:
         """A leaf around an array that is known to be fit."""
         self = object.__new__(Tensor)
-        self.data = array
+        self.array = array
         self._grad = self.node = self.ver = self.taken = None
         self.needs_grad = False
         return self
@@ -212,9 +212,9 @@ class Tensor(InPlace):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
-        if value and self.data.dtype.kind != "f":
+        if value and self.array.dtype.kind != "f":
             raise RuntimeError(
-                f"only Tensors of floating point dtype can require gradients, got {self.data.dtype}; "
+                f"only Tensors of floating point dtype can require gradients, got {self.array.dtype}; "
                 "convert it with .float()"
             )
         if not value and self.node is not None:
@@ -260,32 +260,32 @@ class Tensor(InPlace):
     @property
     def shape(self) -> tuple[int, ...]:
         """Sizes of the dimensions."""
-        return self.data.shape  # type: ignore[no-any-return]
+        return self.array.shape  # type: ignore[no-any-return]
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """A NumPy dtype."""
-        return self.data.dtype  # type: ignore[no-any-return]
+        return self.array.dtype  # type: ignore[no-any-return]
 
     @property
     def ndim(self) -> int:
         """Number of dimensions."""
-        return self.data.ndim  # type: ignore[no-any-return]
+        return self.array.ndim  # type: ignore[no-any-return]
 
     @property
     def device(self) -> device:
         """Where the array lives: ``device("cpu")``, which equals ``"cpu"``."""
-        return CPU if isinstance(self.data, np.ndarray) else CUDA
+        return CPU if isinstance(self.array, np.ndarray) else CUDA
 
     @property
     def itemsize(self) -> int:
         """Bytes of one element."""
-        return self.data.itemsize  # type: ignore[no-any-return]
+        return self.array.itemsize  # type: ignore[no-any-return]
 
     @property
     def nbytes(self) -> int:
         """Bytes of all elements."""
-        return self.data.size * self.data.itemsize  # type: ignore[no-any-return]
+        return self.array.size * self.array.itemsize  # type: ignore[no-any-return]
 
     @property
     def is_leaf(self) -> bool:
@@ -300,7 +300,7 @@ class Tensor(InPlace):
     @property
     def T(self) -> Tensor:
         """All dimensions reversed."""
-        return shaping.permute_axes(self, axes=_REVERSED[self.data.ndim])  # type: ignore[no-any-return]
+        return shaping.permute_axes(self, axes=_REVERSED[self.array.ndim])  # type: ignore[no-any-return]
 
     @property
     def mT(self) -> Tensor:
@@ -313,32 +313,32 @@ class Tensor(InPlace):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape (a :class:`~tinydl.size.Size`), or the size of one dimension."""
-        return Size(self.data.shape) if dim is None else self.data.shape[axes.one_axis(dim, self.data.ndim)]
+        return Size(self.array.shape) if dim is None else self.array.shape[axes.one_axis(dim, self.array.ndim)]
 
     def dim(self) -> int:
         """Number of dimensions."""
-        return self.data.ndim  # type: ignore[no-any-return]
+        return self.array.ndim  # type: ignore[no-any-return]
 
     ndimension = dim
 
     def numel(self) -> int:
         """Number of elements."""
-        return int(self.data.size)
+        return int(self.array.size)
 
     nelement = numel
 
     def element_size(self) -> int:
         """Bytes of one element."""
-        return int(self.data.itemsize)
+        return int(self.array.itemsize)
 
     def stride(self, dim: int | None = None) -> Any:
         """Strides in elements, or that of one dimension."""
-        steps = tuple(s // self.data.itemsize for s in self.data.strides)
-        return steps if dim is None else steps[reducing.one_axis(dim, self.data.ndim)]
+        steps = tuple(s // self.array.itemsize for s in self.array.strides)
+        return steps if dim is None else steps[reducing.one_axis(dim, self.array.ndim)]
 
     def storage_offset(self) -> int:
         """Where the first element lies in the memory that this tensor is a view of, in elements."""
-        array = base = self.data
+        array = base = self.array
         while isinstance(base.base, np.ndarray):
             base = base.base
         start = base.__array_interface__["data"][0]
@@ -346,19 +346,19 @@ class Tensor(InPlace):
 
     def is_contiguous(self) -> bool:
         """Whether the elements lie in row-major order without gaps."""
-        return bool(self.data.flags.c_contiguous)
+        return bool(self.array.flags.c_contiguous)
 
     def contiguous(self) -> Tensor:
         """Itself when contiguous, else a contiguous copy."""
-        return self if self.data.flags.c_contiguous else casting.contiguous(self)
+        return self if self.array.flags.c_contiguous else casting.contiguous(self)
 
     def is_floating_point(self) -> bool:
         """Whether the dtype is floating."""
-        return self.data.dtype.kind == "f"  # type: ignore[no-any-return]
+        return self.array.dtype.kind == "f"  # type: ignore[no-any-return]
 
     def data_ptr(self) -> int:
         """Address of the first element."""
-        return int(self.data.__array_interface__["data"][0])
+        return int(self.array.__array_interface__["data"][0])
 
     # ----------------------------------------------------------------------------------------------- gradients
 
@@ -417,10 +417,41 @@ class Tensor(InPlace):
     def detach(self) -> Tensor:
         """The same memory without history."""
         self._refuse_stale("detach")
-        out = Tensor._from_array(self.data)
+        out = Tensor._from_array(self.array)
         out.ver = self.cell()
         out.taken = out.ver[1]
         return out
+
+    @property
+    def data(self) -> Tensor:
+        """This tensor without its history, on the same memory: PyTorch's older spelling of :meth:`detach`.
+
+        Writing to it is seen by a backward pass that needs the old values, unlike in PyTorch. Assigning a tensor gives
+        this one the other's memory, of any shape. Raises TypeError for what is no tensor, and RuntimeError where a
+        result of an operation would change its shape or dtype.
+        """
+        return self.detach()
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"Variable data has to be a tensor, but got {type(value).__name__}; convert it with tinydl.tensor()"
+            )
+        value._refuse_stale("data")
+        if value.array is self.array:  # `x.data += 1` assigns what it has written already
+            return
+        if self.needs_grad and value.array.dtype.kind != "f":
+            raise RuntimeError(
+                f"data set to a tensor that requires gradients must be of a floating point dtype, got {value.dtype}"
+            )
+        if self.node is not None and (value.shape != self.shape or value.dtype != self.dtype):
+            raise RuntimeError(
+                f"data of shape {tuple(value.shape)} and dtype {value.dtype} cannot be set on the result of an "
+                f"operation, of shape {tuple(self.shape)} and dtype {self.dtype}; detach() it first"
+            )
+        self.array, self.ver = value.array, value.cell()
+        self.taken = self.ver[1] if value.taken is not None else None
 
     def detach_(self) -> Tensor:
         """Forget the history of this tensor."""
@@ -450,14 +481,14 @@ class Tensor(InPlace):
         copy = copy or args[-2:] == (False, True)
         if dtype is not None:
             want = dtypes.as_dtype(dtype)
-            if want != self.data.dtype:  # what is no longer floating has no gradient
+            if want != self.array.dtype:  # what is no longer floating has no gradient
                 return casting.cast(self if want.kind == "f" else self.detach(), dtype=want)
         return self.clone() if copy else self
 
     def type(self, dtype: Any = None) -> Any:
         """In another dtype; without one, its older name, such as ``tinydl.FloatTensor``."""
         if dtype is None:
-            return f"tinydl.{_TYPES[self.data.dtype.name]}Tensor"
+            return f"tinydl.{_TYPES[self.array.dtype.name]}Tensor"
         for name, word in _TYPES.items():
             if dtype == f"tinydl.{word}Tensor":
                 dtype = name
@@ -547,22 +578,22 @@ class Tensor(InPlace):
         if self.needs_grad and not force:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         self._refuse_stale("numpy")
-        return self.data
+        return self.array
 
     def item(self) -> Any:
         """The only element, as a Python number."""
         self._refuse_stale("item")
-        if self.data.size != 1:
+        if self.array.size != 1:
             raise RuntimeError(
-                f"a Tensor with {self.data.size} elements cannot be converted to Scalar; its shape is "
+                f"a Tensor with {self.array.size} elements cannot be converted to Scalar; its shape is "
                 f"{tuple(self.shape)}"
             )
-        return self.data.item()
+        return self.array.item()
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
         self._refuse_stale("tolist")
-        return self.data.tolist()
+        return self.array.tolist()
 
     def __float__(self) -> Any:
         return self.item().__float__()
@@ -571,30 +602,30 @@ class Tensor(InPlace):
         return self.item().__int__()
 
     def __index__(self) -> Any:
-        if self.data.dtype.kind not in "iub":
+        if self.array.dtype.kind not in "iub":
             raise TypeError("only integer tensors of a single element can be converted to an index")
         return self.item().__index__()
 
     def __bool__(self) -> Any:
-        if self.data.size != 1:
+        if self.array.size != 1:
             raise RuntimeError(
-                f"Boolean value of Tensor with {'no' if not self.data.size else 'more than one'} "
-                f"value{'s' if not self.data.size else ''} is ambiguous; use .any() or .all()"
+                f"Boolean value of Tensor with {'no' if not self.array.size else 'more than one'} "
+                f"value{'s' if not self.array.size else ''} is ambiguous; use .any() or .all()"
             )
-        return self.data.item().__bool__() if self.data.dtype.kind == "b" else self.data.item() != 0
+        return self.array.item().__bool__() if self.array.dtype.kind == "b" else self.array.item() != 0
 
     def __len__(self) -> Any:
-        if not self.data.ndim:
+        if not self.array.ndim:
             raise TypeError("len() of a 0-d tensor")
-        return len(self.data)
+        return len(self.array)
 
     def __iter__(self) -> Iterator[Tensor]:
-        if not self.data.ndim:
+        if not self.array.ndim:
             raise TypeError("iteration over a 0-d tensor")
         return iter(shaping.unbind(self))
 
     def __contains__(self, value: Any) -> Any:
-        return (self.data == as_array(value)).any().item()
+        return (self.array == as_array(value)).any().item()
 
     def __hash__(self) -> Any:
         return id(self)
@@ -604,20 +635,20 @@ class Tensor(InPlace):
             history = f"grad_fn={self.node!r}"
         else:
             history = "requires_grad=True" if self.needs_grad else ""
-        return printing.tensor_text(self.data, history)
+        return printing.tensor_text(self.array, history)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if not self.data.ndim else object.__format__(self, spec)
+        return format(self.item(), spec) if not self.array.ndim else object.__format__(self, spec)
 
     # ------------------------------------------------------------------------------------------------ protocols
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         if self.needs_grad and mode.on:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
-        if copy is False and dtype is not None and np.dtype(dtype) != self.data.dtype:
-            raise ValueError(f"a tensor of dtype {self.data.dtype} cannot become {np.dtype(dtype)} without a copy")
-        array = self.data if dtype is None else self.data.astype(dtype, copy=False)
-        return array.copy() if copy and array is self.data else array
+        if copy is False and dtype is not None and np.dtype(dtype) != self.array.dtype:
+            raise ValueError(f"a tensor of dtype {self.array.dtype} cannot become {np.dtype(dtype)} without a copy")
+        array = self.array if dtype is None else self.array.astype(dtype, copy=False)
+        return array.copy() if copy and array is self.array else array
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """NumPy's functions on tensors are our operations; one without a counterpart raises TypeError."""
@@ -634,12 +665,12 @@ class Tensor(InPlace):
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self.needs_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-        if any(step < 0 for step in self.data.strides):  # no library but NumPy has them, and PyTorch's process ends
+        if any(step < 0 for step in self.array.strides):  # no library but NumPy has them, and PyTorch's process ends
             raise BufferError("Can't export tensors with negative strides, use tensor.contiguous()")
-        return self.data.__dlpack__(**kwargs)
+        return self.array.__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> Any:
-        return self.data.__dlpack_device__()
+        return self.array.__dlpack_device__()
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
         if self.node is not None:
@@ -648,7 +679,7 @@ class Tensor(InPlace):
                 "moment; detach() it first"
             )
         new = object.__new__(self.__class__)
-        Tensor.__init__(new, self.data.copy())
+        Tensor.__init__(new, self.array.copy())
         new.needs_grad = self.needs_grad
         memo[id(self)] = new
         new.grad = None if self.grad is None else self.grad.__deepcopy__(memo)
@@ -657,7 +688,7 @@ class Tensor(InPlace):
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self.node is not None:
             raise RuntimeError("a tensor with history does not travel between processes; detach() it first")
-        return _rebuild, (self.__class__, self.data, self.needs_grad)
+        return _rebuild, (self.__class__, self.array, self.needs_grad)
 
     # ------------------------------------------------------------------------------------------------- in place
 
@@ -681,7 +712,7 @@ class Tensor(InPlace):
             mode.on = before
         self._fits(out, name)
         try:
-            self.data[...] = out.data
+            self.array[...] = out.array
         except ValueError:
             self._refuse_unwritable(f"{name}_")
         self.bump()
@@ -689,7 +720,7 @@ class Tensor(InPlace):
 
     def _refuse_unwritable(self, name: str) -> None:
         """Raise in PyTorch's words for memory that must not be written (where there is an element to write)."""
-        if self.data.size and not self.data.flags.writeable:
+        if self.array.size and not self.array.flags.writeable:
             raise RuntimeError(
                 f"{name}: unsupported operation: more than one element of the written-to tensor of shape "
                 f"{tuple(self.shape)} refers to a single memory location (it was expanded), or its array is read-only. "
@@ -723,7 +754,7 @@ class Tensor(InPlace):
         self._refuse_stale(name)
         self._refuse_unwritable(name)
         try:
-            self.data[...] = src.data
+            self.array[...] = src.array
         except ValueError:
             self._refuse_unwritable(name)
             raise RuntimeError(
@@ -750,7 +781,7 @@ class Tensor(InPlace):
         if self.ver is not None:
             self.ver[1] += 1  # views taken of the old memory are stale now
         self._keep_with(out)
-        self.data, self.node, self.needs_grad, self.ver, self.taken = out.data, out.node, out.needs_grad, out.ver, None
+        self.array, self.node, self.needs_grad, self.ver, self.taken = out.array, out.node, out.needs_grad, out.ver, None
 
     def _keep_with(self, out: Tensor) -> None:
         """After ``retain_grad``, .grad is to be that of the value this handle has from now on."""
@@ -770,7 +801,7 @@ class Tensor(InPlace):
         if out.node is not None:
             self._keep_with(out)
             self.node = out.node
-        self.data = out.data
+        self.array = out.array
         return self
 
     def fill_(self, value: Any) -> Tensor:
@@ -794,7 +825,7 @@ class Tensor(InPlace):
             raise RuntimeError(
                 "Can't call apply_() on Tensor that requires grad. Use tensor.detach().apply_() instead."
             )
-        found = [callable(v) for v in self.data.reshape(-1).tolist()]
+        found = [callable(v) for v in self.array.reshape(-1).tolist()]
         return self.copy_(Tensor(np.array(found, self.dtype).reshape(self.shape)))
 
     def copy_(self, src: Any, non_blocking: Any = False) -> Tensor:
@@ -810,7 +841,7 @@ class Tensor(InPlace):
         self._refuse_stale("setitem")
         if type(value) in (float, int) and indexing.simple(index) and not (mode.on and self.needs_grad):
             try:  # the usual case
-                self.data[index] = value
+                self.array[index] = value
                 self.bump()
                 return
             except (IndexError, ValueError):
@@ -818,7 +849,7 @@ class Tensor(InPlace):
         view, arrays = indexing.index_of(index, self.shape)
         value = value if isinstance(value, Tensor) else np.asarray(value)
         value = value.to(self.dtype) if isinstance(value, Tensor) else value.astype(self.dtype)
-        region = self.data[(*view, ...)]
+        region = self.array[(*view, ...)]
         try:
             if value.ndim:  # leading ones are dropped
                 lead = value.ndim - (region if arrays is None else region[arrays]).ndim
@@ -828,10 +859,10 @@ class Tensor(InPlace):
                 self._refuse_recorded("setitem")
                 self._rebind(indexing.overwrite(self, value, index=view, then=arrays), "setitem")
                 return
-            region[... if arrays is None else arrays] = value.data if isinstance(value, Tensor) else value
+            region[... if arrays is None else arrays] = value.array if isinstance(value, Tensor) else value
         except ValueError:
             self._refuse_unwritable("setitem")
-            if not self.data.size and not self.data.flags.writeable:
+            if not self.array.size and not self.array.flags.writeable:
                 return  # nothing to write
             raise RuntimeError(
                 f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of "

@@ -25,7 +25,7 @@ def layers(count: int, size: int) -> list[nn.Module]:
 
 
 def gradients(f: Any, *xs: tinydl.Tensor) -> list[Any]:
-    return [g.data for g in autograd.grad(f(*xs).sum(), xs)]
+    return [g.array for g in autograd.grad(f(*xs).sum(), xs)]
 
 
 @pytest.mark.parametrize("reentrant", [True, False, None])
@@ -56,7 +56,7 @@ def test_parameters_inside_modules_get_their_gradients() -> None:
         after = tinydl.default_generator.state()
         (h * h).sum().backward()
         assert tinydl.default_generator.state() == after, "backward must leave the generator where it was"
-        return [p.grad.data.copy() for part in parts for p in part.parameters()]
+        return [p.grad.array.copy() for part in parts for p in part.parameters()]
 
     for a, b in zip(run(lambda part, h: part(h)), run(checkpoint)):
         np.testing.assert_array_equal(a, b)
@@ -68,9 +68,9 @@ def test_without_the_random_state_dropout_is_another() -> None:
     def differ(preserve: bool) -> bool:
         tinydl.manual_seed(3)
         y = checkpoint(lambda v: F.dropout(v, 0.5) * v, x, preserve_rng_state=preserve)
-        mask = y.data != 0
+        mask = y.array != 0
         (g,) = autograd.grad(y.sum(), x)
-        return bool((mask != (g.data != 0)).any())
+        return bool((mask != (g.array != 0)).any())
 
     assert not differ(True) and differ(False)
 
@@ -96,7 +96,7 @@ def test_a_graph_is_walked_twice_only_when_asked() -> None:
     y = checkpoint(lambda v: (v * v).exp(), x).sum()
     (first,) = autograd.grad(y, x, retain_graph=True)
     (second,) = autograd.grad(y, x)
-    np.testing.assert_array_equal(first.data, second.data)
+    np.testing.assert_array_equal(first.array, second.array)
     with pytest.raises(RuntimeError, match="Trying to backward through the graph a second time"):
         autograd.grad(y, x)
 
@@ -144,7 +144,7 @@ def test_changes_between_the_two_runs_are_seen() -> None:
     k = x * 1
     y = checkpoint(lambda v: v * v, k)
     k *= 5.0  # recorded: the handle is rebound, and the old value is still there
-    np.testing.assert_array_equal(autograd.grad(y.sum(), x)[0].data, 2 * x.data)
+    np.testing.assert_array_equal(autograd.grad(y.sum(), x)[0].array, 2 * x.array)
 
 
 def test_a_function_that_computes_something_else_is_refused() -> None:
@@ -181,7 +181,7 @@ def test_sequential_in_segments() -> None:
     (want,) = autograd.grad(steps(x).sum(), x)
     for segments in (1, 2, 3, 7):
         (got,) = autograd.grad(checkpoint_sequential(steps, segments, x, use_reentrant=False).sum(), x)
-        np.testing.assert_array_equal(got.data, want.data)
+        np.testing.assert_array_equal(got.array, want.array)
     for segments in (0, 8):
         with pytest.raises(ValueError, match=f"7 functions cannot be cut into {segments} segments"):
             checkpoint_sequential(steps, segments, x)
@@ -201,7 +201,7 @@ def test_the_memory_that_is_saved() -> None:
         (g,) = autograd.grad(run(x).sum(), x)
         top = tracemalloc.get_traced_memory()[1] - base
         tracemalloc.stop()
-        return top, g.data
+        return top, g.array
 
     def plain(h: Any) -> Any:
         for part in parts:

@@ -38,9 +38,9 @@ def test_diamond_is_walked_once_per_node() -> None:
 def test_two_leaves_of_a_sum_do_not_share_a_gradient() -> None:
     a, b = leaf(3), leaf(3, seed=1)
     (a + b).sum().backward()
-    assert not np.shares_memory(a.grad.data, b.grad.data)
-    a.grad.data *= 5
-    assert (b.grad.data == 1).all()
+    assert not np.shares_memory(a.grad.array, b.grad.array)
+    a.grad.array *= 5
+    assert (b.grad.array == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -49,16 +49,16 @@ def test_two_leaves_of_a_sum_do_not_share_a_gradient() -> None:
 def test_gradients_are_owned_contiguous_and_writable(f: Any) -> None:
     a = leaf(3, 4)
     for g in (*autograd.grad(f(a), a), (f(a).backward(), a.grad)[1]):
-        assert g.data.flags.c_contiguous and g.data.flags.writeable and g.data.base is None
+        assert g.array.flags.c_contiguous and g.array.flags.writeable and g.array.base is None
     g1, g2 = autograd.grad(f(a), [a, a])
-    assert not np.shares_memory(g1.data, g2.data)
+    assert not np.shares_memory(g1.array, g2.array)
 
 
 def test_a_gradient_given_by_the_user_is_not_kept_or_changed() -> None:
     a, seed = leaf(3), tinydl.ones(3, dtype=tinydl.float64)
     (a + 0).backward(seed)
     (a + 0).backward(seed)
-    assert (seed.data == 1).all() and (a.grad.data == 2).all() and not np.shares_memory(a.grad.data, seed.data)
+    assert (seed.array == 1).all() and (a.grad.array == 2).all() and not np.shares_memory(a.grad.array, seed.array)
 
 
 def test_backward_accumulates_in_place() -> None:
@@ -66,13 +66,13 @@ def test_backward_accumulates_in_place() -> None:
     (a * 2).sum().backward()
     kept = a.grad
     (a * 3).sum().backward()
-    assert a.grad is kept and (kept.data == 5).all()
+    assert a.grad is kept and (kept.array == 5).all()
 
 
 def test_backward_with_inputs_fills_only_those() -> None:
     a, b = leaf(3), leaf(3)
     (a * b).sum().backward(inputs=[a])
-    assert b.grad is None and np.array_equal(a.grad.data, b.data)
+    assert b.grad is None and np.array_equal(a.grad.array, b.array)
 
 
 def test_second_walk_needs_retain_graph_when_something_was_saved() -> None:
@@ -125,10 +125,10 @@ def test_gradient_with_respect_to_something_in_the_middle() -> None:
     h = a.tanh()
     y = (h * h).sum()
     gh, ga = autograd.grad(y, [h, a])
-    np.testing.assert_allclose(gh.data, 2 * h.data)
-    np.testing.assert_allclose(ga.data, 2 * h.data * (1 - h.data**2))
+    np.testing.assert_allclose(gh.array, 2 * h.array)
+    np.testing.assert_allclose(ga.array, 2 * h.array * (1 - h.array**2))
     (same,) = autograd.grad(h.sum(), h)
-    assert (same.data == 1).all()
+    assert (same.array == 1).all()
 
 
 def test_unused_and_unrecorded_inputs() -> None:
@@ -170,7 +170,7 @@ def test_third_derivatives(f: Any, third: Any) -> None:
     y = f(x)
     for _ in range(3):
         (y,) = autograd.grad(y.sum(), x, create_graph=True)
-    np.testing.assert_allclose(y.data, third(x.data), rtol=1e-10)
+    np.testing.assert_allclose(y.array, third(x.array), rtol=1e-10)
 
 
 def test_engine_is_reentrant() -> None:
@@ -192,7 +192,7 @@ def test_engine_is_reentrant() -> None:
 
     a = leaf(3)
     Inner.apply(a * 1).sum().backward()
-    np.testing.assert_allclose(a.grad.data, 2 * a.data)
+    np.testing.assert_allclose(a.grad.array, 2 * a.array)
 
 
 def test_threads_are_independent_and_so_is_no_grad() -> None:
@@ -203,7 +203,7 @@ def test_threads_are_independent_and_so_is_no_grad() -> None:
         y = x
         for _ in range(20):
             y = (y @ w).tanh()
-        return autograd.grad(y.sum(), w)[0].data
+        return autograd.grad(y.sum(), w)[0].array
 
     serial = [work(s) for s in range(4)]
     results: list[Any] = [None] * 4
@@ -232,13 +232,13 @@ def test_retain_grad_and_hooks() -> None:
     h.retain_grad()
     remove = h.register_hook(lambda g: g * 10)
     (h * h).sum().backward()
-    np.testing.assert_allclose(h.grad.data, 2 * h.data * 10)  # what is kept is what the hooks made of it
-    np.testing.assert_allclose(a.grad.data, 2 * h.data * 10 * 2)
+    np.testing.assert_allclose(h.grad.array, 2 * h.array * 10)  # what is kept is what the hooks made of it
+    np.testing.assert_allclose(a.grad.array, 2 * h.array * 10 * 2)
     remove.remove()
     a.grad = None
     k = a * 2
     k.sum().backward()
-    assert (a.grad.data == 2).all() and k.grad is None
+    assert (a.grad.array == 2).all() and k.grad is None
 
 
 def test_a_fused_rule_does_not_count_a_shared_input_twice() -> None:
@@ -326,8 +326,8 @@ def test_subgradients_where_pytorch_has_them() -> None:
 
 def test_long_sums_down_a_column_keep_their_digits() -> None:
     x = tinydl.full((1_000_003, 2), 0.1)
-    np.testing.assert_allclose(x.sum(0).data, 100000.3, rtol=1e-5)
-    y = tinydl.ops.products.column_sums(x.data)
+    np.testing.assert_allclose(x.sum(0).array, 100000.3, rtol=1e-5)
+    y = tinydl.ops.products.column_sums(x.array)
     np.testing.assert_allclose(y, 100000.3, rtol=1e-5)
     assert np.sum(x[:10]).item() == pytest.approx(2.0)
 

@@ -65,7 +65,7 @@ def test_only_one_of_two_outputs_used() -> None:
     a, b = leaf(3), leaf(3)
     s, _ = SumAndProduct.apply(a, b)
     s.sum().backward()
-    assert (a.grad.data == 1).all()
+    assert (a.grad.array == 1).all()
 
 
 def test_an_argument_returned_as_it_is() -> None:
@@ -82,7 +82,7 @@ def test_an_argument_returned_as_it_is() -> None:
     y = Same.apply(x)
     assert y is not x and x.is_leaf
     y.sum().backward()
-    assert (x.grad.data == -1).all()
+    assert (x.grad.array == -1).all()
 
 
 def test_once_differentiable_raises_on_second_order() -> None:
@@ -100,7 +100,7 @@ def test_once_differentiable_raises_on_second_order() -> None:
 
     x = leaf(3)
     (g,) = autograd.grad(Square.apply(x).sum(), x)
-    np.testing.assert_allclose(g.data, 2 * x.data)
+    np.testing.assert_allclose(g.array, 2 * x.array)
     (g,) = autograd.grad(Square.apply(x).sum(), x, create_graph=True)
     with pytest.raises(
         RuntimeError, match="trying to differentiate twice a function that was marked with @once_differentiable"
@@ -222,7 +222,7 @@ def test_no_anomaly_where_all_is_well() -> None:
     x = leaf(3)
     with autograd.detect_anomaly():
         (x * 2).sum().backward()
-    assert (x.grad.data == 2).all()
+    assert (x.grad.array == 2).all()
 
 
 def test_gradcheck_finds_a_wrong_gradient() -> None:
@@ -278,7 +278,7 @@ def test_a_saved_output_that_comes_back_does_not_lose_gradients() -> None:
     y, z = ExpAndDouble.apply(x)
     (g,) = autograd.grad((y + z).sum(), x, create_graph=True)
     (d,) = autograd.grad((3 * g + 5 * y).sum(), x)
-    np.testing.assert_allclose(d.data, 8 * np.exp(x.data))
+    np.testing.assert_allclose(d.array, 8 * np.exp(x.array))
 
 
 def test_a_tensor_by_name_is_not_silently_a_constant() -> None:

@@ -26,17 +26,17 @@ def test_an_input_that_needs_no_gradient_may_be_given_one_and_the_other_none() -
     x, constant = leaf(3), tinydl.ones(3, dtype=tinydl.float64)
     both.apply(constant, x).sum().backward()
     both.apply(x, constant).sum().backward()
-    assert (x.grad.data == 2).all() and constant.grad is None
+    assert (x.grad.array == 2).all() and constant.grad is None
     a, b = leaf(3), leaf(3)
     none.apply(a, b).sum().backward()
-    assert a.grad is None and (b.grad.data == 1).all()
+    assert a.grad is None and (b.grad.array == 1).all()
 
 
 def test_further_gradients_may_be_none_and_nothing_else() -> None:
     padded = function(lambda ctx, a: a * 2, lambda ctx, g: (g * 2, None, None))
     x = leaf(2)
     padded.apply(x).sum().backward()
-    assert (x.grad.data == 2).all()
+    assert (x.grad.array == 2).all()
     excess = function(lambda ctx, a: a * 2, lambda ctx, g: (g * 2, g))
     with pytest.raises(RuntimeError, match=r"incorrect number of gradients \(expected 1, got 2\)"):
         excess.apply(leaf(2)).sum().backward()
@@ -46,21 +46,21 @@ def test_further_gradients_may_be_none_and_nothing_else() -> None:
 
 def test_a_gradient_may_be_an_array_or_of_another_dtype_or_broadcast() -> None:
     x = leaf(2, 3)
-    function(lambda ctx, a: a * 2, lambda ctx, g: g.data * 2).apply(x).sum().backward()
-    assert type(x.grad) is tinydl.Tensor and (x.grad.data == 2).all()
+    function(lambda ctx, a: a * 2, lambda ctx, g: g.array * 2).apply(x).sum().backward()
+    assert type(x.grad) is tinydl.Tensor and (x.grad.array == 2).all()
     single = tinydl.ones(2, requires_grad=True)
     function(lambda ctx, a: a.double(), lambda ctx, g: g * 3).apply(single).sum().backward()
-    assert single.grad.dtype == tinydl.float32 and (single.grad.data == 3).all()
+    assert single.grad.dtype == tinydl.float32 and (single.grad.array == 3).all()
     row = leaf(3)
     function(lambda ctx, a: a + tinydl.zeros(2, 3, dtype=tinydl.float64), lambda ctx, g: g).apply(row).sum().backward()
-    assert row.grad.shape == (3,) and (row.grad.data == 2).all()
+    assert row.grad.shape == (3,) and (row.grad.array == 2).all()
 
 
 def test_keywords_reach_forward() -> None:
     scaled = function(lambda ctx, a, *, by, plus: a * by + plus, lambda ctx, g: g * 3)
     x = leaf(2)
     y = scaled.apply(x, by=3, plus=tinydl.ones(2, dtype=tinydl.float64))
-    np.testing.assert_allclose(y.data, x.data * 3 + 1)
+    np.testing.assert_allclose(y.array, x.array * 3 + 1)
     with pytest.raises(TypeError, match="'plus' requires a gradient; pass it by position"):
         scaled.apply(x, by=3, plus=leaf(2))
 
@@ -92,14 +92,14 @@ def test_outputs_without_gradient() -> None:
         return a * 2, marked, index, 7
 
     def backward(ctx: Any, g: Any, g_marked: Any, g_index: Any) -> Any:
-        assert g_marked.shape == (3,) and not g_marked.data.any()
+        assert g_marked.shape == (3,) and not g_marked.array.any()
         return g * 2
 
     x = leaf(3)
     y, marked, index, seven = function(forward, backward).apply(x)
     assert y.requires_grad and not marked.requires_grad and not index.requires_grad and seven == 7
     y.sum().backward()
-    assert (x.grad.data == 2).all()
+    assert (x.grad.array == 2).all()
 
 
 def test_gradients_that_nothing_contributed_to_are_zeros_or_none() -> None:
@@ -117,7 +117,7 @@ def test_gradients_that_nothing_contributed_to_are_zeros_or_none() -> None:
     for materialize in (True, False):
         pair.apply(leaf(2, 3), materialize)[0].sum().backward()
     (zeros, needs), (nothing, _) = seen
-    assert zeros.shape == (2, 3) and zeros.dtype == tinydl.float32 and not zeros.data.any()
+    assert zeros.shape == (2, 3) and zeros.dtype == tinydl.float32 and not zeros.array.any()
     assert nothing is None and needs == (True, False)
 
 
@@ -126,7 +126,7 @@ def test_each_of_two_outputs_leads_back(used: int) -> None:
     pair = function(lambda ctx, a: (a * 2, a * 3), lambda ctx, g, h: g * 2 + h * 3)
     x = leaf(2)
     pair.apply(x)[used].sum().backward()
-    assert (x.grad.data == used + 2).all()
+    assert (x.grad.array == used + 2).all()
 
 
 def test_saved_inputs_outputs_and_constants_come_back_as_they_were() -> None:
@@ -176,7 +176,7 @@ def test_what_was_saved_is_freed_once() -> None:
     y = square.apply(x).sum()
     y.backward(retain_graph=True)
     y.backward()
-    np.testing.assert_allclose(x.grad.data, 4 * x.data)
+    np.testing.assert_allclose(x.grad.array, 4 * x.array)
     with pytest.raises(RuntimeError, match="Made saved has already been freed"):
         y.backward()
     z = function(lambda ctx, a: a * 2, lambda ctx, g: g * 2).apply(x).sum()
@@ -204,9 +204,9 @@ def test_once_differentiable_of_several_gradients() -> None:
     )
     a, b = leaf(2), tinydl.ones(2, dtype=tinydl.float64, requires_grad=True)
     product.apply(a, b, "text").sum().backward()
-    np.testing.assert_allclose(b.grad.data, a.data)
+    np.testing.assert_allclose(b.grad.array, a.array)
     g, h = autograd.grad(product.apply(a, b, "text").sum(), (a, b), create_graph=True)
-    np.testing.assert_allclose(h.data, a.data)
+    np.testing.assert_allclose(h.array, a.array)
     for d in (g, h):
         with pytest.raises(RuntimeError, match="differentiate twice"):
             autograd.grad(d.sum(), (a, b), retain_graph=True)
@@ -217,4 +217,4 @@ def test_once_differentiable_of_constants_stays_one() -> None:
     x = leaf(2)
     g = tinydl.ones(2, dtype=tinydl.float64)
     (d,) = autograd.grad(double.apply(x), x, g, create_graph=True)
-    assert not d.requires_grad and (d.data == 2).all()
+    assert not d.requires_grad and (d.array == 2).all()

@@ -84,13 +84,13 @@ def test_equal(name: str, f: Any, shapes: list[tuple[int, ...]], dtype: str, lay
     tolerance = {"rtol": 2e-5, "atol": 2e-5} if dtype == "float32" else {"rtol": 1e-10, "atol": 1e-10}
     y, z = f(tinydl, *ours), f(torch, *theirs)
     assert y.shape == tuple(z.shape) and f"torch.{y.dtype.name}" == str(z.dtype)
-    np.testing.assert_allclose(y.data, z.detach().numpy(), **tolerance)
+    np.testing.assert_allclose(y.array, z.detach().numpy(), **tolerance)
     weights = rng.uniform(0.5, 1.5, y.shape).astype(dtype)
     g = tinydl.autograd.grad((y * tinydl.Tensor(weights)).sum(), ours, create_graph=True)
     h = torch.autograd.grad((z * torch.tensor(weights)).sum(), theirs, create_graph=True)
     for a, b in zip(g, h):
         assert a.shape == tuple(b.shape) and a.dtype == np.dtype(dtype)
-        np.testing.assert_allclose(a.data, b.detach().numpy(), **tolerance)
+        np.testing.assert_allclose(a.array, b.detach().numpy(), **tolerance)
     if not any(b.requires_grad for b in h):
         return
     s, t = sum((a * a).sum() for a in g), sum((b * b).sum() for b in h)
@@ -99,8 +99,8 @@ def test_equal(name: str, f: Any, shapes: list[tuple[int, ...]], dtype: str, lay
     scale = 50 if dtype == "float32" else 10
     for a, b in zip(second, expected):
         if a is None or b is None:
-            assert (a is None or not np.any(a.data)) and (b is None or not b.any())
+            assert (a is None or not np.any(a.array)) and (b is None or not b.any())
         else:
             np.testing.assert_allclose(
-                a.data, b.numpy(force=True), rtol=tolerance["rtol"] * scale, atol=tolerance["atol"] * scale
+                a.array, b.numpy(force=True), rtol=tolerance["rtol"] * scale, atol=tolerance["atol"] * scale
             )

@@ -16,11 +16,11 @@ def leaf(*shape: int) -> tinydl.Tensor:
 def test_recorded_in_place_keeps_saved_values_valid() -> None:
     x = leaf(3)
     h = x.exp()
-    e = h.data.copy()
+    e = h.array.copy()
     z = h * h
     h *= 3.0
     (z + h).sum().backward()
-    np.testing.assert_allclose(x.grad.data, 2 * e * e + 3 * e)
+    np.testing.assert_allclose(x.grad.array, 2 * e * e + 3 * e)
 
 
 def test_unrecorded_write_to_a_saved_value_is_an_error() -> None:
@@ -53,7 +53,7 @@ def test_a_write_through_detach_is_noticed() -> None:
 def test_a_kernel_that_declares_its_write_is_noticed() -> None:
     x = leaf(3)
     y = (x * x).sum()
-    x.data += 1
+    x.array += 1
     x.bump()
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.backward()
@@ -89,13 +89,13 @@ def test_leaves_and_views_refuse_recorded_changes() -> None:
         v *= 2
     with tinydl.no_grad():
         x += 1  # an optimizer's step
-    assert x.data.min() > 1.4
+    assert x.array.min() > 1.4
 
 
 def test_views_taken_before_a_recorded_change_refuse_to_be_used() -> None:
     h = leaf(3, 2) * 1
     v = h[0]
-    before = v.data.copy()
+    before = v.array.copy()
     h *= 2.0
     with pytest.raises(
         RuntimeError,
@@ -103,7 +103,7 @@ def test_views_taken_before_a_recorded_change_refuse_to_be_used() -> None:
         r"in-place operation has replaced",
     ):
         _ = v * v
-    np.testing.assert_array_equal(v.data, before)
+    np.testing.assert_array_equal(v.array, before)
     assert ((h[0]) * 1).shape == (2,)
 
 
@@ -111,9 +111,9 @@ def test_views_see_unrecorded_writes() -> None:
     x = tinydl.zeros(3, 2)
     row = x[1]
     x.add_(2.0)
-    assert (row.data == 2).all() and ((row * 2).data == 4).all()
+    assert (row.array == 2).all() and ((row * 2).array == 4).all()
     row.fill_(7.0)
-    assert (x.data[1] == 7).all()
+    assert (x.array[1] == 7).all()
 
 
 def test_recorded_assignment() -> None:
@@ -121,8 +121,8 @@ def test_recorded_assignment() -> None:
     h = x * 2
     h[1] = v * 3
     h.sum().backward()
-    np.testing.assert_array_equal(x.grad.data, [[2, 2], [0, 0], [2, 2]])
-    np.testing.assert_array_equal(v.grad.data, [3, 3])
+    np.testing.assert_array_equal(x.grad.array, [[2, 2], [0, 0], [2, 2]])
+    np.testing.assert_array_equal(v.grad.array, [3, 3])
 
 
 def test_assigning_a_recorded_value_into_a_plain_tensor_records() -> None:
@@ -130,7 +130,7 @@ def test_assigning_a_recorded_value_into_a_plain_tensor_records() -> None:
     buffer[0] = v
     assert buffer.requires_grad
     (buffer * buffer).sum().backward()
-    np.testing.assert_allclose(v.grad.data, 2 * v.data)
+    np.testing.assert_allclose(v.grad.array, 2 * v.array)
 
 
 def test_in_place_result_must_fit() -> None:
@@ -153,8 +153,8 @@ def test_in_place_functions_equal_their_twins(name: str) -> None:
     (ga,) = autograd.grad((a * a).sum(), x)
     twin = getattr(b, name[:-1])()
     (gb,) = autograd.grad((twin * twin).sum(), x)
-    np.testing.assert_array_equal(a.data, twin.data)
-    np.testing.assert_array_equal(ga.data, gb.data)
+    np.testing.assert_array_equal(a.array, twin.array)
+    np.testing.assert_array_equal(ga.array, gb.array)
 
 
 def test_zero_fill_copy() -> None:
@@ -162,7 +162,7 @@ def test_zero_fill_copy() -> None:
     h = x * 2
     h.zero_()
     (h + x).sum().backward()
-    assert (x.grad.data == 1).all()
+    assert (x.grad.array == 1).all()
     y = tinydl.zeros(2, 3)
     y.copy_(tinydl.tensor([1, 2, 3]))
     assert y.tolist() == [[1, 2, 3], [1, 2, 3]] and y.fill_(4).sum().item() == 24
@@ -173,8 +173,8 @@ def test_zero_fill_copy() -> None:
 
 def test_detach_shares_memory_and_clone_does_not() -> None:
     x = leaf(3)
-    assert np.shares_memory(x.detach().data, x.data) and not x.detach().requires_grad
-    assert not np.shares_memory(x.clone().data, x.data) and x.clone().requires_grad
+    assert np.shares_memory(x.detach().array, x.array) and not x.detach().requires_grad
+    assert not np.shares_memory(x.clone().array, x.array) and x.clone().requires_grad
 
 
 def test_numbers_rows_and_iteration_are_views() -> None:

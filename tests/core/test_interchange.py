@@ -13,9 +13,9 @@ import tinydl
 
 def test_asarray_shares_memory_and_copies_when_asked() -> None:
     x = tinydl.arange(6.0).reshape(2, 3)
-    assert np.shares_memory(np.asarray(x), x.data)
-    assert not np.shares_memory(np.array(x), x.data)
-    assert np.asarray(x.T).strides == x.data.T.strides
+    assert np.shares_memory(np.asarray(x), x.array)
+    assert not np.shares_memory(np.array(x), x.array)
+    assert np.asarray(x.T).strides == x.array.T.strides
     assert np.asarray(x, dtype="float64").dtype == np.float64
     with pytest.raises(ValueError, match="a tensor of dtype float32 cannot become float64 without a copy"):
         np.asarray(x, dtype="float64", copy=False)
@@ -23,7 +23,7 @@ def test_asarray_shares_memory_and_copies_when_asked() -> None:
     assert x[0, 0].item() == 9
     with pytest.raises(RuntimeError, match=r"Use tensor.detach\(\).numpy\(\) instead"):
         np.asarray(tinydl.ones(2, requires_grad=True))
-    assert np.shares_memory(np.asarray(tinydl.as_tensor(np.asarray(x))), x.data)
+    assert np.shares_memory(np.asarray(tinydl.as_tensor(np.asarray(x))), x.array)
 
 
 def test_ufuncs_and_reductions_are_ours() -> None:
@@ -72,7 +72,7 @@ DTYPES = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float3
 def test_dlpack_with_numpy(dtype: str) -> None:
     x = tinydl.ones(2, 3, dtype=dtype)
     array = np.from_dlpack(x)
-    assert array.dtype == dtype and np.shares_memory(array, x.data)
+    assert array.dtype == dtype and np.shares_memory(array, x.array)
     back = tinydl.from_dlpack(array)
     back.zero_()
     assert not x.any().item()

@@ -37,8 +37,8 @@ def world() -> SimpleNamespace:
 def frozen(e: SimpleNamespace) -> list[Any]:
     """Everything that a misuse must leave as it was."""
     tensors = [e.m23, e.m45, e.v, e.i, e.w, e.d, *e.model.parameters()]
-    return [x.data.tobytes() for x in tensors] + [
-        *(None if x.grad is None else x.grad.data.tobytes() for x in tensors),
+    return [x.array.tobytes() for x in tensors] + [
+        *(None if x.grad is None else x.grad.array.tobytes() for x in tensors),
         [x.requires_grad for x in tensors],
         e.optimizer.param_groups[0]["lr"],
         len(e.optimizer.state),
@@ -196,7 +196,7 @@ CASES: list[Case] = [
     ("a copy of a recorded tensor", lambda e: __import__("copy").deepcopy(e.w * 2), R, ("graph leaves", "detach()")),
     ("requires_grad of a result", lambda e: (e.w * 2).requires_grad_(False), R, ("leaf variables", "detach()")),
     ("a gradient of another tensor's shape", lambda e: setattr(e.v, "grad", e.m23), R, ("'[2, 3]'", "'[3]'")),
-    ("a gradient that is an array", lambda e: setattr(e.v, "grad", e.v.data), T, ("Tensor or None", "ndarray")),
+    ("a gradient that is an array", lambda e: setattr(e.v, "grad", e.v.array), T, ("Tensor or None", "ndarray")),
     ("a hook on a constant", lambda e: e.v.register_hook(print), R, ("doesn't require gradient", "requires_grad_()")),
     ("too many gradients", lambda e: TwoGradients.apply(e.w).sum().backward(), R, ("TwoGrad", "expected 1", "got 2")),
     ("a wrong gradient", lambda e: WrongShape.apply(e.w).sum().backward(), R, ("WrongShape", "[7]", "[2, 3]")),
@@ -231,7 +231,7 @@ CASES: list[Case] = [
     ("an unknown reduction", lambda e: F.mse_loss(e.m23, e.m23, reduction="most"), V, ("most is not", "mean", "sum")),
     # ------------------------------------------------------------------------------------------------ optimizers
     ("no parameters", lambda e: optim.SGD([], lr=0.1), V, ("empty parameter list",)),
-    ("a parameter that is an array", lambda e: optim.SGD([e.v.data], lr=0.1), T, ("ndarray",)),
+    ("a parameter that is an array", lambda e: optim.SGD([e.v.array], lr=0.1), T, ("ndarray",)),
     ("one tensor instead of a list", lambda e: optim.SGD(e.w, lr=0.1), T, ("iterable", "Tensor")),
     ("a negative learning rate", lambda e: optim.Adam([e.w], lr=-1.0), V, ("learning rate", "-1.0")),
     ("a learning rate that is NaN", lambda e: optim.Adam([e.w], lr=math.nan), V, ("learning rate", "nan")),

@@ -38,7 +38,7 @@ def test_operator(name: str, a: Any, b: Any) -> None:
     f = getattr(operator, name)
     got, want = (f(tensor(library, a), tensor(library, b)) for library in (tinydl, torch))
     assert f"torch.{got.dtype.name}" == str(want.dtype)
-    np.testing.assert_allclose(got.data, want.numpy(), rtol=1e-6)
+    np.testing.assert_allclose(got.array, want.numpy(), rtol=1e-6)
 
 
 @pytest.mark.parametrize(("name", "a", "b"), [c for c in CASES if isinstance(c[1], list)])
@@ -52,18 +52,18 @@ def test_operator_in_place(name: str, a: Any, b: Any) -> None:
             f(tensor(tinydl, a), tensor(tinydl, b))
         return
     x = tensor(tinydl, a)
-    memory = x.data
+    memory = x.array
     got = f(x, tensor(tinydl, b))
-    assert want is z and got is x and x.data is memory
+    assert want is z and got is x and x.array is memory
     assert f"torch.{got.dtype.name}" == str(want.dtype)
-    np.testing.assert_allclose(got.data, want.numpy(), rtol=1e-6)
+    np.testing.assert_allclose(got.array, want.numpy(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["neg", "pos", "abs", "invert"])
 def test_operator_of_one(name: str) -> None:
     x = [-1, 2, -5]
     f = getattr(operator, name)
-    np.testing.assert_array_equal(f(tinydl.tensor(x)).data, f(torch.tensor(x)).numpy())
+    np.testing.assert_array_equal(f(tinydl.tensor(x)).array, f(torch.tensor(x)).numpy())
 
 
 def test_in_place_methods_are_pytorchs() -> None:
@@ -124,7 +124,7 @@ def test_numpys_functions(ufunc: Any) -> None:
     arrays = [np.asarray(values), np.asarray(values[::-1])][: ufunc.nin]
     got = ufunc(*[tinydl.tensor(a) for a in arrays])
     assert isinstance(got, tinydl.Tensor)
-    np.testing.assert_allclose(got.data, ufunc(*arrays), rtol=1e-12)
+    np.testing.assert_allclose(got.array, ufunc(*arrays), rtol=1e-12)
 
 
 UNARY = """

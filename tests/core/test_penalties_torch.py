@@ -21,4 +21,4 @@ def test_against_pytorch(penalty: Any) -> None:
     b.backward()
     np.testing.assert_allclose(a.item(), b.item(), rtol=1e-12)
     for name in PARAMETERS:
-        np.testing.assert_allclose(ours[name].grad.data, theirs[name].grad.numpy(), rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(ours[name].grad.array, theirs[name].grad.numpy(), rtol=1e-10, atol=1e-12)

@@ -34,7 +34,7 @@ def again(obj: Any) -> Any:
 def equal(a: Any, b: Any) -> bool:
     """Structure, types, numbers to the bit."""
     if isinstance(a, tinydl.Tensor):
-        return type(a) is type(b) and a.dtype == b.dtype and a.shape == b.shape and a.data.tobytes() == b.data.tobytes()
+        return type(a) is type(b) and a.dtype == b.dtype and a.shape == b.shape and a.array.tobytes() == b.array.tobytes()
     if isinstance(a, np.ndarray):
         return isinstance(b, np.ndarray) and a.dtype == b.dtype and a.tobytes() == b.tobytes()
     if isinstance(a, dict):
@@ -95,9 +95,9 @@ def test_gradients_parameters_and_sharing() -> None:
     back = again({"w": w, "again": w, "view": view, "x": x, "history": x * 2, "row": w[0], "frozen": view.T})
     assert type(back["w"]) is nn.Parameter and back["w"] is back["again"] and back["w"].requires_grad
     assert type(back["view"]) is tinydl.Tensor and not back["view"].requires_grad
-    assert np.shares_memory(back["view"].data, back["w"].data)
+    assert np.shares_memory(back["view"].array, back["w"].array)
     assert back["x"].requires_grad and back["history"].is_leaf and back["history"].requires_grad
-    assert not np.shares_memory(back["row"].data, back["w"].data)
+    assert not np.shares_memory(back["row"].array, back["w"].array)
     back["view"].fill_(5)
     assert back["w"].tolist() == [[5, 5], [5, 5]]
 
@@ -128,7 +128,7 @@ def test_a_training_state_goes_on_where_it_was(tmp_path: Path) -> None:
     for k in range(state["epoch"], 6):
         step(other, its, k)
     for a, b in zip(model.parameters(), other.parameters()):
-        assert a.data.tobytes() == b.data.tobytes()
+        assert a.array.tobytes() == b.array.tobytes()
 
 
 # --------------------------------------------------------------------------------------------------------- bad input

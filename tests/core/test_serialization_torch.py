@@ -21,14 +21,14 @@ def test_state_dicts_are_exchanged_through_safetensors(tmp_path: Path) -> None:
     tinydl.save(ours.state_dict(), tmp_path / "ours.safetensors")
     theirs.load_state_dict(safetensors.load_file(tmp_path / "ours.safetensors"))
     for (name, a), (_, b) in zip(ours.named_parameters(), theirs.named_parameters()):
-        np.testing.assert_array_equal(a.data, b.detach().numpy(), err_msg=name)
+        np.testing.assert_array_equal(a.array, b.detach().numpy(), err_msg=name)
     torch.manual_seed(0)
     for p in theirs.parameters():
         torch.nn.init.normal_(p)
     safetensors.save_file(theirs.state_dict(), tmp_path / "theirs.safetensors", {"note": "from PyTorch"})
     ours.load_state_dict(tinydl.load(tmp_path / "theirs.safetensors"))
     for (name, a), (_, b) in zip(ours.named_parameters(), theirs.named_parameters()):
-        np.testing.assert_array_equal(a.data, b.detach().numpy(), err_msg=name)
+        np.testing.assert_array_equal(a.array, b.detach().numpy(), err_msg=name)
     every = {
         str(d): torch.ones(2, dtype=d)
         for d in (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16)

@@ -35,7 +35,7 @@ SHAPED = operation(shaped, "shape", lambda g, input_shape: SHAPED.call(g, input_
 def test_settings_by_position_by_name_and_left_out() -> None:
     x = tinydl.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
     for y in (EXCHANGE.call(x, 0), EXCHANGE.call(x, 0, 1), EXCHANGE.call(x, dim1=1, dim0=0, note="")):
-        assert y.shape == (3, 2) and y.requires_grad and np.shares_memory(y.data, x.data)
+        assert y.shape == (3, 2) and y.requires_grad and np.shares_memory(y.array, x.array)
     for y in (SHAPED.call(x, 3, 2), SHAPED.call(x, (3, 2)), SHAPED.call(x, -1, 2, note="")):
         assert y.shape == (3, 2)
     with pytest.raises(TypeError, match="dim0"):
@@ -89,7 +89,7 @@ def test_results_without_derivative_stand_beside_those_with_one() -> None:
     assert x.grad.tolist() == [[0, 2, 0], [3, 0, 0]]
     with tinydl.no_grad():
         assert not TOP.call(x).values.requires_grad
-    values, indices = TOP.call(x.data)
+    values, indices = TOP.call(x.array)
     assert type(values) is type(indices) is np.ndarray
 
 

@@ -111,20 +111,20 @@ def test_what_is_no_ordinary_number(dtype: str) -> None:
     for name, (x, want) in cases.items():
         y = getattr(tinydl, name)(tinydl.tensor(x, dtype=dtype))
         assert y.dtype == np.dtype(dtype)
-        np.testing.assert_array_equal(y.data, np.asarray(want, dtype), err_msg=name)
-    np.testing.assert_array_equal(tinydl.special.i0(tinydl.tensor([0.0, INF, NAN])).data, [1, INF, NAN])
-    np.testing.assert_array_equal(tinydl.special.i1(tinydl.tensor([0.0, NAN])).data, [0, NAN])
+        np.testing.assert_array_equal(y.array, np.asarray(want, dtype), err_msg=name)
+    np.testing.assert_array_equal(tinydl.special.i0(tinydl.tensor([0.0, INF, NAN])).array, [1, INF, NAN])
+    np.testing.assert_array_equal(tinydl.special.i1(tinydl.tensor([0.0, NAN])).array, [0, NAN])
 
 
 def test_identities_through_the_derivatives() -> None:
     """erf' = 2/sqrt(pi) e^-x^2, (erf^-1)'(erf x) erf'(x) = 1, lgamma' = psi, and psi'' from three steps of autograd."""
     x = tinydl.tensor(RNG.uniform(0.2, 2.0, 50), requires_grad=True)
     (slope,) = tinydl.autograd.grad(tinydl.erf(x).sum(), x, create_graph=True)
-    np.testing.assert_allclose(slope.detach().data, 2 / math.sqrt(math.pi) * np.exp(-(x.data**2)), rtol=1e-14)
-    y = tinydl.tensor(of("erf")(x.data), requires_grad=True)
+    np.testing.assert_allclose(slope.detach().array, 2 / math.sqrt(math.pi) * np.exp(-(x.array**2)), rtol=1e-14)
+    y = tinydl.tensor(of("erf")(x.array), requires_grad=True)
     (back,) = tinydl.autograd.grad(tinydl.erfinv(y).sum(), y)
-    np.testing.assert_allclose(back.data * slope.detach().data, 1, rtol=1e-12)
+    np.testing.assert_allclose(back.array * slope.detach().array, 1, rtol=1e-12)
     g = tinydl.lgamma(x)
     for _ in range(3):
         (g,) = tinydl.autograd.grad(g.sum(), x, create_graph=True)
-    np.testing.assert_allclose(g.detach().data, scipy_special.polygamma(2, x.data), rtol=1e-13)
+    np.testing.assert_allclose(g.detach().array, scipy_special.polygamma(2, x.array), rtol=1e-13)

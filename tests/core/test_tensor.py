@@ -28,8 +28,8 @@ def test_python_numbers_become_the_default_dtype() -> None:
 
 def test_tensor_copies_and_from_numpy_shares() -> None:
     a = np.ones(3, np.float32)
-    assert not np.shares_memory(tinydl.tensor(a).data, a)
-    assert np.shares_memory(tinydl.from_numpy(a).data, a)
+    assert not np.shares_memory(tinydl.tensor(a).array, a)
+    assert np.shares_memory(tinydl.from_numpy(a).array, a)
     with pytest.raises(TypeError, match=r"expected np.ndarray \(got list\)"):
         tinydl.from_numpy([1, 2])  # type: ignore[arg-type]
 
@@ -68,19 +68,19 @@ def test_numpy_on_the_left_makes_tensors() -> None:
 
 def test_array_protocol() -> None:
     x = tinydl.tensor([1.0, 2.0])
-    assert np.shares_memory(np.asarray(x), x.data) and not np.shares_memory(np.array(x), x.data)
+    assert np.shares_memory(np.asarray(x), x.array) and not np.shares_memory(np.array(x), x.array)
     assert np.asarray(x, dtype=np.float64).dtype == np.float64
     with pytest.raises(RuntimeError, match="Can't call numpy"):
         np.asarray(tinydl.ones(2, requires_grad=True))
-    assert np.shares_memory(np.from_dlpack(x), x.data)
-    assert np.shares_memory(tinydl.from_dlpack(x.data).data, x.data)
+    assert np.shares_memory(np.from_dlpack(x), x.array)
+    assert np.shares_memory(tinydl.from_dlpack(x.array).array, x.array)
 
 
 def test_copies_and_pickles() -> None:
     x = tinydl.tensor([1.0, 2.0], requires_grad=True)
     (x * x).sum().backward()
     y = copy.deepcopy(x)
-    assert y.requires_grad and y.grad.tolist() == [2, 4] and not np.shares_memory(x.data, y.data)
+    assert y.requires_grad and y.grad.tolist() == [2, 4] and not np.shares_memory(x.array, y.array)
     z = pickle.loads(pickle.dumps(x))
     assert z.tolist() == [1, 2] and z.requires_grad
     for f in (copy.deepcopy, pickle.dumps):
@@ -113,7 +113,7 @@ def test_deepcopy_keeps_what_is_shared_and_copies_the_rest() -> None:
     x = tinydl.tensor([1.0], requires_grad=True)
     a, b, c = copy.deepcopy([x, x, tinydl.nn.Parameter(x)])
     assert a is b and a is not x and type(c) is tinydl.nn.Parameter
-    assert not np.shares_memory(a.data, x.data)
+    assert not np.shares_memory(a.array, x.array)
 
 
 def test_assigning_a_gradient_is_checked() -> None:

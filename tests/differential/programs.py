@@ -290,7 +290,7 @@ def numbers(x: Any) -> Any:
     """The array of a tensor of either library; PyTorch's zeros without memory have none."""
     unmade = getattr(x, "_is_zerotensor", None)
     if unmade is None:
-        return x.data
+        return x.array
     return np.zeros(tuple(x.shape)) if unmade() else x.detach().numpy()
 
 

@@ -56,7 +56,7 @@ def dtype_name(x: Any) -> str:
 
 
 def value(x: Any) -> Any:
-    return x.data if isinstance(x, tinydl.Tensor) else x.numpy(force=True) if isinstance(x, torch.Tensor) else x
+    return x.array if isinstance(x, tinydl.Tensor) else x.numpy(force=True) if isinstance(x, torch.Tensor) else x
 
 
 def inputs(row: Row, dtype: str, layout: str = "contiguous") -> tuple[list[Any], list[Any], list[int]]:
@@ -135,7 +135,7 @@ def same_gradients(got: list[Any], wanted: list[Any], dtype: str, loose: float, 
 def test_value_and_gradients(row: Row, dtype: str, layout: str) -> None:
     """The value; first and second derivatives; and no input was written."""
     ours, theirs, at = inputs(row, dtype, layout)
-    before = [x.data.copy() if is_tensor(x) else None for x in ours]
+    before = [x.array.copy() if is_tensor(x) else None for x in ours]
     got, wanted = row.evaluate(tinydl, ours), row.evaluate(torch, theirs)
     same(got, wanted, dtype, row.loose, "value")
     xs, zs = [ours[i] for i in at], [theirs[i] for i in at]
@@ -149,7 +149,7 @@ def test_value_and_gradients(row: Row, dtype: str, layout: str) -> None:
             same_gradients(a, b, dtype, row.loose, f"derivative {order} by leaf")
     for i, (x, old) in enumerate(zip(ours, before)):
         if old is not None:
-            np.testing.assert_array_equal(x.data, old, err_msg=f"argument {i} was changed")
+            np.testing.assert_array_equal(x.array, old, err_msg=f"argument {i} was changed")
 
 
 METHODS = [

@@ -52,8 +52,8 @@ def test_shapes_flags_reprs_and_expansion(name: str) -> None:
         assert str(mine.mean.dtype).rpartition(".")[2] == str(other.mean.dtype).rpartition(".")[2]
         value = mine.sample()
         assert value.shape == mine.batch_shape + mine.event_shape
-        wanted = other.log_prob(torch.tensor(value.data)).numpy()
-        np.testing.assert_allclose(mine.log_prob(value).data, wanted, rtol=1e-5, atol=1e-6)
+        wanted = other.log_prob(torch.tensor(value.array)).numpy()
+        np.testing.assert_allclose(mine.log_prob(value).array, wanted, rtol=1e-5, atol=1e-6)
         assert mine.log_prob(value).shape == mine.batch_shape
 
 
@@ -115,7 +115,7 @@ def test_refused_in_pytorchs_words(name: str) -> None:
 
 
 def test_checks_can_be_switched_off() -> None:
-    assert np.isneginf(d.Uniform(0.0, 1.0, validate_args=False).log_prob(tinydl.tensor(2.0)).data)
+    assert np.isneginf(d.Uniform(0.0, 1.0, validate_args=False).log_prob(tinydl.tensor(2.0)).array)
     d.Distribution.set_default_validate_args(False)
     try:
         d.Normal(0.0, -1.0)
@@ -155,4 +155,4 @@ def test_parameters_get_gradients_whatever_the_mode_was_when_they_were_first_use
     with tinydl.no_grad():
         distribution.sample()  # computes and keeps the probabilities
     distribution.probs[0].backward()
-    np.testing.assert_allclose(logits.grad.data, [2 / 9, -1 / 9, -1 / 9], rtol=1e-6)
+    np.testing.assert_allclose(logits.grad.array, [2 / 9, -1 / 9, -1 / 9], rtol=1e-6)

@@ -46,9 +46,9 @@ def test_draws_follow_the_distribution(name: str, dtype: Any) -> None:
     assert draws.shape == (DRAWS, 2)
     assert draws.dtype == dtype
     assert not draws.requires_grad
-    assert np.isfinite(draws.data).all()
+    assert np.isfinite(draws.array).all()
     for column in range(2):
-        levels = np.sort(distribution.cdf(draws).data[:, column].astype(np.float64))
+        levels = np.sort(distribution.cdf(draws).array[:, column].astype(np.float64))
         assert np.abs(levels - np.arange(1, DRAWS + 1) / DRAWS).max() < bound(DRAWS)
 
 
@@ -57,10 +57,10 @@ def test_moments_and_entropy_of_draws(name: str) -> None:
     tinydl.manual_seed(2)
     distribution, _ = made(name)
     x = distribution.sample((DRAWS,))
-    spread = distribution.stddev.data
-    np.testing.assert_allclose(x.data.mean(0), distribution.mean.data, atol=5 * spread.max() / math.sqrt(DRAWS))
-    np.testing.assert_allclose(x.data.std(0), spread, rtol=0.1)
-    np.testing.assert_allclose(-distribution.log_prob(x).data.mean(0), distribution.entropy().data, atol=0.05)
+    spread = distribution.stddev.array
+    np.testing.assert_allclose(x.array.mean(0), distribution.mean.array, atol=5 * spread.max() / math.sqrt(DRAWS))
+    np.testing.assert_allclose(x.array.std(0), spread, rtol=0.1)
+    np.testing.assert_allclose(-distribution.log_prob(x).array.mean(0), distribution.entropy().array, atol=0.05)
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -77,7 +77,7 @@ def test_gradients_through_draws_are_those_of_the_quantiles(name: str) -> None:
         one = grad(x[row].sum(), parameters, retain_graph=True)
         moved = grad(distribution.cdf(level[row]).sum(), parameters, retain_graph=True)
         for a, b in zip(one, moved):
-            np.testing.assert_allclose(a.data, -b.data / slope.data[row], rtol=1e-6, atol=1e-9)
+            np.testing.assert_allclose(a.array, -b.array / slope.array[row], rtol=1e-6, atol=1e-9)
     assert len(through) == len(moves) == len(parameters)
 
 
@@ -85,7 +85,7 @@ def test_gradients_through_draws_are_those_of_the_quantiles(name: str) -> None:
 def test_quantiles_invert_the_distribution(name: str) -> None:
     distribution, _ = made(name)
     levels = tinydl.tensor([[0.01, 0.3], [0.5, 0.99]], dtype=np.float64)
-    np.testing.assert_allclose(distribution.cdf(distribution.icdf(levels)).data, levels.data, rtol=1e-9)
+    np.testing.assert_allclose(distribution.cdf(distribution.icdf(levels)).array, levels.array, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -93,19 +93,19 @@ def test_densities_integrate_to_the_distribution(name: str) -> None:
     distribution, _ = made(name)
     levels = tinydl.from_numpy(np.linspace(0.001, 0.999, 4001)[:, None] * np.ones(2))
     x = distribution.icdf(levels)
-    density = distribution.log_prob(x).exp().data
-    area = ((density[1:] + density[:-1]) / 2 * np.diff(x.data, axis=0)).sum(0)
+    density = distribution.log_prob(x).exp().array
+    area = ((density[1:] + density[:-1]) / 2 * np.diff(x.array, axis=0)).sum(0)
     np.testing.assert_allclose(area, 0.998, rtol=2e-4)
 
 
 def test_bernoulli_and_categorical_frequencies() -> None:
     tinydl.manual_seed(4)
     p = tinydl.tensor([0.0, 0.2, 0.9, 1.0])
-    draws = d.Bernoulli(p).sample((DRAWS,)).data
+    draws = d.Bernoulli(p).sample((DRAWS,)).array
     assert set(np.unique(draws)) == {0.0, 1.0}
-    np.testing.assert_allclose(draws.mean(0), p.data, atol=0.02)
+    np.testing.assert_allclose(draws.mean(0), p.array, atol=0.02)
     weights = tinydl.tensor([[1.0, 0.0, 3.0], [2.0, 2.0, 4.0]])
-    draws = d.Categorical(weights).sample((100, DRAWS // 100)).data
+    draws = d.Categorical(weights).sample((100, DRAWS // 100)).array
     assert draws.shape == (100, DRAWS // 100, 2)
     assert draws.dtype == np.int64
     for row, chances in enumerate(([0.25, 0.0, 0.75], [0.25, 0.25, 0.5])):
@@ -113,7 +113,7 @@ def test_bernoulli_and_categorical_frequencies() -> None:
     vectors = d.OneHotCategorical(logits=weights).sample((7,))
     assert vectors.shape == (7, 2, 3)
     assert vectors.dtype == np.float32
-    np.testing.assert_array_equal(vectors.data.sum(-1), 1)
+    np.testing.assert_array_equal(vectors.array.sum(-1), 1)
 
 
 def test_mixtures_draw_from_their_components() -> None:
@@ -123,11 +123,11 @@ def test_mixtures_draw_from_their_components() -> None:
     draws = mixture.sample((DRAWS,))
     assert draws.shape == (DRAWS, 2)
     for column in range(2):
-        levels = np.sort(mixture.cdf(draws).data[:, column].astype(np.float64))
+        levels = np.sort(mixture.cdf(draws).array[:, column].astype(np.float64))
         assert np.abs(levels - np.arange(1, DRAWS + 1) / DRAWS).max() < bound(DRAWS)
     assert not mixture.has_rsample
     parts = d.Independent(d.Normal(tinydl.tensor([[0.0, 100.0], [50.0, 7.0]]), tinydl.tensor(1e-3)), 1)
-    vectors = d.MixtureSameFamily(d.Categorical(weights), parts).sample((50,)).data
+    vectors = d.MixtureSameFamily(d.Categorical(weights), parts).sample((50,)).array
     assert vectors.shape == (50, 2)  # a draw is all of one component
     assert {tuple(np.round(vector)) for vector in vectors} == {(0.0, 100.0), (50.0, 7.0)}
 
@@ -140,7 +140,7 @@ def test_the_default_generator_decides() -> None:
         draws = []
         for seed in (1, 1, 2):
             tinydl.manual_seed(seed)
-            draws.append(build().sample((50,)).data)
+            draws.append(build().sample((50,)).array)
         np.testing.assert_array_equal(draws[0], draws[1])
         assert not np.array_equal(draws[0], draws[2])
 

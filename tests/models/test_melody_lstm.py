@@ -91,7 +91,7 @@ def test_it_starts_at_the_unigram():
         model.output.weight.zero_()
     pieces = tunes(model)
     model.prepare(pieces)
-    p = np.exp(model.output.bias.data.astype(np.float64))
+    p = np.exp(model.output.bias.array.astype(np.float64))
     counts = np.bincount(np.concatenate([piece[1:] for piece in pieces]), minlength=len(p)) + 1
     np.testing.assert_allclose(p, counts / counts.sum(), rtol=1e-5)
 

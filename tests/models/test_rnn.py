@@ -71,7 +71,7 @@ CELLS = {"tanh-rnn": tanh_rnn, "gru": gru, "lstm": lstm, "lstm-nade": lstm}
 def test_log_prob_is_the_recurrence_of_the_paper(build, layers):
     model = sharpened(build(layers=layers))
     (x,) = rolls(7)
-    weight = {name: tensor.data.astype(np.float64) for name, tensor in model.state_dict().items()}
+    weight = {name: tensor.array.astype(np.float64) for name, tensor in model.state_dict().items()}
     state = [(np.zeros(6), np.zeros(6))] * layers
     expected, frame = [], np.zeros(3)
     for target in x:
@@ -126,11 +126,11 @@ def test_gradient_ignores_padding(build):
     model = build()
     pieces = rolls(3, 8)
     model.loss(collate(pieces)).backward()
-    alone = [p.grad.data.copy() for p in model.parameters()]
+    alone = [p.grad.array.copy() for p in model.parameters()]
     model.zero_grad()
     (model.loss(collate(pieces[:1])) * (3 / 11) + model.loss(collate(pieces[1:])) * (8 / 11)).backward()
     for parameter, expected in zip(model.parameters(), alone):
-        np.testing.assert_allclose(parameter.grad.data, expected, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(parameter.grad.array, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_every_dropout_acts_in_training_only(build):
@@ -155,7 +155,7 @@ def test_it_starts_at_the_marginals(build):
         model.output.weight.zero_()
     pieces = [np.array([[1, 0, 0], [1, 1, 0], [1, 0, 0]], bool)]
     model.prepare(pieces)
-    p = 1 / (1 + np.exp(-model.output.bias.data))
+    p = 1 / (1 + np.exp(-model.output.bias.array))
     expected = [4 / 5, 2 / 5, 1 / 5]  # (count + 1) / (frames + 2)
     np.testing.assert_allclose(p, expected[::-1] if model.model_name == "lstm-nade" else expected, rtol=1e-6)
 
@@ -166,7 +166,7 @@ def test_the_order_of_a_nade_is_a_matter_of_naming_the_pitches():
     down, up = (registry.build("lstm-nade", **small, order=order).eval() for order in ("down", "up"))
     up.load_state_dict(down.state_dict())
     with tinydl.no_grad():  # what the LSTM reads is named by pitch in both
-        up.rnn.weight_ih_l0.copy_(tinydl.from_numpy(down.rnn.weight_ih_l0.data[:, ::-1].copy()))
+        up.rnn.weight_ih_l0.copy_(tinydl.from_numpy(down.rnn.weight_ih_l0.array[:, ::-1].copy()))
     (x,) = rolls(9, pitches=4)
     np.testing.assert_allclose(down.log_prob(x), up.log_prob(x[:, ::-1]), rtol=1e-5)
     np.testing.assert_allclose(down.element_log_prob(x), up.element_log_prob(x[:, ::-1])[:, ::-1], rtol=1e-5)
@@ -209,7 +209,7 @@ def test_a_primer_is_continued(build):
 
 def test_temperature_spreads(build):
     model = build()
-    model.output.bias.data[:] = 2.0
+    model.output.bias.array[:] = 2.0
     notes = [np.mean(model.sample(50, 20, temperature=t, rng=Generator(0))) for t in (0.25, 1.0, 4.0)]
     assert notes[0] > 0.98 > notes[1] > 0.8 > notes[2] > 0.5
 
@@ -217,7 +217,7 @@ def test_temperature_spreads(build):
 @pytest.mark.parametrize("longest", [0, 1, 3])
 def test_silence_does_not_last(build, longest):
     model = build(max_silence=longest)
-    model.output.bias.data[:] = -30.0  # left alone, silent for ever
+    model.output.bias.array[:] = -30.0  # left alone, silent for ever
     for roll in model.sample(3, 40, rng=Generator(0)):
         runs = [len(list(group)) for silent, group in itertools.groupby(~roll.any(1)) if silent]
         assert max(runs, default=0) == longest

@@ -22,20 +22,20 @@ def draw(*shape, seed=0, grad=False):
 def test_attention_over_equal_keys_is_the_mean():
     value = draw(2, 3, 4)
     output = attend(draw(2, 5, 6), tinydl.ones(2, 3, 6).double(), value)
-    np.testing.assert_allclose(output.data, np.broadcast_to(value.data.mean(1, keepdims=True), (2, 5, 4)), rtol=1e-12)
+    np.testing.assert_allclose(output.array, np.broadcast_to(value.array.mean(1, keepdims=True), (2, 5, 4)), rtol=1e-12)
 
 
 def test_dropout_drops_probabilities_and_keeps_the_mean():
     eye = tinydl.tensor(np.eye(50)).expand(200, 50, 50)
     tinydl.manual_seed(0)
-    p = attend(draw(200, 50, 8) * 0, draw(200, 50, 8), eye, dropout_p=0.3).data  # probabilities of 1 / 50
+    p = attend(draw(200, 50, 8) * 0, draw(200, 50, 8), eye, dropout_p=0.3).array  # probabilities of 1 / 50
     kept = p != 0
     np.testing.assert_allclose(p[kept], 1 / 50 / 0.7)
     assert abs(kept.mean() - 0.7) < 3 * np.sqrt(0.21 / kept.size)
     assert kept.any((0, 1)).all() and not kept.all((0, 1)).any()
     tinydl.manual_seed(0)
-    np.testing.assert_array_equal(p, attend(draw(200, 50, 8) * 0, draw(200, 50, 8), eye, dropout_p=0.3).data)
-    assert not attend(draw(2, 3), draw(4, 3), draw(4, 3), dropout_p=1.0).data.any()
+    np.testing.assert_array_equal(p, attend(draw(200, 50, 8) * 0, draw(200, 50, 8), eye, dropout_p=0.3).array)
+    assert not attend(draw(2, 3), draw(4, 3), draw(4, 3), dropout_p=1.0).array.any()
 
 
 def test_gradients_through_dropout():
@@ -50,9 +50,9 @@ def test_gradients_through_dropout():
 
 def test_a_causal_query_sees_no_later_key():
     q, k, v = (draw(6, 3, seed=s) for s in range(3))
-    before = attend(q, k, v, is_causal=True).data
-    k.data[3:], v.data[3:] = 100, 1e9
-    after = attend(q, k, v, is_causal=True).data
+    before = attend(q, k, v, is_causal=True).array
+    k.array[3:], v.array[3:] = 100, 1e9
+    after = attend(q, k, v, is_causal=True).array
     np.testing.assert_array_equal(before[:3], after[:3])
     assert not np.isclose(before[3:], after[3:]).any()
 
@@ -60,8 +60,8 @@ def test_a_causal_query_sees_no_later_key():
 def test_groups_of_queries_share_a_head():
     q, k, v = draw(2, 6, 4, 3), draw(2, 2, 5, 3, seed=1), draw(2, 2, 5, 3, seed=2)
     shared = attend(q, k, v, enable_gqa=True)
-    every = attend(q, *(tinydl.tensor(np.repeat(x.data, 3, axis=1)) for x in (k, v)))
-    np.testing.assert_allclose(shared.data, every.data, rtol=1e-12)
+    every = attend(q, *(tinydl.tensor(np.repeat(x.array, 3, axis=1)) for x in (k, v)))
+    np.testing.assert_allclose(shared.array, every.array, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -96,24 +96,24 @@ def test_initial_values():
     tinydl.manual_seed(0)
     layer = nn.MultiheadAttention(64, 4, add_bias_kv=True)
     bound = np.sqrt(6 / (64 + 192))
-    assert 0.98 * bound < np.abs(layer.in_proj_weight.data).max() <= bound
-    assert 0.98 / 8 < np.abs(layer.out_proj.weight.data).max() <= 1 / 8  # as of a Linear
-    assert not layer.in_proj_bias.data.any() and not layer.out_proj.bias.data.any()
-    assert 0.5 < layer.bias_k.data.std() * np.sqrt(64 + 1) / np.sqrt(2) < 15
+    assert 0.98 * bound < np.abs(layer.in_proj_weight.array).max() <= bound
+    assert 0.98 / 8 < np.abs(layer.out_proj.weight.array).max() <= 1 / 8  # as of a Linear
+    assert not layer.in_proj_bias.array.any() and not layer.out_proj.bias.array.any()
+    assert 0.5 < layer.bias_k.array.std() * np.sqrt(64 + 1) / np.sqrt(2) < 15
     layer = nn.MultiheadAttention(64, 4, kdim=32, bias=False)
     for weight, columns in ((layer.q_proj_weight, 64), (layer.k_proj_weight, 32), (layer.v_proj_weight, 64)):
         bound = np.sqrt(6 / (64 + columns))
-        assert 0.98 * bound < np.abs(weight.data).max() <= bound
+        assert 0.98 * bound < np.abs(weight.array).max() <= bound
 
 
 def test_weights_are_probabilities_and_both_ways_agree():
     layer = nn.MultiheadAttention(8, 2, batch_first=True).double()
     x = draw(3, 5, 8)
     output, weights = layer(x, x, x, average_attn_weights=False)
-    np.testing.assert_allclose(weights.data.sum(-1), np.ones((3, 2, 5)), rtol=1e-12)
+    np.testing.assert_allclose(weights.array.sum(-1), np.ones((3, 2, 5)), rtol=1e-12)
     alone, none = layer(x, x, x, need_weights=False)
     assert none is None
-    np.testing.assert_allclose(output.data, alone.data, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(output.array, alone.array, rtol=1e-12, atol=1e-14)
 
 
 def test_dropout_of_probabilities_acts_in_training_only():
@@ -121,10 +121,10 @@ def test_dropout_of_probabilities_acts_in_training_only():
     x = tinydl.ones(4, 3, 8)
     for need in (True, False):
         layer.train()
-        assert not np.array_equal(layer(x, x, x, need_weights=need)[0].data, layer(x, x, x, need_weights=need)[0].data)
+        assert not np.array_equal(layer(x, x, x, need_weights=need)[0].array, layer(x, x, x, need_weights=need)[0].array)
         layer.eval()
         np.testing.assert_array_equal(
-            layer(x, x, x, need_weights=need)[0].data, layer(x, x, x, need_weights=need)[0].data
+            layer(x, x, x, need_weights=need)[0].array, layer(x, x, x, need_weights=need)[0].array
         )
 
 
@@ -132,9 +132,9 @@ def test_a_blind_query_gives_the_bias_without_weights_and_nan_with_them():
     layer = nn.MultiheadAttention(4, 2)
     x, mask = tinydl.ones(3, 2, 4), tinydl.ones(3, 3) > 0
     output, _ = layer(x, x, x, attn_mask=mask, need_weights=False)
-    np.testing.assert_array_equal(output.data, np.broadcast_to(layer.out_proj.bias.data, output.shape))
+    np.testing.assert_array_equal(output.array, np.broadcast_to(layer.out_proj.bias.array, output.shape))
     with np.errstate(invalid="ignore"):
-        assert np.isnan(layer(x, x, x, attn_mask=mask)[1].data).all()
+        assert np.isnan(layer(x, x, x, attn_mask=mask)[1].array).all()
 
 
 def test_masks_of_two_kinds_warn_as_in_pytorch():
@@ -209,9 +209,9 @@ def test_an_encoder_is_made_of_copies():
     encoder = nn.TransformerEncoder(layer, 3)
     weights = [one.linear1.weight for one in encoder.layers]
     for weight in weights:
-        np.testing.assert_array_equal(weight.data, layer.linear1.weight.data)
-    weights[0].data[...] = 0
-    assert weights[1].data.any() and layer.linear1.weight.data.any()
+        np.testing.assert_array_equal(weight.array, layer.linear1.weight.array)
+    weights[0].array[...] = 0
+    assert weights[1].array.any() and layer.linear1.weight.array.any()
     assert len({id(parameter) for parameter in encoder.parameters()}) == 3 * len(list(layer.parameters()))
 
 
@@ -221,27 +221,27 @@ def test_the_whole_is_causal_and_reads_the_source(norm_first):
     net = nn.Transformer(8, 2, 2, 2, 16, 0.0, norm_first=norm_first).double()
     src, tgt = draw(4, 1, 8), draw(6, 1, 8, seed=1)
     mask = net.generate_square_subsequent_mask(6, dtype=np.float64)
-    before = net(src, tgt, tgt_mask=mask).data
-    tgt.data[3:] = draw(3, 1, 8, seed=2).data
-    after = net(src, tgt, tgt_mask=mask).data
+    before = net(src, tgt, tgt_mask=mask).array
+    tgt.array[3:] = draw(3, 1, 8, seed=2).array
+    after = net(src, tgt, tgt_mask=mask).array
     np.testing.assert_array_equal(before[:3], after[:3])
     assert not np.isclose(before[3:], after[3:]).any()
-    src.data[-1] = draw(1, 8, seed=3).data
-    assert not np.isclose(after, net(src, tgt, tgt_mask=mask).data).any()
+    src.array[-1] = draw(1, 8, seed=3).array
+    assert not np.isclose(after, net(src, tgt, tgt_mask=mask).array).any()
 
 
 def test_the_causal_mask():
     mask = nn.Transformer.generate_square_subsequent_mask(3)
     assert mask.dtype == np.float32
-    np.testing.assert_array_equal(mask.data, [[0, -np.inf, -np.inf], [0, 0, -np.inf], [0, 0, 0]])
+    np.testing.assert_array_equal(mask.array, [[0, -np.inf, -np.inf], [0, 0, -np.inf], [0, 0, 0]])
 
 
 def test_padding_does_not_reach_the_rest():
     layer = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True), 2).double()
     x, padding = draw(2, 5, 8), tinydl.tensor(np.arange(5) >= np.array([[5], [3]]))
-    before = layer(x, src_key_padding_mask=padding).data
-    x.data[1, 3:] = draw(2, 8, seed=1).data
-    after = layer(x, src_key_padding_mask=padding).data
+    before = layer(x, src_key_padding_mask=padding).array
+    x.array[1, 3:] = draw(2, 8, seed=1).array
+    after = layer(x, src_key_padding_mask=padding).array
     np.testing.assert_array_equal(before[0], after[0])
     np.testing.assert_array_equal(before[1, :3], after[1, :3])
 
@@ -249,9 +249,9 @@ def test_padding_does_not_reach_the_rest():
 def test_dropout_in_training_only():
     net = nn.Transformer(8, 2, 1, 1, 16, 0.5)
     x = tinydl.ones(3, 2, 8)
-    assert not np.array_equal(net(x, x).data, net(x, x).data)
+    assert not np.array_equal(net(x, x).array, net(x, x).array)
     net.eval()
-    np.testing.assert_array_equal(net(x, x).data, net(x, x).data)
+    np.testing.assert_array_equal(net(x, x).array, net(x, x).array)
 
 
 def test_activation_by_name_by_function_and_by_layer():
@@ -260,9 +260,9 @@ def test_activation_by_name_by_function_and_by_layer():
     for activation in (F.relu, nn.ReLU()):
         other = nn.TransformerEncoderLayer(8, 2, 16, 0.0, activation)
         other.load_state_dict(named.state_dict())
-        np.testing.assert_array_equal(named(x).data, other(x).data)
+        np.testing.assert_array_equal(named(x).array, other(x).array)
     other = nn.TransformerDecoderLayer(8, 2, 16, 0.0, F.tanh)
-    assert other.activation is F.tanh and np.isfinite(other(x, x).data).all()
+    assert other.activation is F.tanh and np.isfinite(other(x, x).array).all()
 
 
 def test_parts_of_ones_own():

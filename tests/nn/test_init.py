@@ -148,10 +148,10 @@ class Net(nn.Module):
 def test_lsuv_gives_every_layer_unit_variance() -> None:
     net, batch = Net(), tinydl.from_numpy(np.arange(400) % 11)
     net.middle.eval()
-    embedding, modes = net.embedding.weight.data.copy(), [layer.training for layer in net.modules()]
+    embedding, modes = net.embedding.weight.array.copy(), [layer.training for layer in net.modules()]
     seen: dict[str, float] = {}
     hooks = [
-        layer.register_forward_hook(lambda _layer, _args, out, name=name: seen.update({name: float(out.data.var())}))
+        layer.register_forward_hook(lambda _layer, _args, out, name=name: seen.update({name: float(out.array.var())}))
         for name, layer in net.named_modules()
         if isinstance(layer, nn.Linear)
     ]
@@ -162,9 +162,9 @@ def test_lsuv_gives_every_layer_unit_variance() -> None:
     assert list(seen) == ["first", "middle.0", "middle.1", "last"]
     for name, variance in seen.items():
         assert abs(variance - 1) < 0.1, name
-    np.testing.assert_array_equal(net.embedding.weight.data, embedding)
-    assert not net.first.bias.data.any()
-    weight = net.first.weight.data.astype(np.float64)  # still orthonormal columns, up to the factor
+    np.testing.assert_array_equal(net.embedding.weight.array, embedding)
+    assert not net.first.bias.array.any()
+    weight = net.first.weight.array.astype(np.float64)  # still orthonormal columns, up to the factor
     gram = weight.T @ weight
     np.testing.assert_allclose(gram / gram[0, 0], np.eye(20), atol=1e-5)
     for hook in hooks:
@@ -174,13 +174,13 @@ def test_lsuv_gives_every_layer_unit_variance() -> None:
 
 def test_lsuv_refuses_and_changes_nothing() -> None:
     net = Net()
-    before = {name: param.data.copy() for name, param in net.named_parameters()}
-    net.embedding.weight.data[...] = 0
+    before = {name: param.array.copy() for name, param in net.named_parameters()}
+    net.embedding.weight.array[...] = 0
     with pytest.raises(ValueError, match="lsuv_ cannot scale layer 'first': .* on the batch is 0.0"):
         init.lsuv_(net, tinydl.from_numpy(np.arange(30) % 11))
     for name, param in net.named_parameters():
         if not name.startswith("embedding"):
-            np.testing.assert_array_equal(param.data, before[name])
+            np.testing.assert_array_equal(param.array, before[name])
     assert net.training
     assert not any(layer._call_hooks for layer in net.modules())
     with pytest.raises(ValueError, match="lsuv_ found no layer"):
@@ -196,10 +196,10 @@ def test_constants() -> None:
 
 def test_parameters_are_filled_in_place_and_marked_as_written() -> None:
     param = Parameter(np.zeros((3, 3), np.float32))
-    memory, versions = param.data, param.cell()[0]
+    memory, versions = param.array, param.cell()[0]
     for fill in (init.xavier_normal_, init.orthogonal_, init.zeros_, init.kaiming_uniform_):
         fill(param)
-    assert param.data is memory
+    assert param.array is memory
     assert param.is_leaf
     assert param.requires_grad
     assert param.cell()[0] == versions + 4
@@ -244,10 +244,10 @@ def test_refused() -> None:
 
 @pytest.mark.parametrize("name", ["normal_", "uniform_", "constant_", "zeros_", "xavier_uniform_", "kaiming_normal_"])
 def test_the_array_of_a_parameter_can_be_given(name: str) -> None:
-    """PyTorch's tutorials write ``nn.init.normal_(layer.weight.data, 0.0, 0.02)``."""
+    """PyTorch's tutorials write ``nn.init.normal_(layer.weight.array, 0.0, 0.02)``."""
     layer, other = nn.Linear(3, 4), nn.Linear(3, 4)
     options = {"val": 2.0} if name == "constant_" else {}
-    for given in (layer.weight.data, other.weight):
+    for given in (layer.weight.array, other.weight):
         tinydl.manual_seed(5)
         assert getattr(init, name)(given, **options) is given
-    np.testing.assert_array_equal(layer.weight.data, other.weight.data)
+    np.testing.assert_array_equal(layer.weight.array, other.weight.array)

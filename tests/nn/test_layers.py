@@ -18,11 +18,11 @@ def leaf(shape, seed=0):
 def test_linear_shapes_init_and_errors():
     tinydl.manual_seed(3)
     layer = nn.Linear(100, 7)
-    assert np.abs(layer.weight.data).max() <= 0.1
-    assert np.abs(layer.weight.data).max() > 0.09
+    assert np.abs(layer.weight.array).max() <= 0.1
+    assert np.abs(layer.weight.array).max() > 0.09
     assert layer.bias.shape == (7,)
     tinydl.manual_seed(3)
-    assert np.array_equal(nn.Linear(100, 7).weight.data, layer.weight.data)
+    assert np.array_equal(nn.Linear(100, 7).weight.array, layer.weight.array)
     for shape in ((100,), (4, 100), (2, 0, 100), (2, 3, 4, 100)):
         assert layer(tinydl.zeros(*shape)).shape == (*shape[:-1], 7)
     assert nn.Linear(2, 3, bias=False).bias is None
@@ -46,13 +46,13 @@ def test_linear_gradients_of_any_shape(lead, inputs, outputs):
 def test_embedding():
     table = nn.Embedding(5, 3, padding_idx=-1)
     assert table.padding_idx == 4
-    assert not table.weight.data[4].any()
+    assert not table.weight.array[4].any()
     index = tinydl.tensor([[0, 4], [2, 0]])
     out = table(index)
     assert out.shape == (2, 2, 3)
-    assert np.array_equal(out.data, table.weight.data[index.data])
+    assert np.array_equal(out.array, table.weight.array[index.array])
     out.sum().backward()
-    assert table.weight.grad.data[:, 0].tolist() == [2, 0, 1, 0, 0]
+    assert table.weight.grad.array[:, 0].tolist() == [2, 0, 1, 0, 0]
     for wrong in (5, -1):
         with pytest.raises(IndexError, match=rf"index {wrong} is out of range for 5 rows"):
             table(tinydl.tensor([0, wrong]))
@@ -77,7 +77,7 @@ def test_an_embeddings_index_changed_before_backward_is_noticed(padding_idx):
     out = F.embedding(array, weight)
     array[:] = 1
     out.sum().backward()
-    assert weight.grad.data[:, 0].tolist() == [3, 0, 0]
+    assert weight.grad.array[:, 0].tolist() == [3, 0, 0]
 
 
 @pytest.mark.parametrize("padding_idx", [None, 1])
@@ -95,18 +95,18 @@ def test_dropout_is_seeded_scaled_and_off_in_evaluation():
     tinydl.manual_seed(1)
     y = layer(x)
     tinydl.manual_seed(1)
-    assert np.array_equal(layer(x).data, y.data)
-    assert set(np.unique(y.data)) == {np.float32(0), np.float32(1 / 0.75)}
-    assert np.mean(y.data == 0) == pytest.approx(0.25, abs=0.02)  # 10,000 draws: sigma 0.004
+    assert np.array_equal(layer(x).array, y.array)
+    assert set(np.unique(y.array)) == {np.float32(0), np.float32(1 / 0.75)}
+    assert np.mean(y.array == 0) == pytest.approx(0.25, abs=0.02)  # 10,000 draws: sigma 0.004
     y.sum().backward()
-    assert np.array_equal(x.grad.data, y.data)
+    assert np.array_equal(x.grad.array, y.array)
     assert layer.eval()(x) is x
     assert F.dropout(x, 0.0) is x
-    assert not F.dropout(x, 1.0).data.any()
+    assert not F.dropout(x, 1.0).array.any()
     stream = tinydl.Generator(5)
-    first = F.dropout(x, 0.5, generator=stream).data
-    assert not np.array_equal(first, F.dropout(x, 0.5, generator=stream).data)
-    assert np.array_equal(first, F.dropout(x, 0.5, generator=tinydl.Generator(5)).data)
+    first = F.dropout(x, 0.5, generator=stream).array
+    assert not np.array_equal(first, F.dropout(x, 0.5, generator=stream).array)
+    assert np.array_equal(first, F.dropout(x, 0.5, generator=tinydl.Generator(5)).array)
     assert F.dropout(x.double(), 0.5).dtype == np.float64
     for wrong in (-0.1, 1.5):
         with pytest.raises(ValueError, match=f"between 0 and 1, but got {wrong}"):
@@ -139,10 +139,10 @@ def test_layer_norm_equals_its_definition(dtype):
     x, w, b = (leaf(shape, seed) for seed, shape in enumerate([(3, 2, 6), (6,), (6,)]))
     results = []
     for function in (layer_norm, layer_norm_definition):
-        inputs = [tinydl.tensor(t.data.astype(dtype), requires_grad=True) for t in (x, w, b)]
+        inputs = [tinydl.tensor(t.array.astype(dtype), requires_grad=True) for t in (x, w, b)]
         y = function(*inputs, eps=1e-5)
         (y * tinydl.tensor(np.arange(36).reshape(3, 2, 6).astype(dtype))).sum().backward()
-        results.append([y.data] + [t.grad.data for t in inputs])
+        results.append([y.array] + [t.grad.array for t in inputs])
     for fused, defined in zip(*results, strict=True):
         np.testing.assert_allclose(
             fused,
@@ -165,7 +165,7 @@ def test_layer_norm_shapes_and_errors():
     layer = nn.LayerNorm((3, 4))
     assert layer.weight.shape == (3, 4)
     y = layer(tinydl.tensor(np.random.default_rng(0).standard_normal((5, 3, 4)).astype(np.float32)))
-    assert np.abs(y.data.mean((1, 2))).max() < 1e-6
+    assert np.abs(y.array.mean((1, 2))).max() < 1e-6
     assert nn.LayerNorm(4, elementwise_affine=False).weight is None
     assert nn.LayerNorm(4, bias=False).bias is None
     assert list(nn.LayerNorm(4).state_dict()) == ["weight", "bias"]
@@ -180,18 +180,18 @@ def test_layer_norm_shapes_and_errors():
 def test_activations_and_small_layers():
     x = leaf((3, 4))
     pairs = [
-        (nn.ReLU(), np.maximum(x.data, 0)),
-        (nn.Tanh(), np.tanh(x.data)),
-        (nn.Sigmoid(), 1 / (1 + np.exp(-x.data))),
-        (nn.LogSigmoid(), -np.log1p(np.exp(-x.data))),
-        (nn.Softplus(), np.log1p(np.exp(x.data))),
-        (nn.Softmax(dim=0), np.exp(x.data) / np.exp(x.data).sum(0)),
-        (nn.LogSoftmax(dim=1), x.data - np.log(np.exp(x.data).sum(1, keepdims=True))),
-        (nn.Identity("anything", at=1), x.data),
-        (nn.Flatten(0), x.data.reshape(-1)),
+        (nn.ReLU(), np.maximum(x.array, 0)),
+        (nn.Tanh(), np.tanh(x.array)),
+        (nn.Sigmoid(), 1 / (1 + np.exp(-x.array))),
+        (nn.LogSigmoid(), -np.log1p(np.exp(-x.array))),
+        (nn.Softplus(), np.log1p(np.exp(x.array))),
+        (nn.Softmax(dim=0), np.exp(x.array) / np.exp(x.array).sum(0)),
+        (nn.LogSoftmax(dim=1), x.array - np.log(np.exp(x.array).sum(1, keepdims=True))),
+        (nn.Identity("anything", at=1), x.array),
+        (nn.Flatten(0), x.array.reshape(-1)),
     ]
     for module, wanted in pairs:
-        np.testing.assert_allclose(module(x).data, wanted, rtol=1e-12)
+        np.testing.assert_allclose(module(x).array, wanted, rtol=1e-12)
     assert repr(nn.Softmax(dim=1)) == "Softmax(dim=1)"
 
 
@@ -209,7 +209,7 @@ def test_one_hot():
 def test_parameter():
     source = tinydl.ones(2)
     parameter = nn.Parameter(source)
-    assert np.shares_memory(parameter.data, source.data)
+    assert np.shares_memory(parameter.array, source.array)
     assert parameter.requires_grad
     assert type(parameter * 2) is tinydl.Tensor
     assert nn.Parameter().shape == (0,)
@@ -224,12 +224,12 @@ def test_parameter():
 def test_gradients_divided_by_how_often_a_row_was_looked_up():
     index, weight = tinydl.tensor([[0, 2, 1], [2, 2, 4]]), leaf((5, 3))
     out = F.embedding(index, weight, scale_grad_by_freq=True)
-    assert np.array_equal(out.data, F.embedding(index, weight).data)
+    assert np.array_equal(out.array, F.embedding(index, weight).array)
     out.sum().backward()
-    assert np.allclose(weight.grad.data, np.array([1, 1, 1, 0, 1])[:, None])
+    assert np.allclose(weight.grad.array, np.array([1, 1, 1, 0, 1])[:, None])
     weight.grad = None
     F.embedding_bag(index, weight, mode="sum", scale_grad_by_freq=True).sum().backward()
-    assert np.allclose(weight.grad.data, np.array([1, 1, 1, 0, 1])[:, None])
+    assert np.allclose(weight.grad.array, np.array([1, 1, 1, 0, 1])[:, None])
 
 
 def test_embedding_scales_long_rows_down_in_place():
@@ -237,8 +237,8 @@ def test_embedding_scales_long_rows_down_in_place():
         tinydl.tensor([[3.0, 4.0], [0.3, 0.4], [6.0, 8.0]]), freeze=False, max_norm=1.0
     )
     out = table(tinydl.tensor([0, 1, 0]))
-    np.testing.assert_allclose(out.data, [[0.6, 0.8], [0.3, 0.4], [0.6, 0.8]], rtol=1e-6)
-    np.testing.assert_allclose(table.weight.data, [[0.6, 0.8], [0.3, 0.4], [6, 8]], rtol=1e-6)
+    np.testing.assert_allclose(out.array, [[0.6, 0.8], [0.3, 0.4], [0.6, 0.8]], rtol=1e-6)
+    np.testing.assert_allclose(table.weight.array, [[0.6, 0.8], [0.3, 0.4], [6, 8]], rtol=1e-6)
     with pytest.raises(NotImplementedError, match="sparse=True asks for sparse gradients"):
         nn.Embedding(2, 2, sparse=True)
     with pytest.raises(NotImplementedError, match="embedding: sparse=True"):
@@ -250,18 +250,18 @@ def test_embedding_bag_is_the_reduction_of_its_rows(mode):
     weight = leaf((6, 3))
     index, offsets = tinydl.tensor([5, 0, 2, 2, 1]), tinydl.tensor([0, 3, 3])
     out = F.embedding_bag(index, weight, offsets, mode=mode)
-    rows = weight.data[index.data]
+    rows = weight.array[index.array]
     wanted = [getattr(rows[:3], mode)(0), np.zeros(3), getattr(rows[3:], mode)(0)]
-    np.testing.assert_allclose(out.data, wanted, rtol=1e-12)
+    np.testing.assert_allclose(out.array, wanted, rtol=1e-12)
     assert gradcheck(lambda w: F.embedding_bag(index, w, offsets, mode=mode), weight)
     assert gradgradcheck(lambda w: F.embedding_bag(index, w, offsets, mode=mode) ** 2, weight)
     # A last offset before the end leaves the rest out.
     cut = F.embedding_bag(index, weight, tinydl.tensor([0, 2, 4]), mode=mode, include_last_offset=True)
-    np.testing.assert_allclose(cut.data, [getattr(rows[:2], mode)(0), getattr(rows[2:4], mode)(0)], rtol=1e-12)
+    np.testing.assert_allclose(cut.array, [getattr(rows[:2], mode)(0), getattr(rows[2:4], mode)(0)], rtol=1e-12)
     (before,) = tinydl.autograd.grad(out.sum(), weight, retain_graph=True)
     index.fill_(0)  # the bag holds a copy
     (after,) = tinydl.autograd.grad(out.sum(), weight)
-    np.testing.assert_array_equal(before.data, after.data)
+    np.testing.assert_array_equal(before.array, after.array)
 
 
 def test_embedding_bag_weights_get_gradients():
@@ -278,7 +278,7 @@ def test_in_place_activations_are_recorded_in_place():
     for name in ("relu", "elu", "silu", "hardtanh"):
         y = x * 2
         assert getattr(F, name)(y, inplace=True) is y
-        np.testing.assert_array_equal(y.data, getattr(F, name)(x * 2).data)
+        np.testing.assert_array_equal(y.array, getattr(F, name)(x * 2).array)
         with pytest.raises(RuntimeError, match="a leaf Variable that requires grad is being used in an in-place"):
             getattr(F, name)(x, inplace=True)
     plain = tinydl.tensor([-1.0, 2.0])
@@ -324,4 +324,4 @@ def test_an_inplace_activation_may_follow_a_layer(layer, shape):
     y = nn.Sequential(layer, nn.ReLU(inplace=True))(x * 1)
     (g,) = tinydl.autograd.grad(y.sum(), x)
     (h,) = tinydl.autograd.grad(nn.functional.relu(layer(x * 1)).sum(), x)
-    np.testing.assert_allclose(g.data, h.data, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(g.array, h.array, rtol=1e-5, atol=1e-6)

@@ -27,11 +27,11 @@ def constants(array):
 def compare(x, y, got, wanted, tolerance):
     """Values, and gradients of a fixed weighting of them; PyTorch works in float64."""
     assert got.shape == tuple(wanted.shape)
-    np.testing.assert_allclose(got.data, wanted.detach().numpy(), rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(got.array, wanted.detach().numpy(), rtol=tolerance, atol=tolerance)
     g = np.random.default_rng(1).random(got.shape)
     got.backward(tinydl.tensor(g.astype(got.dtype)))
     wanted.backward(torch.tensor(g))
-    np.testing.assert_allclose(x.grad.data, y.grad.numpy(), rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(x.grad.array, y.grad.numpy(), rtol=tolerance, atol=tolerance)
 
 
 def widths(array):
@@ -96,7 +96,7 @@ def copied(ours, theirs):
     """The same weights in both, by their keys."""
     ours, theirs = ours.double(), theirs.double()
     assert list(ours.state_dict()) == list(theirs.state_dict())
-    theirs.load_state_dict({key: torch.tensor(value.data) for key, value in ours.state_dict().items()})
+    theirs.load_state_dict({key: torch.tensor(value.array) for key, value in ours.state_dict().items()})
     return ours, theirs
 
 
@@ -125,12 +125,12 @@ def test_layers(name, arguments, shape):
     ours, theirs = copied(getattr(nn, name)(**arguments), getattr(torch.nn, name)(**arguments))
     if name == "LayerNorm":
         for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
-            a.data[...] = RNG.standard_normal(a.shape)
-            b.data.copy_(torch.tensor(a.data))
+            a.array[...] = RNG.standard_normal(a.shape)
+            b.data.copy_(torch.tensor(a.array))
     x, y = leaves(RNG.standard_normal(shape))
     compare(x, y, ours(x), theirs(y), 1e-11)
     for (key, a), b in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-        np.testing.assert_allclose(a.grad.data, b.grad.numpy(), rtol=1e-11, atol=1e-12, err_msg=key)
+        np.testing.assert_allclose(a.grad.array, b.grad.numpy(), rtol=1e-11, atol=1e-12, err_msg=key)
 
 
 @pytest.mark.parametrize("padding_idx", [None, 2, -1])
@@ -141,23 +141,23 @@ def test_embedding(padding_idx):
     assert repr(ours) == repr(theirs)
     g = RNG.standard_normal((4, 5, 3))
     a, b = ours(tinydl.tensor(index)), theirs(torch.tensor(index))
-    np.testing.assert_array_equal(a.data, b.detach().numpy())
+    np.testing.assert_array_equal(a.array, b.detach().numpy())
     a.backward(tinydl.tensor(g))
     b.backward(torch.tensor(g))
-    np.testing.assert_allclose(ours.weight.grad.data, theirs.weight.grad.numpy(), rtol=1e-12)
+    np.testing.assert_allclose(ours.weight.grad.array, theirs.weight.grad.numpy(), rtol=1e-12)
 
 
 def test_layer_norm_in_float32():
     array, g = RNG.standard_normal((2, 64, 257))
     w, b = RNG.standard_normal((2, 257))
     x = [tinydl.tensor(a.astype(np.float32), requires_grad=True) for a in (array, w, b)]
-    y = [torch.tensor(a.data.astype(np.float64), requires_grad=True) for a in x]
+    y = [torch.tensor(a.array.astype(np.float64), requires_grad=True) for a in x]
     got, wanted = F.layer_norm(x[0], 257, x[1], x[2]), TF.layer_norm(y[0], (257,), y[1], y[2])
-    np.testing.assert_allclose(got.data, wanted.detach().numpy(), rtol=1e-5, atol=2e-6)
+    np.testing.assert_allclose(got.array, wanted.detach().numpy(), rtol=1e-5, atol=2e-6)
     got.backward(tinydl.tensor(g.astype(np.float32)))
     wanted.backward(torch.tensor(g.astype(np.float32).astype(np.float64)))
     for ours, theirs in zip(x, y, strict=True):
-        np.testing.assert_allclose(ours.grad.data, theirs.grad.numpy(), rtol=2e-5, atol=2e-5)
+        np.testing.assert_allclose(ours.grad.array, theirs.grad.numpy(), rtol=2e-5, atol=2e-5)
 
 
 def test_module_trees_print_and_name_alike():
@@ -172,7 +172,7 @@ def test_module_trees_print_and_name_alike():
     assert repr(ours) == repr(theirs)
     assert [name for name, _ in ours.named_modules()] == [name for name, _ in theirs.named_modules()]
     assert [name for name, _ in ours.named_parameters()] == [name for name, _ in theirs.named_parameters()]
-    theirs.load_state_dict({key: torch.tensor(value.data) for key, value in ours.state_dict().items()})
+    theirs.load_state_dict({key: torch.tensor(value.array) for key, value in ours.state_dict().items()})
     ours.load_state_dict({key: value.numpy() for key, value in theirs.state_dict().items()})
 
 

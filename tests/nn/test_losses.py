@@ -75,7 +75,7 @@ def test_fused_losses_equal_their_definitions(dtype, reduction):
             loss = function(logits, *rest, **keywords)
             loss.backward(tinydl.tensor(g))
             assert loss.dtype == logits.grad.dtype == dtype
-            results.append((loss.data, logits.grad.data))
+            results.append((loss.array, logits.grad.array))
         for a, b in zip(*results, strict=True):
             tolerance = 2e-5 if dtype == np.float32 else 1e-12
             np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance / 10)
@@ -116,14 +116,14 @@ def test_backward_twice_gives_the_same_and_leaves_results_apart():
         x = tinydl.tensor(RNG.standard_normal(shape).astype(np.float32), requires_grad=True)
         loss = loss_of(x)
         loss.backward(retain_graph=True)
-        first = x.grad.data.copy()
-        x.grad.data[:] = 99  # the user's own now: must not reach what the operation saved
+        first = x.grad.array.copy()
+        x.grad.array[:] = 99  # the user's own now: must not reach what the operation saved
         x.grad = None
         loss.backward(retain_graph=True)
-        assert np.array_equal(x.grad.data, first)
+        assert np.array_equal(x.grad.array, first)
         x.grad = None
         (loss * 3).backward()
-        np.testing.assert_allclose(x.grad.data, 3 * first, rtol=1e-6)
+        np.testing.assert_allclose(x.grad.array, 3 * first, rtol=1e-6)
 
 
 def test_targets_that_require_gradients():
@@ -187,7 +187,7 @@ def test_constants_that_were_converted_may_change():
         changed_target.zero_()
         changed_weight.zero_()
         (got,) = tinydl.autograd.grad(out, x, create_graph=True)
-        np.testing.assert_allclose(got.data, wanted.data, rtol=1e-12)
+        np.testing.assert_allclose(got.array, wanted.array, rtol=1e-12)
 
 
 def test_probability_targets_equal_classes_when_one_hot():
@@ -196,7 +196,7 @@ def test_probability_targets_equal_classes_when_one_hot():
     weight = tinydl.tensor(RNG.random(4))
     for options in ({}, {"label_smoothing": 0.2}, {"weight": weight, "reduction": "sum"}, {"reduction": "none"}):
         np.testing.assert_allclose(
-            F.cross_entropy(x, hot, **options).data, F.cross_entropy(x, t, **options).data, rtol=1e-12
+            F.cross_entropy(x, hot, **options).array, F.cross_entropy(x, t, **options).array, rtol=1e-12
         )
 
 
@@ -300,7 +300,7 @@ def test_modules_pass_their_options():
         (nn.MSELoss(reduction="sum"), y, F.mse_loss(x, y, reduction="sum")),
     ]
     for module, target, wanted in pairs:
-        assert np.array_equal(module(x, target).data, wanted.data)
+        assert np.array_equal(module(x, target).array, wanted.array)
     assert list(nn.BCEWithLogitsLoss(weight, pos_weight=weight).state_dict()) == ["weight", "pos_weight"]
     assert list(nn.CrossEntropyLoss().state_dict()) == []
 
@@ -337,7 +337,7 @@ CASES = {
 def test_first_and_second_derivatives(name, reduction):
     """Of the public functions, those of which PyTorch has no second derivative included."""
     x = tinydl.tensor(np.random.default_rng(6).uniform(-0.8, 0.8, (3, 4)), requires_grad=True)
-    x.data[np.abs(x.data) < 0.05] += 0.1
+    x.array[np.abs(x.array) < 0.05] += 0.1
     assert gradcheck(lambda x: CASES[name](x, reduction), x)
     assert gradgradcheck(lambda x: CASES[name](x, reduction), x)
 
@@ -357,17 +357,17 @@ def test_ctc_is_the_sum_over_all_alignments(labels, blank):
         labels = [2 if c == blank else c for c in labels]
     x = tinydl.tensor(np.random.default_rng(len(labels)).normal(size=(5, 3)), requires_grad=True)
     log_p = x.log_softmax(-1)
-    total = sum(np.exp(log_p.data[np.arange(5), list(path)].sum()) for path in paths(labels, 5, 3, blank))
+    total = sum(np.exp(log_p.array[np.arange(5), list(path)].sum()) for path in paths(labels, 5, 3, blank))
     target = tinydl.tensor(np.array(labels, np.int64))
     loss = F.ctc_loss(log_p, target, 5, len(labels), blank, reduction="sum")
     assert loss.item() == pytest.approx(-math.log(total), rel=1e-12)
     # The gradient of the log-probabilities themselves: minus the share of the paths that pass each.
-    y = tinydl.tensor(log_p.data, requires_grad=True)
+    y = tinydl.tensor(log_p.array, requires_grad=True)
     F.ctc_loss(y, target, 5, len(labels), blank, reduction="sum").backward()
     share = np.zeros((5, 3))
     for path in paths(labels, 5, 3, blank):
-        share[np.arange(5), list(path)] += np.exp(log_p.data[np.arange(5), list(path)].sum()) / total
-    np.testing.assert_allclose(y.grad.data, -share, atol=1e-12)
+        share[np.arange(5), list(path)] += np.exp(log_p.array[np.arange(5), list(path)].sum()) / total
+    np.testing.assert_allclose(y.grad.array, -share, atol=1e-12)
 
 
 def test_ctc_of_a_target_that_cannot_be_said():
@@ -376,6 +376,6 @@ def test_ctc_of_a_target_that_cannot_be_said():
     assert F.ctc_loss(*arguments).item() == math.inf
     loss = F.ctc_loss(*arguments, zero_infinity=True)
     (g,) = tinydl.autograd.grad(loss, log_p)
-    assert loss.item() == 0 and not g.data.any()
+    assert loss.item() == 0 and not g.array.any()
     (g,) = tinydl.autograd.grad(F.ctc_loss(*arguments), log_p)
-    assert np.isnan(g.data).all()
+    assert np.isnan(g.array).all()

@@ -124,18 +124,18 @@ def test_state_dict_is_detached_shares_memory_and_loads():
     state = a.state_dict()
     assert not state["weight"].requires_grad
     assert type(state["weight"]) is tinydl.Tensor
-    assert np.shares_memory(state["weight"].data, a.weight.data)
+    assert np.shares_memory(state["weight"].array, a.weight.array)
     result = b.load_state_dict(state)
     assert repr(result) == "<All keys matched successfully>"
-    assert np.array_equal(a.weight.data, b.weight.data)
-    assert not np.shares_memory(a.weight.data, b.weight.data)
-    b.load_state_dict({name: tensor.data.astype(np.float64) for name, tensor in state.items()})  # arrays, other dtype
+    assert np.array_equal(a.weight.array, b.weight.array)
+    assert not np.shares_memory(a.weight.array, b.weight.array)
+    b.load_state_dict({name: tensor.array.astype(np.float64) for name, tensor in state.items()})  # arrays, other dtype
     assert b.weight.dtype == np.float32
 
 
 def test_load_state_dict_reports_everything_and_changes_nothing():
     layer = nn.Linear(3, 2)
-    before = layer.weight.data.copy()
+    before = layer.weight.array.copy()
     state = {"weight": tinydl.ones(2, 3), "bias": tinydl.ones(5), "extra": tinydl.ones(1)}
     with pytest.raises(RuntimeError) as caught:
         layer.load_state_dict(state)
@@ -144,7 +144,7 @@ def test_load_state_dict_reports_everything_and_changes_nothing():
         '\tUnexpected key(s) in state_dict: "extra". \n'
         "\tsize mismatch for bias: copying a param with shape (5,) from checkpoint, the shape in current model is (2,)."
     )
-    assert np.array_equal(layer.weight.data, before)
+    assert np.array_equal(layer.weight.array, before)
     with pytest.raises(RuntimeError, match=r'Missing key\(s\) in state_dict: "weight", "bias"'):
         layer.load_state_dict({})
     with pytest.raises(RuntimeError, match="size mismatch for bias"):  # strict=False forgives keys, not shapes
@@ -155,7 +155,7 @@ def test_load_state_dict_reports_everything_and_changes_nothing():
         layer.load_state_dict({"weight": "text", "bias": tinydl.ones(2)})
     missing, unexpected = layer.load_state_dict({"weight": tinydl.ones(2, 3), "more": 1}, strict=False)
     assert (missing, unexpected) == (["bias"], ["more"])
-    assert layer.weight.data.min() == 1
+    assert layer.weight.array.min() == 1
 
 
 def test_loading_swapped_keys_of_its_own_state():
@@ -199,13 +199,13 @@ def test_hooks():
     seen = []
     pre = layer.register_forward_pre_hook(lambda module, args: seen.append(args) or (args[0] * 2,))
     post = layer.register_forward_hook(lambda module, args, output: output + 1)
-    assert np.allclose(layer(x).data, (layer.weight.data.sum(1) * 2 + layer.bias.data) + 1)
+    assert np.allclose(layer(x).array, (layer.weight.array.sum(1) * 2 + layer.bias.array) + 1)
     assert seen[0][0] is x
     pre.remove()
     pre.remove()
     with post:
-        assert np.allclose(layer(x).data, plain.data + 1)
-    assert np.array_equal(layer(x).data, plain.data)
+        assert np.allclose(layer(x).array, plain.array + 1)
+    assert np.array_equal(layer(x).array, plain.array)
 
 
 def test_deepcopy_and_pickle():
@@ -213,8 +213,8 @@ def test_deepcopy_and_pickle():
     for other in (copy.deepcopy(block), pickle.loads(pickle.dumps(block))):
         assert names(other) == names(block)
         assert isinstance(other.scale, nn.Parameter)
-        other.scale.data[:] = 7
-        assert block.scale.data[0] == 1
+        other.scale.array[:] = 7
+        assert block.scale.array[0] == 1
         assert list(other.state_dict()) == list(block.state_dict())
 
 

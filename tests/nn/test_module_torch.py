@@ -31,7 +31,7 @@ def script(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def plain(x: Any) -> Any:
     """What can be compared between the libraries."""
     if isinstance(x, (tinydl.Tensor, torch.Tensor)):
-        array = x.data if isinstance(x, tinydl.Tensor) else x.detach().numpy()
+        array = x.array if isinstance(x, tinydl.Tensor) else x.detach().numpy()
         return (str(array.dtype), array.shape, np.round(array.astype(float), 5).tolist(), bool(x.requires_grad))
     if isinstance(x, dict):
         return [(plain(k), plain(v)) for k, v in x.items()]
@@ -415,7 +415,7 @@ def test_script_tells_the_same(script: Callable[[Any], Any]) -> None:
 
 
 def _sum_of(layer: Any, queue: Any) -> None:
-    queue.put(float(layer.weight.data.sum()))
+    queue.put(float(layer.weight.array.sum()))
 
 
 def test_a_module_travels_between_processes() -> None:
@@ -426,4 +426,4 @@ def test_a_module_travels_between_processes() -> None:
     worker.start()
     worker.join(120)
     assert worker.exitcode == 0
-    assert queue.get() == pytest.approx(float(layer.weight.data.sum()))
+    assert queue.get() == pytest.approx(float(layer.weight.array.sum()))

@@ -42,15 +42,15 @@ def test_srelu_gradients(shape: tuple[int, ...]) -> None:
 def test_maxout() -> None:
     layer = nn.Maxout(3, 2, pieces=4, dtype=tinydl.float64)
     assert layer.weight.shape == (8, 3) and layer.bias.shape == (8,)
-    assert np.abs(layer.weight.data).max() <= 3**-0.5
+    assert np.abs(layer.weight.array).max() <= 3**-0.5
     x = leaf(5, 2, 3)
     y = layer(x)
-    every = (x.data @ layer.weight.data.T + layer.bias.data).reshape(5, 2, 2, 4)
-    np.testing.assert_allclose(y.data, every.max(-1), rtol=1e-12)
+    every = (x.array @ layer.weight.array.T + layer.bias.array).reshape(5, 2, 2, 4)
+    np.testing.assert_allclose(y.array, every.max(-1), rtol=1e-12)
     y.sum().backward()
     chosen = np.eye(4)[every.argmax(-1)].reshape(10, 8)
-    np.testing.assert_allclose(layer.weight.grad.data, chosen.T @ x.data.reshape(10, 3), rtol=1e-12)
-    np.testing.assert_allclose(layer.bias.grad.data, chosen.sum(0))
+    np.testing.assert_allclose(layer.weight.grad.array, chosen.T @ x.array.reshape(10, 3), rtol=1e-12)
+    np.testing.assert_allclose(layer.bias.grad.array, chosen.sum(0))
     assert gradcheck(layer, x)
     assert repr(layer) == "Maxout(in_features=3, out_features=2, pieces=4, bias=True)"
     assert nn.Maxout(3, 2, bias=False).bias is None
@@ -66,16 +66,16 @@ def test_drop_connect_drops_weights_for_each_example() -> None:
     tinydl.manual_seed(1)
     y = layer(x)
     tinydl.manual_seed(1)
-    assert np.array_equal(layer(x).data, y.data)
+    assert np.array_equal(layer(x).array, y.array)
     # Each output is a sum of kept weights over 0.75: 2^4 values and no others, and the mean is the layer's.
     subsets = np.array([[i >> k & 1 for k in range(4)] for i in range(16)])
     for j in range(3):
-        allowed = subsets @ layer.weight.data[j] / 0.75 + layer.bias.data[j]
-        assert np.abs(y.data[:, j, None] - allowed).min(1).max() < 1e-12
-    spread = np.sqrt((layer.weight.data**2).sum(1) * 0.25 / 0.75 / 6000)
-    plain = layer.eval()(x[:1]).data[0]
-    assert (np.abs(y.data.mean(0) - plain) < 5 * spread).all()
-    np.testing.assert_allclose(plain, layer.weight.data.sum(1) + layer.bias.data, rtol=1e-12)
+        allowed = subsets @ layer.weight.array[j] / 0.75 + layer.bias.array[j]
+        assert np.abs(y.array[:, j, None] - allowed).min(1).max() < 1e-12
+    spread = np.sqrt((layer.weight.array**2).sum(1) * 0.25 / 0.75 / 6000)
+    plain = layer.eval()(x[:1]).array[0]
+    assert (np.abs(y.array.mean(0) - plain) < 5 * spread).all()
+    np.testing.assert_allclose(plain, layer.weight.array.sum(1) + layer.bias.array, rtol=1e-12)
     layer.train()
     assert layer(tinydl.ones(2, 5, 4, dtype=tinydl.float64)).shape == (2, 5, 3)
     assert layer(tinydl.ones(4, dtype=tinydl.float64)).shape == (3,)
@@ -92,22 +92,22 @@ def test_drop_connect_gradient_passes_the_mask() -> None:
     tinydl.manual_seed(7)
     gx, gw = grad(layer(x).sum(), [x, layer.weight])
     tinydl.manual_seed(7)
-    mask = F.dropout(tinydl.ones(4, 2, 3, dtype=tinydl.float64), 0.5).data
-    np.testing.assert_allclose(gx.data, (mask * layer.weight.data).sum(1))
-    np.testing.assert_allclose(gw.data, (mask * x.data[:, None]).sum(0))
+    mask = F.dropout(tinydl.ones(4, 2, 3, dtype=tinydl.float64), 0.5).array
+    np.testing.assert_allclose(gx.array, (mask * layer.weight.array).sum(1))
+    np.testing.assert_allclose(gw.array, (mask * x.array[:, None]).sum(0))
 
 
 def test_variational_dropout_holds_one_mask_for_a_sequence() -> None:
     x = tinydl.ones(7, 50, 20)
     layer = nn.VariationalDropout(0.4)
     tinydl.manual_seed(2)
-    y = layer(x).data
+    y = layer(x).array
     assert all(np.array_equal(y[0], step) for step in y) and 0 < (y[0] == 0).mean() < 1
     assert abs((y[0] == 0).mean() - 0.4) < 5 * (0.24 / 1000) ** 0.5
     assert set(np.unique(y)) == {np.float32(0), np.float32(1 / 0.6)}
-    batch_first = nn.VariationalDropout(0.4, dim=1)(x).data
+    batch_first = nn.VariationalDropout(0.4, dim=1)(x).array
     assert all(np.array_equal(batch_first[:, 0], batch_first[:, t]) for t in range(50))
-    assert not np.array_equal(layer(x).data, y)
+    assert not np.array_equal(layer(x).array, y)
     assert layer.eval()(x) is x and repr(layer) == "VariationalDropout(p=0.4, dim=0)"
     with pytest.raises(IndexError, match="Dimension out of range"):
         nn.VariationalDropout(0.4, dim=3)(x)
@@ -117,10 +117,10 @@ def test_variational_dropout_holds_one_mask_for_a_sequence() -> None:
 
 def test_variational_dropout_step_by_step() -> None:
     layer, h = nn.VariationalDropout(0.5, dim=None), tinydl.ones(30, 20)
-    first = layer(h).data
-    assert np.array_equal(layer(h).data, first)
+    first = layer(h).array
+    assert np.array_equal(layer(h).array, first)
     layer.reset()
-    assert not np.array_equal(layer(h).data, first)
+    assert not np.array_equal(layer(h).array, first)
     assert layer(tinydl.ones(4, 20)).shape == (4, 20)  # another batch begins
     assert layer.eval()(h) is h
 
@@ -129,13 +129,13 @@ def test_zoneout() -> None:
     old, new = tinydl.zeros(100, 100), tinydl.ones(100, 100, requires_grad=True)
     tinydl.manual_seed(3)
     y = F.zoneout(old, new, 0.3)
-    assert set(np.unique(y.data)) == {0, 1} and abs(y.data.mean() - 0.7) < 5 * (0.21 / 10_000) ** 0.5
+    assert set(np.unique(y.array)) == {0, 1} and abs(y.array.mean() - 0.7) < 5 * (0.21 / 10_000) ** 0.5
     y.sum().backward()
-    assert np.array_equal(new.grad.data, y.data)
+    assert np.array_equal(new.grad.array, y.array)
     layer = nn.Zoneout(0.3)
     tinydl.manual_seed(3)
-    assert np.array_equal(layer(old, new).data, y.data)
-    np.testing.assert_allclose(layer.eval()(old, new).data, 0.7, rtol=1e-6)
+    assert np.array_equal(layer(old, new).array, y.array)
+    np.testing.assert_allclose(layer.eval()(old, new).array, 0.7, rtol=1e-6)
     assert repr(layer) == "Zoneout(p=0.3)"
     with pytest.raises(RuntimeError, match=r"shape \(2,\) and the new one \(3,\)"):
         F.zoneout(tinydl.zeros(2), tinydl.zeros(3))

@@ -34,12 +34,12 @@ def inputs_of(cell, T=3, B=2, I=2, H=3, bias=True, dtype=np.float64, seed=0):
 
 def run(function, arguments, lengths, reverse, seed=1):
     """Outputs and all gradients of a random weighting of them."""
-    leaves = [None if a is None else tinydl.tensor(a.data, requires_grad=True) for a in arguments]
+    leaves = [None if a is None else tinydl.tensor(a.array, requires_grad=True) for a in arguments]
     outputs = function(*leaves, lengths=lengths, reverse=reverse)
     rng = np.random.default_rng(seed)
     loss = sum((out * tinydl.tensor(rng.standard_normal(out.shape).astype(out.dtype))).sum() for out in outputs)
     loss.backward()
-    return [out.data for out in outputs], [None if leaf is None else leaf.grad.data for leaf in leaves]
+    return [out.array for out in outputs], [None if leaf is None else leaf.grad.array for leaf in leaves]
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -90,7 +90,7 @@ def test_one_tensor_in_several_slots(cell):
         return getattr(ops, cell)(x, *[state] * states, weight, weight, bias, bias, lengths=None, reverse=False)
 
     assert gradcheck(call, (x, state, weight, bias))
-    small = [tinydl.tensor(t.data[tuple(slice(n) for n in shape)], requires_grad=True) for t, shape in (
+    small = [tinydl.tensor(t.array[tuple(slice(n) for n in shape)], requires_grad=True) for t, shape in (
         (x, (2, 1, 2)), (state, (1, 2)), (weight, (gates * 2, 2)), (bias, (gates * 2,)))]  # fmt: skip
     if cell != "rnn_relu":
         assert gradgradcheck(call, tuple(small))
@@ -145,7 +145,7 @@ def test_parameter_names_shapes_and_init():
         "weight_ih_l1_reverse": (64, 32), "weight_hh_l1_reverse": (64, 16),
         "bias_ih_l1_reverse": (64,), "bias_hh_l1_reverse": (64,),
     }  # fmt: skip
-    largest = max(np.abs(parameter.data).max() for parameter in layer.parameters())
+    largest = max(np.abs(parameter.array).max() for parameter in layer.parameters())
     assert 0.24 < largest <= 0.25
     assert list(nn.GRU(3, 4, bias=False).state_dict()) == ["weight_ih_l0", "weight_hh_l0"]
 
@@ -161,12 +161,12 @@ def test_padded_batch_equals_single_sequences(name, bidirectional):
     output, state = layer(tinydl.tensor(padded), lengths=lengths)
     for b, length in enumerate(lengths):
         alone, last = layer(tinydl.tensor(padded[:length, b : b + 1]))
-        np.testing.assert_allclose(output.data[:length, b], alone.data[:, 0], rtol=1e-12, atol=1e-14)
-        assert not output.data[length:, b].any()
+        np.testing.assert_allclose(output.array[:length, b], alone.array[:, 0], rtol=1e-12, atol=1e-14)
+        assert not output.array[length:, b].any()
         for together, single in zip(
             state if name == "LSTM" else [state], last if name == "LSTM" else [last], strict=True
         ):
-            np.testing.assert_allclose(together.data[:, b], single.data[:, 0], rtol=1e-12, atol=1e-14)
+            np.testing.assert_allclose(together.array[:, b], single.array[:, 0], rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -176,21 +176,21 @@ def test_state_can_be_carried_over_a_cut(name):
     whole, last = layer(x)
     first, state = layer(x[:4])
     second, end = layer(x[4:], state)
-    np.testing.assert_allclose(whole.data, np.concatenate([first.data, second.data]), rtol=1e-12)
+    np.testing.assert_allclose(whole.array, np.concatenate([first.array, second.array]), rtol=1e-12)
     for a, b in zip(last if name == "LSTM" else [last], end if name == "LSTM" else [end], strict=True):
-        np.testing.assert_allclose(a.data, b.data, rtol=1e-12)
+        np.testing.assert_allclose(a.array, b.array, rtol=1e-12)
 
 
 def test_dropout_acts_between_layers_in_training_only():
     layer = nn.GRU(3, 8, num_layers=2, dropout=0.5)
     x = tinydl.ones(4, 2, 3)
     tinydl.manual_seed(1)
-    first = layer(x)[0].data
-    assert not np.array_equal(first, layer(x)[0].data)
+    first = layer(x)[0].array
+    assert not np.array_equal(first, layer(x)[0].array)
     tinydl.manual_seed(1)
-    assert np.array_equal(first, layer(x)[0].data)
+    assert np.array_equal(first, layer(x)[0].array)
     layer.eval()
-    assert np.array_equal(layer(x)[0].data, layer(x)[0].data)
+    assert np.array_equal(layer(x)[0].array, layer(x)[0].array)
 
 
 def test_gradients_reach_every_parameter_of_a_stack():
@@ -312,7 +312,7 @@ def test_dropout_of_one_layer_warns_as_in_pytorch(name):
     with pytest.warns(UserWarning, match="num_layers greater than 1, but got dropout=0.5 and num_layers=1"):
         layer = MODULES[name](3, 4, dropout=0.5)
     x = tinydl.ones(4, 2, 3)
-    assert np.array_equal(layer(x)[0].data, layer(x)[0].data)
+    assert np.array_equal(layer(x)[0].array, layer(x)[0].array)
 
 
 @pytest.mark.parametrize("noise", [np.nan, np.inf])
@@ -321,9 +321,9 @@ def test_dropout_of_one_layer_warns_as_in_pytorch(name):
 def test_what_stands_in_the_padding_reaches_no_gradient(cell, reverse, noise):
     op, lengths = getattr(ops, cell), np.array([1, 3, 0])
     clean = inputs_of(cell, 3, 3)
-    clean[0].data[np.arange(3)[:, None] >= lengths] = 0
-    noisy = [tinydl.tensor(a.data.copy()) for a in clean]
-    noisy[0].data[np.arange(3)[:, None] >= lengths] = noise
+    clean[0].array[np.arange(3)[:, None] >= lengths] = 0
+    noisy = [tinydl.tensor(a.array.copy()) for a in clean]
+    noisy[0].array[np.arange(3)[:, None] >= lengths] = noise
     wanted = run(op, clean, lengths, reverse)
     for function in (op, op.op.composite):
         got = run(function, noisy, lengths, reverse)
@@ -334,13 +334,13 @@ def test_what_stands_in_the_padding_reaches_no_gradient(cell, reverse, noise):
 def test_second_derivatives_are_finite_with_nan_in_the_padding():
     layer = nn.LSTM(2, 3).double()
     x = tinydl.tensor(np.random.default_rng(4).standard_normal((3, 2, 2)), requires_grad=True)
-    x.data[2, 0] = np.nan
+    x.array[2, 0] = np.nan
     output, _ = layer(x, lengths=[2, 3])
     (first,) = tinydl.autograd.grad((output**2).sum(), x, create_graph=True)
     (first**2).sum().backward()
     for tensor in (x, *layer.parameters()):
-        assert np.isfinite(tensor.grad.data).all()
-    assert not x.grad.data[2, 0].any()
+        assert np.isfinite(tensor.grad.array).all()
+    assert not x.grad.array[2, 0].any()
 
 
 @pytest.mark.parametrize("kind", ["tensor", "array"])
@@ -355,7 +355,7 @@ def test_lengths_may_be_refilled_before_backward(kind):
             lengths[:] = 4
         x.grad = None
         (output**2).sum().backward()
-        gradients.append(x.grad.data)
+        gradients.append(x.grad.array)
     np.testing.assert_array_equal(*gradients)
 
 

@@ -31,7 +31,7 @@ def sigmoid(x):
 
 
 def weights(layer, *parts, suffix="_l0"):
-    return [getattr(layer, part + suffix).data for part in parts]
+    return [getattr(layer, part + suffix).array for part in parts]
 
 
 def states(state):
@@ -75,7 +75,7 @@ def test_peepholes_are_the_papers(x):
     h, c = draw(B, H, seed=1), draw(B, H, seed=2)
     output, (h_n, c_n) = layer(tinydl.tensor(x), (tinydl.tensor(h[None]), tinydl.tensor(c[None])))
     for got, wanted in zip((output, h_n[0], c_n[0]), lstm_by_hand(layer, x, h, c), strict=True):
-        np.testing.assert_allclose(got.data, wanted, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(got.array, wanted, rtol=1e-12, atol=1e-14)
 
 
 def test_peepholes_of_zero_change_nothing_and_have_names(x):
@@ -84,14 +84,14 @@ def test_peepholes_of_zero_change_nothing_and_have_names(x):
     for name, parameter in layer.named_parameters():
         if "_c" in name:
             assert parameter.shape == (H,)
-            parameter.data[...] = 0
+            parameter.array[...] = 0
     missing, unexpected = plain.load_state_dict(layer.state_dict(), strict=False)
     assert missing == []
     assert unexpected == [f"weight_c{gate}_l{k}{way}" for k in (0, 1) for way in ("", "_reverse") for gate in "ifo"]
     x = tinydl.tensor(x)
     for lengths in (None, [3, 4, 1]):
         for a, b in zip(states(layer(x, lengths=lengths)[1]), states(plain(x, lengths=lengths)[1]), strict=True):
-            np.testing.assert_allclose(a.data, b.data, rtol=1e-12, atol=1e-14)
+            np.testing.assert_allclose(a.array, b.array, rtol=1e-12, atol=1e-14)
 
 
 def test_gradients_reach_the_peepholes():
@@ -128,11 +128,11 @@ def test_recurrent_dropout_of_an_lstm_is_one_mask_for_all_steps(x):
     tinydl.manual_seed(3)
     output, (h_n, c_n) = layer(tinydl.tensor(x))
     tinydl.manual_seed(3)
-    mask = F.dropout(tinydl.tensor(np.ones((B, H))), 0.4).data
+    mask = F.dropout(tinydl.tensor(np.ones((B, H))), 0.4).array
     assert 0 < (mask == 0).sum() < mask.size
     zero = np.zeros((B, H))
     for got, wanted in zip((output, h_n[0], c_n[0]), lstm_by_hand(layer, x, zero, zero, mask=mask), strict=True):
-        np.testing.assert_allclose(got.data, wanted, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(got.array, wanted, rtol=1e-12, atol=1e-14)
 
 
 def test_recurrent_dropout_of_a_gru_spares_the_leak(x):
@@ -142,14 +142,14 @@ def test_recurrent_dropout_of_a_gru_spares_the_leak(x):
     tinydl.manual_seed(3)
     output, _ = layer(tinydl.tensor(x))
     tinydl.manual_seed(3)
-    mask = F.dropout(tinydl.tensor(np.ones((B, H))), 0.4).data
+    mask = F.dropout(tinydl.tensor(np.ones((B, H))), 0.4).array
     h = np.zeros((B, H))
     for t in range(T):
         a, m = x[t] @ w_ih.T + b_ih, (h * mask) @ w_hh.T + b_hh
         r, z = sigmoid(a[:, :H] + m[:, :H]), sigmoid(a[:, H : 2 * H] + m[:, H : 2 * H])
         n = np.tanh(a[:, 2 * H :] + r * m[:, 2 * H :])
         h = (1 - z) * n + z * h
-        np.testing.assert_allclose(output.data[t], h, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(output.array[t], h, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -159,7 +159,7 @@ def test_dropout_between_layers_is_constant_in_time_with_recurrent_dropout(name)
     layer._drop = lambda input, drop=layer._drop: handed.append((input, drop(input))) or handed[-1][1]
     layer(tinydl.tensor(draw(T, B, I).astype(np.float32)))
     ((before, after),) = handed
-    ratio = after.data / before.data
+    ratio = after.array / before.array
     np.testing.assert_allclose(ratio, np.broadcast_to(ratio[:1], ratio.shape), rtol=1e-5)
     assert set(np.unique(ratio.round(3))) == {0, 2}
 
@@ -176,8 +176,8 @@ def test_zoneout_in_evaluation_is_the_expectation(name, x):
         output, state = layer(tinydl.tensor(x[t : t + 1]), state)
         _, stepped = plain(tinydl.tensor(x[t : t + 1]), tuple(before) if name == "LSTM" else before[0])
         for a, b, new in zip(before, states(state), states(stepped), strict=True):
-            np.testing.assert_allclose(b.data, 0.3 * a.data + 0.7 * new.data, rtol=1e-12)
-        np.testing.assert_array_equal(output.data, states(state)[0].data)
+            np.testing.assert_allclose(b.array, 0.3 * a.array + 0.7 * new.array, rtol=1e-12)
+        np.testing.assert_array_equal(output.array, states(state)[0].array)
 
 
 def test_zoneout_in_training_keeps_single_units(x):
@@ -188,7 +188,7 @@ def test_zoneout_in_training_keeps_single_units(x):
     tinydl.manual_seed(5)
     held = [default_generator.random((T, B, H), np.float32) < z for z in (0.2, 0.6)]
     for got, wanted in zip((output, h_n[0], c_n[0]), lstm_by_hand(layer, x, h, c, held=held), strict=True):
-        np.testing.assert_allclose(got.data, wanted, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(got.array, wanted, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -201,8 +201,8 @@ def test_zoneout_of_one_keeps_everything(name, bidirectional, x):
         layer.train(mode)
         output, state = layer(tinydl.tensor(x), tuple(old) if name == "LSTM" else old[0])
         for a, b in zip(old, states(state), strict=True):
-            np.testing.assert_array_equal(a.data, b.data)
-        np.testing.assert_array_equal(output.data, np.broadcast_to(np.concatenate(list(old[0].data), -1), output.shape))
+            np.testing.assert_array_equal(a.array, b.array)
+        np.testing.assert_array_equal(output.array, np.broadcast_to(np.concatenate(list(old[0].array), -1), output.shape))
 
 
 @pytest.mark.parametrize("options", [{"recurrent_dropout": 0.5}, {"zoneout": 0.5}], ids=str)
@@ -211,16 +211,16 @@ def test_random_in_training_repeatable_by_the_seed_and_steady_in_evaluation(name
     layer = LAYERS[name](I, H, **options).double()
     x = tinydl.tensor(x)
     tinydl.manual_seed(1)
-    first, second = layer(x)[0].data, layer(x)[0].data
+    first, second = layer(x)[0].array, layer(x)[0].array
     tinydl.manual_seed(1)
-    np.testing.assert_array_equal(first, layer(x)[0].data)
+    np.testing.assert_array_equal(first, layer(x)[0].array)
     assert not np.array_equal(first, second)
     layer.eval()
-    np.testing.assert_array_equal(layer(x)[0].data, layer(x)[0].data)
+    np.testing.assert_array_equal(layer(x)[0].array, layer(x)[0].array)
     if "recurrent_dropout" in options:
         plain = LAYERS[name](I, H).double()
         plain.load_state_dict(layer.state_dict())
-        np.testing.assert_array_equal(layer(x)[0].data, plain(x)[0].data)
+        np.testing.assert_array_equal(layer(x)[0].array, plain(x)[0].array)
 
 
 @pytest.mark.parametrize("cell", ["rnn_tanh", "gru", "lstm"])
@@ -245,9 +245,9 @@ def test_padding_with_options_equals_single_sequences():
     output, last = layer(tinydl.tensor(padded), lengths=lengths)
     for b, n in enumerate(lengths):
         alone, end = layer(tinydl.tensor(padded[:n, b : b + 1]))
-        np.testing.assert_allclose(output.data[:n, b], alone.data[:, 0], rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(output.array[:n, b], alone.array[:, 0], rtol=1e-12, atol=1e-14)
         for together, single in zip(last, end, strict=True):
-            np.testing.assert_allclose(together.data[:, b], single.data[:, 0], rtol=1e-12, atol=1e-14)
+            np.testing.assert_allclose(together.array[:, b], single.array[:, 0], rtol=1e-12, atol=1e-14)
 
 
 def test_repr_names_the_options():
@@ -266,9 +266,9 @@ def test_a_cell_is_a_layer_of_one_step(name, x):
     state = None
     for t in range(T):
         state = cell(tinydl.tensor(x[t]), state)
-        np.testing.assert_allclose(states(state)[0].data, output.data[t], rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(states(state)[0].array, output.array[t], rtol=1e-12, atol=1e-14)
     for a, b in zip(states(state), states(last), strict=True):
-        np.testing.assert_allclose(a.data, b.data[0], rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(a.array, b.array[0], rtol=1e-12, atol=1e-14)
 
 
 def test_a_state_that_is_no_pair_is_named():

@@ -17,7 +17,7 @@ def pair(name, **options):
     ours = getattr(nn, name)(3, 5, **options).double()
     theirs = getattr(torch.nn, name)(3, 5, **options).double()
     assert list(ours.state_dict()) == list(theirs.state_dict())
-    theirs.load_state_dict({key: torch.tensor(value.data) for key, value in ours.state_dict().items()})
+    theirs.load_state_dict({key: torch.tensor(value.array) for key, value in ours.state_dict().items()})
     return ours, theirs
 
 
@@ -32,14 +32,14 @@ def compare(ours, theirs, x, y, got, wanted):
     loss, reference = 0, 0
     for a, b in zip(got, wanted, strict=True):
         assert a.shape == tuple(b.shape)
-        np.testing.assert_allclose(a.data, b.detach().numpy(), rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(a.array, b.detach().numpy(), rtol=1e-10, atol=1e-12)
         g = rng.standard_normal(a.shape)
         loss, reference = loss + (a * tinydl.tensor(g)).sum(), reference + (b * torch.tensor(g)).sum()
     loss.backward()
     reference.backward()
-    np.testing.assert_allclose(x.grad.data, y.grad.numpy(), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(x.grad.array, y.grad.numpy(), rtol=1e-9, atol=1e-12)
     for (key, a), b in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-        np.testing.assert_allclose(a.grad.data, b.grad.numpy(), rtol=1e-9, atol=1e-12, err_msg=key)
+        np.testing.assert_allclose(a.grad.array, b.grad.numpy(), rtol=1e-9, atol=1e-12, err_msg=key)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -94,6 +94,6 @@ def test_float32_stays_near_float64():
     ours, theirs = pair("LSTM")
     ours.float()
     array = np.random.default_rng(5).standard_normal((64, 8, 3))
-    got = ours(tinydl.tensor(array.astype(np.float32)))[0].data
+    got = ours(tinydl.tensor(array.astype(np.float32)))[0].array
     wanted = theirs(torch.tensor(array))[0].detach().numpy()
     assert np.abs(got - wanted).max() < 2e-6

@@ -26,10 +26,10 @@ def test_packing_and_unpacking_give_back_the_sequences_and_their_gradients():
     given = sequences(2, 5, 1, 5)
     back = unpack_sequence(pack_sequence(given, enforce_sorted=False))
     for one, other in zip(given, back, strict=True):
-        np.testing.assert_array_equal(one.data, other.data)
+        np.testing.assert_array_equal(one.array, other.array)
     sum((k + 1) * (one * one).sum() for k, one in enumerate(back)).backward()
     for k, one in enumerate(given):
-        np.testing.assert_allclose(one.grad.data, 2 * (k + 1) * one.data)
+        np.testing.assert_allclose(one.grad.array, 2 * (k + 1) * one.array)
 
 
 def test_the_order_of_equal_lengths_is_the_batchs():
@@ -62,7 +62,7 @@ def test_padding_does_not_change_what_it_is_given():
     x = tinydl.tensor(np.arange(12.0).reshape(3, 2, 2))
     first, second = unpad_sequence(x, [1, 3])
     assert x.shape == (3, 2, 2) and first.shape == (1, 2)
-    np.testing.assert_array_equal(second.data, x.data[:, 1])
+    np.testing.assert_array_equal(second.array, x.array[:, 1])
 
 
 z = tinydl.zeros

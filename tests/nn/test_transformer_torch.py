@@ -48,11 +48,11 @@ def test_a_transformer_with_any_options(options):
     src, tgt = numbers(*(3, 4)[::turn], 8), numbers(*(3, 5)[::turn], 8, seed=1)
     got = ours(tinydl.tensor(src), tinydl.tensor(tgt))
     wanted = theirs(torch.tensor(src), torch.tensor(tgt))
-    np.testing.assert_allclose(got.data, wanted.detach().numpy(), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(got.array, wanted.detach().numpy(), rtol=1e-10, atol=1e-12)
     got.sum().backward()
     wanted.sum().backward()
     for (key, a), b in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-        np.testing.assert_allclose(a.grad.data, b.grad.numpy(), rtol=1e-8, atol=1e-10, err_msg=key)
+        np.testing.assert_allclose(a.grad.array, b.grad.numpy(), rtol=1e-8, atol=1e-10, err_msg=key)
 
 
 def test_the_fast_road_of_pytorch_leads_to_the_same_place():
@@ -68,7 +68,7 @@ def test_the_fast_road_of_pytorch_leads_to_the_same_place():
         warnings.filterwarnings("ignore", message="The PyTorch API of nested tensors is in prototype stage")
         wanted = theirs.eval()(torch.tensor(x), src_key_padding_mask=torch.tensor(padding)).numpy()
     with tinydl.no_grad():
-        got = ours.eval()(tinydl.tensor(x), src_key_padding_mask=tinydl.tensor(padding)).data
+        got = ours.eval()(tinydl.tensor(x), src_key_padding_mask=tinydl.tensor(padding)).array
     np.testing.assert_allclose(got[~padding], wanted[~padding], rtol=1e-10, atol=1e-12)
     assert not wanted[padding].any() and got[padding].all()
 
@@ -91,7 +91,7 @@ def test_a_query_that_sees_nothing(kind, backend):
         wanted = torch.nn.functional.scaled_dot_product_attention(*ys, torch.tensor(mask))
     got.sum().backward()
     wanted.sum().backward()
-    assert not got.data[..., 1, :].any() and not xs[0].grad.data[..., 1, :].any()
-    np.testing.assert_allclose(got.data, wanted.detach().numpy(), rtol=1e-5, atol=1e-6)
+    assert not got.array[..., 1, :].any() and not xs[0].grad.array[..., 1, :].any()
+    np.testing.assert_allclose(got.array, wanted.detach().numpy(), rtol=1e-5, atol=1e-6)
     for x, y in zip(xs, ys, strict=True):
-        np.testing.assert_allclose(x.grad.data, y.grad.numpy(), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(x.grad.array, y.grad.numpy(), rtol=1e-4, atol=1e-5)

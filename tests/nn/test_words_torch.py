@@ -175,7 +175,7 @@ def test_softmax_without_a_dimension_warns_as_pytorch() -> None:
                 got = getattr(F(tinydl), name)(tinydl.tensor(x.numpy()))
             wanted = getattr(F(torch), name)(x, dim)
             assert got.tolist() == pytest.approx(wanted.tolist()) if not shape else True
-            assert abs(got.data - wanted.numpy()).max() < 1e-6
+            assert abs(got.array - wanted.numpy()).max() < 1e-6
     with pytest.warns(UserWarning, match="Implicit dimension choice for softmax"):
         tinydl.nn.Softmax()(tinydl.zeros(2, 3))
 

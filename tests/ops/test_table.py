@@ -84,7 +84,7 @@ def test_second_derivative_equals_finite_differences(name: str, i: int, sample: 
 def test_both_routes_agree_and_nothing_else_changes(name: str, i: int, sample: Sample, dtype: Any) -> None:
     args, at = tensors(sample, dtype)
     leaves = [args[k] for k in at]
-    before = [x.data.copy() for x in leaves]
+    before = [x.array.copy() for x in leaves]
     static = sample.static if name != "cast" else {"dtype": np.dtype(dtype)}
     out = call(name, Sample(sample.args, static, sample.constant, sample.alias), args, at)(*leaves)
     outs = out if isinstance(out, tuple) else (out,)
@@ -98,12 +98,12 @@ def test_both_routes_agree_and_nothing_else_changes(name: str, i: int, sample: S
         assert a.shape == r.shape == x.shape
         assert a.dtype == r.dtype == dtype
         if fused:
-            scale = max(1.0, float(np.abs(r.data).max(initial=0.0)))
-            np.testing.assert_allclose(a.data, r.data, rtol=0, atol=scale * (2e-5 if dtype == np.float32 else 1e-11))
+            scale = max(1.0, float(np.abs(r.array).max(initial=0.0)))
+            np.testing.assert_allclose(a.array, r.array, rtol=0, atol=scale * (2e-5 if dtype == np.float32 else 1e-11))
         else:
-            np.testing.assert_array_equal(a.data, r.data)
-        assert a.data.flags.writeable and a.data.flags.c_contiguous and not np.shares_memory(a.data, x.data)
-        np.testing.assert_array_equal(x.data, old)
+            np.testing.assert_array_equal(a.array, r.array)
+        assert a.array.flags.writeable and a.array.flags.c_contiguous and not np.shares_memory(a.array, x.array)
+        np.testing.assert_array_equal(x.array, old)
 
 
 @pytest.mark.parametrize(("name", "i", "sample"), CASES, ids=IDS)
@@ -122,7 +122,7 @@ def test_arrays_in_arrays_out(name: str, i: int, sample: Sample) -> None:
     ):
         assert not isinstance(p, tinydl.Tensor) and isinstance(w, tinydl.Tensor)
         assert not w.requires_grad
-        np.testing.assert_array_equal(p, w.data)
+        np.testing.assert_array_equal(p, w.array)
 
 
 @pytest.mark.parametrize("name", sorted(n for n, op in registry().items() if not op.differentiable))
@@ -171,7 +171,7 @@ def test_memory_layout_does_not_matter(name: str, i: int, sample: Sample, store:
     for a, b in zip(*found):
         assert (a is None) == (b is None)
         if a is not None:
-            np.testing.assert_allclose(a.data, b.data, rtol=1e-10, atol=1e-12)
+            np.testing.assert_allclose(a.array, b.array, rtol=1e-10, atol=1e-12)
 
 
 def pairs_of_slots() -> list[Any]:

@@ -131,11 +131,11 @@ def test_the_words(kind: type[Exception], words: str, call: Callable[[], Any]) -
 
 def test_a_failed_assignment_changes_nothing() -> None:
     x = tinydl.arange(6).reshape(2, 3)
-    before = x.data.copy()
+    before = x.array.copy()
     for index, value in (((0, 7), 1), ((slice(None), I), tinydl.ones(5)), (tinydl.tensor([0, 9]), 1)):
         with pytest.raises((IndexError, RuntimeError)):
             x[index] = value
-    np.testing.assert_array_equal(x.data, before)
+    np.testing.assert_array_equal(x.array, before)
 
 
 def test_additions_at_one_place_are_made_in_order() -> None:
@@ -148,11 +148,11 @@ def test_additions_at_one_place_are_made_in_order() -> None:
     index = tinydl.tensor(np.repeat(at[:, None], 3, 1))
     for _ in range(3):
         got = tinydl.zeros(7, 3).scatter_add(0, index, tinydl.tensor(values))
-        np.testing.assert_array_equal(got.data, expected)
+        np.testing.assert_array_equal(got.array, expected)
     first = tinydl.zeros(7, 3).index_add(0, tinydl.tensor(at), tinydl.tensor(values))
     again = tinydl.zeros(7, 3).index_add(0, tinydl.tensor(at), tinydl.tensor(values))
-    np.testing.assert_array_equal(first.data, again.data)
-    np.testing.assert_allclose(first.data, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(first.array, again.array)
+    np.testing.assert_allclose(first.array, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_shape_changed_in_place_keeps_memory_and_gradient() -> None:
@@ -160,21 +160,21 @@ def test_a_shape_changed_in_place_keeps_memory_and_gradient() -> None:
     view = x[0]
     x.t_()
     view.fill_(5.0)
-    assert x.shape == (3, 2) and (x.data[:, 0] == 5).all()
+    assert x.shape == (3, 2) and (x.array[:, 0] == 5).all()
     leaf = tinydl.ones(2, 3, requires_grad=True)
     y = leaf * 2
     y.retain_grad()
     y.unsqueeze_(0).transpose_(1, 2)
     (y * y).sum().backward()
     assert y.grad.shape == (1, 3, 2) and leaf.grad.shape == (2, 3)
-    np.testing.assert_array_equal(leaf.grad.data, 8.0)
+    np.testing.assert_array_equal(leaf.grad.array, 8.0)
 
 
 def test_an_equation_of_three_is_contracted_from_left_to_right() -> None:
     """So the bits are those of the two products written out."""
     rng = np.random.default_rng(1)
     a, b, c = (tinydl.tensor(rng.standard_normal(s).astype(np.float32)) for s in ((4, 5), (5, 6), (6, 3)))
-    np.testing.assert_array_equal(tinydl.einsum("ij,jk,kl->il", a, b, c).data, ((a @ b) @ c).data)
+    np.testing.assert_array_equal(tinydl.einsum("ij,jk,kl->il", a, b, c).array, ((a @ b) @ c).array)
 
 
 def test_windows_that_cover_give_the_signal_back() -> None:
@@ -183,4 +183,4 @@ def test_windows_that_cover_give_the_signal_back() -> None:
         w = tinydl.hann_window(n_fft, dtype=tinydl.float64)
         again = tinydl.istft(tinydl.stft(x, n_fft, hop, window=w), n_fft, hop, window=w, length=50)
         covered = 48 // hop * hop
-        np.testing.assert_allclose(again.data[:covered], x.data[:covered], atol=1e-12)
+        np.testing.assert_allclose(again.array[:covered], x.array[:covered], atol=1e-12)

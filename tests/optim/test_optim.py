@@ -58,7 +58,7 @@ def step_on(optimizer: Any, number: int) -> None:
 
 
 def values(params: list[Parameter]) -> list[np.ndarray]:
-    return [param.data.copy() for param in params]
+    return [param.array.copy() for param in params]
 
 
 def assert_same(ours: Any, theirs: Any) -> None:
@@ -87,31 +87,31 @@ def test_a_parameter_without_gradient_is_left_alone(name: str) -> None:
     optimizer, reference = OPTIMIZERS[name](params), OPTIMIZERS[name]([alone[0]])
     for step in range(6):
         skipped = step in (0, 3)
-        before, versions = params[0].data.copy(), params[0].cell()[0]
+        before, versions = params[0].array.copy(), params[0].cell()[0]
         give_gradients(params, step, skip=(0,) if skipped else ())
         optimizer.step()
         assert params[0].cell()[0] - versions == (0 if skipped else 1)
         if skipped:
-            np.testing.assert_array_equal(params[0].data, before)
+            np.testing.assert_array_equal(params[0].array, before)
             assert step or name == "Adagrad" or params[0] not in optimizer.state
         else:
             give_gradients(alone, step)
             reference.step()
-    np.testing.assert_array_equal(params[0].data, alone[0].data)
+    np.testing.assert_array_equal(params[0].array, alone[0].array)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_strided_parameters_and_gradients_take_the_same_steps(name: str) -> None:
     plain, strided = parameters(), parameters()
     memory = np.zeros((8, 9), np.float32)
-    strided[0].data = memory[6:0:-2, ::3]  # 3 x 3, with a negative stride
-    plain[0].data = strided[0].data.copy()
+    strided[0].array = memory[6:0:-2, ::3]  # 3 x 3, with a negative stride
+    plain[0].array = strided[0].array.copy()
     one, other = OPTIMIZERS[name](plain), OPTIMIZERS[name](strided)
     for step in range(4):
         give_gradients(plain, step)
         give_gradients(strided, step)
         for param in strided:
-            param.grad = tinydl.from_numpy(param.grad.data.copy(order="F"))
+            param.grad = tinydl.from_numpy(param.grad.array.copy(order="F"))
         step_on(one, step)
         step_on(other, step)
     assert_same(values(plain), values(strided))
@@ -126,11 +126,11 @@ def test_a_parameter_bound_to_new_memory_goes_on_with_its_moments(name: str) -> 
     for step in range(4):
         give_gradients(params, step)
         give_gradients(others, step)
-        old = params[0].data
-        params[0].data = old.copy()
+        old = params[0].array
+        params[0].array = old.copy()
         step_on(optimizer, step)
         step_on(reference, step)
-        assert not np.shares_memory(old, params[0].data)
+        assert not np.shares_memory(old, params[0].array)
     assert_same(values(params), values(others))
 
 
@@ -214,11 +214,11 @@ def test_state_written_in_place_is_what_the_next_step_reads() -> None:
     optimizer = optim.SGD([param], lr=1.0, momentum=0.5)
     give_gradients([param], 0)
     optimizer.step()
-    optimizer.state[param]["momentum_buffer"].data[...] = 8.0
-    before = param.data.copy()
+    optimizer.state[param]["momentum_buffer"].array[...] = 8.0
+    before = param.array.copy()
     param.grad = tinydl.zeros(3, 4)
     optimizer.step()
-    np.testing.assert_array_equal(param.data, before - np.float32(4.0))
+    np.testing.assert_array_equal(param.array, before - np.float32(4.0))
 
 
 def test_options_changed_between_steps_count() -> None:
@@ -229,7 +229,7 @@ def test_options_changed_between_steps_count() -> None:
     plain.param_groups[0].update(lr=0.25, momentum=0.5, dampening=0.9, weight_decay=0.1)
     fresh = optim.SGD(others, lr=0.25, momentum=0.5, dampening=0.9, weight_decay=0.1)
     for param, other in zip(params, others):
-        other.data[...] = param.data
+        other.array[...] = param.array
     for step in (1, 2):
         give_gradients(params, step)
         give_gradients(others, step)
@@ -241,7 +241,7 @@ def test_options_changed_between_steps_count() -> None:
 def test_groups_and_dtypes_mix() -> None:
     singles, doubles = parameters(), parameters(np.float64, seed=50)
     mixed = optim.Adam([{"params": [singles[0], doubles[0]], "lr": 0.1}, {"params": [doubles[1], singles[1]]}], lr=0.01)
-    copies = [Parameter(p.data.copy()) for p in (singles[0], doubles[0], doubles[1], singles[1])]
+    copies = [Parameter(p.array.copy()) for p in (singles[0], doubles[0], doubles[1], singles[1])]
     separate = [optim.Adam([p], lr=lr) for p, lr in zip(copies, (0.1, 0.1, 0.01, 0.01))]
     joint = [singles[0], doubles[0], doubles[1], singles[1]]
     for step in range(3):
@@ -264,7 +264,7 @@ def test_tied_parameters_move_once() -> None:
     optimizer = optim.SGD([shared], lr=1.0)
     (shared * shared + 3 * shared).sum().backward()
     optimizer.step()
-    np.testing.assert_array_equal(shared.data, [1.0 - 5.0, 2.0 - 7.0])
+    np.testing.assert_array_equal(shared.array, [1.0 - 5.0, 2.0 - 7.0])
 
 
 def test_a_step_makes_graphs_that_saved_the_old_values_fail_loudly() -> None:
@@ -281,9 +281,9 @@ def test_zero_grad() -> None:
     params = parameters()
     optimizer = optim.Adam(params)
     give_gradients(params, 0, skip=(1,))
-    memory = params[0].grad.data
+    memory = params[0].grad.array
     optimizer.zero_grad(set_to_none=False)
-    assert params[0].grad.data is memory
+    assert params[0].grad.array is memory
     assert not memory.any()
     assert params[1].grad is None
     optimizer.zero_grad()
@@ -324,7 +324,7 @@ def test_an_optimizer_minimizes() -> None:
             loss = (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
             loss.backward()
             optimizer.step(lambda loss=loss: loss + 1e-3)
-        np.testing.assert_allclose(x.data, [1, 1], atol=0.25, err_msg=type(optimizer).__name__)
+        np.testing.assert_allclose(x.array, [1, 1], atol=0.25, err_msg=type(optimizer).__name__)
 
 
 def test_a_parameter_of_your_own_optimizer() -> None:
@@ -337,14 +337,14 @@ def test_a_parameter_of_your_own_optimizer() -> None:
         def step(self, closure: Any = None) -> None:
             for group in self.param_groups:
                 for param in group["params"]:
-                    param.data -= group["lr"] * np.sign(param.grad.data)
+                    param.array -= group["lr"] * np.sign(param.grad.array)
                     self.state[param]["seen"] = tinydl.ones(1)
 
     param = Parameter(np.array([1.0, -2.0]))
     optimizer = SignDescent([param], 0.5)
     param.grad = tinydl.tensor([3.0, -0.1], dtype=tinydl.float64)
     optimizer.step()
-    np.testing.assert_array_equal(param.data, [0.5, -1.5])
+    np.testing.assert_array_equal(param.array, [0.5, -1.5])
     assert optimizer.state_dict()["param_groups"] == [{"lr": 0.5, "params": [0]}]
     assert list(optimizer.state_dict()["state"][0]) == ["seen"]
 
@@ -415,7 +415,7 @@ def test_shapes_and_dtypes_that_changed_are_refused() -> None:
         optimizer.step()
     give_gradients([param], 0)
     optimizer.step()
-    param.data = param.data.astype(np.float64)
+    param.array = param.array.astype(np.float64)
     with pytest.raises(RuntimeError, match="float32 with 12 elements became one of float64"):
         optimizer.step()
 
@@ -467,15 +467,15 @@ def test_a_gradient_that_is_no_tensor_is_refused_before_the_kernel_reads_it(name
         param.grad = tinydl.zeros(*param.shape)
     optimizer.step()
     before = values(params)
-    params[1]._grad = np.ones((1, 3), np.float32)  # its .data is a new object at every look
+    params[1]._grad = np.ones((1, 3), np.float32)  # its .array is a new object at every look
     with pytest.raises(TypeError, match=r"parameter 1 of shape \(1, 3\) .* a Tensor of ndarray and a ndarray"):
         optimizer.step()
     params[1].grad = tinydl.ones(1, 3)
-    params[1].grad.data = memoryview(np.ones((1, 3), np.float32))
+    params[1].grad.array = memoryview(np.ones((1, 3), np.float32))
     with pytest.raises(TypeError, match=r"parameter 1 of shape \(1, 3\) .* a Tensor of memoryview"):
         optimizer.step()
-    params[1].grad, params[1].data = tinydl.ones(1, 3), [[1.0, 1.0, 1.0]]
+    params[1].grad, params[1].array = tinydl.ones(1, 3), [[1.0, 1.0, 1.0]]
     with pytest.raises(TypeError, match=r"parameter 1 of shape \(1, 3\) .* a Tensor of list"):
         optimizer.step()
-    params[1].data = before[1]
+    params[1].array = before[1]
     assert_same(values(params), before)

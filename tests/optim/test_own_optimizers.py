@@ -24,7 +24,7 @@ def trace(optimizer: Any, param: Parameter, steps: int = 10) -> list[np.ndarray]
     for step in range(steps):
         param.grad = tinydl.from_numpy(gradient(step))
         optimizer.step(lambda step=step: losses[step])
-        found.append(param.data.copy())
+        found.append(param.array.copy())
     return found
 
 
@@ -68,12 +68,12 @@ def test_eve_refuses_a_loss_it_cannot_compare(loss: float) -> None:
     param = Parameter(np.ones(4))
     optimizer = optim.Eve([param])
     trace(optimizer, param, 2)
-    before, group = param.data.copy(), dict(optimizer.param_groups[0])
+    before, group = param.array.copy(), dict(optimizer.param_groups[0])
     with pytest.raises(ValueError, match=f"Eve needs a positive finite loss, got {loss}"):
         optimizer.step(lambda: loss)
     with pytest.raises(TypeError, match="Eve.step needs the loss: pass a closure"):
         optimizer.step()
-    np.testing.assert_array_equal(param.data, before)
+    np.testing.assert_array_equal(param.array, before)
     assert optimizer.param_groups[0] == group
 
 
@@ -125,7 +125,7 @@ def test_amsgrad_mends_reddis_counter_example() -> None:
         for t in range(20_000):
             x.grad = tinydl.tensor(1010.0 if t % 101 == 1 else -10.0, dtype=np.float64)
             optimizer.step()
-            np.clip(x.data, -1, 1, out=x.data)
+            np.clip(x.array, -1, 1, out=x.array)
         ends.append(x.item())
     assert ends[0] > 0.9
     assert ends[1] < -0.5

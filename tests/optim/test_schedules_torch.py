@@ -312,7 +312,7 @@ def drift(ours: Any, theirs: Any, step: int) -> None:
     members = zip([*ours.parameters(), ours.mean], [*theirs.parameters(), theirs.mean])
     for number, (mine, other) in enumerate(members):
         value = Generator(10 * step + number).normal(tuple(mine.shape), np.float32)
-        mine.data[...] = value
+        mine.array[...] = value
         other.data.copy_(torch.from_numpy(value))
 
 
@@ -345,7 +345,7 @@ def test_averaged_model(name: str) -> None:
     np.testing.assert_allclose(
         mine(tinydl.from_numpy(x)).detach().numpy(), other(torch.from_numpy(x)).detach().numpy(), rtol=1e-5
     )
-    assert all(a.data is not b.data for a, b in zip(mine.module.parameters(), ours.parameters()))
+    assert all(a.array is not b.array for a, b in zip(mine.module.parameters(), ours.parameters()))
 
 
 def test_averages_refuse() -> None:

@@ -106,7 +106,7 @@ def layout(state: Any) -> Any:
 def assert_close(ours: list[Parameter], theirs: list[Any], tolerance: float, step: int) -> None:
     for mine, other in zip(ours, theirs):
         np.testing.assert_allclose(
-            mine.data, other.detach().numpy(), rtol=tolerance, atol=tolerance, err_msg=f"after step {step}"
+            mine.array, other.detach().numpy(), rtol=tolerance, atol=tolerance, err_msg=f"after step {step}"
         )
 
 
@@ -218,12 +218,12 @@ def test_lbfgs_resumes_with_the_same_bits() -> None:
         for step in range(12):
             if step == stop:
                 state = copy.deepcopy(optimizer.state_dict())
-                params = [Parameter(p.data.copy()) for p in params]
+                params = [Parameter(p.array.copy()) for p in params]
                 optimizer = optim.LBFGS(params)
                 optimizer.load_state_dict(state)
 
             optimizer.step(closure(tinydl, optimizer, params))
-        return [p.data for p in params]
+        return [p.array for p in params]
 
     for line_search in (None, "strong_wolfe"):
         whole = run(None, line_search)

@@ -25,9 +25,9 @@ for _ in range(3):
     loss.backward()
     nn.utils.clip_grad_norm_(parameters, 1.0)
     optimizer.step()
-    seen.update(loss.data.tobytes())
+    seen.update(loss.array.tobytes())
 for p in parameters:
-    seen.update(p.data.tobytes())
+    seen.update(p.array.tobytes())
 print(max_threads(), seen.hexdigest())
 """
 

@@ -42,7 +42,7 @@ def test_a_run_leaves_its_four_files_and_the_best_weights(tmp_path):
     assert (card.step, card.valid, card.seed, card.model) == (result.best_step, result.valid, 3, "toy")
     assert card.representation == {"name": "roll", "step": 1.0}
     for name, tensor in model.state_dict().items():
-        np.testing.assert_array_equal(loaded.state_dict()[name].data, tensor.data)
+        np.testing.assert_array_equal(loaded.state_dict()[name].array, tensor.array)
     assert evaluate(loaded, toys.splits().valid, "valid")["nll_per_frame"] == result.valid
     config = read_config(tmp_path / "run")
     assert config["config"]["hidden"] == 4
@@ -129,12 +129,12 @@ def test_validation_sees_the_running_average(tmp_path):
     for n in range(1, 5):
         trainer.advance()
         d = min(0.5, (1 + n) / (10 + n))
-        expected = d * expected + (1 - d) * trainer.model.output.bias.data
+        expected = d * expected + (1 - d) * trainer.model.output.bias.array
     np.testing.assert_allclose(trainer.average["output.bias"], expected, rtol=1e-5)
-    current = trainer.model.output.bias.data.copy()
+    current = trainer.model.output.bias.array.copy()
     with trainer.averaged():
-        np.testing.assert_array_equal(trainer.model.output.bias.data, trainer.average["output.bias"])
-    np.testing.assert_array_equal(trainer.model.output.bias.data, current)
+        np.testing.assert_array_equal(trainer.model.output.bias.array, trainer.average["output.bias"])
+    np.testing.assert_array_equal(trainer.model.output.bias.array, current)
     trainer.validate()
     np.testing.assert_array_equal(trainer.best["weights"]["output.bias"], trainer.average["output.bias"])
 
@@ -209,7 +209,7 @@ def test_divergence_names_the_step_and_keeps_the_checkpoint(tmp_path, bad):
     _, card = load_model(tmp_path / "run")
     assert card.step == 3
     for name, p in model.named_parameters():
-        assert np.isfinite(p.data).all(), name
+        assert np.isfinite(p.array).all(), name
 
 
 class StopAt(Silent):

@@ -89,7 +89,7 @@ def _saved_tensors(n: Node) -> dict[str, Any]:
         elif isinstance(edge, Node):
             values[s] = tensor._from_graph(array, edge, cell)
         else:
-            if edge.data is not array:
+            if edge.array is not array:
                 _primitives._changed(op, s)
             values[s] = edge
     return values
@@ -221,7 +221,7 @@ def _copy(r: Any) -> Any:
 
 def _refuse_nan(n: Node, results: Sequence[Any]) -> None:
     for a, r in zip(getattr(n.op, "args", ()) or [str(i) for i in range(len(results))], results):
-        if r is not None and np.isnan(r.data if hasattr(r, "node") else r).any():
+        if r is not None and np.isnan(r.array if hasattr(r, "node") else r).any():
             where = (n.extra or {}).get("where", "a call made outside detect_anomaly")
             raise RuntimeError(
                 f"{n.op.name}Backward returned nan values in the gradient of {a!r}; the forward call was {where}"
@@ -244,12 +244,12 @@ def _roots(outputs: Sequence[Any], grads: Sequence[Any] | None, what: str) -> tu
             )
         g = None if grads is None else grads[i]
         if g is None:
-            if y.data.size != 1:
+            if y.array.size != 1:
                 raise RuntimeError(
                     f"grad can be implicitly created only for scalar outputs, got shape {tuple(y.shape)}; sum it or "
                     "give its gradient"
                 )
-            g = _one(y.data)
+            g = _one(y.array)
         else:
             if not isinstance(g, tensor):
                 g = _primitives._as_array(g)
@@ -295,7 +295,7 @@ def _run(
         seeds = [s if isinstance(s, tensor) else tensor(s) for s in seeds]
         mode.on = ANOMALY if mode.anomaly else True
     else:
-        seeds = [s.data if isinstance(s, tensor) else s for s in seeds]
+        seeds = [s.array if isinstance(s, tensor) else s for s in seeds]
         mode.on = False
     try:
         return _walk(roots, seeds, create_graph, retain, needed, capture)
@@ -354,10 +354,10 @@ def backward(
                 x._grad = tensor._from_array(r)
             else:
                 x._grad = tensor._from_array(_copy(r))
-        elif old.requires_grad or type(old.data) is not _ndarray or not old.data.flags.writeable:
-            x._grad = tensor._from_array(old.data + r)
+        elif old.requires_grad or type(old.array) is not _ndarray or not old.array.flags.writeable:
+            x._grad = tensor._from_array(old.array + r)
         else:
-            np.add(old.data, r, out=old.data)
+            np.add(old.array, r, out=old.array)
             old.bump()
         if hooks is not None:
             for hook in tuple(hooks["after"]):

@@ -64,7 +64,7 @@ class _FunctionOp:
         self.frees = False  # until something is saved
 
     def pull(self, n: Node, g: Any, edges: tuple[Any, ...]) -> list[Any]:
-        return [d if d is None else d.data for d in self.pull_recorded(n, g, edges)]
+        return [d if d is None else d.array for d in self.pull_recorded(n, g, edges)]
 
     def pull_recorded(self, n: Node, g: Any, edges: tuple[Any, ...]) -> list[Any]:
         from tinydl.creation import zeros
@@ -209,7 +209,7 @@ def _entry(
     position = next((i for i, o in enumerate(outs) if o is t), None)
     is_output = position is not None and not any(a is t for a in args)
     shown = made[position] if is_output and position is not None else t
-    array, cell = shown.data, shown.cell()
+    array, cell = shown.array, shown.cell()
     at = cell[0]
     requires = shown.requires_grad
     edge = None if not requires else (shown.node if is_output else (t.node or t))

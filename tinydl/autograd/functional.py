@@ -195,7 +195,7 @@ def jacobian(
             rows = []
             for k in range(y.numel()):
                 one = zeros_like(y)
-                one.data.reshape(-1)[k] = 1
+                one.array.reshape(-1)[k] = 1
                 rows.append(_pulled([y], xs, [one], create_graph, "jacobian", strict))
             blocks = [
                 stack([row[i] for row in rows]).reshape(tuple(y.shape) + tuple(x.shape))

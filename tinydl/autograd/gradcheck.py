@@ -118,7 +118,7 @@ def _check(
     tensor = _primitives.Tensor  # type: ignore[attr-defined]
     outs = _floating(func(*xs))
     # Numeric first: functions of plain copies, so that neither side can see the other's arrays.
-    base = [x.data.copy() if isinstance(x, tensor) else x for x in xs]
+    base = [x.array.copy() if isinstance(x, tensor) else x for x in xs]
 
     def at(i: int, flat: int, delta: float) -> list[np.ndarray[Any, Any]]:
         args = []
@@ -132,7 +132,7 @@ def _check(
             t = tensor(array)
             t.requires_grad = x.requires_grad  # the function may differentiate inside
             args.append(t)
-        return [np.array(o.data, copy=True) for o in _floating(func(*args))]
+        return [np.array(o.array, copy=True) for o in _floating(func(*args))]
 
     numeric: dict[tuple[int, int], list[np.ndarray[Any, Any]]] = {}
     for i in checked:
@@ -154,7 +154,7 @@ def _check(
             else:
                 found = (None,) * len(checked)
             for i, d in zip(checked, found):
-                analytic = np.zeros(base[i].size) if d is None else d.data.reshape(-1)
+                analytic = np.zeros(base[i].size) if d is None else d.array.reshape(-1)
                 for f in range(base[i].size):
                     n = float(numeric[i, f][k].reshape(-1)[row])
                     a = float(analytic[f])

@@ -61,7 +61,7 @@ class Hook:
                 f"a hook returned a gradient of shape {tuple(found.shape)} and dtype {found.dtype}, "
                 f"expected {tuple(g.shape)} and {g.dtype}"
             )
-        return found if create_graph else found.data
+        return found if create_graph else found.array
 
     def after(self, leaf: Tensor) -> None:
         """Call a hook of :meth:`Tensor.register_post_accumulate_grad_hook`."""

@@ -446,7 +446,7 @@ class _Built:
         a = self.args[i]
         return [
             f"{pad}if {a}.taken is not None and {a}.taken != {a}.ver[1]: stale({a}, {self.op.name!r})",
-            f"{pad}x{i} = {a}.data; r{i} = {a}.needs_grad",
+            f"{pad}x{i} = {a}.array; r{i} = {a}.needs_grad",
         ]
 
     def _unwrap_pair(self, kinded: bool, passed: str, otherwise: str) -> list[str]:
@@ -486,7 +486,7 @@ class _Built:
         op, args = self.op, self.args
         line = [
             "  if type(y) is not ndarray: y = as_array(y)  # NumPy turns 0-d results into scalars",
-            "  o = new(Tensor); o.data = y; o._grad = None",
+            "  o = new(Tensor); o.array = y; o._grad = None",
         ]
         if op.view:
             known = "" if len(args) == 1 else f"isinstance({args[0]}, Tensor) and "
@@ -519,7 +519,7 @@ class _Built:
         need = " or ".join(f"r{i}" for i in range(len(args))) or "False"
         outs = {name: f"o{op.outputs.index(name)}" for name in op.returned}
         for name, o in outs.items():
-            line += [f"  {o} = new(Tensor); {o}.data = as_array(y[{op.outputs.index(name)}]); {o}._grad = None"]
+            line += [f"  {o} = new(Tensor); {o}.array = as_array(y[{op.outputs.index(name)}]); {o}._grad = None"]
             line += [f"  {o}.ver = {o}.taken = {o}.node = None; {o}.needs_grad = False"]
         result = ", ".join(outs.values()) + ("," if len(outs) == 1 and len(op.outputs) == 1 else "")
         result = f"result({result})" if op.result is not None else result
@@ -730,7 +730,7 @@ def _mixed(op: Primitive, inputs: tuple[Any, ...], static: dict[str, Any]) -> An
     from tinydl.ops.casting import cast
 
     tensor = globals()["Tensor"]
-    plain = [x.data if isinstance(x, tensor) else x for x in inputs]
+    plain = [x.array if isinstance(x, tensor) else x for x in inputs]
     for x in plain:
         if type(x).__module__.partition(".")[0] == "cupy" and any(isinstance(p, np.ndarray) for p in plain):
             raise RuntimeError(
@@ -742,7 +742,7 @@ def _mixed(op: Primitive, inputs: tuple[Any, ...], static: dict[str, Any]) -> An
 
     def convert(x: Any) -> Any:
         if isinstance(x, tensor):
-            return x if x.data.dtype == want and x.data.dtype is want else cast(x, dtype=want)
+            return x if x.array.dtype == want and x.array.dtype is want else cast(x, dtype=want)
         return np.asarray(x, dtype=want)
 
     return op.call(*[convert(x) for x in inputs], **static)

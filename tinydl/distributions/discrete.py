@@ -254,7 +254,7 @@ class OneHotCategorical(Distribution):
         return self.probs * (1 - self.probs)
 
     def _vectors(self, indices: Tensor) -> Tensor:
-        return from_numpy(np.eye(self._event_shape[0], dtype=self._categorical._param.dtype)[indices.data])
+        return from_numpy(np.eye(self._event_shape[0], dtype=self._categorical._param.dtype)[indices.array])
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:
         return self._vectors(self._categorical.sample(sample_shape))

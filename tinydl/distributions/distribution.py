@@ -154,7 +154,7 @@ class Distribution:
 
     def _check(self, value: Tensor, constraint: Constraint, what: str) -> None:
         with no_grad():
-            fits = bool(constraint.check(value.detach()).data.all())
+            fits = bool(constraint.check(value.detach()).array.all())
         if fits:
             return
         kind = f"{what} ({type(value).__name__} of shape {tuple(value.shape)})"
@@ -211,7 +211,7 @@ def broadcast_all(*values: Any) -> list[Tensor]:
 
 def open_uniform(shape: Shape, dtype: Any) -> Tensor:
     """Uniforms in (0, 1): a draw of 0 becomes half of the next one."""
-    draws = rand(*shape, dtype=dtype).data
+    draws = rand(*shape, dtype=dtype).array
     return from_numpy(np.maximum(draws, draws.dtype.type(math.ldexp(1.0, -25 if draws.dtype == np.float32 else -54))))
 
 

@@ -175,15 +175,15 @@ def slopes_differ(
     def moved(directions: list[Any], by: float) -> list[Any]:
         shifted = list(inputs)
         for i, v in zip(free, directions):
-            shifted[i] = Tensor(inputs[i].data + by * v, requires_grad=True)
-        return [y.data for y in function(*shifted)]
+            shifted[i] = Tensor(inputs[i].array + by * v, requires_grad=True)
+        return [y.array for y in function(*shifted)]
 
     for _ in range(3):
         outputs = function(*inputs)
         u = [rng.standard_normal(y.shape) for y in outputs]
         v = [rng.standard_normal(inputs[i].shape) for i in free]
         gradients = grad(outputs, [inputs[i] for i in free], [Tensor(w) for w in u])
-        analytic = sum(float(np.vdot(g.data, w)) for g, w in zip(gradients, v))
+        analytic = sum(float(np.vdot(g.array, w)) for g, w in zip(gradients, v))
         ahead, behind = moved(v, step), moved(v, -step)
         numeric = sum(float(np.vdot(w, (a - b) / (2 * step))) for w, a, b in zip(u, ahead, behind))
         # What rounding leaves of a difference of values of this size.

@@ -45,10 +45,10 @@ __all__ = [
 
 
 def _fill(tensor: Tensor, values: NDArray[Any] | float) -> Tensor:
-    if not hasattr(tensor, "node"):  # scripts write `normal_(layer.weight.data)`, and our .data is the array
+    if not hasattr(tensor, "node"):  # scripts write `normal_(layer.weight.array)`, and our .array is the array
         tensor[...] = values
         return tensor
-    tensor.data[...] = values
+    tensor.array[...] = values
     tensor.bump()
     return tensor
 
@@ -207,7 +207,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
     normal_(tensor, 0.0, std, generator)
     zeros = math.ceil(sparsity * tensor.shape[0])
     order = np.argsort(generator.random(tensor.shape, np.float64), axis=0, kind="stable")
-    np.put_along_axis(tensor.data, order[:zeros], 0, axis=0)
+    np.put_along_axis(tensor.array, order[:zeros], 0, axis=0)
     return tensor
 
 
@@ -306,10 +306,10 @@ def lsuv_(
     outputs: dict[int, NDArray[Any]] = {}
 
     def measure(layer: Module, args: tuple[Any, ...], output: Any) -> None:
-        outputs.setdefault(id(layer), output.data)
+        outputs.setdefault(id(layer), output.array)
 
     layers = [layer for layer in module.modules() if id(layer) in names]
-    before = [(param, param.data.copy()) for layer in layers for param in layer.parameters(recurse=False)]
+    before = [(param, param.array.copy()) for layer in layers for param in layer.parameters(recurse=False)]
     hooks = [layer.register_forward_hook(measure) for layer in layers]
     try:
         module.eval()
@@ -351,7 +351,7 @@ def _to_unit_variance(
             )
         if abs(variance - 1) < tol:
             return
-        _fill(weight, weight.data / math.sqrt(variance))
+        _fill(weight, weight.array / math.sqrt(variance))
 
 
 def _is_layer(module: Module) -> bool:

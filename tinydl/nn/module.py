@@ -381,11 +381,11 @@ class Module:
                 f"that do, and cannot become {wanted}"
             )
         for tensor in tensors:
-            if tensor.data.dtype != wanted and (tensor.data.dtype.kind == "f" or not only_floating):
-                tensor.data = tensor.data.astype(wanted)
+            if tensor.array.dtype != wanted and (tensor.array.dtype.kind == "f" or not only_floating):
+                tensor.array = tensor.array.astype(wanted)
                 tensor.ver = tensor.taken = None  # other memory than its views and sharers have from now on
                 if tensor.grad is not None:
-                    tensor.grad = Tensor(tensor.grad.data.astype(wanted))
+                    tensor.grad = Tensor(tensor.grad.array.astype(wanted))
         return self
 
     def type(self: ModuleT, dst_type: Any) -> ModuleT:
@@ -506,7 +506,7 @@ class Module:
             pairs = [(module.__dict__[name], value) for module, name, value in copies]
             arrays = [np.array(_array(value), dtype=tensor.dtype) for tensor, value in pairs]
             for (tensor, _), array in zip(pairs, arrays):
-                tensor.data[...] = array
+                tensor.array[...] = array
                 tensor.bump()
         result = IncompatibleKeys(missing, unexpected)
         for _, module in reversed(modules):
@@ -561,7 +561,7 @@ def _misfit(key: str, value: Any, tensor: Tensor) -> str:
 
 def _array(value: Any) -> Any:
     """The array of a Tensor, and anything else as it is."""
-    return value.data if isinstance(value, Tensor) else value
+    return value.array if isinstance(value, Tensor) else value
 
 
 def _in_place_of(tensor: Tensor, value: Any) -> Tensor:

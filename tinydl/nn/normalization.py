@@ -264,7 +264,7 @@ class _BatchNorm(_RunningNorm):
             self.eps,
         )
         if follow and self.num_batches_tracked is not None:  # counted when nothing was refused
-            self.num_batches_tracked.data[...] += 1
+            self.num_batches_tracked.array[...] += 1
             self.num_batches_tracked.bump()
         return y
 

@@ -26,7 +26,7 @@ class Parameter(Tensor):
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
         if data is None:
             data = np.empty(0, dtypes.get_default_dtype())
-        super().__init__(data.data if isinstance(data, Tensor) else data, requires_grad)
+        super().__init__(data.array if isinstance(data, Tensor) else data, requires_grad)
         if isinstance(data, Tensor):
             self.ver = data.cell()  # one memory, one count of writes to it
 
@@ -34,6 +34,6 @@ class Parameter(Tensor):
         return f"Parameter containing:\n{super().__repr__()}"
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Parameter:
-        new = Parameter(self.data.copy(), self.requires_grad)  # without the gradient, as PyTorch's
+        new = Parameter(self.array.copy(), self.requires_grad)  # without the gradient, as PyTorch's
         memo[id(self)] = new
         return new

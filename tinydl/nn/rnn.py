@@ -157,7 +157,7 @@ class RNNBase(Module):
         """What only the definition of the operation knows how to do, where it is wanted."""
         options: dict[str, Any] = {}
         if self.training and self.recurrent_dropout:
-            options["mask"] = F.dropout(Tensor(np.ones_like(state[0].data)), self.recurrent_dropout)
+            options["mask"] = F.dropout(Tensor(np.ones_like(state[0].array)), self.recurrent_dropout)
         if any(self._held):
             options["held"] = tuple(
                 (self._stays(z, steps, h) if self.training else z) if z else None for z, h in zip(self._held, state)
@@ -267,7 +267,7 @@ class RNNBase(Module):
 
     def _check_input(self, input: Tensor) -> None:
         weight = self.__dict__["weight_hh_l0"]
-        if input.data.dtype != weight.data.dtype:
+        if input.array.dtype != weight.array.dtype:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). Convert input: "
                 f"input.to({weight.dtype}), or convert model: model.to({input.dtype})"
@@ -412,7 +412,7 @@ class LSTM(RNNBase):
         for suffix in self._suffixes:
             for part, value in (("bias_ih", self.forget_bias), ("bias_hh", 0.0)):
                 bias = self.__dict__[part + suffix]
-                bias.data[self.hidden_size : 2 * self.hidden_size] = value
+                bias.array[self.hidden_size : 2 * self.hidden_size] = value
                 bias.bump()
 
     def _op(self) -> Any:
@@ -482,7 +482,7 @@ def _checked_lengths(lengths: Any, input: Tensor, batched: bool) -> np.ndarray[A
     if lengths is None:
         return None
     steps, batch = input.shape[:2]
-    array = np.asarray(lengths.data if isinstance(lengths, Tensor) else lengths)
+    array = np.asarray(lengths.array if isinstance(lengths, Tensor) else lengths)
     if array.dtype.kind not in "iu" or array.shape != (batch,) or not batched:
         raise ValueError(
             f"lengths should be one integer for each of the {batch} sequences of a batch, but got shape {array.shape} "

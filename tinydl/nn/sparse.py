@@ -78,7 +78,7 @@ class _Table(Module):
         """Draw the table anew."""
         init.normal_(self.weight)
         if self.padding_idx is not None:
-            self.weight.data[self.padding_idx] = 0
+            self.weight.array[self.padding_idx] = 0
             self.weight.bump()
 
     def _options(self) -> list[str]:

@@ -342,4 +342,4 @@ def _is_causal(mask: Tensor | None, said: bool | None) -> bool:
     if said is not None or mask is None:
         return bool(said)
     causal = np.triu(np.full(mask.shape[-2:], -np.inf, mask.dtype), 1)  # of a bool mask: True
-    return mask.shape == causal.shape and bool((mask.data == causal).all())
+    return mask.shape == causal.shape and bool((mask.array == causal).all())

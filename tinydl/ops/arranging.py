@@ -160,7 +160,7 @@ def repeat_interleave(
     if repeats is None:
         from tinydl.autograd import primitives as _p
 
-        counts = input.data
+        counts = input.array
         if counts.ndim != 1 or counts.dtype.kind not in "iu":
             raise RuntimeError("repeat_interleave only accepts 1D vector of int64 or int32 as repeat")
         _refuse_negative(counts)
@@ -171,7 +171,7 @@ def repeat_interleave(
     if not input.ndim:
         input = reshape_to(input, shape=(1,))
     n = input.shape[axis]
-    counts = np.asarray(repeats.data if hasattr(repeats, "node") else repeats)
+    counts = np.asarray(repeats.array if hasattr(repeats, "node") else repeats)
     if counts.dtype.kind not in "iu":
         raise RuntimeError("repeats has to be Long or Int tensor")
     _refuse_negative(counts)

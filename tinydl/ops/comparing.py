@@ -89,12 +89,12 @@ def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, eq
 
 def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Whether :func:`isclose` holds everywhere; a bool of Python."""
-    return bool(np.all(isclose(input, other, rtol, atol, equal_nan).data))
+    return bool(np.all(isclose(input, other, rtol, atol, equal_nan).array))
 
 
 def equal(input: Any, other: Any) -> bool:
     """Whether the two have one shape and equal elements; a bool of Python."""
-    return bool(tuple(input.shape) == tuple(other.shape) and np.all(eq(input, other).data))
+    return bool(tuple(input.shape) == tuple(other.shape) and np.all(eq(input, other).array))
 
 
 def is_nonzero(input: Any) -> bool:

@@ -31,7 +31,7 @@ class ValuesIndices(NamedTuple):
 
 def data_of(x: Any) -> Any:
     """The array of a tensor; an array itself."""
-    return x.data if hasattr(x, "node") else x
+    return x.array if hasattr(x, "node") else x
 
 
 def constant(array: Any) -> Any:

@@ -145,7 +145,7 @@ def scatter_zeros(input: Any, index: Any, *, axis: int, shape: Any) -> Any:
 
 
 def _plain(item: Any) -> Any:
-    data = getattr(item, "data", None) if hasattr(item, "node") else None
+    data = getattr(item, "array", None) if hasattr(item, "node") else None
     if data is None:
         if isinstance(item, (list, tuple, range)):
             data = np.asarray(item) if len(item) else np.zeros(0, np.int64)
@@ -262,14 +262,14 @@ def getitem(input: Any, index: Any) -> Any:
             return take_slice(input, index=index if type(index) is tuple else (index,))
         except IndexError:
             pass  # said below, in PyTorch's words
-    elif hasattr(index, "node") and index.data.ndim and input.data.ndim:
-        at = index.data.copy()  # later changes do not matter
+    elif hasattr(index, "node") and index.array.ndim and input.array.ndim:
+        at = index.array.copy()  # later changes do not matter
         if at.dtype.kind == "i":
             try:
                 return take_along(input, at, axis=0)
             except IndexError:
                 pass
-        elif at.dtype.kind == "b" and at.shape == input.data.shape[: at.ndim]:
+        elif at.dtype.kind == "b" and at.shape == input.array.shape[: at.ndim]:
             return take_index(input, index=(at,))
     view, arrays = index_of(index, input.shape)
     return take_both(input, view, arrays)
@@ -318,7 +318,7 @@ def _reached(name: str, shape: Any, reach: Any, source: Any, dim: Any) -> int:
 
 def refuse_place(input: Any, axis: int, index: Any) -> None:
     """While a ValueError of NumPy is handled: if a place is outside, say which."""
-    at = index.data if hasattr(index, "node") else index
+    at = index.array if hasattr(index, "node") else index
     n = input.shape[axis] if input.shape else 1
     if at.size and (at.max() >= n or at.min() < 0):
         bad = int(at.max()) if at.max() >= n else int(at.min())
@@ -338,7 +338,7 @@ def gather(input: Any, dim: Any = None, index: Any = None, *, sparse_grad: bool 
 
 def index_select(input: Any, dim: Any = None, index: Any = None, *, axis: Any = None) -> Any:
     """The slices of ``input`` at ``index`` (1-d, integer) along ``dim``."""
-    at = index.data if hasattr(index, "node") else index
+    at = index.array if hasattr(index, "node") else index
     if at.ndim > 1:
         raise IndexError(f"index_select(): Index is supposed to be a vector, got shape {tuple(at.shape)}")
     if at.dtype.kind != "i":
@@ -361,7 +361,7 @@ def index_select(input: Any, dim: Any = None, index: Any = None, *, axis: Any = 
 
 def take(input: Any, index: Any) -> Any:
     """The elements of the flattened ``input`` at ``index``, in the index's shape."""
-    at = index.data if hasattr(index, "node") else index
+    at = index.array if hasattr(index, "node") else index
     if at.dtype.kind not in "iu":
         raise RuntimeError(f"take(): Expected a long tensor for index, but got {at.dtype}")
     try:
@@ -417,7 +417,7 @@ def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
             f"masked_scatter: expected self and source to have same dtypes but got {input.dtype} and {source.dtype}"
         )
     shape = broadcast_shapes(input.shape, mask.shape)
-    where = np.broadcast_to(mask.data if hasattr(mask, "node") else mask, shape).copy()
+    where = np.broadcast_to(mask.array if hasattr(mask, "node") else mask, shape).copy()
     count = int(np.count_nonzero(where))
     if count > math.prod(source.shape):
         raise RuntimeError(
@@ -433,7 +433,7 @@ def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     from tinydl.autograd import primitives as _p
 
     tensor = _p.Tensor  # type: ignore[attr-defined]
-    array = input.data if hasattr(input, "node") else input
+    array = input.array if hasattr(input, "node") else input
     if not array.ndim:
         if as_tuple:  # of a number PyTorch makes a vector first
             return (tensor(np.flatnonzero(array).astype(np.int64)),)
@@ -451,7 +451,7 @@ def argwhere(input: Any) -> Any:
 
 def positions(array: Any, size: int, axis: int, name: str) -> Any:
     """An integer index vector, checked against a dimension of ``size``."""
-    at = array.data if hasattr(array, "node") else np.asarray(array)
+    at = array.array if hasattr(array, "node") else np.asarray(array)
     if at.dtype.kind not in "iu":
         raise RuntimeError(f"{name}(): Expected dtype int64 for index, but got {at.dtype}")
     if at.size and (at.max() >= size or at.min() < -size):

@@ -50,7 +50,7 @@ def _matrix(name: str, A: Any, square: bool = True) -> None:
 
 
 def _raw(x: Any) -> Any:
-    return x.data if hasattr(x, "node") else x
+    return x.array if hasattr(x, "node") else x
 
 
 def _first_bad(A: Any, bad: Callable[[Any], bool]) -> str:
@@ -210,7 +210,7 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = No
     rank = matrix_rank(A, rtol=rcond)
     tensor = _p.Tensor  # type: ignore[attr-defined]
     residuals = values = tensor(np.zeros(0, A.dtype))
-    if driver not in (None, "gelsy") and m > n and bool((rank.data == n).all()):
+    if driver not in (None, "gelsy") and m > n and bool((rank.array == n).all()):
         error = mm(A, X) - B
         residuals = reduce_sum(error * error, axis=(error.ndim - 2,), keepdims=False)
     if driver in ("gelsd", "gelss"):

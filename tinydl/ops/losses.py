@@ -218,4 +218,4 @@ def _by_rows(kernel: Any, input: Any, target: Any, weight: Any, reduction: str, 
 
 def plain(x: Any) -> Any:
     """The array of a Tensor, and anything else as it is."""
-    return x.data if hasattr(x, "node") else x
+    return x.array if hasattr(x, "node") else x

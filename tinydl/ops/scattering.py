@@ -246,7 +246,7 @@ def scatter_reduce(input: Any, dim: int, index: Any, src: Any, reduce: str, *, i
         if reduce == "sum":
             return total
         ones = np.ones(index.shape, input.dtype)
-        count = scatter_zeros(ones, index.data if hasattr(index, "node") else index, axis=axis, shape=input.shape)
+        count = scatter_zeros(ones, index.array if hasattr(index, "node") else index, axis=axis, shape=input.shape)
         count = count + 1 if include_self else np.maximum(count, 1)
         return total / count if input.dtype.kind == "f" else total // count
     except (ValueError, IndexError):

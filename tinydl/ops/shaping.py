@@ -73,7 +73,7 @@ def reshape(input: Any, *shape: Any) -> Any:
         out = reshape_to(input, shape=sizes)
     except ValueError:
         _refuse_shape(sizes, input.shape)
-    if out.data.shape != sizes:
+    if out.array.shape != sizes:
         _refuse_negative(sizes)
     return out
 
@@ -113,13 +113,13 @@ def view(input: Any, *shape: Any) -> Any:
         out = reshape_to(input, shape=sizes)
     except ValueError:
         _refuse_shape(sizes, input.shape)
-    if out.taken is None and out.data.size:  # not marked as a view: NumPy copied
+    if out.taken is None and out.array.size:  # not marked as a view: NumPy copied
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
             "contiguous "
             "subspaces). Use .reshape(...) instead."
         )
-    if out.data.shape != sizes:
+    if out.array.shape != sizes:
         _refuse_negative(sizes)
     return out
 
@@ -426,10 +426,10 @@ def stack(tensors: Any, dim: int = 0, *, axis: Any = None) -> Any:
         dim = axis
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
-    first = tensors[0].data
+    first = tensors[0].array
     kind, shape = first.dtype, first.shape
     for i, x in enumerate(tensors):
-        array = x.data
+        array = x.array
         if array.shape != shape:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(x.shape)} at "

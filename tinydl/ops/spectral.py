@@ -306,7 +306,7 @@ def istft(
     end = start + length if length is not None else (total - n_fft // 2 if center else total)
     keep = (slice(start, min(end, total)),)
     envelope = take_slice(envelope, index=keep)
-    least = np.abs(envelope.data if hasattr(envelope, "node") else envelope).min(initial=np.inf)
+    least = np.abs(envelope.array if hasattr(envelope, "node") else envelope).min(initial=np.inf)
     if least < 1e-11:
         raise RuntimeError(f"istft: window overlap add min: {least} is below 1e-11; the window leaves gaps")
     out = take_slice(out, index=(slice(None), *keep)) / envelope

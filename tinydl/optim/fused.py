@@ -104,7 +104,7 @@ class _Plan:
     ) -> None:
         self.optimizer, self.group, self.params, self.dtype = optimizer, group, params, dtype
         self.table = np.zeros((len(params), COLUMNS), np.int64)
-        sizes = np.array([param.data.size for param in params], np.int64)
+        sizes = np.array([param.array.size for param in params], np.int64)
         self.table[:, NUMEL] = sizes
         self.table[:, OFFSET] = np.cumsum(sizes) - sizes
         self.table[:, DTYPE] = dtype.num
@@ -127,11 +127,11 @@ class _Plan:
             if grad is None:
                 cells[cell + 1] = 0
             else:
-                array = param.data
+                array = param.array
                 # The kernel reads memory through these identities: whatever is no array that lives on must not pass.
-                if not (isinstance(grad, Tensor) and type(grad.data) is _ndarray and type(array) is _ndarray):
+                if not (isinstance(grad, Tensor) and type(grad.array) is _ndarray and type(array) is _ndarray):
                     raise self._unreadable(cell // COLUMNS)
-                cells[cell], cells[cell + 1] = id(array), id(grad.data)
+                cells[cell], cells[cell + 1] = id(array), id(grad.array)
                 param.bump()
             cell += COLUMNS
         if self.stateless:
@@ -145,10 +145,10 @@ class _Plan:
     def _unreadable(self, row: int) -> TypeError:
         param, grad = self.params[row], self.params[row].grad
         number = next(n for n, other in enumerate(self.group["params"]) if other is param)
-        got = f"Tensor of {type(grad.data).__name__}" if isinstance(grad, Tensor) else type(grad).__name__
+        got = f"Tensor of {type(grad.array).__name__}" if isinstance(grad, Tensor) else type(grad).__name__
         return TypeError(
-            f"parameter {number} of shape {tuple(np.shape(param.data))} and its gradient must both be Tensors of NumPy "
-            f"arrays, but they are a Tensor of {type(param.data).__name__} and a {got}: convert with tinydl.tensor()"
+            f"parameter {number} of shape {tuple(np.shape(param.array))} and its gradient must both be Tensors of NumPy "
+            f"arrays, but they are a Tensor of {type(param.array).__name__} and a {got}: convert with tinydl.tensor()"
         )
 
     def _refresh(self, scalars: tuple[float, ...]) -> None:
@@ -190,7 +190,7 @@ class _Plan:
                 views[name] = self.moments[buffer, start:stop].reshape(param.shape)
         initial = self.optimizer._initial(self.group)
         for name, view in views.items():
-            view[...] = np.asarray(entry[name].data) if entry.get(name) is not None else initial.get(name, 0.0)
+            view[...] = np.asarray(entry[name].array) if entry.get(name) is not None else initial.get(name, 0.0)
             entry[name] = from_numpy(view)
         if not entry:
             del self.optimizer.state[param]
@@ -205,7 +205,7 @@ class _Plan:
         for row, param in enumerate(self.params):
             if param.grad is None:
                 continue
-            array, grad = param.data, param.grad.data
+            array, grad = param.array, param.grad.array
             if array.dtype != self.dtype or array.size != self.table[row, NUMEL]:
                 raise RuntimeError(
                     f"a parameter of {self.dtype} with {self.table[row, NUMEL]} elements became one of {array.dtype} "

@@ -152,27 +152,27 @@ class LBFGS(Optimizer):
 
     def _gradient(self) -> Vector:
         return np.concatenate(
-            [np.zeros(p.numel(), p.dtype) if p.grad is None else p.grad.data.reshape(-1) for p in self._params]
+            [np.zeros(p.numel(), p.dtype) if p.grad is None else p.grad.array.reshape(-1) for p in self._params]
         )
 
     def _move(self, t: Any, d: Vector) -> None:
         start = 0
         for param in self._params:
             stretch = d[start : start + param.numel()].reshape(param.shape)
-            param.data += (stretch * t).astype(param.dtype, copy=False)
+            param.array += (stretch * t).astype(param.dtype, copy=False)
             param.bump()
             start += param.numel()
 
     def _along(self, d: Vector, closure: Closure) -> Callable[[Any], _Point]:
         """Loss and gradient at ``p + t d`` as a function of ``t``; ``p`` comes back after each evaluation."""
-        points = [param.data.copy() for param in self._params]
+        points = [param.array.copy() for param in self._params]
 
         def evaluate(t: Any) -> _Point:
             self._move(t, d)
             loss = float(self._evaluate(closure))
             g = self._gradient()
             for param, point in zip(self._params, points):
-                param.data[...] = point
+                param.array[...] = point
                 param.bump()
             return _Point(t, loss, g, g.dot(d))
 
@@ -248,7 +248,7 @@ class _Memory:
 
 
 def _array(value: Any) -> Any:
-    return value.data if isinstance(value, Tensor) else value
+    return value.array if isinstance(value, Tensor) else value
 
 
 def _arrays(values: Any) -> list[Any]:
@@ -261,7 +261,7 @@ def _copy(value: Any, dtype: Any) -> Any:
         return [_copy(v, dtype) for v in value]
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    array = np.asarray(getattr(value, "data", value))
+    array = np.asarray(getattr(value, "array", value))
     require(array.dtype.kind in "fiub", f"a loaded state is no tensor but a {type(value).__name__}")
     return tensor(np.array(array, dtype))
 

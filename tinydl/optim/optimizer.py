@@ -197,7 +197,7 @@ def _copied(number: Any, name: str, value: Any, param: Tensor) -> Any:
     """A state entry for ``param``: moments in its dtype, ``step`` in float32 (PyTorch's), anything else as it is."""
     if value is None or isinstance(value, (str, bool)):
         return value
-    array = np.asarray(getattr(value, "data", value))
+    array = np.asarray(getattr(value, "array", value))
     require(
         array.dtype.kind in "fiub",
         f"loaded state {name!r} of parameter {number} is no tensor but a {type(value).__name__}",

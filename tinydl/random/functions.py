@@ -93,7 +93,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     """1 with probability ``input`` (or ``p``), else 0; shape and dtype of ``input``."""
     if p is not None:
         return tensor(given(generator).bernoulli(p, input.shape), input.dtype)
-    return tensor(given(generator).bernoulli(input.data), input.dtype)
+    return tensor(given(generator).bernoulli(input.array), input.dtype)
 
 
 def normal(
@@ -102,7 +102,7 @@ def normal(
 ) -> Tensor:  # fmt: skip
     """``mean + std * z`` with standard normal ``z``: of shape ``size`` or that of ``mean`` and ``std``."""
     refuse_unless_cpu(device, "normal")
-    mean_array, std_array = (np.asarray(value.data if isinstance(value, Tensor) else value) for value in (mean, std))
+    mean_array, std_array = (np.asarray(value.array if isinstance(value, Tensor) else value) for value in (mean, std))
     if np.any(std_array < 0):
         raise RuntimeError(f"normal expects all elements of std >= 0.0, got a least of {std_array.min()}")
     if size is None:
@@ -125,7 +125,7 @@ def multinomial(
     nonzero weights than ``num_samples``.
     """
     generator = given(generator)
-    weights = np.asarray(input.data, np.float64)
+    weights = np.asarray(input.array, np.float64)
     if weights.ndim not in (1, 2):
         raise RuntimeError(f"multinomial needs weights of shape [V] or [B, V], not {weights.shape}")
     if num_samples <= 0:

@@ -46,7 +46,7 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Gen
 def bernoulli_(self: Tensor, p: Tensor | float = 0.5, *, generator: Generator | None = None) -> Tensor:
     """1 with probability ``p`` (a number, or a tensor that is broadcast), else 0. Any dtype."""
     return _put(
-        self, given(generator).bernoulli(p.data if isinstance(p, Tensor) else float(p), self.shape), "bernoulli_"
+        self, given(generator).bernoulli(p.array if isinstance(p, Tensor) else float(p), self.shape), "bernoulli_"
     )
 
 

@@ -124,7 +124,7 @@ def _parse(path: Path, metadata: Mapping[str, str]) -> tuple[Card, Any]:
 
 def weights_of(model: Any) -> Weights:
     """Copies of a module's parameters and buffers, by their ``state_dict`` names."""
-    return {name: tensor.data.copy() for name, tensor in model.state_dict().items()}
+    return {name: tensor.array.copy() for name, tensor in model.state_dict().items()}
 
 
 def install(model: Any, weights: Weights, path: Path | str = "the checkpoint") -> None:
@@ -135,7 +135,7 @@ def install(model: Any, weights: Weights, path: Path | str = "the checkpoint") -
     """
     import tinydl
 
-    own = {name: tensor.data for name, tensor in model.state_dict().items()}
+    own = {name: tensor.array for name, tensor in model.state_dict().items()}
     kind = type(model).__name__
     for name, array in own.items():
         if name not in weights:

@@ -79,7 +79,7 @@ class Trainer:
             )
 
         self.step = 0
-        self.average = {name: p.data.copy() for name, p in self.parameters.items()} if recipe.average else None
+        self.average = {name: p.array.copy() for name, p in self.parameters.items()} if recipe.average else None
         self.best: dict[str, Any] | None = None  # {"step", "valid", "weights"}
         self.stale = 0  # validations since the best one
         self.losses: list[float] = []  # since the last row of the log
@@ -139,7 +139,7 @@ class Trainer:
         assert self.average is not None
         rate = 1 - min(self.recipe.average, (1 + self.step) / (10 + self.step))
         for name, parameter in self.parameters.items():
-            difference = parameter.data - self.average[name]
+            difference = parameter.array - self.average[name]
             difference *= rate
             self.average[name] += difference
 
@@ -149,7 +149,7 @@ class Trainer:
         if self.average is None:
             yield
             return
-        current = {name: p.data.copy() for name, p in self.parameters.items()}
+        current = {name: p.array.copy() for name, p in self.parameters.items()}
         try:
             self.assign(self.average)
             yield

@@ -90,7 +90,7 @@ class _Part:
     def _stand_ins(self, value: Any) -> Any:
         """Handles of our own on the same memory: those given may be rebound by a recorded change in place."""
         if isinstance(value, Tensor):
-            stand = Tensor._from_array(value.data)
+            stand = Tensor._from_array(value.array)
             stand.ver, stand.needs_grad = value.cell(), value.needs_grad
             self.versions.append((value.cell(), value.cell()[0]))
             return stand

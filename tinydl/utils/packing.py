@@ -32,7 +32,7 @@ def pack(
         if found is not None:
             return found
     if isinstance(state, Tensor):
-        state = state.data
+        state = state.array
     if isinstance(state, np.generic):
         state = state.item()
     if state is None or isinstance(state, (bool, int, str)):

@@ -20,8 +20,8 @@ from tinydl.tensor import Tensor
 
 
 def _floating(name: str, input: Tensor) -> None:
-    if input.data.dtype.kind != "f":
-        activations.refuse_whole_numbers(name, input.data)
+    if input.array.dtype.kind != "f":
+        activations.refuse_whole_numbers(name, input.array)
 
 
 # Self-normalising networks: the fixed point of mean 0 and variance 1, equations 14 of the paper.
@@ -57,7 +57,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     """
     if min_val > max_val:
         raise ValueError(f"min_val cannot be greater than max_val, but they are {min_val} and {max_val}")
-    if input.data.dtype.kind != "f":  # PyTorch's keeps integers, and its bounds become integers too
+    if input.array.dtype.kind != "f":  # PyTorch's keeps integers, and its bounds become integers too
         min_val, max_val = int(min_val), int(max_val)
     return _map(activations.hardtanh, input, inplace, min_val=min_val, max_val=max_val)
 
@@ -85,11 +85,11 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         )
     if weight.dtype != input.dtype:
         raise RuntimeError(f"prelu: Type promoting not supported. Got {input.dtype} and {weight.dtype}; use .to()")
-    if weight.data.size != 1:
+    if weight.array.size != 1:
         channels = input.shape[1] if input.ndim > 1 else 1
         if not input.ndim or weight.shape[0] != channels:
             raise RuntimeError(
-                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.data.size} "
+                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.array.size} "
                 f"and channel size = {channels}: the input has shape {tuple(input.shape)}"
             )
         weight = shaping.reshape_to(weight, shape=(channels,) + (1,) * max(0, input.ndim - 2))
@@ -291,7 +291,7 @@ def gumbel_softmax(
     if not hard:
         return soft
     axis = reducing.one_axis(dim, logits.ndim)
-    largest = np.argmax(soft.data, axis=axis, keepdims=True) if logits.ndim else np.asarray(0)
+    largest = np.argmax(soft.array, axis=axis, keepdims=True) if logits.ndim else np.asarray(0)
     places = np.arange(soft.shape[axis]).reshape((-1,) + (1,) * (soft.ndim - axis - 1)) if logits.ndim else 0
     one_hot = Tensor(np.asarray(places == largest).astype(soft.dtype))
     straight: Tensor = one_hot - soft.detach() + soft
@@ -299,4 +299,4 @@ def gumbel_softmax(
 
 
 def _as_floating(input: Tensor) -> Tensor:
-    return input if input.data.dtype.kind == "f" else input.to(dtypes.get_default_dtype())
+    return input if input.array.dtype.kind == "f" else input.to(dtypes.get_default_dtype())

@@ -34,7 +34,7 @@ def binary_cross_entropy_with_logits(
     if target.shape != input.shape:
         raise ValueError(f"Target size {tuple(target.shape)} must be the same as input size {tuple(input.shape)}")
     reduction = checked_reduction(reduction, size_average, reduce)
-    dtype = input.data.dtype
+    dtype = input.array.dtype
     for w in (weight, pos_weight):
         if w is not None:
             _check_broadcast("binary_cross_entropy_with_logits", w.shape, input.shape)
@@ -66,7 +66,7 @@ def cross_entropy(
     """
     if size_average is not None or reduce is not None:
         reduction = checked_reduction(reduction, size_average, reduce)
-    logits, classes = input.data, target.data
+    logits, classes = input.array, target.array
     index: Any = target
     # The usual case first: a matrix of logits and int64 classes.
     if not (
@@ -126,7 +126,7 @@ def nll_loss(
     """
     reduction = checked_reduction(reduction, size_average, reduce)
     classes: Any = target
-    if not (input.data.ndim == 2 and target.data.dtype == np.int64 and target.data.shape == input.data.shape[:1]):
+    if not (input.array.ndim == 2 and target.array.dtype == np.int64 and target.array.shape == input.array.shape[:1]):
         classes = _classes("nll_loss", input.shape, target)
     if weight is not None:
         weight = _class_weight("nll_loss", input, weight)
@@ -154,7 +154,7 @@ def binary_cross_entropy(
         )
     reduction = checked_reduction(reduction, size_average, reduce)
     for what, tensor in (("input", input), ("target", target)):
-        if not ((tensor.data >= 0) & (tensor.data <= 1)).all():
+        if not ((tensor.array >= 0) & (tensor.array <= 1)).all():
             raise RuntimeError(f"all elements of {what} should be between 0 and 1; apply a sigmoid, or use logits")
     if target.dtype != input.dtype:
         target = target.to(input.dtype)
@@ -202,7 +202,7 @@ def _differentiable(tensor: Any) -> bool:
 def _constant(tensor: Tensor, dtype: Any) -> Any:
     """A tensor that gets no gradient: itself, so that a change before the backward pass is noticed, or as a new array
     of ``dtype``."""
-    return tensor if tensor.data.dtype == dtype else tensor.data.astype(dtype)
+    return tensor if tensor.array.dtype == dtype else tensor.array.astype(dtype)
 
 
 def _check_broadcast(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
@@ -232,10 +232,10 @@ def _class_weight(name: str, input: Tensor, weight: Tensor, constant: bool = Tru
             f"tensor of shape {list(weight.shape)}"
         )
     if not weight.needs_grad or not mode.on:
-        return _constant(weight, input.data.dtype)
+        return _constant(weight, input.array.dtype)
     if constant:
         raise NotImplementedError(
             f"{name}: the derivative with respect to 'weight' (shape {tuple(weight.shape)}) is not implemented for "
             "targets that are classes; detach() it"
         )
-    return weight.to(input.data.dtype)
+    return weight.to(input.array.dtype)

@@ -63,7 +63,7 @@ def ctc_loss(
 
 def _lengths(name: str, lengths: Any, count: int) -> np.ndarray[Any, Any]:
     """int64 [N], a copy."""
-    array = np.array(lengths.data if isinstance(lengths, Tensor) else lengths).reshape(-1)
+    array = np.array(lengths.array if isinstance(lengths, Tensor) else lengths).reshape(-1)
     if array.size and array.dtype.kind not in "iu":
         raise RuntimeError(f"{name} must be integral, but has dtype {array.dtype}")
     if array.shape != (count,):
@@ -75,7 +75,7 @@ def _labels(targets: Tensor, sizes: np.ndarray[Any, Any], count: int, batched: b
     """int64 [N, S], padded with zeros."""
     if targets.dtype.kind not in "iu":
         raise RuntimeError(f"ctc_loss: targets must be integers, but have dtype {targets.dtype}; convert with .long()")
-    array: np.ndarray[Any, Any] = targets.data.astype(np.int64)
+    array: np.ndarray[Any, Any] = targets.array.astype(np.int64)
     longest = int(sizes.max(initial=0))
     if array.ndim == 2 and batched:
         if array.shape[0] != count or array.shape[1] < longest or sizes.min(initial=0) < 0:

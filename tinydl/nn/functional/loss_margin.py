@@ -111,7 +111,7 @@ def multi_margin_loss(
     classes = input.shape[-1]
     if weight is not None and weight.shape != (classes,):
         raise ValueError(f"weight must be one-dimensional with {classes} entries, but has shape {tuple(weight.shape)}")
-    if target.data.dtype != np.int64:
+    if target.array.dtype != np.int64:
         target = _classes_of(target)
     return _losses.multi_margin(input, target, weight, p=p, margin=margin, reduction=reduction)  # type: ignore[no-any-return]
 

@@ -136,7 +136,7 @@ def gaussian_nll_loss(
     log(2 pi) / 2. Raises ValueError for a negative variance or another shape. Nix and Weigend, ICNN 1994.
     """
     v: Any = Tensor(np.full(input.shape, var, input.dtype)) if isinstance(var, float) else var
-    if (v.data < 0).any():
+    if (v.array < 0).any():
         raise ValueError("var has negative entry/entries")
     if v.shape != input.shape:
         if input.shape[:-1] == v.shape:
@@ -146,7 +146,7 @@ def gaussian_nll_loss(
                 f"var is of incorrect size: its shape is {tuple(v.shape)} and the input's {tuple(input.shape)}"
             )
     reduction = checked_reduction(reduction)
-    v = v + np.maximum(eps - v.data, 0).astype(v.dtype)
+    v = v + np.maximum(eps - v.array, 0).astype(v.dtype)
     loss = (elementwise.log(v) + elementwise.square(input - target) / v) * 0.5
     if full:
         loss = loss + 0.5 * math.log(2 * math.pi)

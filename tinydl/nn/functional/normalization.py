@@ -105,7 +105,7 @@ def _running(name: str, channels: int, mean: Tensor | None, var: Tensor | None) 
 def _update(average: Tensor | None, value: Any, momentum: float) -> None:
     """average = (1 - momentum) average + momentum value, in place."""
     if average is not None:
-        average.data[...] = (1 - momentum) * average.data + momentum * value
+        average.array[...] = (1 - momentum) * average.array + momentum * value
         average.bump()
 
 
@@ -114,10 +114,10 @@ def _by_running(
 ) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias with given averages, as x * scale + shift for each channel."""
     along = (-1,) + (1,) * (input.ndim - 2)
-    scale: Any = (1 / np.sqrt(var.data + eps)).astype(input.dtype)
+    scale: Any = (1 / np.sqrt(var.array + eps)).astype(input.dtype)
     if weight is not None:
         scale = weight * scale
-    shift = -(mean.data.astype(input.dtype, copy=False) * scale)
+    shift = -(mean.array.astype(input.dtype, copy=False) * scale)
     if bias is not None:
         shift = bias + shift
     return input * scale.reshape(along) + shift.reshape(along)  # type: ignore[no-any-return]
@@ -155,8 +155,8 @@ def batch_norm(
     flat = input.reshape(B, C, math.prod(input.shape[2:]))
     y, mean, variance = _norm.batch_norm(flat, weight, bias, eps=eps)
     if count:
-        _update(running_mean, mean.data, momentum)
-        _update(running_var, variance.data * (count / (count - 1)), momentum)
+        _update(running_mean, mean.array, momentum)
+        _update(running_var, variance.array * (count / (count - 1)), momentum)
     return reshape_result(y, input.shape)  # type: ignore[no-any-return]
 
 
@@ -190,8 +190,8 @@ def instance_norm(
     each = [None if p is None else p.expand(B, C).reshape(B * C) for p in (weight, bias)]
     y, mean, variance = _norm.batch_norm(input.reshape(1, B * C, places), *each, eps=eps)
     if input.numel():
-        _update(running_mean, mean.data.reshape(B, C).mean(axis=0), momentum)
-        _update(running_var, variance.data.reshape(B, C).mean(axis=0) * (places / (places - 1)), momentum)
+        _update(running_mean, mean.array.reshape(B, C).mean(axis=0), momentum)
+        _update(running_var, variance.array.reshape(B, C).mean(axis=0) * (places / (places - 1)), momentum)
     return reshape_result(y, input.shape)  # type: ignore[no-any-return]
 
 

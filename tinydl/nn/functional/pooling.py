@@ -331,7 +331,7 @@ def _max_unpool(name: str, rank: int, input: Tensor, indices: Tensor, kernel_siz
         if output_size is not None and not want - s < n < want + s:
             raise ValueError(f'invalid output_size "{size}" (dim {dim} must be between {want - s} and {want + s})')
     volume = math.prod(size)
-    at = indices.data
+    at = indices.array
     if at.size and not 0 <= int(at.min()) <= int(at.max()) < volume:
         wrong = int(at.min()) if at.min() < 0 else int(at.max())
         raise RuntimeError(

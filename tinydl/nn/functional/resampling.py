@@ -216,13 +216,13 @@ def grid_sample(
 def _neighbours(at: Tensor, n: int, mode: str, padding_mode: str, align: bool) -> list[tuple[Any, Any]]:
     """(index, weight) of the neighbours of the places ``at`` in one dimension; a weight of None is one."""
     if mode == "bicubic":  # the neighbours are moved inside, and not the point
-        low = np.floor(_finite(at.data))
+        low = np.floor(_finite(at.array))
         indices = [_place(low + k, n, padding_mode, align) for k in (-1, 0, 1, 2)]
         return list(zip(indices, _resample.cubic_weights(at - low)))
     at = _inside(at, n, padding_mode, align)
     if mode == "nearest":
-        return [(np.rint(_finite(at.data)).astype(np.int64), None)]
-    low = np.floor(_finite(at.data))
+        return [(np.rint(_finite(at.array)).astype(np.int64), None)]
+    low = np.floor(_finite(at.array))
     share = at - low
     first = low.astype(np.int64)
     return [(first, 1 - share), (first + 1, share)]
@@ -234,7 +234,7 @@ def _finite(at: Any) -> Any:
 
 
 def _place(index: Any, n: int, padding_mode: str, align: bool) -> Any:
-    return np.rint(_inside(Tensor(index), n, padding_mode, align).data).astype(np.int64)
+    return np.rint(_inside(Tensor(index), n, padding_mode, align).array).astype(np.int64)
 
 
 def _inside(at: Tensor, n: int, padding_mode: str, align: bool) -> Tensor:
@@ -246,9 +246,9 @@ def _inside(at: Tensor, n: int, padding_mode: str, align: bool) -> Tensor:
         if not span:
             return _elementwise.nothing(at)  # type: ignore[no-any-return]
         distance = _elementwise.abs(at - low)
-        flips = np.floor(_finite(distance.data) / span)
+        flips = np.floor(_finite(distance.array) / span)
         beyond = distance - (flips * span).astype(at.dtype)
         at = _elementwise.where(flips % 2 == 1, span - beyond, beyond) + low
-    border = np.clip(at.data, 0.0, n - 1)
+    border = np.clip(at.array, 0.0, n - 1)
     # At the border itself the place counts as moved and its gradient is zero, as in PyTorch.
-    return _elementwise.where((at.data > 0) & (at.data < n - 1), at, border)  # type: ignore[no-any-return]
+    return _elementwise.where((at.array > 0) & (at.array < n - 1), at, border)  # type: ignore[no-any-return]

@@ -29,7 +29,7 @@ def embedding(
     NotImplementedError for ``sparse=True``: gradients are dense.
     """
     rows = _indices("embedding", input, weight)
-    index = rows.data if isinstance(rows, Tensor) else rows
+    index = rows.array if isinstance(rows, Tensor) else rows
     _dense("embedding", sparse)
     padding = _padding_row("embedding", padding_idx, weight)
     if max_norm is not None:
@@ -46,7 +46,7 @@ def embedding(
 def _indices(name: str, input: Any, weight: Tensor) -> Any:
     """The indices as a Tensor or an array of their own, checked."""
     rows: Any = input if isinstance(input, Tensor) else np.array(input)  # not an array that the caller may change
-    index = rows.data if isinstance(rows, Tensor) else rows
+    index = rows.array if isinstance(rows, Tensor) else rows
     if index.dtype.kind not in "iu":
         raise TypeError(f"{name}: the indices must be integers, but got dtype {index.dtype}; convert them with .long()")
     size = weight.shape[0]
@@ -75,11 +75,11 @@ def _padding_row(name: str, padding_idx: int | None, weight: Tensor) -> int | No
 def _renormalise(weight: Tensor, index: np.ndarray[Any, Any], max_norm: float, norm_type: float) -> None:
     """Scale the rows at ``index`` down to a norm of ``max_norm``, as PyTorch does: with 1e-7 in the denominator."""
     used = np.unique(index)
-    norms = np.linalg.norm(weight.data[used], norm_type, axis=1)
+    norms = np.linalg.norm(weight.array[used], norm_type, axis=1)
     long = norms > max_norm
     if long.any():
         factor = (max_norm / (norms[long] + 1e-7)).astype(weight.dtype)
-        weight.data[used[long]] *= factor[:, None]
+        weight.array[used[long]] *= factor[:, None]
         weight.bump()
 
 
@@ -133,7 +133,7 @@ def embedding_bag(
                 f"have the same shape as the input ({tuple(input.shape)})"
             )
     rows = _indices("embedding_bag", input, weight)
-    index = (rows.data if isinstance(rows, Tensor) else rows).reshape(-1)
+    index = (rows.array if isinstance(rows, Tensor) else rows).reshape(-1)
     bag, bags = _bags(rows, offsets, include_last_offset)
     if max_norm is not None:
         _renormalise(weight, index, max_norm, norm_type)
@@ -147,7 +147,7 @@ def embedding_bag(
     if scale_grad_by_freq:
         taken = _by_frequency(taken, index)
     if per_sample_weights is not None:
-        flat = shaping.reshape_to(per_sample_weights, shape=(per_sample_weights.data.size, 1))
+        flat = shaping.reshape_to(per_sample_weights, shape=(per_sample_weights.array.size, 1))
         taken = taken * indexing.take_rows(flat, counts)
     total: Tensor = indexing.add_rows(taken, bag, rows=bags)
     if mode == "sum":
@@ -169,7 +169,7 @@ def _bags(rows: Any, offsets: Tensor | None, include_last: bool) -> tuple[np.nda
         raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {rows.ndim}")
     if offsets is None or offsets.ndim != 1:
         raise ValueError(f"offsets has to be a 1D Tensor but got {'None' if offsets is None else f'{offsets.ndim}D'}")
-    begins = offsets.data.astype(np.int64)
+    begins = offsets.array.astype(np.int64)
     size = rows.shape[0]
     if begins.size and (begins[0] != 0 or begins[-1] > size or (np.diff(begins) < 0).any()):
         raise RuntimeError(
@@ -186,7 +186,7 @@ def _bags(rows: Any, offsets: Tensor | None, include_last: bool) -> tuple[np.nda
 
 def _largest(taken: Tensor, bag: np.ndarray[Any, Any], bags: int) -> Tensor:
     """The maximum of each bag and column, the first where several tie; 0 for an empty bag."""
-    x = taken.data
+    x = taken.array
     full, begins = np.unique(bag, return_index=True)
     places = np.zeros((bags, x.shape[1]), np.int64)
     if full.size:
@@ -207,7 +207,7 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
 
     Raises RuntimeError when an index is negative or too large.
     """
-    index = input.data if isinstance(input, Tensor) else np.asarray(input)
+    index = input.array if isinstance(input, Tensor) else np.asarray(input)
     if index.dtype.kind not in "iu":
         raise RuntimeError(f"one_hot is only applicable to index tensors of type LongTensor, but got {index.dtype}")
     if num_classes == -1:

@@ -23,12 +23,12 @@ def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 def _tables(gradients: list[Tensor]) -> list[tuple[list[Tensor], NDArray[np.int64], NDArray[Any]]]:
     """The gradients by dtype: the tensors, the kernels' table of them, and an empty array of the dtype."""
     tables = []
-    for scalar in dict.fromkeys(gradient.data.dtype.type for gradient in gradients):
-        chosen = [gradient for gradient in gradients if gradient.data.dtype.type is scalar]
+    for scalar in dict.fromkeys(gradient.array.dtype.type for gradient in gradients):
+        chosen = [gradient for gradient in gradients if gradient.array.dtype.type is scalar]
         like = np.empty(0, scalar)
         table = np.zeros((len(chosen), COLUMNS), np.int64)
-        table[:, GRAD] = [id(gradient.data) for gradient in chosen]
-        table[:, NUMEL] = [gradient.data.size for gradient in chosen]
+        table[:, GRAD] = [id(gradient.array) for gradient in chosen]
+        table[:, NUMEL] = [gradient.array.size for gradient in chosen]
         table[:, DTYPE] = like.dtype.num
         tables.append((chosen, table, like))
     return tables
@@ -88,7 +88,7 @@ def clip_grads_with_norm_(
 ) -> None:
     """Scale all gradients, in place, by ``min(1, max_norm / (total_norm + 1e-6))``: :func:`clip_grad_norm_` with a norm
     that :func:`get_total_norm` has given, and computed in its dtype."""
-    norm = np.asarray(total_norm.data if isinstance(total_norm, Tensor) else total_norm)
+    norm = np.asarray(total_norm.array if isinstance(total_norm, Tensor) else total_norm)
     with np.errstate(all="ignore"):
         _scale(_tables(_gradients(parameters)), float(float(max_norm) / (norm + 1e-6)))
 
@@ -102,14 +102,14 @@ def _total_norm(
     if norm_type == 2.0:
         total = math.sqrt(sum(_squared_norm(*table) for table in tables))
     else:
-        total = _p_norm([t.data for t in tensors], norm_type)
+        total = _p_norm([t.array for t in tensors], norm_type)
     if error_if_nonfinite and not math.isfinite(total):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
             "clipped. To disable this error and scale the gradients by the non-finite norm anyway, set "
             "`error_if_nonfinite=False`"
         )
-    return total, np.result_type(np.float32, *{t.data.dtype for t in tensors})
+    return total, np.result_type(np.float32, *{t.array.dtype for t in tensors})
 
 
 def _scale(tables: list[tuple[list[Tensor], NDArray[np.int64], NDArray[Any]]], coefficient: float) -> None:
@@ -118,7 +118,7 @@ def _scale(tables: list[tuple[list[Tensor], NDArray[np.int64], NDArray[Any]]], c
             scale = lookup("scale_gradients_", device="cpu", dtype=like.dtype)
             if scale(table, like, coefficient) >= 0:  # not all plain: one at a time
                 for gradient in chosen:
-                    gradient.data *= like.dtype.type(coefficient)
+                    gradient.array *= like.dtype.type(coefficient)
             for gradient in chosen:
                 gradient.bump()
 
@@ -127,7 +127,7 @@ def _squared_norm(chosen: list[Tensor], table: NDArray[np.int64], like: NDArray[
     kernel = lookup("squared_norm", device="cpu", dtype=like.dtype)
     irregular, total = kernel(table, like)
     if irregular >= 0:
-        copies = [np.array(gradient.data, like.dtype, order="C") for gradient in chosen]
+        copies = [np.array(gradient.array, like.dtype, order="C") for gradient in chosen]
         table = table.copy()
         table[:, GRAD] = [id(copy) for copy in copies]
         irregular, total = kernel(table, like)
@@ -145,5 +145,5 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, f
     """Clamp every element of every gradient to [-clip_value, clip_value], in place. ``foreach`` has no effect."""
     bound = float(clip_value)
     for gradient in _gradients(parameters):
-        np.clip(gradient.data, -bound, bound, out=gradient.data)
+        np.clip(gradient.array, -bound, bound, out=gradient.array)
         gradient.bump()

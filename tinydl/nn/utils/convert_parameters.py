@@ -27,6 +27,6 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
         raise RuntimeError(f"a vector of shape {tuple(vec.shape)} does not fit parameters of {total} elements together")
     start = 0
     for param in params:
-        param.data[...] = vec.data[start : start + param.numel()].reshape(param.shape)
+        param.array[...] = vec.array[start : start + param.numel()].reshape(param.shape)
         param.bump()
         start += param.numel()

@@ -60,13 +60,13 @@ class _SpectralNorm(Module):
             matrix = as_matrix(weight.detach(), self.dim)
             self.register_buffer("_u", unit(matrix.shape[0], weight, eps))
             self.register_buffer("_v", unit(matrix.shape[1], weight, eps))
-            self._iterate(matrix.data, 15)
+            self._iterate(matrix.array, 15)
 
     def _iterate(self, matrix: Any, steps: int) -> None:
         u, v = self.__dict__["_u"], self.__dict__["_v"]
         for _ in range(steps):
-            write(u, normalised(matrix @ v.data, self.eps))
-            write(v, normalised(matrix.T @ u.data, self.eps))
+            write(u, normalised(matrix @ v.array, self.eps))
+            write(v, normalised(matrix.T @ u.array, self.eps))
 
     def forward(self, weight: Tensor) -> Any:
         """The weight divided by its largest singular value; a vector by its length."""
@@ -75,7 +75,7 @@ class _SpectralNorm(Module):
             return weight / length.clamp(min=self.eps)
         matrix = as_matrix(weight, self.dim)
         if self.training:
-            self._iterate(matrix.data, self.n_power_iterations)
+            self._iterate(matrix.array, self.n_power_iterations)
         return weight / largest_value(matrix, self.__dict__["_u"], self.__dict__["_v"])
 
     def right_inverse(self, value: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ class ParametrizationList(ModuleList):
         learnt = isinstance(original, Parameter)
         if self.is_tensor and found.shape == original.shape and found.dtype == original.dtype:
             # The same object, so that an optimizer that holds it still does.
-            original.data = found.data
+            original.array = found.array
             _register(self, "original", original)
             return
         for number, part in enumerate([found] if self.is_tensor else found):
@@ -67,7 +67,7 @@ class ParametrizationList(ModuleList):
         with no_grad():
             found = self._inverse(value)
             for original, part in zip(self.originals(), [found] if self.is_tensor else found):
-                original.data[...] = part.data
+                original.array[...] = part.array
                 original.bump()
 
     def forward(self) -> Any:
@@ -180,7 +180,7 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
         with no_grad():
             value = parts().detach()
         if parts.is_tensor and value.shape == original.shape and value.dtype == original.dtype:
-            original.data[...] = value.data
+            original.array[...] = value.array
             original.bump()
         else:
             original = Parameter(value) if isinstance(original, Parameter) else value

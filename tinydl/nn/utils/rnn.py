@@ -94,9 +94,9 @@ class PackedSequence(_Fields):
 
 def places(packed: PackedSequence) -> tuple[Array, Array, Array]:
     """(time [N], sequence [N]) of every packed step, sequences counted as the caller's batch has them; lengths [B]."""
-    sizes = packed.batch_sizes.data
+    sizes = packed.batch_sizes.array
     count = np.arange(len(packed.data)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    order = np.arange(sizes[0]) if packed.sorted_indices is None else packed.sorted_indices.data
+    order = np.arange(sizes[0]) if packed.sorted_indices is None else packed.sorted_indices.array
     lengths = np.empty(sizes[0], np.int64)
     lengths[order] = (sizes[:, None] > np.arange(sizes[0])).sum(axis=0)
     return np.repeat(np.arange(len(sizes)), sizes), order[count], lengths
@@ -104,11 +104,11 @@ def places(packed: PackedSequence) -> tuple[Array, Array, Array]:
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     """The permutation int64 [B] that undoes another; None for None."""
-    return None if permutation is None else Tensor(np.argsort(permutation.data))
+    return None if permutation is None else Tensor(np.argsort(permutation.array))
 
 
 def _lengths(lengths: Any) -> Array:
-    array = np.asarray(lengths.data if isinstance(lengths, Tensor) else lengths)
+    array = np.asarray(lengths.array if isinstance(lengths, Tensor) else lengths)
     if array.ndim != 1:
         raise RuntimeError(f"'lengths' argument should be a 1D CPU int64 tensor, but got {array.ndim}D {array.dtype}")
     return array.astype(np.int64)
@@ -158,9 +158,9 @@ def pack_padded_sequence(
             "`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this requirement."
         )
     order = None if enforce_sorted else Tensor(np.argsort(-found, kind="stable"))
-    in_order = found if order is None else found[order.data]
+    in_order = found if order is None else found[order.array]
     time, place = np.nonzero(in_order > np.arange(found.max())[:, None])
-    sequence = place if order is None else order.data[place]
+    sequence = place if order is None else order.array[place]
     data = pack_steps(input, at=(sequence, time) if batch_first else (time, sequence))
     return PackedSequence(data, Tensor(np.bincount(time)), order)
 

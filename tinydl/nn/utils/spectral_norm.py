@@ -36,7 +36,7 @@ def output_dim(module: Module) -> int:
 def unit(size: int, like: Tensor, eps: float) -> Tensor:
     """A random vector of length one."""
     vector = init.normal_(Tensor(np.empty(size, like.dtype)))
-    vector.data[...] = normalised(vector.data, eps)
+    vector.array[...] = normalised(vector.array, eps)
     return vector
 
 
@@ -47,7 +47,7 @@ def normalised(x: Any, eps: float) -> Any:
 
 def write(buffer: Tensor, value: Any) -> None:
     """Put new numbers into a buffer."""
-    buffer.data[...] = value
+    buffer.array[...] = value
     buffer.bump()
 
 
@@ -77,8 +77,8 @@ class _Hook:
         weight, u, v = (getattr(module, f"{self.name}_{part}") for part in ("orig", "u", "v"))
         matrix = as_matrix(weight, self.dim)
         for _ in range(steps):
-            write(v, normalised(matrix.data.T @ u.data, self.eps))
-            write(u, normalised(matrix.data @ v.data, self.eps))
+            write(v, normalised(matrix.array.T @ u.array, self.eps))
+            write(u, normalised(matrix.array @ v.array, self.eps))
         return weight / largest_value(matrix, u, v)
 
 

@@ -21,7 +21,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
     """
     first = batch[0]
     if isinstance(first, (Tensor, np.ndarray)):
-        arrays = [item.data if isinstance(item, Tensor) else item for item in batch]
+        arrays = [item.array if isinstance(item, Tensor) else item for item in batch]
         for position, array in enumerate(arrays):
             if array.shape != arrays[0].shape:
                 raise ValueError(
