@@ -1,7 +1,7 @@
 """The in-place methods of tensors: ``x.exp_()`` computes ``x.exp()`` and keeps the result in x.
 
 One line a method, for every function that PyTorch has in that form. What "keep" means (writing memory, or rebinding a
-recorded tensor) is :meth:`tinydl.Tensor._in_place`'s business.
+recorded tensor) is :mod:`~tinydl.writing`'s business.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tinydl.ops import (
     shaping,
     special,
 )
+from tinydl.writing import Writing
 
 
 def _form(function: Callable[..., Any], plain: Any = None) -> Callable[..., Any]:
@@ -78,8 +79,8 @@ def _binary(function: Callable[..., Any], ufunc: Any) -> Callable[..., Any]:
     def method(self: Any, other: Any, **options: Any) -> Any:
         x, y, recorded = self.array, other, self.needs_grad
         if isinstance(other, InPlace):
-            y, recorded = other.array, recorded or other.needs_grad  # type: ignore[attr-defined]
-            usual = y.dtype is x.dtype and other.taken is None  # type: ignore[attr-defined]
+            y, recorded = other.array, recorded or other.needs_grad
+            usual = y.dtype is x.dtype and other.taken is None
         else:
             usual = type(other) is float or type(other) is int
         if not usual or options or (recorded and mode.on) or self.taken is not None or x.dtype.kind != "f":
@@ -94,7 +95,7 @@ def _binary(function: Callable[..., Any], ufunc: Any) -> Callable[..., Any]:
     return method
 
 
-class InPlace:
+class InPlace(Writing):
     """The methods whose names end in an underscore."""
 
     __slots__ = ()

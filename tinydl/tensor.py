@@ -3,11 +3,7 @@
 Its methods are PyTorch's, and most *are* the operations (``Tensor.exp = elementwise.exp``): the class is a table of
 names. What is written out here is construction, in-place operations, protocols and printing.
 
-In place. An *unrecorded* in-place operation (under ``no_grad``, or where nothing needs a gradient) writes memory and
-advances the version that all views share, so that a backward pass that needs the old value says so. A *recorded* one
-computes
-out of place and rebinds this handle: what was saved stays valid. It is refused on leaves and on views, and a view
-taken earlier refuses to be used afterwards.
+What changes a tensor in place, assignment included, stands in :mod:`~tinydl.writing` and :mod:`~tinydl.in_place`.
 """
 
 from __future__ import annotations
@@ -57,6 +53,7 @@ from tinydl.size import Size
 def as_array(data: Any, dtype: Any = None) -> Any:
     """``data`` as an array of a dtype the engine knows; numbers of Python follow PyTorch's defaults."""
     if isinstance(data, Tensor):
+        data._refuse_stale("tensor")
         data = data.array
     if type(data) is np.ndarray or type(data).__module__.partition(".")[0] == "cupy":
         array = data
@@ -94,6 +91,7 @@ def as_array(data: Any, dtype: Any = None) -> Any:
 def _plain(data: Any) -> Any:
     """Tensors inside nested sequences become arrays."""
     if isinstance(data, Tensor):
+        data._refuse_stale("tensor")
         return data.array
     return [_plain(d) for d in data] if isinstance(data, (list, tuple)) else data
 
@@ -140,8 +138,10 @@ class Tensor(InPlace):
 
     # ver:   [writes to memory, rebinds], shared by all views of one memory; made when first needed
     # taken: for a view, how often its base had been rebound when it was taken; None for what is no view
+    # base:  for a view, the tensor whose memory it shows (no view itself), or None where that is not known (detach);
+    #        unset otherwise
     # hooks: of a leaf (autograd/hooks.py); unset until one is registered, so that making a tensor costs nothing more
-    __slots__ = ("array", "_grad", "needs_grad", "node", "ver", "taken", "hooks", "__weakref__")
+    __slots__ = ("array", "_grad", "needs_grad", "node", "ver", "taken", "base", "hooks", "__weakref__")
 
     array: Any
     _grad: Any
@@ -149,6 +149,7 @@ class Tensor(InPlace):
     node: Any
     ver: list[int] | None
     taken: int | None
+    base: Any
     hooks: dict[str, list[Any]]
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
@@ -161,9 +162,7 @@ class Tensor(InPlace):
                 "zeros() or empty()"
             )
         if isinstance(data, Tensor) and self.array is data.array:  # one memory, one version
-            data._refuse_stale("Tensor")
-            self.ver = data.cell()
-            self.taken = self.ver[1]
+            self._share(data)
         if requires_grad:
             self.requires_grad = True
 
@@ -179,6 +178,11 @@ class Tensor(InPlace):
         return self
 
     @classmethod
+    def _wrap(cls, data: Any, dtype: Any = None) -> Tensor:
+        """A leaf around anything ``numpy.asarray`` takes; an array is not copied."""
+        return cls._from_array(as_array(data, dtype))
+
+    @classmethod
     def _from_graph(cls, array: Any, node: Any, cell: Any) -> Tensor:
         """A saved array, attached to the node that made it."""
         self = Tensor._from_array(array)
@@ -190,6 +194,11 @@ class Tensor(InPlace):
         if self.ver is None:
             self.ver = [0, 0]
         return self.ver
+
+    def _share(self, other: Tensor) -> None:
+        """Have the memory of ``other``, and so its version; what was recorded of the one is not of the other."""
+        self.ver = other.cell()
+        self.taken, self.base = self.ver[1], None
 
     def _refuse_stale(self, name: str) -> None:
         if self.taken is not None and self.ver is not None and self.taken != self.ver[1]:
@@ -418,8 +427,7 @@ class Tensor(InPlace):
         """The same memory without history."""
         self._refuse_stale("detach")
         out = Tensor._from_array(self.array)
-        out.ver = self.cell()
-        out.taken = out.ver[1]
+        out._share(self)
         return out
 
     @property
@@ -450,8 +458,10 @@ class Tensor(InPlace):
                 f"data of shape {tuple(value.shape)} and dtype {value.dtype} cannot be set on the result of an "
                 f"operation, of shape {tuple(self.shape)} and dtype {self.dtype}; detach() it first"
             )
-        self.array, self.ver = value.array, value.cell()
-        self.taken = self.ver[1] if value.taken is not None else None
+        self.array = value.array
+        self._share(value)
+        if value.taken is None:
+            self.taken = None
 
     def detach_(self) -> Tensor:
         """Forget the history of this tensor."""
@@ -607,6 +617,7 @@ class Tensor(InPlace):
         return self.item().__index__()
 
     def __bool__(self) -> Any:
+        self._refuse_stale("bool")
         if self.array.size != 1:
             raise RuntimeError(
                 f"Boolean value of Tensor with {'no' if not self.array.size else 'more than one'} "
@@ -645,6 +656,7 @@ class Tensor(InPlace):
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         if self.needs_grad and mode.on:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        self._refuse_stale("numpy")
         if copy is False and dtype is not None and np.dtype(dtype) != self.array.dtype:
             raise ValueError(f"a tensor of dtype {self.array.dtype} cannot become {np.dtype(dtype)} without a copy")
         array = self.array if dtype is None else self.array.astype(dtype, copy=False)
@@ -663,6 +675,7 @@ class Tensor(InPlace):
         return op(*inputs)
 
     def __dlpack__(self, **kwargs: Any) -> Any:
+        self._refuse_stale("dlpack")
         if self.needs_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         if any(step < 0 for step in self.array.strides):  # no library but NumPy has them, and PyTorch's process ends
@@ -678,6 +691,7 @@ class Tensor(InPlace):
                 "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
                 "moment; detach() it first"
             )
+        self._refuse_stale("deepcopy")
         new = object.__new__(self.__class__)
         Tensor.__init__(new, self.array.copy())
         new.needs_grad = self.needs_grad
@@ -688,187 +702,12 @@ class Tensor(InPlace):
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self.node is not None:
             raise RuntimeError("a tensor with history does not travel between processes; detach() it first")
+        self._refuse_stale("pickle")
         return _rebuild, (self.__class__, self.array, self.needs_grad)
-
-    # ------------------------------------------------------------------------------------------------- in place
-
-    def _in_place(self, op: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
-        """Replace the value by ``op(self, *args)``: recorded by rebinding, unrecorded by writing memory."""
-        name = getattr(op, "__name__", "an operation")
-        needs = self.needs_grad
-        for a in args:
-            needs = needs or (isinstance(a, Tensor) and a.needs_grad)
-        for a in kwargs.values():
-            needs = needs or (isinstance(a, Tensor) and a.needs_grad)
-        if needs and mode.on:
-            self._refuse_recorded(f"{name}_")
-            self._rebind(op(self, *args, **kwargs), name)
-            return self
-        self._refuse_stale(f"{name}_")
-        before, mode.on = mode.on, False
-        try:
-            out = op(self, *args, **kwargs)
-        finally:
-            mode.on = before
-        self._fits(out, name)
-        try:
-            self.array[...] = out.array
-        except ValueError:
-            self._refuse_unwritable(f"{name}_")
-        self.bump()
-        return self
-
-    def _refuse_unwritable(self, name: str) -> None:
-        """Raise in PyTorch's words for memory that must not be written (where there is an element to write)."""
-        if self.array.size and not self.array.flags.writeable:
-            raise RuntimeError(
-                f"{name}: unsupported operation: more than one element of the written-to tensor of shape "
-                f"{tuple(self.shape)} refers to a single memory location (it was expanded), or its array is read-only. "
-                "Please clone() the tensor before performing the operation."
-            ) from None
-
-    def _refuse_recorded(self, name: str) -> None:
-        """A recorded change in place is neither for leaves nor for views."""
-        self._refuse_leaf(name)
-        if self.taken is not None:
-            raise RuntimeError(
-                f"{name}: a view (of shape {tuple(self.shape)}) cannot be changed in place while recording; "
-                "compute out of place, as in x = x + y, or assign to the base: base[index] = value"
-            )
-
-    def _refuse_leaf(self, name: str) -> None:
-        """A leaf that requires a gradient does not change while recording."""
-        if self.needs_grad and self.node is None:
-            raise RuntimeError(
-                f"a leaf Variable that requires grad is being used in an in-place operation ({name} on shape "
-                f"{tuple(self.shape)}); put it under no_grad() or compute out of place"
-            )
-
-    def _replace(self, src: Tensor, name: str) -> Tensor:
-        """Take the elements of ``src`` (broadcast, converted): the old ones get a gradient of zeros."""
-        if mode.on and (self.needs_grad or src.needs_grad):
-            self._refuse_recorded(name)
-            new = shaping.expand(src.to(self.dtype), self.shape)
-            self._rebind(indexing.overwrite(self, new, index=(Ellipsis,)), name)
-            return self
-        self._refuse_stale(name)
-        self._refuse_unwritable(name)
-        try:
-            self.array[...] = src.array
-        except ValueError:
-            self._refuse_unwritable(name)
-            raise RuntimeError(
-                f"{name}: a source of shape {src.shape} cannot be broadcast to shape {self.shape}"
-            ) from None
-        self.bump()
-        return self
-
-    def _fits(self, out: Tensor, name: str) -> None:
-        if out.shape != self.shape:
-            raise RuntimeError(
-                f"{name}_: output with shape {list(self.shape)} doesn't match the broadcast shape {list(out.shape)}"
-            )
-        if out.dtype != self.dtype and "buif".index(out.dtype.kind) > "buif".index(self.dtype.kind):
-            raise RuntimeError(
-                f"{name}_: result type {out.dtype} can't be cast to the desired output type {self.dtype}; compute out "
-                "of place, or convert with .to()"
-            )
-
-    def _rebind(self, out: Tensor, name: str) -> None:
-        self._fits(out, name)
-        if out.dtype != self.dtype:
-            out = casting.cast(out, dtype=self.dtype)
-        if self.ver is not None:
-            self.ver[1] += 1  # views taken of the old memory are stale now
-        self._keep_with(out)
-        self.array, self.node, self.needs_grad, self.ver, self.taken = out.array, out.node, out.needs_grad, out.ver, None
-
-    def _keep_with(self, out: Tensor) -> None:
-        """After ``retain_grad``, .grad is to be that of the value this handle has from now on."""
-        if self.retains_grad and out.node is not None:
-            old = self._extra("kept")
-            kept = next(keep for keep in old if keep.tensor() is self)
-            old.remove(kept)
-            out._extra("kept").append(kept)
-
-    def _reshape_in_place(self, op: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
-        """Take the shape that ``op`` gives: no memory is written."""
-        name = f"{op.__name__}_"
-        self._refuse_stale(name)
-        if mode.on and self.needs_grad:
-            self._refuse_leaf(name)
-        out = op(self, *args, **kwargs)
-        if out.node is not None:
-            self._keep_with(out)
-            self.node = out.node
-        self.array = out.array
-        return self
-
-    def fill_(self, value: Any) -> Tensor:
-        """Every element becomes ``value``."""
-        if isinstance(value, Tensor):
-            if value.ndim:
-                raise RuntimeError(
-                    f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions, of "
-                    f"shape {value.shape}; use copy_"
-                )
-            return self._replace(value, "fill_")
-        return self._replace(Tensor(np.asarray(value, self.dtype)), "fill_")
-
-    def zero_(self) -> Tensor:
-        """Every element becomes 0."""
-        return self._replace(Tensor(np.zeros((), self.dtype)), "zero_")
-
-    def apply_(self, callable: Callable[[Any], Any]) -> Tensor:
-        """``callable`` of each element, one Python call an element: slow, and nothing is recorded."""
-        if self.needs_grad:
-            raise RuntimeError(
-                "Can't call apply_() on Tensor that requires grad. Use tensor.detach().apply_() instead."
-            )
-        found = [callable(v) for v in self.array.reshape(-1).tolist()]
-        return self.copy_(Tensor(np.array(found, self.dtype).reshape(self.shape)))
-
-    def copy_(self, src: Any, non_blocking: Any = False) -> Tensor:
-        """Elements of ``src`` (broadcast, converted to this dtype)."""
-        return self._replace(src if isinstance(src, Tensor) else Tensor(src), "copy_")
 
     uniform_, normal_, bernoulli_, random_ = map(_random_method, ("uniform_", "normal_", "bernoulli_", "random_"))
     exponential_, log_normal_, cauchy_ = map(_random_method, ("exponential_", "log_normal_", "cauchy_"))
     geometric_, bernoulli, multinomial = map(_random_method, ("geometric_", "bernoulli", "multinomial"))
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        """``self[index] = value``; a recorded assignment rebinds this handle to a copy."""
-        self._refuse_stale("setitem")
-        if type(value) in (float, int) and indexing.simple(index) and not (mode.on and self.needs_grad):
-            try:  # the usual case
-                self.array[index] = value
-                self.bump()
-                return
-            except (IndexError, ValueError):
-                pass  # said below, in PyTorch's words
-        view, arrays = indexing.index_of(index, self.shape)
-        value = value if isinstance(value, Tensor) else np.asarray(value)
-        value = value.to(self.dtype) if isinstance(value, Tensor) else value.astype(self.dtype)
-        region = self.array[(*view, ...)]
-        try:
-            if value.ndim:  # leading ones are dropped
-                lead = value.ndim - (region if arrays is None else region[arrays]).ndim
-                if lead > 0 and value.shape[:lead] == (1,) * lead:
-                    value = value.reshape(value.shape[lead:])
-            if mode.on and (self.needs_grad or (isinstance(value, Tensor) and value.needs_grad)):
-                self._refuse_recorded("setitem")
-                self._rebind(indexing.overwrite(self, value, index=view, then=arrays), "setitem")
-                return
-            region[... if arrays is None else arrays] = value.array if isinstance(value, Tensor) else value
-        except ValueError:
-            self._refuse_unwritable("setitem")
-            if not self.array.size and not self.array.flags.writeable:
-                return  # nothing to write
-            raise RuntimeError(
-                f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of "
-                f"shape {list(region.shape if arrays is None else region[arrays].shape)}"
-            ) from None
-        self.bump()
 
     # ------------------------------------------------------------------------------- the table of operations
 

@@ -16,7 +16,8 @@ and writable: a borrowed array is copied unless nobody else can hold it.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from sys import getrefcount
 from typing import Any
 
@@ -81,7 +82,7 @@ def _saved_tensors(n: Node) -> dict[str, Any]:
         if is_input:
             edge = n.edges[op.args.index(s)]
         elif s in op.public:
-            edge = n if len(op.public) == 1 else _primitives._pick(n, op.public.index(s))
+            edge = n if len(op.public) == 1 else _primitives._picked(n, op.public.index(s))
         else:
             edge = None
         if edge is None or array is None:
@@ -281,26 +282,22 @@ def _one(like: Any) -> Any:
     return one
 
 
-def _run(
-    roots: list[Any],
-    seeds: list[Any],
-    create_graph: bool,
-    retain: bool,
-    needed: set[int] | None,
-    capture: dict[int, Any],
-) -> tuple[dict[int, Any], dict[int, Any]]:
-    tensor = _primitives.Tensor  # type: ignore[attr-defined]
+def _within(create_graph: bool, body: Callable[..., Any], *args: Any) -> Any:
+    """Call ``body`` with recording on for ``create_graph``, else off: hooks and accumulation run so too."""
     before, line = mode.on, mode.line
-    if create_graph:
-        seeds = [s if isinstance(s, tensor) else tensor(s) for s in seeds]
-        mode.on = ANOMALY if mode.anomaly else True
-    else:
-        seeds = [s.array if isinstance(s, tensor) else s for s in seeds]
-        mode.on = False
+    mode.on = (ANOMALY if mode.anomaly else True) if create_graph else False
     try:
-        return _walk(roots, seeds, create_graph, retain, needed, capture)
+        return body(create_graph, *args)
     finally:
         mode.on, mode.line = before, line
+
+
+def _started(seeds: list[Any], create_graph: bool) -> list[Any]:
+    """Seeds as the route wants them: Tensors where the walk is recorded, else arrays."""
+    tensor = _primitives.Tensor  # type: ignore[attr-defined]
+    if create_graph:
+        return [s if isinstance(s, tensor) else tensor._from_array(s) for s in seeds]
+    return [s.array if isinstance(s, tensor) else s for s in seeds]
 
 
 def backward(
@@ -317,9 +314,10 @@ def backward(
     retain_graph
         Keep what was saved, for a second walk (default: ``create_graph``).
     create_graph
-        Record the walk itself, so that ``.grad`` can be differentiated.
+        Record the walk itself, so that ``.grad`` can be differentiated. A leaf and its recorded gradient then hold
+        each other, until ``.grad`` is set to None or Python's collector runs: prefer :func:`grad` for that.
     inputs
-        Accumulate only into these leaves.
+        Accumulate only into these tensors.
 
     Raises RuntimeError when nothing requires a gradient, when a shape is wrong, on a second walk over freed values, and
     when a saved array was changed in place.
@@ -327,24 +325,43 @@ def backward(
     tensor = _primitives.Tensor  # type: ignore[attr-defined]
     ys = [tensors] if isinstance(tensors, tensor) else list(tensors)
     gs = None if grad_tensors is None else [grad_tensors] if isinstance(grad_tensors, tensor) else list(grad_tensors)
-    if inputs is not None:
-        xs = [inputs] if isinstance(inputs, tensor) else list(inputs)
-        if not xs:
-            raise RuntimeError("inputs argument to backward cannot be empty")
-        for x, d in zip(xs, grad(ys, xs, gs, retain_graph, create_graph, allow_unused=True)):
-            if d is not None:
-                x.grad = d if x.grad is None else x.grad + d
-                for hook in tuple((getattr(x, "hooks", None) or {}).get("after", ())):
-                    hook.after(x)
+    retain = create_graph if retain_graph is None else retain_graph
+    if inputs is None:
+        _within(create_graph, _to_leaves, *_roots(ys, gs, "backward"), retain)
         return
-    roots, seeds = _roots(ys, gs, "backward")
-    acc, leaves = _run(roots, seeds, create_graph, create_graph if retain_graph is None else retain_graph, None, {})
-    del seeds
+    xs = [inputs] if isinstance(inputs, tensor) else list(inputs)
+    if not xs:
+        raise RuntimeError("inputs argument to backward cannot be empty")
+    _refuse_constants(xs, "backward")
+    _within(create_graph, _to_inputs, *_roots(ys, gs, "backward"), retain, list({id(x): x for x in xs}.values()))
+
+
+def _to_leaves(create_graph: bool, roots: list[Any], seeds: list[Any], retain: bool) -> None:
+    seeds = _started(seeds, create_graph)
+    acc, leaves = _walk(roots, seeds, create_graph, retain, None, {})
     for k, x in leaves.items():
-        r = acc.pop(k)
-        hooks = getattr(x, "hooks", None)
-        if hooks is not None:
-            r = _hooks.on_leaf(x, r, create_graph)
+        if x.needs_grad:  # it may have been frozen since the forward pass
+            _accumulate(create_graph, x, acc, k)
+
+
+def _to_inputs(create_graph: bool, roots: list[Any], seeds: list[Any], retain: bool, xs: list[Any]) -> None:
+    found = dict(enumerate(_gradients(create_graph, roots, seeds, retain, xs)))
+    for k, x in enumerate(xs):
+        if found[k] is not None:
+            _accumulate(create_graph, x, found, k)
+
+
+_accumulating = threading.Lock()  # several threads may walk back to one leaf
+
+
+def _accumulate(create_graph: bool, x: Any, found: dict[int, Any], k: int) -> None:
+    """Add the gradient ``found[k]``, which this takes out, to ``x.grad``, between the hooks of a leaf."""
+    tensor = _primitives.Tensor  # type: ignore[attr-defined]
+    r = found.pop(k)
+    hooks = getattr(x, "hooks", None)
+    if hooks is not None:
+        r = _hooks.on_leaf(x, r, create_graph)
+    with _accumulating:
         old = x._grad
         if create_graph:
             x._grad = _fresh(r) if old is None else old + r
@@ -359,9 +376,9 @@ def backward(
         else:
             np.add(old.array, r, out=old.array)
             old.bump()
-        if hooks is not None:
-            for hook in tuple(hooks["after"]):
-                hook.after(x)
+    if hooks is not None:
+        for hook in tuple(hooks["after"]):
+            hook.after(x)
 
 
 def _fresh(r: Any) -> Any:
@@ -415,38 +432,66 @@ def grad(
         raise ValueError("grad requires non-empty inputs.")
     if materialize_grads and allow_unused is False:
         raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: False.")
+    _refuse_constants(xs, "grad")
+    roots, seeds = _roots(ys, gs, "grad") if ys else ([], [])
+    retain = create_graph if retain_graph is None else retain_graph
+    return _within(create_graph, _results, roots, seeds, retain, xs, allow_unused, materialize_grads)  # type: ignore[no-any-return]
+
+
+def _refuse_constants(xs: Sequence[Any], what: str) -> None:
     for i, x in enumerate(xs):
-        if not isinstance(x, tensor):
-            raise TypeError(f"grad: input {i} is a {type(x).__name__}, not a Tensor")
+        if not isinstance(x, _primitives.Tensor):  # type: ignore[attr-defined]
+            raise TypeError(f"{what}: input {i} is a {type(x).__name__}, not a Tensor")
         if not x.requires_grad:
             raise RuntimeError(
                 f"One of the differentiated Tensors does not require grad: input {i}, of shape {tuple(x.shape)}"
             )
-    roots, seeds = _roots(ys, gs, "grad") if ys else ([], [])
+
+
+def _gradients(create_graph: bool, roots: list[Any], seeds: list[Any], retain: bool, xs: list[Any]) -> list[Any]:
+    """Per input its gradient as the walk left it (None: not reached), of a leaf before its hooks."""
     needed = _leading_to(roots, [x.node or x for x in xs])
     capture: dict[int, Any] = {id(x.node): None for x in xs if x.node is not None}
-    acc, _ = _run(roots, seeds, create_graph, create_graph if retain_graph is None else retain_graph, needed, capture)
-    del seeds
-    for k, x in {id(x): x for x in xs if x.node is None}.items():
-        if k in acc and getattr(x, "hooks", None) is not None:
-            acc[k] = _hooks.on_leaf(x, acc[k], create_graph)
+    acc, _ = _walk(roots, _started(seeds, create_graph), create_graph, retain, needed, capture)
+    return [acc.get(id(x)) if x.node is None else capture[id(x.node)] for x in xs]
+
+
+def _results(
+    create_graph: bool,
+    roots: list[Any],
+    seeds: list[Any],
+    retain: bool,
+    xs: list[Any],
+    allow_unused: bool | None,
+    materialize_grads: bool,
+) -> tuple[Any, ...]:
+    """What :func:`grad` returns: every gradient a Tensor of its own."""
+    tensor = _primitives.Tensor  # type: ignore[attr-defined]
+    found = _gradients(create_graph, roots, seeds, retain, xs)
+    hooked: dict[int, Any] = {}
     results: list[Any] = []
     for i, x in enumerate(xs):
-        r = capture[id(x.node)] if x.node is not None else acc.get(id(x))
+        r, found[i] = found[i], None
         if r is None and materialize_grads:
             results.append(tensor._from_array(np.zeros(x.shape, x.dtype)))
         elif r is None:
             if not allow_unused:
                 raise RuntimeError(
                     f"One of the differentiated Tensors appears to not have been used in the graph: input {i}, of "
-                    f"shape {tuple(x.shape)}; "
-                    "set allow_unused=True if this is the desired behavior."
+                    f"shape {tuple(x.shape)}; set allow_unused=True if this is the desired behavior."
                 )
             results.append(None)
-        elif create_graph:
-            results.append(_fresh(r))
         else:
-            results.append(tensor._from_array(_copy(r)))
+            if getattr(x, "hooks", None) is not None:
+                if id(x) not in hooked:
+                    hooked[id(x)] = _hooks.on_leaf(x, r, create_graph)
+                r = hooked[id(x)]
+            if create_graph:
+                results.append(_fresh(r))
+            elif type(r) is _ndarray and r.base is None and getrefcount(r) == 2 and r.flags.carray:
+                results.append(tensor._from_array(r))  # nobody else holds it
+            else:
+                results.append(tensor._from_array(_copy(r)))
     return tuple(results)
 
 

@@ -21,7 +21,6 @@ class FunctionCtx:
     def __init__(self) -> None:
         self._saved: tuple[Any, ...] = ()
         self._non_differentiable: set[int] = set()
-        self._freed = False
         self.needs_input_grad: tuple[bool, ...] = ()
         self._materialize = True
         self.name = ""
@@ -33,11 +32,6 @@ class FunctionCtx:
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """What :meth:`save_for_backward` kept, attached to the graph again."""
-        if self._freed:
-            raise RuntimeError(
-                f"Trying to backward through the graph a second time: what {self.name} saved has already been freed; "
-                "specify retain_graph=True on the first backward"
-            )
         return tuple(entry() for entry in self._entries)
 
     _entries: tuple[Callable[[], Any], ...] = ()
@@ -57,8 +51,8 @@ class _FunctionOp:
     composite = joint = None
     args: tuple[str, ...] = ()
 
-    def __init__(self, cls: type[Function], ctx: FunctionCtx, like: list[Any], count: int) -> None:
-        self.cls, self.ctx, self.name = cls, ctx, cls.__name__
+    def __init__(self, cls: type[Function], like: list[Any], count: int) -> None:
+        self.cls, self.name = cls, cls.__name__
         self.like = like  # (shape, dtype) per output, for gradients that nothing contributed to
         self.public = tuple(range(count))
         self.frees = False  # until something is saved
@@ -70,18 +64,17 @@ class _FunctionOp:
         from tinydl.creation import zeros
 
         tensor = _primitives.Tensor  # type: ignore[attr-defined]
-        if n.saved is None:
-            self.ctx._freed = True
-            if self.ctx._entries:
-                _ = self.ctx.saved_tensors
+        ctx = n.saved
+        if ctx is None:
+            _primitives._freed(self)
         gs = list(g) if len(self.public) > 1 else [g]
         for i, d in enumerate(gs):
             if d is None:
-                gs[i] = zeros(*self.like[i][0], dtype=self.like[i][1]) if self.ctx._materialize else None
+                gs[i] = zeros(*self.like[i][0], dtype=self.like[i][1]) if ctx._materialize else None
             elif not isinstance(d, tensor):
                 gs[i] = tensor(d)
-        self.ctx.needs_input_grad = tuple(e is not None for e in edges)
-        result = self.cls.backward(self.ctx, *gs)
+        ctx.needs_input_grad = tuple(e is not None for e in edges)
+        result = self.cls.backward(ctx, *gs)
         grads = list(result) if isinstance(result, tuple) else [result]
         while len(grads) > len(edges) and grads[-1] is None:
             grads.pop()
@@ -176,7 +169,7 @@ class Function:
         made = [o.detach() if isinstance(o, tensor) and (id(o) in given or o.requires_grad) else o for o in outs]
         if record:
             tensors = [(o, m) for o, m in zip(outs, made) if isinstance(o, tensor)]
-            op = _FunctionOp(cls, ctx, [(m.shape, m.dtype) for _, m in tensors], len(tensors))
+            op = _FunctionOp(cls, [(m.shape, m.dtype) for _, m in tensors], len(tensors))
             n: Node = object.__new__(Node)
             n.op, n.id = op, _primitives._next_id()
             n.others = tuple((a.node or a) if need else None for a, need in zip(args, needs))
@@ -185,11 +178,12 @@ class Function:
             n.extra = {"dtypes": [getattr(a, "dtype", None) for a in args]}
             if before is ANOMALY:
                 n.extra.update(_primitives._user_line())
-            for k, (o, m) in enumerate(tensors):
+            ends = [n] if len(tensors) == 1 else _primitives._picks(n, len(tensors))
+            for end, (o, m) in zip(ends, tensors):
                 if id(o) in ctx._non_differentiable or m.dtype.kind != "f":
                     continue
                 m.requires_grad = True
-                m.node = n if len(tensors) == 1 else _primitives._pick(n, k)
+                m.node = end
             ctx._entries = tuple(_entry(ctx, t, args, outs, made, n) for t in ctx._saved)
             op.frees = bool(ctx._entries)
         else:
@@ -225,7 +219,7 @@ def _entry(
             _check(op_name, cell, at)
             node = weak()
             assert node is not None
-            return tensor._from_graph(array, node if k is None else _primitives._pick(node, k), cell)
+            return tensor._from_graph(array, node if k is None else _primitives._picked(node, k), cell)
 
         return again
 

@@ -29,6 +29,8 @@ mode = _Mode()
 class _Setting:
     """Sets ``mode.on`` for a ``with`` block or for each call of a decorated function; re-entrant, in any thread."""
 
+    _on: bool
+
     def __init__(self, on: bool) -> None:
         self._on = on
 
@@ -74,7 +76,18 @@ class _Setting:
         return generator
 
 
-class no_grad(_Setting):
+class _Fixed(_Setting):
+    """A setting without arguments, which decorates with and without parentheses."""
+
+    def __new__(cls, function: Any = None) -> Any:
+        self = super().__new__(cls)
+        return self if function is None else self(function)
+
+    def __init__(self, function: Any = None) -> None:  # ``_on`` is the class's
+        pass
+
+
+class no_grad(_Fixed):
     """Record nothing inside: results do not require a gradient, in-place operations write memory.
 
     >>> import tinydl
@@ -85,15 +98,13 @@ class no_grad(_Setting):
     False
     """
 
-    def __new__(cls, function: Any = None) -> Any:
-        self = super().__new__(cls)
-        if function is None:
-            return self
-        _Setting.__init__(self, False)  # @no_grad without parentheses
-        return self(function)
+    _on = False
 
-    def __init__(self, function: Any = None) -> None:
-        super().__init__(False)
+
+class enable_grad(_Fixed):
+    """Record inside, also within an outer ``no_grad``."""
+
+    _on = True
 
 
 class inference_mode(_Setting):
@@ -108,13 +119,6 @@ class inference_mode(_Setting):
 
     def __init__(self, mode: Any = True) -> None:
         super().__init__(not mode)
-
-
-class enable_grad(_Setting):
-    """Record inside, also within an outer ``no_grad``."""
-
-    def __init__(self) -> None:
-        super().__init__(True)
 
 
 class set_grad_enabled(_Setting):

@@ -23,6 +23,7 @@ import functools
 import inspect
 import itertools
 import math
+import weakref
 from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any, TypeVar, overload
@@ -60,7 +61,8 @@ class Node:
     others: tuple[Any, ...] | None
     saved: Any
     shapes: tuple[Any, ...]
-    # "hooks" and "kept" (hooks.py), "recompute" (utils/checkpoint.py); under detect_anomaly "where", the user's line
+    # "hooks" and "kept" (hooks.py), "recompute" (utils/checkpoint.py), "picks" of several outputs; under
+    # detect_anomaly "where", the user's line
     extra: dict[str, Any] | None
 
     def __repr__(self) -> str:
@@ -318,6 +320,7 @@ class _Built:
             "missing": _missing,
             "settle": _settle,
             "pick": _pick,
+            "picks": _picks,
             "result": op.result,
             "joint": op.joint,
             "lift": _lift,
@@ -496,6 +499,7 @@ class _Built:
                 f"    v = {args[0]}.ver",
                 f"    if v is None: v = {args[0]}.ver = [0, 0]",
                 "    o.ver = v; o.taken = v[1]",
+                f"    o.base = {args[0]} if {args[0]}.taken is None else {args[0]}.base",
                 "  else: o.ver = o.taken = None",
             ]
         else:
@@ -524,9 +528,13 @@ class _Built:
         result = ", ".join(outs.values()) + ("," if len(outs) == 1 and len(op.outputs) == 1 else "")
         result = f"result({result})" if op.result is not None else result
         line += [f"  if {need}:", "    m = mode.on", "    if m:", "      n = new(Node)", *self._record("      ", None)]
+        back = any(s in op.public for s in self.saves)  # an output comes back into the graph at second order
+        if len(op.public) > 1 and back:
+            line += [f"      p = picks(n, {len(op.public)})"]
         for j, name in enumerate(op.public):
             o = outs[name]
-            line += [f"      {o}.needs_grad = True; {o}.node = {f'pick(n, {j})' if len(op.public) > 1 else 'n'}"]
+            node = "n" if len(op.public) == 1 else f"p[{j}]" if back else f"pick(n, {j})"
+            line += [f"      {o}.needs_grad = True; {o}.node = {node}"]
         return [*line, f"  return {result}"]
 
     def _record(self, pad: str, single: str | None) -> list[str]:
@@ -723,6 +731,20 @@ def _pick(node: Node, k: int) -> Node:
     n.op, n.id, n.first, n.second, n.others = PICK, _next_id(), node, None, None
     n.saved, n.shapes, n.extra = k, (), None
     return n
+
+
+def _picks(node: Node, count: int) -> list[Node]:
+    """One pick for each output of ``node``, which remembers them while they live: a saved output that comes back into
+    the graph is then the user's own, with its hooks."""
+    found = [_pick(node, k) for k in range(count)]
+    node.extra = {**(node.extra or {}), "picks": [weakref.ref(n) for n in found]}
+    return found
+
+
+def _picked(node: Node, k: int) -> Node:
+    """The pick of output ``k`` that the user's tensor has, or another where that is gone."""
+    known = (node.extra or {}).get("picks")
+    return (known and known[k]()) or _pick(node, k)
 
 
 def _mixed(op: Primitive, inputs: tuple[Any, ...], static: dict[str, Any]) -> Any:

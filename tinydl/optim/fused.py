@@ -147,8 +147,8 @@ class _Plan:
         number = next(n for n, other in enumerate(self.group["params"]) if other is param)
         got = f"Tensor of {type(grad.array).__name__}" if isinstance(grad, Tensor) else type(grad).__name__
         return TypeError(
-            f"parameter {number} of shape {tuple(np.shape(param.array))} and its gradient must both be Tensors of NumPy "
-            f"arrays, but they are a Tensor of {type(param.array).__name__} and a {got}: convert with tinydl.tensor()"
+            f"parameter {number} of shape {tuple(np.shape(param.array))} and its gradient must both be Tensors of "
+            f"NumPy arrays, but they are a Tensor of {type(param.array).__name__} and a {got}: convert with tinydl.tensor()"
         )
 
     def _refresh(self, scalars: tuple[float, ...]) -> None:

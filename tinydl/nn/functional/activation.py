@@ -31,7 +31,7 @@ SELU_SCALE = 1.0507009873554804934193349852946
 
 def _map(op: Callable[..., Any], input: Tensor, inplace: bool, *args: Any, **static: Any) -> Tensor:
     """``op(input)``, or the same written into ``input``."""
-    return input._in_place(op, *args, **static) if inplace else op(input, *args, **static)
+    return input._in_place(op, *args, **static) if inplace else op(input, *args, **static)  # type: ignore[no-any-return]
 
 
 tanh = elementwise.tanh
@@ -42,7 +42,7 @@ logsigmoid.__doc__ = "Elementwise: log(1 / (1 + e ** -input)), without overflow.
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0); the gradient at 0 is 0."""
-    return input._in_place(elementwise.relu) if inplace else elementwise.relu(input)
+    return input._in_place(elementwise.relu) if inplace else elementwise.relu(input)  # type: ignore[no-any-return]
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:

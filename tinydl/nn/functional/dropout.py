@@ -30,7 +30,7 @@ def keep_mask(shape: tuple[int, ...], p: float, dtype: Any, generator: Generator
 
 
 def _times(input: Tensor, mask: Any, inplace: bool) -> Tensor:
-    return input._in_place(elementwise.mul, mask) if inplace else input * mask
+    return input._in_place(elementwise.mul, mask) if inplace else input * mask  # type: ignore[no-any-return]
 
 
 def dropout(

@@ -1,0 +1,260 @@
+"""Changing a tensor: what its in-place methods and assignments mean.
+
+An *unrecorded* change (under ``no_grad``, or where nothing needs a gradient) writes memory and advances the version
+that all views share, so that a backward pass that needs the old value says so. A *recorded* one computes out of place
+and rebinds the handle: what was saved stays valid. A recorded change of a view rebinds its base to a copy in which the
+view is changed. Leaves refuse it, and a view taken earlier refuses to be used afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinydl.autograd.mode import mode
+from tinydl.ops import casting, indexing, shaping
+
+
+def _same_memory(a: Any, b: Any) -> bool:
+    there, here = a.__array_interface__, b.__array_interface__
+    return all(there[key] == here[key] for key in ("data", "shape", "strides", "typestr"))
+
+
+class Writing:
+    """The mechanism, and the methods that are no operation's in-place form; a base of :class:`tinydl.Tensor`."""
+
+    __slots__ = ()
+
+    array: Any
+    node: Any
+    needs_grad: bool
+    ver: list[int] | None
+    taken: int | None
+    base: Any
+
+    def _in_place(self: Any, op: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Replace the value by ``op(self, *args)``: recorded by rebinding, unrecorded by writing memory."""
+        name = getattr(op, "__name__", "an operation")
+        needs = self.needs_grad
+        for a in args:
+            needs = needs or (isinstance(a, Writing) and a.needs_grad)
+        for a in kwargs.values():
+            needs = needs or (isinstance(a, Writing) and a.needs_grad)
+        if needs and mode.on:
+            self._refuse_recorded(f"{name}_")
+            self._rebind(op(self, *args, **kwargs), name)
+            return self
+        self._refuse_stale(f"{name}_")
+        before, mode.on = mode.on, False
+        try:
+            out = op(self, *args, **kwargs)
+        finally:
+            mode.on = before
+        self._fits(out, name)
+        try:
+            self.array[...] = out.array
+        except ValueError:
+            self._refuse_unwritable(f"{name}_")
+        self.bump()
+        return self
+
+    def _refuse_unwritable(self: Any, name: str) -> None:
+        """Raise in PyTorch's words for memory that must not be written (where there is an element to write)."""
+        if self.array.size and not self.array.flags.writeable:
+            raise RuntimeError(
+                f"{name}: unsupported operation: more than one element of the written-to tensor of shape "
+                f"{tuple(self.shape)} refers to a single memory location (it was expanded), or its array is read-only. "
+                "Please clone() the tensor before performing the operation."
+            ) from None
+
+    def _refuse_recorded(self: Any, name: str) -> None:
+        """A recorded change in place is not for leaves; and of a view, its base must be known and have its history."""
+        self._refuse_leaf(name)
+        if self.taken is None:
+            return
+        self._refuse_stale(name)
+        base = self.base
+        if base is None or self.ver is not base.ver or not base.array.flags.c_contiguous:
+            raise RuntimeError(
+                f"{name}: this tensor of shape {tuple(self.shape)} shares memory with one that it is no view of (by "
+                "detach(), or of one that is not contiguous) and cannot be changed in place while recording; compute "
+                "out of place, as in x = x + y"
+            )
+        if base.needs_grad and base.node is None:
+            raise RuntimeError(
+                f"a view of a leaf Variable that requires grad is being used in an in-place operation ({name} on shape "
+                f"{tuple(self.shape)}); put it under no_grad() or compute out of place"
+            )
+        if base.needs_grad and not self.needs_grad:
+            raise RuntimeError(
+                f"{name}: a view of shape {tuple(self.shape)} was created in no_grad mode and is being modified "
+                "inplace with grad mode enabled; take the view while recording"
+            )
+        self._refuse_unwritable(name)
+
+    def _refuse_leaf(self: Any, name: str) -> None:
+        """A leaf that requires a gradient does not change while recording."""
+        if self.needs_grad and self.node is None:
+            raise RuntimeError(
+                f"a leaf Variable that requires grad is being used in an in-place operation ({name} on shape "
+                f"{tuple(self.shape)}); put it under no_grad() or compute out of place"
+            )
+
+    def _replace(self: Any, src: Any, name: str) -> Any:
+        """Take the elements of ``src`` (broadcast, converted): the old ones get a gradient of zeros."""
+        src._refuse_stale(name)
+        if mode.on and (self.needs_grad or src.needs_grad):
+            self._refuse_recorded(name)
+            new = shaping.expand(src.to(self.dtype), self.shape)
+            self._rebind(indexing.overwrite(self, new, index=(Ellipsis,)), name)
+            return self
+        self._refuse_stale(name)
+        self._refuse_unwritable(name)
+        try:
+            self.array[...] = src.array
+        except ValueError:
+            self._refuse_unwritable(name)
+            raise RuntimeError(
+                f"{name}: a source of shape {src.shape} cannot be broadcast to shape {self.shape}"
+            ) from None
+        self.bump()
+        return self
+
+    def _fits(self: Any, out: Any, name: str) -> None:
+        if out.shape != self.shape:
+            raise RuntimeError(
+                f"{name}_: output with shape {list(self.shape)} doesn't match the broadcast shape {list(out.shape)}"
+            )
+        if out.dtype != self.dtype and "buif".index(out.dtype.kind) > "buif".index(self.dtype.kind):
+            raise RuntimeError(
+                f"{name}_: result type {out.dtype} can't be cast to the desired output type {self.dtype}; compute out "
+                "of place, or convert with .to()"
+            )
+
+    def _rebind(self: Any, out: Any, name: str) -> None:
+        """Become ``out``, the result of a recorded operation; what was saved of the old value stays valid."""
+        self._fits(out, name)
+        if out.dtype != self.dtype:
+            out = casting.cast(out, dtype=self.dtype)
+        if self.taken is not None:
+            self._write_through(out, name)
+            return
+        if self.ver is not None:
+            self.ver[1] += 1  # views taken of the old memory are stale now
+        self._keep_with(out)
+        self.array, self.node, self.needs_grad = out.array, out.node, out.needs_grad
+        self.ver, self.taken = out.ver, None
+
+    def _write_through(self: Any, out: Any, name: str) -> None:
+        """A view becomes ``out``: its base is rebound to a copy of itself with ``out`` at the view's places, and the
+        view taken of that. Other views of the base are stale then."""
+        if not self.array.size:
+            return
+        base, seen = self.base, self.array
+        at = seen.__array_interface__["data"][0] - base.array.__array_interface__["data"][0]  # in bytes
+        places: Any = at // seen.itemsize
+        for k, (size, stride) in enumerate(zip(seen.shape, seen.strides)):
+            steps = np.arange(size) * (stride // seen.itemsize)
+            places = places + steps.reshape(-1, *(1,) * (seen.ndim - k - 1))
+        flat = shaping.reshape_to(base, shape=(base.array.size,))
+        flat = indexing.overwrite(flat, out, index=(), then=(np.asarray(places),))
+        base._rebind(shaping.reshape_to(flat, shape=base.array.shape), name)
+        self._keep_with(out)
+        self.array = np.ndarray(seen.shape, seen.dtype, base.array, at, seen.strides)
+        self.node, self.needs_grad, self.ver = out.node, out.needs_grad, base.cell()
+        self.taken = self.ver[1]
+
+    def _keep_with(self: Any, out: Any) -> None:
+        """After ``retain_grad``, .grad is to be that of the value this handle has from now on."""
+        if self.retains_grad and out.node is not None:
+            old = self._extra("kept")
+            kept = next(keep for keep in old if keep.tensor() is self)
+            old.remove(kept)
+            out._extra("kept").append(kept)
+
+    def _reshape_in_place(self: Any, op: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Take the shape that ``op`` gives: no memory is written."""
+        name = f"{op.__name__}_"
+        self._refuse_stale(name)
+        if mode.on and self.needs_grad:
+            self._refuse_leaf(name)
+        out = op(self, *args, **kwargs)
+        if out.node is not None:
+            self._keep_with(out)
+            self.node = out.node
+        self.array = out.array
+        return self
+
+    def fill_(self: Any, value: Any) -> Any:
+        """Every element becomes ``value``."""
+        if isinstance(value, Writing):
+            if value.ndim:
+                raise RuntimeError(
+                    f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions, of "
+                    f"shape {value.shape}; use copy_"
+                )
+            return self._replace(value, "fill_")
+        return self._replace(self._from_array(np.asarray(value, self.dtype)), "fill_")
+
+    def zero_(self: Any) -> Any:
+        """Every element becomes 0."""
+        return self._replace(self._from_array(np.zeros((), self.dtype)), "zero_")
+
+    def apply_(self: Any, callable: Callable[[Any], Any]) -> Any:
+        """``callable`` of each element, one Python call an element: slow, and nothing is recorded."""
+        if self.needs_grad:
+            raise RuntimeError(
+                "Can't call apply_() on Tensor that requires grad. Use tensor.detach().apply_() instead."
+            )
+        found = [callable(v) for v in self.array.reshape(-1).tolist()]
+        return self.copy_(self._from_array(np.array(found, self.dtype).reshape(self.shape)))
+
+    def copy_(self: Any, src: Any, non_blocking: Any = False) -> Any:
+        """Elements of ``src`` (broadcast, converted to this dtype)."""
+        return self._replace(src if isinstance(src, Writing) else self._wrap(src), "copy_")
+
+    def __setitem__(self: Any, index: Any, value: Any) -> None:
+        """``self[index] = value``; a recorded assignment rebinds this handle to a copy."""
+        self._refuse_stale("setitem")
+        if type(value) in (float, int) and indexing.simple(index) and not (mode.on and self.needs_grad):
+            try:  # the usual case
+                self.array[index] = value
+                self.bump()
+                return
+            except (IndexError, ValueError, OverflowError):
+                pass  # said below, in PyTorch's words
+        view, arrays = indexing.index_of(index, self.shape)
+        given: Any = value if isinstance(value, Writing) else None
+        if given is not None:
+            given._refuse_stale("setitem")
+            value = given.to(self.dtype)
+        else:
+            value = np.asarray(value)
+            whole = self.array.dtype.kind in "iu"
+            if value.dtype.kind == "O" or whole and value.dtype.kind == "f" and not np.isfinite(value).all():
+                raise RuntimeError(f"setitem: value cannot be converted to type {self.dtype} without overflow")
+            value = value.astype(self.dtype)
+        region = self.array[(*view, ...)]
+        if arrays is None and given is not None and _same_memory(region, value.array):
+            return  # of `x[0] += y`, which Python reads as `v = x[0]; v += y; x[0] = v`, the last step
+        try:
+            if rank := len(value.shape):  # leading ones are dropped
+                lead = rank - (region if arrays is None else region[arrays]).ndim
+                if lead > 0 and value.shape[:lead] == (1,) * lead:
+                    value = value.reshape(value.shape[lead:])
+            if mode.on and (self.needs_grad or (given is not None and given.needs_grad)):
+                self._refuse_recorded("setitem")
+                self._rebind(indexing.overwrite(self, value, index=view, then=arrays), "setitem")
+                return
+            region[... if arrays is None else arrays] = value if given is None else value.array
+        except ValueError:
+            self._refuse_unwritable("setitem")
+            if not self.array.size and not self.array.flags.writeable:
+                return  # nothing to write
+            raise RuntimeError(
+                f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of "
+                f"shape {list(region.shape if arrays is None else region[arrays].shape)}"
+            ) from None
+        self.bump()
