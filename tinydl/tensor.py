@@ -48,6 +48,7 @@ from tinydl.ops import (
 )
 from tinydl.ops.ufuncs import COUNTERPARTS
 from tinydl.size import Size
+from tinydl.writing import address, places_in
 
 
 def as_array(data: Any, dtype: Any = None) -> Any:
@@ -201,8 +202,8 @@ class Tensor(InPlace):
         self.taken, self.base = self.ver[1], None
 
     def _refuse_stale(self, name: str) -> None:
-        if self.taken is not None and self.ver is not None and self.taken != self.ver[1]:
-            _primitives._stale(self, name)
+        if self._is_stale():
+            self._take_anew(name)
 
     def bump(self) -> None:
         """Declare that the memory was written outside the engine (by a kernel, by NumPy): stale saved values are then
@@ -217,6 +218,7 @@ class Tensor(InPlace):
     @property
     def requires_grad(self) -> bool:
         """Whether operations on this tensor are recorded. Setting it is for leaves of floating dtype."""
+        self._look()
         return self.needs_grad
 
     @requires_grad.setter
@@ -299,11 +301,13 @@ class Tensor(InPlace):
     @property
     def is_leaf(self) -> bool:
         """Made by a user, not by a recorded operation."""
+        self._look()
         return self.node is None
 
     @property
     def grad_fn(self) -> Any:
         """The node that made this tensor, or None."""
+        self._look()
         return self.node
 
     @property
@@ -347,11 +351,10 @@ class Tensor(InPlace):
 
     def storage_offset(self) -> int:
         """Where the first element lies in the memory that this tensor is a view of, in elements."""
-        array = base = self.array
+        base = self.array
         while isinstance(base.base, np.ndarray):
             base = base.base
-        start = base.__array_interface__["data"][0]
-        return int((array.__array_interface__["data"][0] - start) // array.itemsize)
+        return places_in(self.array, address(base))[0]
 
     def is_contiguous(self) -> bool:
         """Whether the elements lie in row-major order without gaps."""
@@ -367,7 +370,7 @@ class Tensor(InPlace):
 
     def data_ptr(self) -> int:
         """Address of the first element."""
-        return int(self.array.__array_interface__["data"][0])
+        return address(self.array)
 
     # ----------------------------------------------------------------------------------------------- gradients
 
@@ -636,12 +639,14 @@ class Tensor(InPlace):
         return iter(shaping.unbind(self))
 
     def __contains__(self, value: Any) -> Any:
+        self._refuse_stale("in")
         return (self.array == as_array(value)).any().item()
 
     def __hash__(self) -> Any:
         return id(self)
 
     def __repr__(self) -> str:
+        self._look()
         if self.node is not None:
             history = f"grad_fn={self.node!r}"
         else:

@@ -3,7 +3,7 @@
 An *unrecorded* change (under ``no_grad``, or where nothing needs a gradient) writes memory and advances the version
 that all views share, so that a backward pass that needs the old value says so. A *recorded* one computes out of place
 and rebinds the handle: what was saved stays valid. A recorded change of a view rebinds its base to a copy in which the
-view is changed. Leaves refuse it, and a view taken earlier refuses to be used afterwards.
+view is changed, and views taken earlier are taken anew when next used. Leaves refuse a recorded change.
 """
 
 from __future__ import annotations
@@ -13,8 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from tinydl.autograd.mode import mode
-from tinydl.ops import casting, indexing, shaping
+from tinydl.autograd.mode import ANOMALY, mode
+from tinydl.ops import casting, indexing, shaping, slicing
+
+
+def address(array: Any) -> int:
+    """Where an array's first element lies."""
+    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+
+
+def places_in(array: Any, begin: int) -> tuple[int, tuple[int, ...]]:
+    """Where in the memory that begins at ``begin`` an array starts, and its strides; in elements."""
+    return (address(array) - begin) // array.itemsize, tuple(s // array.itemsize for s in array.strides)
 
 
 def _same_memory(a: Any, b: Any) -> bool:
@@ -37,7 +47,7 @@ class Writing:
     def _in_place(self: Any, op: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Replace the value by ``op(self, *args)``: recorded by rebinding, unrecorded by writing memory."""
         name = getattr(op, "__name__", "an operation")
-        needs = self.needs_grad
+        needs = self._has_history()
         for a in args:
             needs = needs or (isinstance(a, Writing) and a.needs_grad)
         for a in kwargs.values():
@@ -102,10 +112,48 @@ class Writing:
                 f"{tuple(self.shape)}); put it under no_grad() or compute out of place"
             )
 
+    def _has_history(self: Any) -> bool:
+        """Whether a change of this tensor is one of something that needs a gradient."""
+        return self.needs_grad or (self.taken is not None and self.base is not None and self.base.needs_grad)
+
+    def _is_stale(self: Any) -> bool:
+        """Whether this is a view whose base was rebound since it was taken."""
+        return self.taken is not None and self.taken != self.ver[1]
+
+    def _take_anew(self: Any, name: str) -> None:
+        """Of a stale view: have the same places of the base's memory now, and their history.
+
+        Raises RuntimeError where they are not known.
+        """
+        if not self._could_take_anew():
+            raise RuntimeError(
+                f"{name}: this tensor of shape {tuple(self.array.shape)} is a view of a tensor that a recorded "
+                "in-place operation has replaced since; take the view again after the in-place operation"
+            )
+        start, steps = places_in(self.array, self.ver[2])
+        before, mode.on = mode.on, (ANOMALY if mode.anomaly else True)  # a history is needed also under no_grad
+        try:
+            new = slicing.strided(self.base, size=self.array.shape, steps=steps, start=start)
+        finally:
+            mode.on = before
+        if not self.array.flags.writeable:  # expanded
+            new.array.flags.writeable = False
+        self.array, self.node, self.needs_grad = new.array, new.node, new.needs_grad
+        self.ver, self.taken = new.ver, new.taken
+
+    def _could_take_anew(self: Any) -> bool:
+        known = self.base is not None and len(self.ver) > 2 and self.ver[2] is not None
+        return known and self.base.array.flags.c_contiguous and not (self.needs_grad and self.node is None)
+
+    def _look(self: Any) -> None:
+        """Take a stale view anew where that can be done: what is asked of it next should be answered either way."""
+        if self._is_stale() and self._could_take_anew():
+            self._take_anew("view")
+
     def _replace(self: Any, src: Any, name: str) -> Any:
         """Take the elements of ``src`` (broadcast, converted): the old ones get a gradient of zeros."""
         src._refuse_stale(name)
-        if mode.on and (self.needs_grad or src.needs_grad):
+        if mode.on and (self._has_history() or src.needs_grad):
             self._refuse_recorded(name)
             new = shaping.expand(src.to(self.dtype), self.shape)
             self._rebind(indexing.overwrite(self, new, index=(Ellipsis,)), name)
@@ -116,6 +164,8 @@ class Writing:
             self.array[...] = src.array
         except ValueError:
             self._refuse_unwritable(name)
+            if not self.array.flags.writeable and shaping.broadcast_shapes(self.shape, src.shape) == self.shape:
+                return self  # nothing to write
             raise RuntimeError(
                 f"{name}: a source of shape {src.shape} cannot be broadcast to shape {self.shape}"
             ) from None
@@ -142,7 +192,8 @@ class Writing:
             self._write_through(out, name)
             return
         if self.ver is not None:
-            self.ver[1] += 1  # views taken of the old memory are stale now
+            self.ver[1] += 1  # views of the old memory must be taken anew, which takes knowing where it began
+            self.ver[2:] = [address(self.array) if self.array.flags.c_contiguous else None]
         self._keep_with(out)
         self.array, self.node, self.needs_grad = out.array, out.node, out.needs_grad
         self.ver, self.taken = out.ver, None
@@ -150,19 +201,12 @@ class Writing:
     def _write_through(self: Any, out: Any, name: str) -> None:
         """A view becomes ``out``: its base is rebound to a copy of itself with ``out`` at the view's places, and the
         view taken of that. Other views of the base are stale then."""
-        if not self.array.size:
-            return
         base, seen = self.base, self.array
-        at = seen.__array_interface__["data"][0] - base.array.__array_interface__["data"][0]  # in bytes
-        places: Any = at // seen.itemsize
-        for k, (size, stride) in enumerate(zip(seen.shape, seen.strides)):
-            steps = np.arange(size) * (stride // seen.itemsize)
-            places = places + steps.reshape(-1, *(1,) * (seen.ndim - k - 1))
-        flat = shaping.reshape_to(base, shape=(base.array.size,))
-        flat = indexing.overwrite(flat, out, index=(), then=(np.asarray(places),))
-        base._rebind(shaping.reshape_to(flat, shape=base.array.shape), name)
+        start, steps = places_in(seen, address(base.array))
+        whole = slicing.strided_overwrite(base, out, size=seen.shape, steps=steps, start=start)
+        base._rebind(whole, name)
         self._keep_with(out)
-        self.array = np.ndarray(seen.shape, seen.dtype, base.array, at, seen.strides)
+        self.array = slicing.strided(base.detach(), size=seen.shape, steps=steps, start=start).array
         self.node, self.needs_grad, self.ver = out.node, out.needs_grad, base.cell()
         self.taken = self.ver[1]
 
@@ -190,10 +234,10 @@ class Writing:
     def fill_(self: Any, value: Any) -> Any:
         """Every element becomes ``value``."""
         if isinstance(value, Writing):
-            if value.ndim:
+            if rank := len(value.array.shape):
                 raise RuntimeError(
-                    f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions, of "
-                    f"shape {value.shape}; use copy_"
+                    f"fill_ only supports 0-dimension value tensor but got tensor with {rank} dimensions, of "
+                    f"shape {value.array.shape}; use copy_"
                 )
             return self._replace(value, "fill_")
         return self._replace(self._from_array(np.asarray(value, self.dtype)), "fill_")
@@ -218,7 +262,7 @@ class Writing:
     def __setitem__(self: Any, index: Any, value: Any) -> None:
         """``self[index] = value``; a recorded assignment rebinds this handle to a copy."""
         self._refuse_stale("setitem")
-        if type(value) in (float, int) and indexing.simple(index) and not (mode.on and self.needs_grad):
+        if type(value) in (float, int) and indexing.simple(index) and not (mode.on and self._has_history()):
             try:  # the usual case
                 self.array[index] = value
                 self.bump()
@@ -227,34 +271,37 @@ class Writing:
                 pass  # said below, in PyTorch's words
         view, arrays = indexing.index_of(index, self.shape)
         given: Any = value if isinstance(value, Writing) else None
+        new: Any
         if given is not None:
             given._refuse_stale("setitem")
-            value = given.to(self.dtype)
+            new = given.to(self.dtype)
         else:
-            value = np.asarray(value)
+            new = np.asarray(value)
             whole = self.array.dtype.kind in "iu"
-            if value.dtype.kind == "O" or whole and value.dtype.kind == "f" and not np.isfinite(value).all():
+            if new.dtype.kind == "O" or whole and new.dtype.kind == "f" and not np.isfinite(new).all():
                 raise RuntimeError(f"setitem: value cannot be converted to type {self.dtype} without overflow")
-            value = value.astype(self.dtype)
+            new = new.astype(self.dtype)
         region = self.array[(*view, ...)]
-        if arrays is None and given is not None and _same_memory(region, value.array):
+        recorded = mode.on and (self._has_history() or (given is not None and given.needs_grad))
+        if recorded:
+            self._refuse_recorded("setitem")
+        if arrays is None and given is not None and _same_memory(region, new.array):
             return  # of `x[0] += y`, which Python reads as `v = x[0]; v += y; x[0] = v`, the last step
         try:
-            if rank := len(value.shape):  # leading ones are dropped
+            if rank := len(new.shape):  # leading ones are dropped
                 lead = rank - (region if arrays is None else region[arrays]).ndim
-                if lead > 0 and value.shape[:lead] == (1,) * lead:
-                    value = value.reshape(value.shape[lead:])
-            if mode.on and (self.needs_grad or (given is not None and given.needs_grad)):
-                self._refuse_recorded("setitem")
-                self._rebind(indexing.overwrite(self, value, index=view, then=arrays), "setitem")
+                if lead > 0 and new.shape[:lead] == (1,) * lead:
+                    new = new.reshape(new.shape[lead:])
+            if recorded:
+                self._rebind(indexing.overwrite(self, new, index=view, then=arrays), "setitem")
                 return
-            region[... if arrays is None else arrays] = value if given is None else value.array
+            region[... if arrays is None else arrays] = new if given is None else new.array
         except ValueError:
             self._refuse_unwritable("setitem")
             if not self.array.size and not self.array.flags.writeable:
                 return  # nothing to write
             raise RuntimeError(
-                f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of "
+                f"shape mismatch: value tensor of shape {list(new.shape)} cannot be broadcast to indexing result of "
                 f"shape {list(region.shape if arrays is None else region[arrays].shape)}"
             ) from None
         self.bump()

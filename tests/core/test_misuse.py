@@ -69,7 +69,7 @@ def saved_array_changed(e: SimpleNamespace) -> None:
 
 def stale_view(e: SimpleNamespace) -> None:
     h = t.ones(2, 3, requires_grad=True) * 1
-    row = h[0]
+    row = h.detach()[0]
     h *= 2
     row.sum()
 
@@ -188,7 +188,8 @@ CASES: list[Case] = [
      ("2 tensors", "1 gradients")),
     ("a leaf changed in place", lambda e: e.w.add_(1), R, ("a leaf Variable", "add_", "(2, 3)", "no_grad()")),
     ("a leaf assigned to", lambda e: e.w.__setitem__(0, 1.0), R, ("a leaf Variable", "setitem", "(2, 3)", "no_grad()")),
-    ("a view changed in place", lambda e: (e.w * 1)[0].mul_(2), R, ("mul_", "view", "(3,)", "base[index] = value")),
+    ("a view of a leaf changed", lambda e: e.w[0].mul_(2), R, ("a view of a leaf", "mul_", "(3,)", "no_grad()")),
+    ("a sharer changed in place", lambda e: (e.w * 1).detach().mul_(e.w), R, ("mul_", "shares memory", "x = x + y")),
     ("a saved array changed", saved_array_changed, R, ("modified by an inplace", "of mul", "clone()")),
     ("a view of what was replaced", stale_view, R, ("sum", "view", "(3,)", "take the view again")),
     ("NaN in a loss", nan_in_a_loss, R, ("sqrtBackward", "nan values", "test_misuse.py", "x.sqrt()")),

@@ -34,7 +34,8 @@ def again(obj: Any) -> Any:
 def equal(a: Any, b: Any) -> bool:
     """Structure, types, numbers to the bit."""
     if isinstance(a, tinydl.Tensor):
-        return type(a) is type(b) and a.dtype == b.dtype and a.shape == b.shape and a.array.tobytes() == b.array.tobytes()
+        alike = type(a) is type(b) and a.dtype == b.dtype and a.shape == b.shape
+        return alike and a.array.tobytes() == b.array.tobytes()
     if isinstance(a, np.ndarray):
         return isinstance(b, np.ndarray) and a.dtype == b.dtype and a.tobytes() == b.tobytes()
     if isinstance(a, dict):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.differential.programs import ERRORS, Line, Program, compiled, fresh, same_memory
+from tests.differential.programs import ERRORS, Line, Program, base_of, compiled, fresh, same_memory
 
 LARGEST = 1e3
 NEAR = 1e-3
@@ -103,11 +103,15 @@ class Draft:
         self.lines.append(line)
         try:
             exec(compiled(line.text), self.space)
-        except ERRORS:
+        except ERRORS as error:
+            if "multiple views" in str(error) or "created in no_grad mode" in str(error):  # PyTorch's rules alone
+                self.lines.pop()
+                return
             raise End from None
-        stale = line.recording and t.requires_grad  # "refused by rule", in our case
+        recorded = line.recording and t.requires_grad
         for n in shared:
-            if (stale and n != line.name) or not readable(self[n]):
+            # What shares memory by detach() is "refused by rule", in our case.
+            if (recorded and base_of(self[n]) is not base_of(t)) or not readable(self[n]):
                 self.pool.remove(n)
             elif not sound(self[n]):
                 raise End
@@ -419,7 +423,7 @@ def change(d: Draft) -> None:
     recording, careful = d.rng.random() < 0.6, d.rng.random() < 0.97
 
     def refused(t: Any) -> bool:
-        return recording and bool(t._is_view() or (t.is_leaf and t.requires_grad))
+        return recording and bool(base_of(t).is_leaf and base_of(t).requires_grad)
 
     name = d.pick(lambda t: apart(t, -1.0, 0.0, 1.0) and not ((careful or not t.numel()) and refused(t)))
     if name is None:

@@ -202,7 +202,8 @@ def test_zoneout_of_one_keeps_everything(name, bidirectional, x):
         output, state = layer(tinydl.tensor(x), tuple(old) if name == "LSTM" else old[0])
         for a, b in zip(old, states(state), strict=True):
             np.testing.assert_array_equal(a.array, b.array)
-        np.testing.assert_array_equal(output.array, np.broadcast_to(np.concatenate(list(old[0].array), -1), output.shape))
+        first = np.concatenate(list(old[0].array), -1)
+        np.testing.assert_array_equal(output.array, np.broadcast_to(first, output.shape))
 
 
 @pytest.mark.parametrize("options", [{"recurrent_dropout": 0.5}, {"zoneout": 0.5}], ids=str)

@@ -31,6 +31,35 @@ def _diagonal_put(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 0),), {"shape": (0, 3), "offset": 0, "axis1": 0, "axis2": 1}, note="size 0")
 
 
+@entry("strided")
+def _strided(rng: np.random.Generator) -> Iterator[Sample]:
+    x = draw(rng, 3, 4)
+    yield Sample((x,), {"size": (4, 3), "steps": (1, 4), "start": 0}, note="transposed")
+    yield Sample((x,), {"size": (2,), "steps": (-5,), "start": 11}, note="backwards")
+    yield Sample((x,), {"size": (2, 3), "steps": (0, 1), "start": 4}, note="a row twice")
+    yield Sample((draw(rng, 4, 3).T,), {"size": (2, 2), "steps": (4, 2), "start": 1}, note="of what is not contiguous")
+    yield Sample((draw(rng),), {"size": (1, 1), "steps": (7, 7), "start": 0}, note="0-d")
+    yield Sample((draw(rng, 0, 3),), {"size": (3, 0), "steps": (1, 3), "start": 0}, note="size 0")
+
+
+@entry("strided_put")
+def _strided_put(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((draw(rng, 3, 2),), {"shape": (2, 3), "steps": (1, 3), "start": 0}, note="transposed")
+    yield Sample((draw(rng, 2, 3).T,), {"shape": (12,), "steps": (2, -1), "start": 6}, note="overlapping")
+    yield Sample((draw(rng),), {"shape": (2, 2), "steps": (), "start": 3}, note="one element")
+    yield Sample((draw(rng, 0),), {"shape": (0, 3), "steps": (1,), "start": 0}, note="size 0")
+
+
+@entry("strided_overwrite")
+def _strided_overwrite(rng: np.random.Generator) -> Iterator[Sample]:
+    x, column = draw(rng, 3, 4), {"size": (3,), "steps": (4,), "start": 1}
+    yield Sample((x, draw(rng, 3)), column, note="a column")
+    yield Sample((draw(rng, 4, 3).T, draw(rng, 6)[::2]), column, note="of what is not contiguous")
+    yield Sample((x, draw(rng, 4, 2).T), {"size": (2, 4), "steps": (-8, 1), "start": 8}, note="rows, backwards")
+    yield Sample((draw(rng), draw(rng)), {"size": (), "steps": (), "start": 0}, note="0-d")
+    yield Sample((draw(rng, 0, 3), draw(rng, 0)), {"size": (0,), "steps": (3,), "start": 0}, note="size 0")
+
+
 @entry("stacked")
 def _stacked(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng), draw(rng)), {"axis": 0}, note="0-d")

@@ -523,7 +523,9 @@ class _Built:
         need = " or ".join(f"r{i}" for i in range(len(args))) or "False"
         outs = {name: f"o{op.outputs.index(name)}" for name in op.returned}
         for name, o in outs.items():
-            line += [f"  {o} = new(Tensor); {o}.array = as_array(y[{op.outputs.index(name)}]); {o}._grad = None"]
+            y = f"y[{op.outputs.index(name)}]"
+            line += [f"  a = {y} if type({y}) is ndarray else as_array({y})"]
+            line += [f"  {o} = new(Tensor); {o}.array = a; {o}._grad = None"]
             line += [f"  {o}.ver = {o}.taken = {o}.node = None; {o}.needs_grad = False"]
         result = ", ".join(outs.values()) + ("," if len(outs) == 1 and len(op.outputs) == 1 else "")
         result = f"result({result})" if op.result is not None else result
@@ -717,6 +719,8 @@ def _one_of(shapes: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _as_array(y: Any) -> Any:
+    if isinstance(y, np.generic):
+        return np.asarray(y)
     return y if type(y).__module__.partition(".")[0] == "cupy" else np.asarray(y)
 
 
@@ -841,11 +845,7 @@ def _no_memory(name: str, inputs: tuple[Any, ...], error: MemoryError) -> None:
 
 
 def _stale(x: Any, name: str) -> None:
-    raise RuntimeError(
-        f"{name}: this tensor of shape {tuple(x.shape)} is a view of a tensor that a recorded in-place operation "
-        "has replaced since; "
-        "take the view again after the in-place operation"
-    )
+    x._take_anew(name)
 
 
 def _freed(op: Any) -> None:

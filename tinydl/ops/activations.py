@@ -15,7 +15,8 @@ import numpy as np
 
 from tinydl.autograd.primitives import primitive
 from tinydl.kernels import by_dtype
-from tinydl.ops.elementwise import abs, exp, gate, nothing, sigmoid, softplus, square, tanh
+from tinydl.ops.comparing import le
+from tinydl.ops.elementwise import abs, exp, filled_where, gate, nothing, sigmoid, softplus, square, tanh
 from tinydl.ops.special import erf
 
 KINDS = {"int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool"}
@@ -128,7 +129,7 @@ def hardsigmoid(input: Any) -> Any:
     return _floating(_HARDSIGMOID, input)(input)
 
 
-@primitive(smooth=False, input=lambda g, input: g * hardswish_slope(input))
+@primitive(smooth=False, input=lambda g, input: filled_where(g * hardswish_slope(input), le(input, -3), value=0))
 def hardswish(input: Any) -> Any:
     """x min(max(x + 3, 0), 6) / 6."""
     return _floating(_HARDSWISH, input)(input)

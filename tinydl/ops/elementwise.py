@@ -17,7 +17,7 @@ from tinydl import dtypes
 from tinydl.autograd.primitives import primitive
 from tinydl.kernels import by_dtype
 from tinydl.ops.casting import alike, cast
-from tinydl.ops.comparing import eq, ge, gt, isnan, le, logical_and, logical_or, lt
+from tinydl.ops.comparing import eq, ge, gt, isnan, le, logical_and, logical_not, logical_or, lt
 
 # Constants as arrays: 0.5 us for 4 x 4 elements and one of these, 1.1 for 4 x 4 and a number of Python.
 _DTYPES = [np.dtype(t) for t in (np.bool_, *np.typecodes["AllInteger"], np.float16, np.float32, np.float64)]
@@ -117,8 +117,7 @@ def _power_slope(g: Any, x: Any, e: Any) -> Any:
         if e == 0:
             return nothing(g)
         return g * (x + x) if e == 2 else g * (pow(x, e - 1) * e)
-    zero = mask(eq(e, 0), x)
-    return g * (e * pow(x, e - (1 - zero)) * (1 - zero))
+    return filled_where(g * (e * pow(x, e - (1 - mask(eq(e, 0), x)))), eq(e, 0), value=0)
 
 
 def _power_log(x: Any, e: Any, out: Any) -> Any:
@@ -196,15 +195,15 @@ def _xlogy(input: Any, other: Any) -> Any:
 
 xlogy = primitive(
     _xlogy, args="input other", name="xlogy", promote="float",
-    input=lambda g, input, other: g * _log_unless_nothing(input, other, g),
+    input=lambda g, input, other: _log_unless_nothing(g, input, other),
     other=lambda g, input, other: g * (input / other),
 )  # fmt: skip
 
 
-def _log_unless_nothing(x: Any, y: Any, g: Any) -> Any:
-    """log y, and 0 where x log y is 0 by definition (x = 0, y <= 0)."""
+def _log_unless_nothing(g: Any, x: Any, y: Any) -> Any:
+    """g log y, and 0 where x log y is 0 by definition (x = 0, y <= 0)."""
     nothing_there = logical_and(eq(x, 0), le(y, 0))
-    return log(select(nothing_there, mask(nothing_there, g), y))
+    return filled_where(g * log(select(nothing_there, mask(nothing_there, g), y)), nothing_there, value=0)
 
 
 logit = primitive(
@@ -282,47 +281,65 @@ def gate(input: Any, other: Any) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------------- choice
+#
+# Rules choose with these instead of multiplying by 0 and 1: a gradient that is infinite or NaN stays where it belongs.
+
+
+@primitive(input=lambda g, mask: filled_where(g, mask, value=0))
+def filled_where(input: Any, mask: Any, *, value: Any) -> Any:
+    """``input`` with the number ``value`` where ``mask`` holds; both broadcast."""
+    if mask.shape == input.shape:
+        out = np.array(input, order="C", copy=True)
+        np.putmask(out, mask, np.asarray(value, out.dtype))
+        return out
+    return np.where(mask, np.asarray(value, input.dtype), input)
+
+
+def where_holds(input: Any, mask: Any) -> Any:
+    """``input`` where ``mask`` holds, else 0."""
+    return filled_where(input, logical_not(mask), value=0)
+
 
 maximum = primitive(
     np.maximum, args="input other", name="maximum", promote="same", smooth=False,
-    input=lambda g, input, other: g * _share(lt(input, other), eq(input, other), g),
-    other=lambda g, input, other: g * _share(lt(other, input), eq(input, other), g),
+    input=lambda g, input, other: _share(g, lt(input, other), eq(input, other)),
+    other=lambda g, input, other: _share(g, lt(other, input), eq(input, other)),
 )  # fmt: skip
 minimum = primitive(
     np.minimum, args="input other", name="minimum", promote="same", smooth=False,
-    input=lambda g, input, other: g * _share(gt(input, other), eq(input, other), g),
-    other=lambda g, input, other: g * _share(gt(other, input), eq(input, other), g),
+    input=lambda g, input, other: _share(g, gt(input, other), eq(input, other)),
+    other=lambda g, input, other: _share(g, gt(other, input), eq(input, other)),
 )  # fmt: skip
 
 
-def _share(loses: Any, ties: Any, g: Any) -> Any:
-    """0 where the operand loses, half where it ties, 1 where it wins (or one of the two is NaN)."""
-    return 1 - mask(loses, g) - mask(ties, g) * 0.5
+def _share(g: Any, loses: Any, ties: Any) -> Any:
+    """0 where the operand loses, half of g where it ties, g where it wins (or one of the two is NaN)."""
+    return filled_where(g * (1 - mask(ties, g) * 0.5), loses, value=0)
 
 
 fmax = primitive(
     np.fmax, args="input other", name="fmax", promote="same", smooth=False,
-    input=lambda g, input, other: g * mask(logical_or(ge(input, other), isnan(other)), g),
-    other=lambda g, input, other: g * (1 - mask(logical_or(ge(input, other), isnan(other)), g)),
+    input=lambda g, input, other: where_holds(g, logical_or(ge(input, other), isnan(other))),
+    other=lambda g, input, other: filled_where(g, logical_or(ge(input, other), isnan(other)), value=0),
 )  # fmt: skip
 fmin = primitive(
     np.fmin, args="input other", name="fmin", promote="same", smooth=False,
-    input=lambda g, input, other: g * mask(logical_or(le(input, other), isnan(other)), g),
-    other=lambda g, input, other: g * (1 - mask(logical_or(le(input, other), isnan(other)), g)),
+    input=lambda g, input, other: where_holds(g, logical_or(le(input, other), isnan(other))),
+    other=lambda g, input, other: filled_where(g, logical_or(le(input, other), isnan(other)), value=0),
 )  # fmt: skip
 at_least = primitive(
     np.maximum, args="input other", name="at_least", promote="same", smooth=False,
-    input=lambda g, input, other: g * mask(ge(input, other), g),  # a tie is the input's, unlike maximum's
-    other=lambda g, input, other: g * mask(lt(input, other), g),
+    input=lambda g, input, other: where_holds(g, ge(input, other)),  # a tie is the input's, unlike maximum's
+    other=lambda g, input, other: where_holds(g, lt(input, other)),
 )  # fmt: skip
 at_most = primitive(
     np.minimum, args="input other", name="at_most", promote="same", smooth=False,
-    input=lambda g, input, other: g * mask(le(input, other), g),
-    other=lambda g, input, other: g * mask(gt(input, other), g),
+    input=lambda g, input, other: where_holds(g, le(input, other)),
+    other=lambda g, input, other: where_holds(g, gt(input, other)),
 )  # fmt: skip
 
 
-@primitive(smooth=False, input=lambda g, input, min, max: g * mask(_within(input, min, max), g))
+@primitive(smooth=False, input=lambda g, input, min, max: where_holds(g, _within(input, min, max)))
 def clamp_between(input: Any, *, min: Any, max: Any) -> Any:
     """``input`` limited to [min, max] (numbers or None); gradients pass where it lies inside, bounds included."""
     if min is not None:

@@ -10,7 +10,8 @@ import numpy as np
 from tinydl.autograd import primitives
 from tinydl.autograd.primitives import primitive
 from tinydl.ops.axes import axis_of, kept, one_axis, pick_dim
-from tinydl.ops.elementwise import maximum, minimum
+from tinydl.ops.comparing import eq
+from tinydl.ops.elementwise import filled_where, maximum, minimum
 from tinydl.ops.reducing import in_line, refuse_out
 from tinydl.ops.shaping import reshape_to
 
@@ -97,8 +98,14 @@ def to_places(g: Any, indices: Any, shape: tuple[int, ...], dim: Any) -> Any:
 
 def _to_extrema(g: Any, x: Any, out: Any, dim: Any, axis: Any) -> Any:
     shape = x.shape
-    shares = tie_shares(x, in_line(out, shape, dim, axis), axis=axis_of(pick_dim(dim, axis), len(shape)))
-    return in_line(g, shape, dim, axis) * shares
+    value, over = in_line(out, shape, dim, axis), axis_of(pick_dim(dim, axis), len(shape))
+    return shared(in_line(g, shape, dim, axis), x, value, over)
+
+
+def shared(g: Any, x: Any, value: Any, axis: Any) -> Any:
+    """The gradient of ``value``, in equal parts to the elements of ``x`` that are it, and 0 to the others."""
+    shares = tie_shares(x, value, axis=axis)
+    return filled_where(g * shares, eq(shares, 0), value=0)
 
 
 @primitive(differentiable=False)

@@ -52,6 +52,45 @@ def diagonal_put(input: Any, *, shape: Any, offset: int, axis1: int, axis2: int)
     return out
 
 
+@primitive(
+    view=True,
+    input=lambda g, steps, start, input_shape: strided_put(g, shape=input_shape, steps=steps, start=start),
+)
+def strided(input: Any, *, size: Any, steps: Any, start: int) -> Any:
+    """The elements ``start + i * steps[0] + j * steps[1] + ...`` of the memory of ``input``, in row-major order, as an
+    array of shape ``size``: a view of a contiguous ``input``. What any chain of views is."""
+    return _strided(np.ascontiguousarray(input), size, steps, start)
+
+
+@primitive(
+    input=lambda g, input_shape, steps, start: strided(g, size=input_shape, steps=steps, start=start),
+)
+def strided_put(input: Any, *, shape: Any, steps: Any, start: int) -> Any:
+    """Zeros of ``shape`` with ``input`` added at its strided places: the transpose of :func:`strided`."""
+    out = np.zeros(shape, input.dtype)
+    places = _strided(np.arange(out.size), input.shape, steps, start)
+    np.add.at(out.reshape(-1), places.reshape(-1), input.reshape(-1))
+    return out
+
+
+@primitive(
+    input=lambda g, size, steps, start: strided_overwrite(g, 0.0, size=size, steps=steps, start=start),
+    value=lambda g, size, steps, start: strided(g, size=size, steps=steps, start=start),
+)
+def strided_overwrite(input: Any, value: Any, *, size: Any, steps: Any, start: int) -> Any:
+    """A copy of ``input`` with ``value`` at strided places: what a recorded change of a view makes of its base."""
+    out = np.array(input, order="C", copy=True)
+    _strided(out, size, steps, start)[...] = value
+    return out
+
+
+def _strided(memory: Any, size: Any, steps: Any, start: int) -> Any:
+    if 0 in size:
+        return np.zeros(size, memory.dtype)
+    width = memory.itemsize
+    return np.ndarray(size, memory.dtype, memory, start * width, [step * width for step in steps])
+
+
 # ------------------------------------------------------------------------------------------------ PyTorch's functions
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinydl.autograd.primitives import primitive
 from tinydl.ops.axes import one_axis, pick_dim
-from tinydl.ops.extrema import ValuesIndices, data_of, places, put_at, take_at, tie_shares, to_places
+from tinydl.ops.extrema import ValuesIndices, data_of, places, put_at, shared, take_at, to_places
 from tinydl.ops.formulas import interpolate
 from tinydl.ops.shaping import permute_axes, reshape_to
 
@@ -175,7 +175,7 @@ def median_along(input: Any, *, dim: int, keepdim: bool, skip_nan: bool) -> Any:
     return _at_rank("nanmedian" if skip_nan else "median", input, at, keepdim, rank)
 
 
-@primitive(smooth=False, input=lambda g, input, out: g * tie_shares(input, out, axis=None))
+@primitive(smooth=False, input=lambda g, input, out: shared(g, input, out, None))
 def whole_median(input: Any, *, skip_nan: bool) -> Any:
     """The lower median of all elements; ties share the gradient evenly."""
     _refuse_booleans(input, skip_nan)

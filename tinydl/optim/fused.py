@@ -148,7 +148,8 @@ class _Plan:
         got = f"Tensor of {type(grad.array).__name__}" if isinstance(grad, Tensor) else type(grad).__name__
         return TypeError(
             f"parameter {number} of shape {tuple(np.shape(param.array))} and its gradient must both be Tensors of "
-            f"NumPy arrays, but they are a Tensor of {type(param.array).__name__} and a {got}: convert with tinydl.tensor()"
+            f"NumPy arrays, but they are a Tensor of {type(param.array).__name__} and a {got}: convert with "
+            "tinydl.tensor()"
         )
 
     def _refresh(self, scalars: tuple[float, ...]) -> None:
