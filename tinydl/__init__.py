@@ -102,6 +102,17 @@ if TYPE_CHECKING:
         set_rng_state,
     )
     from tinydl.serialization import load, save
+    from tinydl.typed import (
+        BoolTensor,
+        ByteTensor,
+        CharTensor,
+        DoubleTensor,
+        FloatTensor,
+        HalfTensor,
+        IntTensor,
+        LongTensor,
+        ShortTensor,
+    )
 
 # log(-1) is nan, 1 / 0 is inf: results, as in PyTorch, and no news. NumPy would warn of a line of ours.
 _SILENT = r"tinydl\.(primitives|ops|autograd|kernels|nn|optim)\b"
@@ -117,14 +128,20 @@ _RANDOM = {
     "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "set_rng_state",
 }  # fmt: skip
 
+_TYPED = {
+    f"{word}Tensor" for word in ("Half", "Float", "Double", "Bool", "Byte", "Char", "Short", "Int", "Long")
+}  # fmt: skip
+
 
 def __getattr__(name: str) -> Any:
     import importlib
 
     if name in _ROOMS:
         return importlib.import_module(f"tinydl.{name}")
-    if name in _RANDOM or name in ("save", "load"):
-        room = importlib.import_module("tinydl.random" if name in _RANDOM else "tinydl.serialization")
+    if name in _RANDOM or name in _TYPED or name in ("save", "load"):
+        room = importlib.import_module(
+            "tinydl.random" if name in _RANDOM else "tinydl.typed" if name in _TYPED else "tinydl.serialization"
+        )
         globals()[name] = found = getattr(room, name)  # the next time it is simply there
         return found
     raise AttributeError(f"module 'tinydl' has no attribute {name!r}")
@@ -137,15 +154,16 @@ def is_tensor(obj: Any) -> Any:
 
 __all__ = [
     "__version__", "arange", "as_tensor", "autograd", "bartlett_window", "bernoulli", "blackman_window", "bool",
-    "can_cast", "cartesian_prod", "cuda", "data", "default_generator", "device", "distributions", "double", "dtype",
-    "e", "empty", "empty_like", "enable_grad", "eye", "fft", "finfo", "float", "float16", "float32", "float64",
-    "from_dlpack", "from_numpy", "full", "full_like", "generation", "Generator", "get_default_dtype", "get_rng_state",
-    "half", "hamming_window", "hann_window", "iinfo", "inf", "inference_mode", "int", "int16", "int32", "int64",
-    "int8", "is_grad_enabled", "is_tensor", "kaiser_window", "kernels", "linalg", "linspace", "load", "logspace",
-    "long", "manual_seed", "meshgrid", "models", "multinomial", "nan", "nn", "no_grad", "normal", "ones", "ones_like",
-    "ops", "optim", "pi", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
-    "random", "randperm", "render", "result_type", "save", "set_default_dtype", "set_grad_enabled", "set_printoptions",
-    "set_rng_state", "short", "Size", "special", "Tensor", "tensor", "TinydlError", "training", "tril_indices",
-    "triu_indices", "uint8", "utils", "zeros", "zeros_like",
+    "BoolTensor", "ByteTensor", "can_cast", "cartesian_prod", "CharTensor", "cuda", "data", "default_generator",
+    "device", "distributions", "double", "DoubleTensor", "dtype", "e", "empty", "empty_like", "enable_grad", "eye",
+    "fft", "finfo", "float", "float16", "float32", "float64", "FloatTensor", "from_dlpack", "from_numpy", "full",
+    "full_like", "generation", "Generator", "get_default_dtype", "get_rng_state", "half", "HalfTensor",
+    "hamming_window", "hann_window", "iinfo", "inf", "inference_mode", "int", "int16", "int32", "int64", "int8",
+    "IntTensor", "is_grad_enabled", "is_tensor", "kaiser_window", "kernels", "linalg", "linspace", "load", "logspace",
+    "long", "LongTensor", "manual_seed", "meshgrid", "models", "multinomial", "nan", "nn", "no_grad", "normal", "ones",
+    "ones_like", "ops", "optim", "pi", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn",
+    "randn_like", "random", "randperm", "render", "result_type", "save", "set_default_dtype", "set_grad_enabled",
+    "set_printoptions", "set_rng_state", "short", "ShortTensor", "Size", "special", "Tensor", "tensor", "TinydlError",
+    "training", "tril_indices", "triu_indices", "uint8", "utils", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _functions

@@ -124,11 +124,9 @@ def _random_method(name: str) -> Callable[..., Any]:
 class Tensor(InPlace):
     """An n-dimensional array that remembers the operations it came from.
 
-    data
-        Anything ``numpy.asarray`` takes. An array is wrapped without copying (``tinydl.tensor`` copies); Python floats
-        become the default dtype, float32.
-    requires_grad
-        Record what is computed from this tensor, so that :meth:`backward` fills :attr:`grad`. Floating dtypes only.
+    It is made by :func:`tinydl.tensor` and the other functions of :mod:`tinydl.creation`, or by an operation. Called
+    itself, the class makes one of the default dtype, float32: ``Tensor(2, 3)`` of uninitialised memory,
+    ``Tensor([1, 2])`` of data. ``array`` is the NumPy array that holds the elements.
 
     >>> import tinydl
     >>> x = tinydl.tensor([1.0, 2.0, 3.0], requires_grad=True)
@@ -153,19 +151,16 @@ class Tensor(InPlace):
     base: Any
     hooks: dict[str, list[Any]]
 
-    def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
-        self.array = as_array(data, dtype)
-        self._grad = self.node = self.ver = self.taken = None
-        self.needs_grad = False
-        if requires_grad is not True and requires_grad is not False:
-            raise TypeError(
-                f"Tensor(data, requires_grad) got {requires_grad!r} for requires_grad; to make one of given sizes use "
-                "zeros() or empty()"
-            )
-        if isinstance(data, Tensor) and self.array is data.array:  # one memory, one version
-            self._share(data)
-        if requires_grad:
-            self.requires_grad = True
+    def __init__(self, *data: Any, device: Any = None, **options: Any) -> None:
+        from tinydl.typed import contents
+
+        if options:
+            raise TypeError(f"Tensor() takes no {', '.join(options)}; tinydl.tensor(data, dtype, requires_grad) does")
+        refuse_unless_cpu(device, "Tensor")
+        given = contents("Tensor", dtypes.get_default_dtype(), data)
+        self._hold(given.array if isinstance(given, Tensor) else given)
+        if isinstance(given, Tensor):
+            self._share(given)
 
     # ------------------------------------------------------------------------------------ used by the engine
 
@@ -179,9 +174,18 @@ class Tensor(InPlace):
         return self
 
     @classmethod
-    def _wrap(cls, data: Any, dtype: Any = None) -> Tensor:
+    def _wrap(cls, data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
         """A leaf around anything ``numpy.asarray`` takes; an array is not copied."""
-        return cls._from_array(as_array(data, dtype))
+        self = cls._from_array(as_array(data, dtype))
+        if requires_grad:
+            self.requires_grad = True
+        return self
+
+    def _hold(self, array: Any) -> None:
+        """Begin as a leaf around an array that is known to be fit."""
+        self.array = array
+        self._grad = self.node = self.ver = self.taken = None
+        self.needs_grad = False
 
     @classmethod
     def _from_graph(cls, array: Any, node: Any, cell: Any) -> Tensor:
@@ -482,16 +486,19 @@ class Tensor(InPlace):
     ) -> Any:
         """In another dtype: ``to(dtype)``, ``to("cpu", dtype)``, ``to(other)``. Itself when nothing changes, unless
         ``copy``. Raises RuntimeError for a device that is not there."""
+        flags: list[Any] = []  # non_blocking and copy, by position
         for a in args:
             if isinstance(a, Tensor):
                 dtype, device = a.dtype, a.device
             elif isinstance(a, str) and a.partition(":")[0] in ("cpu", "cuda"):
                 device = a
-            elif a is not None and not isinstance(a, (_bool, _int)):  # numbers are non_blocking and copy, by position
+            elif isinstance(a, (_bool, _int)):
+                flags.append(a)
+            elif a is not None:
                 dtype = a
         if device is not None and device != self.device:
             refuse_unless_cpu(device, "to")
-        copy = copy or args[-2:] == (False, True)
+        copy = copy or len(flags) > 1 and flags[1]
         if dtype is not None:
             want = dtypes.as_dtype(dtype)
             if want != self.array.dtype:  # what is no longer floating has no gradient
@@ -499,13 +506,14 @@ class Tensor(InPlace):
         return self.clone() if copy else self
 
     def type(self, dtype: Any = None) -> Any:
-        """In another dtype; without one, its older name, such as ``tinydl.FloatTensor``."""
+        """In another dtype, which may be an older name (:mod:`tinydl.typed`); without one, its older name."""
+        from tinydl.typed import TYPED, Typed
+
         if dtype is None:
-            return f"tinydl.{_TYPES[self.array.dtype.name]}Tensor"
-        for name, word in _TYPES.items():
-            if dtype == f"tinydl.{word}Tensor":
-                dtype = name
-        return self.to(dtype)
+            return next(f"tinydl.{name}" for name, typed in TYPED.items() if typed.dtype == self.array.dtype)
+        if isinstance(dtype, str):
+            dtype = TYPED.get(dtype.rpartition(".")[2], dtype)
+        return self.to(dtype.dtype if isinstance(dtype, Typed) else dtype)
 
     def type_as(self, other: Tensor) -> Any:
         """In the dtype of ``other``."""
@@ -698,7 +706,7 @@ class Tensor(InPlace):
             )
         self._refuse_stale("deepcopy")
         new = object.__new__(self.__class__)
-        Tensor.__init__(new, self.array.copy())
+        new._hold(self.array.copy())
         new.needs_grad = self.needs_grad
         memo[id(self)] = new
         new.grad = None if self.grad is None else self.grad.__deepcopy__(memo)
@@ -912,14 +920,9 @@ _REVERSED = [tuple(range(n))[::-1] for n in range(65)]  # NumPy allows 64 dimens
 
 def _rebuild(cls: type[Tensor], array: Any, needs_grad: bool) -> Tensor:
     new = object.__new__(cls)
-    Tensor.__init__(new, array)
+    new._hold(array)
     new.needs_grad = needs_grad
     return new
 
-
-_TYPES = {
-    "float16": "Half", "float32": "Float", "float64": "Double", "uint8": "Byte", "int8": "Char", "int16": "Short",
-    "int32": "Int", "int64": "Long", "bool": "Bool",
-}  # fmt: skip
 
 _primitives.bind(Tensor)

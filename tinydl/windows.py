@@ -22,9 +22,9 @@ def _window(name: str, length: int, periodic: bool, dtype: Any, requires_grad: b
     if length < 0:
         raise RuntimeError(f"{name} requires non-negative window_length, got window_length={length}")
     if length < 2:
-        return Tensor(np.ones(length, want), requires_grad=requires_grad)
+        return Tensor._wrap(np.ones(length, want), requires_grad=requires_grad)
     points = np.arange(length) / (length if periodic else length - 1)
-    return Tensor(shape(points).astype(want), requires_grad=requires_grad)
+    return Tensor._wrap(shape(points).astype(want), requires_grad=requires_grad)
 
 
 def hann_window(window_length: int, periodic: bool = True, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:

@@ -16,7 +16,7 @@ from tinydl.utils.checkpoint import checkpoint, checkpoint_sequential
 
 
 def leaf(*shape: int, seed: int = 0) -> tinydl.Tensor:
-    return tinydl.Tensor(np.random.default_rng(seed).standard_normal(shape), requires_grad=True)
+    return tinydl.tensor(np.random.default_rng(seed).standard_normal(shape), requires_grad=True)
 
 
 def layers(count: int, size: int) -> list[nn.Module]:
@@ -192,7 +192,7 @@ def test_the_memory_that_is_saved() -> None:
     parts = [
         (lambda x, k=k: ((x * (1.0 + k * 0.01)).tanh() * 0.9).exp() * 0.5) for k in range(32)
     ]  # each saves two arrays of its input's size
-    x = tinydl.Tensor(np.linspace(-1, 1, 100_000), requires_grad=True)
+    x = tinydl.tensor(np.linspace(-1, 1, 100_000), requires_grad=True)
 
     def peak(run: Any) -> tuple[int, Any]:
         gc.collect()

@@ -14,7 +14,7 @@ from tinydl import autograd
 
 
 def leaf(*shape: int, seed: int = 0) -> tinydl.Tensor:
-    return tinydl.Tensor(np.random.default_rng(seed).standard_normal(shape), requires_grad=True)
+    return tinydl.tensor(np.random.default_rng(seed).standard_normal(shape), requires_grad=True)
 
 
 def test_a_value_used_twice_gets_both_gradients() -> None:
@@ -199,7 +199,7 @@ def test_threads_are_independent_and_so_is_no_grad() -> None:
     w = leaf(8, 8)
 
     def work(seed: int) -> Any:
-        x = tinydl.Tensor(np.random.default_rng(seed).standard_normal((4, 8)))
+        x = tinydl.tensor(np.random.default_rng(seed).standard_normal((4, 8)))
         y = x
         for _ in range(20):
             y = (y @ w).tanh()
@@ -338,3 +338,123 @@ def test_grad_takes_only_inputs_where_pytorch_has_it() -> None:
     assert g.tolist() == [2, 4]
     with pytest.raises(ValueError, match=r"only_inputs=False is no longer supported; use backward\(\)"):
         autograd.grad((x * x).sum(), x, only_inputs=False)
+
+
+def test_create_graph_records_also_under_no_grad() -> None:
+    x = leaf(3)
+    y = (x * x * x).sum()
+    with tinydl.no_grad():
+        (g,) = autograd.grad(y, x, create_graph=True)
+    (h,) = autograd.grad(g.sum(), x)
+    np.testing.assert_allclose(h.array, 6 * x.array)
+    z = (x * x * x).sum()
+    x.grad = None
+    with tinydl.no_grad():
+        z.backward(create_graph=True)
+        z = None
+    assert x.grad.requires_grad
+
+
+def test_hooks_run_as_the_walk_does() -> None:
+    x, seen = leaf(2), []
+    x.register_hook(lambda g: seen.append((g * x).requires_grad))
+    x.register_post_accumulate_grad_hook(lambda leaf: seen.append((leaf * 2).requires_grad))
+    (x * x).sum().backward()
+    (x * x).sum().backward(create_graph=True)
+    assert seen == [False, False, True, True]
+    assert tinydl.is_grad_enabled()
+    x.grad = None  # its graph holds x
+
+
+def test_an_input_named_twice_is_added_to_once_and_in_place() -> None:
+    x = leaf(2)
+    (x * 3).sum().backward(inputs=[x, x])
+    grad = x.grad
+    np.testing.assert_array_equal(grad.array, [3, 3])
+    (x * 2).sum().backward(inputs=[x])
+    assert x.grad is grad
+    np.testing.assert_array_equal(grad.array, [5, 5])
+    with pytest.raises(RuntimeError, match=r"does not require grad: input 0, of shape \(2,\)"):
+        (x * 2).sum().backward(inputs=[tinydl.ones(2)])
+
+
+def test_backward_into_a_result_fills_its_grad() -> None:
+    x = leaf(2)
+    h = x * 2
+    (h * h).sum().backward(inputs=[h])
+    np.testing.assert_allclose(h._grad.array, 4 * x.array)
+    assert x.grad is None
+
+
+def test_a_leaf_frozen_after_the_forward_pass_gets_no_gradient() -> None:
+    x, w = leaf(2), leaf(2)
+    loss = (x * w).sum()
+    w.requires_grad_(False)
+    loss.backward()
+    assert w.grad is None
+    np.testing.assert_array_equal(x.grad.array, w.array)
+
+
+def test_threads_that_walk_back_to_one_leaf_lose_nothing() -> None:
+    w, rounds, workers = leaf(50_000), 20, 4
+    w.grad = tinydl.zeros_like(w)
+
+    def work() -> None:
+        for _ in range(rounds):
+            (w * 1).sum().backward()
+
+    threads = [threading.Thread(target=work) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    np.testing.assert_array_equal(w.grad.array, np.full(50_000, rounds * workers))
+
+
+def test_a_hook_on_one_of_several_results_sees_what_comes_back_at_second_order() -> None:
+    a = tinydl.tensor(np.array([[4.0, 1.0], [1.0, 3.0]]), requires_grad=True)
+    w, v = tinydl.linalg.eigh(a)
+    (g,) = autograd.grad((w * w).sum() + v[0, 0] * v[0, 0], a, create_graph=True)
+    seen: list[np.ndarray] = []
+    w.register_hook(lambda d: seen.append(d.numpy().copy()))
+    d_a, d_w = autograd.grad(g.sum(), [a, w])
+    np.testing.assert_array_equal(seen[0], d_w.array)
+    assert np.any(d_w.array) and np.all(np.isfinite(d_a.array))
+
+
+def test_a_functions_context_is_freed_with_what_it_saved() -> None:
+    class Square(autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            ctx.big = Held()
+            return x * x
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * 2 * ctx.saved_tensors[0]
+
+    class Held:
+        pass
+
+    x = leaf(2)
+    y = Square.apply(x)
+    held = weakref.ref(y.grad_fn.saved.big)
+    y.sum().backward()
+    assert held() is None
+    with pytest.raises(RuntimeError, match="what Square saved has already been freed"):
+        y.sum().backward()
+
+
+def test_settings_decorate_without_parentheses() -> None:
+    @tinydl.enable_grad
+    def recorded(x: tinydl.Tensor) -> tinydl.Tensor:
+        return x * 2
+
+    @tinydl.no_grad
+    def plain(x: tinydl.Tensor) -> tinydl.Tensor:
+        return x * 2
+
+    with tinydl.no_grad():
+        assert recorded(leaf(2)).requires_grad
+    assert not plain(leaf(2)).requires_grad and tinydl.is_grad_enabled()

@@ -51,7 +51,7 @@ class SumAndProduct(autograd.Function):
 
 
 def leaf(*shape: int) -> tinydl.Tensor:
-    return tinydl.Tensor(np.random.default_rng(1).uniform(0.5, 1.5, shape), requires_grad=True)
+    return tinydl.tensor(np.random.default_rng(1).uniform(0.5, 1.5, shape), requires_grad=True)
 
 
 def test_own_operations_pass_both_checks() -> None:

@@ -12,7 +12,7 @@ from tinydl import autograd
 
 
 def leaf(*shape: int) -> tinydl.Tensor:
-    return tinydl.Tensor(np.random.default_rng(2).uniform(0.5, 1.5, shape), requires_grad=True)
+    return tinydl.tensor(np.random.default_rng(2).uniform(0.5, 1.5, shape), requires_grad=True)
 
 
 def function(forward: Any, backward: Any) -> Any:

@@ -79,14 +79,14 @@ def test_equal(name: str, f: Any, shapes: list[tuple[int, ...]], dtype: str, lay
     arrays = [rng.uniform(-2, 2, s).astype(dtype) for s in shapes]
     if layout == "transposed":
         arrays = [np.ascontiguousarray(a.T).T for a in arrays]
-    ours = [tinydl.Tensor(a, requires_grad=True) for a in arrays]
+    ours = [tinydl.tensor(a, requires_grad=True) for a in arrays]
     theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
     tolerance = {"rtol": 2e-5, "atol": 2e-5} if dtype == "float32" else {"rtol": 1e-10, "atol": 1e-10}
     y, z = f(tinydl, *ours), f(torch, *theirs)
     assert y.shape == tuple(z.shape) and f"torch.{y.dtype.name}" == str(z.dtype)
     np.testing.assert_allclose(y.array, z.detach().numpy(), **tolerance)
     weights = rng.uniform(0.5, 1.5, y.shape).astype(dtype)
-    g = tinydl.autograd.grad((y * tinydl.Tensor(weights)).sum(), ours, create_graph=True)
+    g = tinydl.autograd.grad((y * tinydl.tensor(weights)).sum(), ours, create_graph=True)
     h = torch.autograd.grad((z * torch.tensor(weights)).sum(), theirs, create_graph=True)
     for a, b in zip(g, h):
         assert a.shape == tuple(b.shape) and a.dtype == np.dtype(dtype)

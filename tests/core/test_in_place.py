@@ -10,7 +10,7 @@ from tinydl import autograd
 
 
 def leaf(*shape: int) -> tinydl.Tensor:
-    return tinydl.Tensor(np.random.default_rng(0).uniform(0.5, 1.5, shape), requires_grad=True)
+    return tinydl.tensor(np.random.default_rng(0).uniform(0.5, 1.5, shape), requires_grad=True)
 
 
 def test_recorded_in_place_keeps_saved_values_valid() -> None:
@@ -34,7 +34,7 @@ def test_unrecorded_write_to_a_saved_value_is_an_error() -> None:
 
 
 def test_a_write_through_a_view_is_noticed() -> None:
-    x, w = leaf(3), tinydl.Tensor(np.ones(3))
+    x, w = leaf(3), tinydl.tensor(np.ones(3))
     y = (x * w).sum()
     w[1:].fill_(5.0)
     with pytest.raises(RuntimeError, match="the input 'other' of mul"):
@@ -295,7 +295,7 @@ def test_indices_that_change_after_the_call_do_not_matter() -> None:
 
 
 def test_a_tensor_of_a_tensor_shares_memory_and_version() -> None:
-    x, w = leaf(2), tinydl.ones(2, dtype=tinydl.float64)
+    x, w = tinydl.ones(2, requires_grad=True), tinydl.ones(2)
     y = (x * tinydl.Tensor(w)).sum()
     w.zero_()
     with pytest.raises(RuntimeError, match="the input 'other' of mul"):

@@ -103,8 +103,8 @@ THIRD: dict[str, Callable[..., Any]] = {
 @pytest.mark.parametrize("name", THIRD)
 def test_third_order(name: str) -> None:
     """The recorded second derivatives, differentiated by finite differences once more."""
-    xs = tuple(tinydl.Tensor(a, requires_grad=True) for a in (X, Y))
-    weights = tinydl.Tensor(RNG.uniform(0.5, 1.5, THIRD[name](*xs).shape))
+    xs = tuple(tinydl.tensor(a, requires_grad=True) for a in (X, Y))
+    weights = tinydl.tensor(RNG.uniform(0.5, 1.5, THIRD[name](*xs).shape))
 
     def second(x: Any, y: Any) -> Any:
         first = autograd.grad((THIRD[name](x, y) * weights).sum(), (x, y), create_graph=True)

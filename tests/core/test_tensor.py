@@ -6,6 +6,7 @@ import copy
 import pickle  # to send tensors between processes, never to read files
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -183,9 +184,8 @@ def test_scalars_lengths_and_truth() -> None:
 
 def test_memory_layout_is_kept_by_elementwise_operations() -> None:
     """Channels-last is a property of strides: shapes stay PyTorch's."""
-    last = tinydl.Tensor(
-        np.random.default_rng(0).standard_normal((2, 5, 4, 3)).transpose(0, 3, 1, 2), requires_grad=True
-    )
+    array = np.random.default_rng(0).standard_normal((2, 5, 4, 3)).transpose(0, 3, 1, 2)
+    last = tinydl.from_numpy(array).requires_grad_()
     for y in (last * 2, last + last, last.exp(), last.relu(), last.clone(), tinydl.nn.functional.softmax(last, 1)):
         assert y.shape == (2, 3, 5, 4) and y.stride() == last.stride()
     assert last.contiguous().is_contiguous() and not last.is_contiguous()
@@ -209,3 +209,96 @@ def test_infinities_are_results_and_no_warnings() -> None:
     done = subprocess.run([sys.executable, "-W", "always", "-c", INFINITE], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and "nan" in done.stdout
     assert done.stderr.count("RuntimeWarning") == 1 and "<string>:8" in done.stderr, done.stderr
+
+
+def test_data_is_the_tensor_without_history() -> None:
+    x = tinydl.tensor([[1.0, 5.0], [3.0, 2.0]], requires_grad=True)
+    h = x * 2
+    assert isinstance(h.data, tinydl.Tensor) and h.data.is_leaf and not h.data.requires_grad
+    assert h.data.max(1)[1].tolist() == [1, 0]
+    x.data -= 0.5
+    x.data[0].mul_(2)
+    x.data.clamp_(max=4.0)
+    assert x.tolist() == [[1.0, 4.0], [2.5, 1.5]] and x.requires_grad and x.is_leaf
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):  # unlike PyTorch, where it is silent
+        y = (x * x).sum()
+        x.data.zero_()
+        y.backward()
+
+
+def test_assigning_data_gives_other_memory() -> None:
+    p = tinydl.nn.Parameter(tinydl.ones(3))
+    view, value = p[:1], tinydl.zeros(2, 2, dtype=tinydl.float64)
+    p.data = value
+    assert p.shape == (2, 2) and p.dtype == tinydl.float64 and isinstance(p, tinydl.nn.Parameter) and p.requires_grad
+    value.fill_(7)
+    assert p.tolist() == [[7, 7], [7, 7]] and view.tolist() == [1]
+    with tinydl.no_grad():
+        p.add_(1)
+    assert value.tolist() == [[8, 8], [8, 8]]
+    p.sum().backward()
+    with pytest.raises(TypeError, match="data has to be a tensor, but got ndarray"):
+        p.data = np.ones(2)
+    with pytest.raises(RuntimeError, match="must be of a floating point dtype, got int64"):
+        p.data = tinydl.tensor([1])
+    h = p * 2
+    with pytest.raises(RuntimeError, match=r"data of shape \(1,\) .* result of an operation, of shape \(2, 2\)"):
+        h.data = tinydl.ones(1)
+
+
+def test_to_takes_its_flags_by_position() -> None:
+    x, other = tinydl.ones(2), tinydl.zeros(3, dtype=tinydl.float64)
+    assert x.to(other, False).dtype == tinydl.float64
+    assert x.to(tinydl.float32, False) is x and x.to("cpu", tinydl.float32, True) is x
+    copied = x.to(tinydl.float32, False, True)
+    assert copied is not x and not np.shares_memory(copied.array, x.array)
+
+
+def test_what_a_whole_number_cannot_hold_is_refused() -> None:
+    t = tinydl.tensor([1, 2])
+    for value in (float("nan"), float("inf"), 2**70, [1.0, float("nan")]):
+        with pytest.raises(RuntimeError, match="value cannot be converted to type int64 without overflow"):
+            t[:2] = value
+    t[0] = 1.7
+    assert t.tolist() == [1, 2]
+
+
+def test_the_class_makes_a_tensor_of_sizes_or_of_data() -> None:
+    assert tinydl.Tensor(2, 3).shape == (2, 3) and tinydl.Tensor().shape == (0,)
+    assert tinydl.Tensor(tinydl.ones(4, 2).size()).shape == (4, 2)
+    for data in ([1, 2], (1, 2), np.array([1, 2]), np.array([1.0, 2.0])):
+        x = tinydl.Tensor(data)
+        assert x.dtype == tinydl.float32 and x.tolist() == [1, 2] and not x.requires_grad
+    array = np.zeros(2, np.float32)
+    tinydl.Tensor(array).fill_(1)
+    assert not array.any()  # a copy
+    assert tinydl.LongTensor([1.7]).tolist() == [1] and tinydl.BoolTensor([0, 2]).tolist() == [False, True]
+    assert tinydl.ByteTensor(3).dtype == tinydl.uint8 and tinydl.DoubleTensor(3).dtype == tinydl.float64
+
+
+def test_older_names_of_types() -> None:
+    x = tinydl.ones(2)
+    assert isinstance(x, tinydl.FloatTensor) and not isinstance(x, tinydl.LongTensor)
+    assert not isinstance(np.ones(2, np.float32), tinydl.FloatTensor)
+    assert x.type() == "tinydl.FloatTensor" and x.long().type() == "tinydl.LongTensor"
+    for dtype in (tinydl.DoubleTensor, "torch.DoubleTensor", "tinydl.DoubleTensor", tinydl.float64):
+        assert x.type(dtype).dtype == tinydl.float64
+    variable = tinydl.autograd.Variable(x, requires_grad=True)
+    assert variable.requires_grad and not x.requires_grad and isinstance(x, tinydl.autograd.Variable)
+    assert np.shares_memory(variable.array, x.array)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: tinydl.Tensor(1.5), r"Tensor: data must be a sequence \(got float\)"),
+        (lambda: tinydl.Tensor("ab"), r"data must be a sequence \(got str\)"),
+        (lambda: tinydl.Tensor([1.0], True), r"Tensor\(list, bool\) makes a tensor of sizes"),
+        (lambda: tinydl.Tensor([1.0], requires_grad=True), r"takes no requires_grad; tinydl.tensor\(data"),
+        (lambda: tinydl.FloatTensor(tinydl.tensor([1])), r"expected a tensor of dtype float32 \(got int64\)"),
+        (lambda: tinydl.autograd.Variable([1.0]), "Variable data has to be a tensor, but got list"),
+    ],
+)
+def test_what_the_class_does_not_take(make: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        make()

@@ -66,7 +66,7 @@ def inputs(row: Row, dtype: str, layout: str = "contiguous") -> tuple[list[Any],
     ours, theirs = [], []
     for i, x in enumerate(arrays):
         if isinstance(x, np.ndarray):
-            ours.append(tinydl.Tensor(LAYOUTS[layout](x), requires_grad=i in at))
+            ours.append(tinydl.tensor(LAYOUTS[layout](x), requires_grad=i in at))
             theirs.append(torch.tensor(x, requires_grad=i in at))
         else:
             ours.append(x)
@@ -99,7 +99,7 @@ def gradients(library: Any, outputs: Any, leaves: list[Any], order: int, seed: i
     for y in flat(outputs):
         if is_tensor(y) and y.requires_grad:
             w = rng.uniform(0.5, 1.5, tuple(y.shape)).astype(dtype_name(y))
-            term = (y * (tinydl.Tensor(w) if library is tinydl else torch.tensor(w))).sum()
+            term = (y * (tinydl.tensor(w) if library is tinydl else torch.tensor(w))).sum()
             total = term if total is None else total + term
         elif is_tensor(y):
             rng.uniform(0.5, 1.5, tuple(y.shape))

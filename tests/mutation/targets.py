@@ -21,11 +21,10 @@ class Target:
 CORE = ("tests/core/test_*.py",)
 OPS = ("tests/ops/test_*.py", "tests/differential/test_*_torch.py")
 OPTIM = ("tests/optim/test_*.py",)
-# Of Tensor, what is more than a name for an operation: versions, views and writing in place.
-IN_PLACE = (
-    "__init__", "_from_array", "_from_graph", "cell", "_refuse_stale", "bump", "requires_grad", "detach", "detach_",
-    "retain_grad", "register_hook", "_hooks", "_in_place", "_refuse_unwritable", "_fits", "_rebind", "add_", "sub_",
-    "addcmul_", "lerp_", "copy_", "__setitem__", "Hook", "_Keep", "_filled", "_copied",
+# Of Tensor, what is more than a name for an operation: versions, views, hooks.
+VERSIONS = (
+    "__init__", "_from_array", "_wrap", "_hold", "_from_graph", "_share", "cell", "_refuse_stale", "bump",
+    "requires_grad", "data", "detach", "detach_", "retain_grad", "register_hook",
 )  # fmt: skip
 
 # Of the steps' card, the steps: the samples and the counting of operations are material of tests and benchmarks.
@@ -37,7 +36,8 @@ TARGETS = (
     Target("tinydl/autograd/engine.py", (*CORE, *OPS)),
     Target("tinydl/autograd/primitives.py", (*CORE, *OPS)),
     Target("tinydl/autograd/function.py", CORE),
-    Target("tinydl/tensor.py", (*CORE, *OPS), IN_PLACE),
+    Target("tinydl/tensor.py", (*CORE, *OPS), VERSIONS),
+    Target("tinydl/writing.py", (*CORE, *OPS)),
     Target("tinydl/ops/rnn.py", ("tests/ops/test_*.py", "tests/nn/test_rnn*.py")),
     Target("tinydl/ops/nade.py", ("tests/ops/test_*.py", "tests/models/test_rnn.py")),
     Target("tinydl/ops/losses.py", (*OPS, "tests/nn/test_loss*.py")),

@@ -40,17 +40,17 @@ def layout(
 
 def check(f: Callable[..., Any], *arrays: np.ndarray[Any, Any], seed: int = 0) -> None:
     rng = np.random.default_rng(seed)
-    xs = [tinydl.Tensor(a, requires_grad=True) for a in arrays]
+    xs = [tinydl.tensor(a, requires_grad=True) for a in arrays]
     y = f(*xs)
     v = rng.uniform(-1, 1, y.shape)
     us = [rng.uniform(-1, 1, a.shape) for a in arrays]
-    gs = autograd.grad(y, xs, tinydl.Tensor(np.asarray(v)), allow_unused=True)
+    gs = autograd.grad(y, xs, tinydl.tensor(np.asarray(v)), allow_unused=True)
     analytic = sum(float((g.array * u).sum()) for g, u in zip(gs, us) if g is not None)
     for g, a in zip(gs, arrays):
         assert g is None or (g.shape == a.shape and g.dtype == a.dtype)
 
     def along(h: float) -> float:
-        out = f(*[tinydl.Tensor(np.asarray(a + h * u)) for a, u in zip(arrays, us)])
+        out = f(*[tinydl.tensor(np.asarray(a + h * u)) for a, u in zip(arrays, us)])
         return float((out.array * v).sum())
 
     h = 1e-4

@@ -29,7 +29,7 @@ def tensors(sample: Sample, dtype: Any = np.float64) -> tuple[list[Any], list[in
             out.append(out[sample.alias[0]])
         elif floating(x) and i not in sample.constant:
             a = x if dtype == x.dtype else x.astype(dtype)
-            out.append(tinydl.Tensor(a, requires_grad=True))
+            out.append(tinydl.tensor(a, requires_grad=True))
             at.append(i)
         else:
             out.append(x.astype(dtype) if floating(x) else x)
@@ -89,7 +89,7 @@ def test_both_routes_agree_and_nothing_else_changes(name: str, i: int, sample: S
     out = call(name, Sample(sample.args, static, sample.constant, sample.alias), args, at)(*leaves)
     outs = out if isinstance(out, tuple) else (out,)
     rng = np.random.default_rng(3)
-    seeds = [tinydl.Tensor(np.asarray(rng.uniform(-1, 1, o.shape), dtype)) for o in outs]
+    seeds = [tinydl.tensor(np.asarray(rng.uniform(-1, 1, o.shape), dtype)) for o in outs]
     assert all(o.dtype == dtype for o in outs)
     arrays = grad(outs, leaves, seeds, retain_graph=True)
     recorded = grad(outs, leaves, seeds, create_graph=True)
@@ -115,7 +115,7 @@ def test_arrays_in_arrays_out(name: str, i: int, sample: Sample) -> None:
         if isinstance(x, np.ndarray):
             np.testing.assert_array_equal(a, x)
     wrapped = registry()[name].call(
-        *[tinydl.Tensor(x) if isinstance(x, np.ndarray) else x for x in args], **sample.static
+        *[tinydl.tensor(x) if isinstance(x, np.ndarray) else x for x in args], **sample.static
     )
     for p, w in zip(
         plain if isinstance(plain, tuple) else (plain,), wrapped if isinstance(wrapped, tuple) else (wrapped,)
@@ -128,7 +128,7 @@ def test_arrays_in_arrays_out(name: str, i: int, sample: Sample) -> None:
 @pytest.mark.parametrize("name", sorted(n for n, op in registry().items() if not op.differentiable))
 def test_functions_without_derivative_do_not_record(name: str) -> None:
     for sample in TABLE[name].make(np.random.default_rng(5)):
-        args = [tinydl.Tensor(x, requires_grad=floating(x)) if isinstance(x, np.ndarray) else x for x in sample.args]
+        args = [tinydl.tensor(x, requires_grad=floating(x)) if isinstance(x, np.ndarray) else x for x in sample.args]
         assert not registry()[name].call(*args, **sample.static).requires_grad
 
 
@@ -166,7 +166,7 @@ def test_memory_layout_does_not_matter(name: str, i: int, sample: Sample, store:
         out = call(name, s, args, at)(*leaves)
         outs = out if isinstance(out, tuple) else (out,)
         rng = np.random.default_rng(3)
-        seeds = [tinydl.Tensor(np.asarray(rng.uniform(-1, 1, o.shape))) for o in outs]
+        seeds = [tinydl.tensor(np.asarray(rng.uniform(-1, 1, o.shape))) for o in outs]
         found.append([*outs, *grad(outs, leaves, seeds, allow_unused=True)])
     for a, b in zip(*found):
         assert (a is None) == (b is None)

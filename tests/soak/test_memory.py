@@ -33,7 +33,7 @@ def chain(x: Any, steps: int) -> Any:
 
 def test_backward_frees_what_it_held(traced: Callable[[], int]) -> None:
     """Promised: 65 %. Measured: 98 % of 32 MB."""
-    x = tinydl.Tensor(np.linspace(-1, 1, 100_000), requires_grad=True)
+    x = tinydl.tensor(np.linspace(-1, 1, 100_000), requires_grad=True)
     y = chain(x, 40).sum()
     held = traced()
     assert held > 30e6
@@ -57,7 +57,7 @@ def test_a_layer_stack_frees_too(traced: Callable[[], int]) -> None:
 
 def test_a_chain_under_no_grad_holds_nothing() -> None:
     """Promised: under 64 MB. 10,000 steps on 1 MB; a graph would hold 10 GB."""
-    x = tinydl.Tensor(np.linspace(-1, 1, 131_072), requires_grad=True)
+    x = tinydl.tensor(np.linspace(-1, 1, 131_072), requires_grad=True)
     tracemalloc.start()
     try:
         with tinydl.no_grad():
@@ -72,7 +72,7 @@ def test_a_chain_under_no_grad_holds_nothing() -> None:
 
 def test_detached_steps_hold_nothing(traced: Callable[[], int]) -> None:
     """Truncated backpropagation: detach cuts the history off."""
-    h = tinydl.Tensor(np.ones(100_000), requires_grad=True)
+    h = tinydl.tensor(np.ones(100_000), requires_grad=True)
     for _ in range(50):
         h = (h * 1.01).tanh().detach().requires_grad_()
     assert traced() < 5e6

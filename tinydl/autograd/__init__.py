@@ -4,6 +4,8 @@ Read in this order: :mod:`~tinydl.autograd.primitives` (what is recorded), :mod:
 :mod:`~tinydl.autograd.gradcheck` (why to believe it).
 """
 
+from typing import Any
+
 from tinydl.autograd import functional
 from tinydl.autograd.anomaly import detect_anomaly, set_detect_anomaly
 from tinydl.autograd.engine import backward, grad
@@ -12,10 +14,20 @@ from tinydl.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from tinydl.autograd.mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from tinydl.autograd.primitives import Node, primitive, registry
 
+
+def __getattr__(name: str) -> Any:
+    if name == "Variable":  # a tensor, and those are made of what is here
+        from tinydl.typed import Variable
+
+        return Variable
+    raise AttributeError(f"module 'tinydl.autograd' has no attribute {name!r}")
+
+
 __all__ = [
     "Function",
     "GradcheckError",
     "Node",
+    "Variable",
     "backward",
     "detect_anomaly",
     "enable_grad",

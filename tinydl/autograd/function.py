@@ -72,7 +72,7 @@ class _FunctionOp:
             if d is None:
                 gs[i] = zeros(*self.like[i][0], dtype=self.like[i][1]) if ctx._materialize else None
             elif not isinstance(d, tensor):
-                gs[i] = tensor(d)
+                gs[i] = tensor._wrap(d)
         ctx.needs_input_grad = tuple(e is not None for e in edges)
         result = self.cls.backward(ctx, *gs)
         grads = list(result) if isinstance(result, tuple) else [result]
@@ -88,7 +88,7 @@ class _FunctionOp:
             if e is None or d is None:
                 out.append(None)
                 continue
-            d = d if isinstance(d, tensor) else tensor(d)
+            d = d if isinstance(d, tensor) else tensor._wrap(d)
             dtype = n.extra["dtypes"][i] if n.extra else d.dtype
             if d.dtype != dtype:
                 d = d.to(dtype)

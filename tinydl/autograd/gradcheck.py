@@ -90,7 +90,7 @@ def gradgradcheck(
     if grad_outputs is None:
         draw = np.random.default_rng(7)
         vs = [
-            tensor(draw.uniform(0.5, 1.5, o.shape) * draw.choice([-1.0, 1.0], o.shape), requires_grad=True)
+            tensor._wrap(draw.uniform(0.5, 1.5, o.shape) * draw.choice([-1.0, 1.0], o.shape), requires_grad=True)
             for o in outs
         ]
     else:
@@ -129,7 +129,7 @@ def _check(
             array = base[k].copy()
             if k == i:
                 array.reshape(-1)[flat] += delta
-            t = tensor(array)
+            t = tensor._wrap(array)
             t.requires_grad = x.requires_grad  # the function may differentiate inside
             args.append(t)
         return [np.array(o.array, copy=True) for o in _floating(func(*args))]
@@ -150,7 +150,7 @@ def _check(
             seed = np.zeros(o.shape)
             seed.reshape(-1)[row] = 1.0
             if o.requires_grad:
-                found = grad(o, [xs[i] for i in checked], tensor(seed), retain_graph=True, allow_unused=True)
+                found = grad(o, [xs[i] for i in checked], tensor._wrap(seed), retain_graph=True, allow_unused=True)
             else:
                 found = (None,) * len(checked)
             for i, d in zip(checked, found):
@@ -165,7 +165,7 @@ def _check(
                             f"analytic {a!r}, numeric {n!r}"
                         )
         if size == 0 and o.requires_grad:  # nothing to compare, but backward must run
-            grad(o, [xs[i] for i in checked], tensor(np.zeros(o.shape)), retain_graph=True, allow_unused=True)
+            grad(o, [xs[i] for i in checked], tensor._wrap(np.zeros(o.shape)), retain_graph=True, allow_unused=True)
     if not outs:
         raise GradcheckError("the function returned no floating-point tensor; gradcheck has nothing to compare")
 

@@ -727,7 +727,7 @@ def _as_array(y: Any) -> Any:
 def _lift(op: Primitive, inputs: tuple[Any, ...], static: dict[str, Any], rest: tuple[Any, ...] = ()) -> Any:
     """A public function given arrays or numbers only: convert them, so that the result is a Tensor."""
     tensor = globals()["Tensor"]
-    return op.call(*[x if x is None else tensor(x) for x in inputs], *rest, **static)
+    return op.call(*[x if x is None else tensor._wrap(x) for x in inputs], *rest, **static)
 
 
 def _pick(node: Node, k: int) -> Node:

@@ -141,7 +141,9 @@ def _gradient(about: Card, variant: Variant, verdict: Verdict) -> None:
     inputs, keywords = about.gradient(rng)
     constants = {function.op.args.index(name) for name in function.op.constants}
     tensors = [
-        Tensor(x, requires_grad=True) if isinstance(x, np.ndarray) and x.dtype.kind == "f" and i not in constants else x
+        Tensor._wrap(x, requires_grad=True)
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f" and i not in constants
+        else x
         for i, x in enumerate(inputs)
     ]
 
@@ -175,14 +177,14 @@ def slopes_differ(
     def moved(directions: list[Any], by: float) -> list[Any]:
         shifted = list(inputs)
         for i, v in zip(free, directions):
-            shifted[i] = Tensor(inputs[i].array + by * v, requires_grad=True)
+            shifted[i] = Tensor._wrap(inputs[i].array + by * v, requires_grad=True)
         return [y.array for y in function(*shifted)]
 
     for _ in range(3):
         outputs = function(*inputs)
         u = [rng.standard_normal(y.shape) for y in outputs]
         v = [rng.standard_normal(inputs[i].shape) for i in free]
-        gradients = grad(outputs, [inputs[i] for i in free], [Tensor(w) for w in u])
+        gradients = grad(outputs, [inputs[i] for i in free], [Tensor._wrap(w) for w in u])
         analytic = sum(float(np.vdot(g.array, w)) for g, w in zip(gradients, v))
         ahead, behind = moved(v, step), moved(v, -step)
         numeric = sum(float(np.vdot(w, (a - b) / (2 * step))) for w, a, b in zip(u, ahead, behind))

@@ -385,7 +385,7 @@ class Module:
                 tensor.array = tensor.array.astype(wanted)
                 tensor.ver = tensor.taken = None  # other memory than its views and sharers have from now on
                 if tensor.grad is not None:
-                    tensor.grad = Tensor(tensor.grad.array.astype(wanted))
+                    tensor.grad = Tensor._wrap(tensor.grad.array.astype(wanted))
         return self
 
     def type(self: ModuleT, dst_type: Any) -> ModuleT:
@@ -567,7 +567,7 @@ def _array(value: Any) -> Any:
 def _in_place_of(tensor: Tensor, value: Any) -> Tensor:
     """``value`` as what ``tensor`` is: a parameter that requires a gradient if it does, or a buffer."""
     if not isinstance(tensor, Parameter):
-        return value if isinstance(value, Tensor) else Tensor(value)
+        return value if isinstance(value, Tensor) else Tensor._wrap(value)
     if isinstance(value, Parameter):
         return value.requires_grad_(tensor.requires_grad)
     return Parameter(value, requires_grad=tensor.requires_grad)

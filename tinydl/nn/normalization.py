@@ -200,7 +200,8 @@ class _RunningNorm(Module):
         for name in ("running_mean", "running_var"):
             average = new_parameter((num_features,), device, dtype).detach() if track_running_stats else None
             self.register_buffer(name, average)
-        self.register_buffer("num_batches_tracked", Tensor(np.zeros((), np.int64)) if track_running_stats else None)
+        count = Tensor._wrap(np.zeros((), np.int64)) if track_running_stats else None
+        self.register_buffer("num_batches_tracked", count)
         self.reset_parameters()
 
     def reset_running_stats(self) -> None:

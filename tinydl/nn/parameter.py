@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinydl import dtypes
-from tinydl.tensor import Tensor
+from tinydl.tensor import Tensor, as_array
 
 
 class Parameter(Tensor):
@@ -24,9 +24,8 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
-        if data is None:
-            data = np.empty(0, dtypes.get_default_dtype())
-        super().__init__(data.array if isinstance(data, Tensor) else data, requires_grad)
+        self._hold(np.empty(0, dtypes.get_default_dtype()) if data is None else as_array(data))
+        self.requires_grad = requires_grad
         if isinstance(data, Tensor):
             self.ver = data.cell()  # one memory, one count of writes to it
 

@@ -157,7 +157,7 @@ class RNNBase(Module):
         """What only the definition of the operation knows how to do, where it is wanted."""
         options: dict[str, Any] = {}
         if self.training and self.recurrent_dropout:
-            options["mask"] = F.dropout(Tensor(np.ones_like(state[0].array)), self.recurrent_dropout)
+            options["mask"] = F.dropout(Tensor._wrap(np.ones_like(state[0].array)), self.recurrent_dropout)
         if any(self._held):
             options["held"] = tuple(
                 (self._stays(z, steps, h) if self.training else z) if z else None for z, h in zip(self._held, state)
@@ -186,7 +186,7 @@ class RNNBase(Module):
             return input
         if not self.recurrent_dropout:
             return F.dropout(input, self.dropout)
-        return input * F.dropout(Tensor(np.ones((1, *input.shape[1:]), input.dtype)), self.dropout)  # type: ignore[no-any-return]
+        return input * F.dropout(Tensor._wrap(np.ones((1, *input.shape[1:]), input.dtype)), self.dropout)  # type: ignore[no-any-return]
 
     # ------------------------------------------------------------------------------------------- all layers
 
@@ -239,7 +239,7 @@ class RNNBase(Module):
             raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
         sizes = (self.proj_size or self.hidden_size, self.hidden_size)[: self._states]
         if states is None:
-            zeros = {size: Tensor(np.zeros((batch, size), input.dtype)) for size in sizes}
+            zeros = {size: Tensor._wrap(np.zeros((batch, size), input.dtype)) for size in sizes}
             per_cell = [tuple(zeros[size] for size in sizes)] * len(self._suffixes)
         else:
             for number, (state, size) in enumerate(zip(states, sizes)):

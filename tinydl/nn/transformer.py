@@ -311,7 +311,7 @@ class Transformer(Module):
     def generate_square_subsequent_mask(sz: int, device: str | None = None, dtype: Any = None) -> Tensor:
         """[sz, sz]: -inf above the diagonal, else 0, so that no position sees a later one."""
         wanted = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
-        return Tensor(np.triu(np.full((sz, sz), -np.inf, wanted), 1))
+        return Tensor._wrap(np.triu(np.full((sz, sz), -np.inf, wanted), 1))
 
 
 def _residual(x: Tensor, norm_first: bool, *blocks: tuple[Callable[[Tensor], Any], Module]) -> Tensor:

@@ -430,12 +430,12 @@ def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     array = input.array if hasattr(input, "node") else input
     if not array.ndim:
         if as_tuple:  # of a number PyTorch makes a vector first
-            return (tensor(np.flatnonzero(array).astype(np.int64)),)
-        return tensor(np.zeros((int(array != 0), 0), np.int64))
+            return (tensor._wrap(np.flatnonzero(array).astype(np.int64)),)
+        return tensor._wrap(np.zeros((int(array != 0), 0), np.int64))
     found = np.nonzero(array)
     if as_tuple:
-        return tuple(tensor(i.astype(np.int64)) for i in found)
-    return tensor(np.stack([i.astype(np.int64) for i in found], axis=1))
+        return tuple(tensor._wrap(i.astype(np.int64)) for i in found)
+    return tensor._wrap(np.stack([i.astype(np.int64) for i in found], axis=1))
 
 
 def argwhere(input: Any) -> Any:

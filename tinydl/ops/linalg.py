@@ -209,14 +209,14 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = No
     X = mm(pinv(A, rtol=rcond), B)
     rank = matrix_rank(A, rtol=rcond)
     tensor = _p.Tensor  # type: ignore[attr-defined]
-    residuals = values = tensor(np.zeros(0, A.dtype))
+    residuals = values = tensor._wrap(np.zeros(0, A.dtype))
     if driver not in (None, "gelsy") and m > n and bool((rank.array == n).all()):
         error = mm(A, X) - B
         residuals = reduce_sum(error * error, axis=(error.ndim - 2,), keepdims=False)
     if driver in ("gelsd", "gelss"):
         values = svdvals(A)
     if driver == "gels":
-        rank = tensor(np.zeros(0, np.int64))
+        rank = tensor._wrap(np.zeros(0, np.int64))
     return LstsqResult(reshape_to(X, shape=X.shape[:-1]) if vector else X, residuals, rank, values)
 
 
@@ -332,7 +332,7 @@ def qr(A: Any, mode: str = "reduced") -> Any:
             raise NotImplementedError(
                 "The QR decomposition is not differentiable when mode='complete' and nrows > ncols; use mode='reduced'"
             )
-        return QRResult(*(tensor(x) for x in np.linalg.qr(_raw(A), mode="complete")))
+        return QRResult(*(tensor._wrap(x) for x in np.linalg.qr(_raw(A), mode="complete")))
     if m >= n:
         Q, R = factors.qr_of(A)
     else:  # A = [A1 A2] with a square A1 = Q R1: R = [R1 Q^T A2], and every derivative with it
@@ -340,7 +340,7 @@ def qr(A: Any, mode: str = "reduced") -> Any:
 
         Q, R1 = factors.qr_of(take_slice(A, index=(..., slice(0, m))))
         R = cat([R1, mm(swap_last(Q), take_slice(A, index=(..., slice(m, None))))], -1)
-    return QRResult(tensor(np.zeros((0,), A.dtype)) if mode == "r" else Q, R)
+    return QRResult(tensor._wrap(np.zeros((0,), A.dtype)) if mode == "r" else Q, R)
 
 
 def svdvals(A: Any) -> Any:

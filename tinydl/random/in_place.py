@@ -21,7 +21,7 @@ _WHOLE = {"float16": 2**11, "float32": 2**24, "float64": 2**53}
 
 
 def _put(x: Tensor, values: Any, name: str) -> Tensor:
-    return x._replace(Tensor(np.asarray(values).astype(x.dtype)), name)  # type: ignore[no-any-return]
+    return x._replace(Tensor._wrap(np.asarray(values).astype(x.dtype)), name)  # type: ignore[no-any-return]
 
 
 def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Generator | None = None) -> Tensor:

@@ -293,7 +293,7 @@ def gumbel_softmax(
     axis = reducing.one_axis(dim, logits.ndim)
     largest = np.argmax(soft.array, axis=axis, keepdims=True) if logits.ndim else np.asarray(0)
     places = np.arange(soft.shape[axis]).reshape((-1,) + (1,) * (soft.ndim - axis - 1)) if logits.ndim else 0
-    one_hot = Tensor(np.asarray(places == largest).astype(soft.dtype))
+    one_hot = Tensor._wrap(np.asarray(places == largest).astype(soft.dtype))
     straight: Tensor = one_hot - soft.detach() + soft
     return straight
 

@@ -114,7 +114,7 @@ def _same_or_valid(
     for axis, t in enumerate(total, 2):
         if t % 2:
             zeros = np.zeros(x.shape[:axis] + (1,) + x.shape[axis + 1 :], x.dtype)
-            x = shaping.cat([x, Tensor(zeros)], axis)
+            x = shaping.cat([x, Tensor._wrap(zeros)], axis)
     return x, tuple(t // 2 for t in total)
 
 

@@ -224,4 +224,4 @@ def zoneout(
     if not training:
         return new + (old - new) * p  # type: ignore[no-any-return]
     kept = drawing_from(generator).random(new.shape, np.float32) < p
-    return elementwise.where(Tensor(kept), old, new)  # type: ignore[no-any-return]
+    return elementwise.where(Tensor._wrap(kept), old, new)  # type: ignore[no-any-return]

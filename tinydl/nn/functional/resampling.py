@@ -139,7 +139,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     base = np.ones((math.prod(size[2:]), rank + 1), theta.dtype)
     for dim, points in enumerate(np.meshgrid(*axes, indexing="ij")):
         base[:, rank - 1 - dim] = points.reshape(-1)  # x, which runs along the last dimension, comes first
-    grid = _products.mm(Tensor(base), _products.swap_last(theta))
+    grid = _products.mm(Tensor._wrap(base), _products.swap_last(theta))
     return _shaping.reshape_to(grid, shape=(size[0], *size[2:], rank))  # type: ignore[no-any-return]
 
 
@@ -234,7 +234,7 @@ def _finite(at: Any) -> Any:
 
 
 def _place(index: Any, n: int, padding_mode: str, align: bool) -> Any:
-    return np.rint(_inside(Tensor(index), n, padding_mode, align).array).astype(np.int64)
+    return np.rint(_inside(Tensor._wrap(index), n, padding_mode, align).array).astype(np.int64)
 
 
 def _inside(at: Tensor, n: int, padding_mode: str, align: bool) -> Tensor:

@@ -219,4 +219,4 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
             f"one_hot: class values must be between 0 and num_classes - 1 = {num_classes - 1}, but got "
             f"{int(index.min())} to {int(index.max())}"
         )
-    return Tensor((index[..., None] == np.arange(num_classes)).astype(np.int64))
+    return Tensor._wrap((index[..., None] == np.arange(num_classes)).astype(np.int64))

@@ -104,7 +104,7 @@ def places(packed: PackedSequence) -> tuple[Array, Array, Array]:
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     """The permutation int64 [B] that undoes another; None for None."""
-    return None if permutation is None else Tensor(np.argsort(permutation.array))
+    return None if permutation is None else Tensor._wrap(np.argsort(permutation.array))
 
 
 def _lengths(lengths: Any) -> Array:
@@ -157,12 +157,12 @@ def pack_padded_sequence(
             "`lengths` array must be sorted in decreasing order when `enforce_sorted` is True. You can pass "
             "`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this requirement."
         )
-    order = None if enforce_sorted else Tensor(np.argsort(-found, kind="stable"))
+    order = None if enforce_sorted else Tensor._wrap(np.argsort(-found, kind="stable"))
     in_order = found if order is None else found[order.array]
     time, place = np.nonzero(in_order > np.arange(found.max())[:, None])
     sequence = place if order is None else order.array[place]
     data = pack_steps(input, at=(sequence, time) if batch_first else (time, sequence))
-    return PackedSequence(data, Tensor(np.bincount(time)), order)
+    return PackedSequence(data, Tensor._wrap(np.bincount(time)), order)
 
 
 def pad_packed_sequence(
@@ -182,7 +182,7 @@ def pad_packed_sequence(
             )
         steps = total_length
     at, sizes = ((place, time), (len(lengths), steps)) if batch_first else ((time, place), (steps, len(lengths)))
-    return pad_steps(sequence.data, at=at, sizes=sizes, value=padding_value), Tensor(lengths)
+    return pad_steps(sequence.data, at=at, sizes=sizes, value=padding_value), Tensor._wrap(lengths)
 
 
 def pad_sequence(

@@ -35,7 +35,7 @@ def output_dim(module: Module) -> int:
 
 def unit(size: int, like: Tensor, eps: float) -> Tensor:
     """A random vector of length one."""
-    vector = init.normal_(Tensor(np.empty(size, like.dtype)))
+    vector = init.normal_(Tensor._wrap(np.empty(size, like.dtype)))
     vector.array[...] = normalised(vector.array, eps)
     return vector
 
