@@ -70,7 +70,7 @@ Tensor.detach Tensor.clone Tensor.to Tensor.item Tensor.numpy Tensor.tolist Tens
 Tensor.numel Tensor.nelement Tensor.stride Tensor.contiguous Tensor.is_contiguous Tensor.type Tensor.type_as
 Tensor.float Tensor.double Tensor.half Tensor.long Tensor.int Tensor.short Tensor.char Tensor.byte Tensor.bool
 Tensor.cpu Tensor.requires_grad_ Tensor.backward Tensor.register_hook Tensor.retain_grad Tensor.retains_grad
-Tensor.is_leaf Tensor.grad_fn Tensor.grad Tensor.array Tensor.device Tensor.shape Tensor.ndim Tensor.dtype
+Tensor.is_leaf Tensor.grad_fn Tensor.grad Tensor.data Tensor.device Tensor.shape Tensor.ndim Tensor.dtype
 Tensor.itemsize Tensor.nbytes Tensor.element_size Tensor.data_ptr Tensor.storage_offset Tensor.new_tensor
 Tensor.new_zeros Tensor.new_ones Tensor.new_empty Tensor.new_full Tensor.fill_ Tensor.zero_ Tensor.copy_
 Tensor.detach_ Tensor.apply_ Tensor.masked_fill_ Tensor.index_put_ Tensor.index_add_ Tensor.index_copy_
@@ -241,7 +241,7 @@ NAMES: list[str] = [
 # Names that are no row of the table, and the file under tests/ that compares them with PyTorch (or with the definition,
 # where PyTorch's random numbers cannot be ours).
 ELSEWHERE: dict[str, str] = {
-    "Tensor.array": "core/test_tensor.py",
+    "Tensor.data": "core/test_tensor.py",
     "save": "core/test_serialization.py",
     "load": "core/test_serialization.py",
     "set_printoptions": "core/test_printing_torch.py",

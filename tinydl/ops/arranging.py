@@ -164,7 +164,7 @@ def repeat_interleave(
         if counts.ndim != 1 or counts.dtype.kind not in "iu":
             raise RuntimeError("repeat_interleave only accepts 1D vector of int64 or int32 as repeat")
         _refuse_negative(counts)
-        return _p.Tensor(np.repeat(np.arange(len(counts)), counts).astype(counts.dtype))  # type: ignore[attr-defined]
+        return _p.Tensor._wrap(np.repeat(np.arange(len(counts)), counts).astype(counts.dtype))  # type: ignore[attr-defined]
     if dim is None:
         input, dim = reshape_to(input, shape=(-1,) if input.size else (0,)), 0
     axis = one_axis(dim, input.ndim)

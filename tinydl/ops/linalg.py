@@ -176,7 +176,7 @@ def matrix_rank(A: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool =
     _matrix("linalg.matrix_rank", A, square=hermitian)
     raw = _raw(_symmetric(A, "L") if hermitian else A)
     found = np.sum(np.linalg.svd(raw, compute_uv=False) > _cut(raw, atol, rtol), axis=-1) if raw.size else 0
-    return _p.Tensor(np.broadcast_to(np.asarray(found, np.int64), raw.shape[:-2]).copy())  # type: ignore[attr-defined]
+    return _p.Tensor._wrap(np.broadcast_to(np.asarray(found, np.int64), raw.shape[:-2]).copy())  # type: ignore[attr-defined]
 
 
 def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = None) -> Any:

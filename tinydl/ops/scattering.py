@@ -200,7 +200,7 @@ def scatter(input: Any, dim: int, index: Any, src: Any = None, *, value: Any = N
 def _number(value: Any, like: Any) -> Any:
     from tinydl.autograd import primitives as _p
 
-    return _p.Tensor(np.asarray(value, like.dtype))  # type: ignore[attr-defined]
+    return _p.Tensor._wrap(np.asarray(value, like.dtype))  # type: ignore[attr-defined]
 
 
 @by_axis

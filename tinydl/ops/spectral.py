@@ -145,7 +145,7 @@ def _frequencies(values: Any, dtype: Any, requires_grad: bool) -> Any:
     from tinydl.autograd import primitives as _p
 
     want = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
-    return _p.Tensor(values.astype(want), requires_grad=requires_grad)  # type: ignore[attr-defined]
+    return _p.Tensor._wrap(values.astype(want), requires_grad=requires_grad)  # type: ignore[attr-defined]
 
 
 @by_axis
