@@ -66,9 +66,12 @@ def _shaping(function: Callable[..., Any]) -> Callable[..., Any]:
 def _unary(function: Callable[..., Any], ufunc: Any) -> Callable[..., Any]:
     def method(self: Any) -> Any:
         x = self.array
-        if (self.needs_grad and mode.on) or self.taken is not None or x.dtype.kind != "f":
+        if (self.needs_grad and mode.on) or x.dtype.kind != "f" or (self.taken is not None and not self._is_free()):
             return self._in_place(function)
-        ufunc(x, x)
+        try:
+            ufunc(x, x)
+        except ValueError:  # memory that must not be written
+            return self._in_place(function)
         self.bump()
         return self
 
@@ -83,11 +86,13 @@ def _binary(function: Callable[..., Any], ufunc: Any) -> Callable[..., Any]:
             usual = y.dtype is x.dtype and other.taken is None
         else:
             usual = type(other) is float or type(other) is int
-        if not usual or options or (recorded and mode.on) or self.taken is not None or x.dtype.kind != "f":
+        if not usual or options or (recorded and mode.on) or x.dtype.kind != "f":
             return self._in_place(function, other, **options)
+        if self.taken is not None and not self._is_free():
+            return self._in_place(function, other)
         try:
             ufunc(x, y, x)
-        except ValueError:  # the shapes do not fit: there it is said in words
+        except ValueError:  # the shapes do not fit, or memory must not be written: there it is said in words
             return self._in_place(function, other)
         self.bump()
         return self

@@ -116,6 +116,10 @@ class Writing:
         """Whether a change of this tensor is one of something that needs a gradient."""
         return self.needs_grad or (self.taken is not None and self.base is not None and self.base.needs_grad)
 
+    def _is_free(self: Any) -> bool:
+        """Of a view: whether its memory may be written at once."""
+        return self.taken == self.ver[1] and not (mode.on and self._has_history())
+
     def _is_stale(self: Any) -> bool:
         """Whether this is a view whose base was rebound since it was taken."""
         return self.taken is not None and self.taken != self.ver[1]
