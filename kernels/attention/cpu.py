@@ -1,0 +1,283 @@
+"""Attention on the matrix tile, float32 without a mask (``cpu.tiles``): a block of queries against all their keys.
+
+A head is one thread's. Its keys and values are packed once, as the tile of :func:`tinydl.kernels.vector.multiply` reads
+them. Then, for a block of queries whose scores fill a part of the second-level cache:
+
+    forward    scores = q (scale k)^T,  p = exp(scores - max),  output = (p v) / sum p
+    backward   p = exp(q (scale k)^T - norm),  da = p (g v^T - g . output) scale
+               dq = da k,  dk += da^T q,  dv += p^T g
+
+No probability outlives its block. With ``causal`` a block computes the panels of keys that its last query may see: half
+of the work. Gradients of keys and values are summed over the blocks in order, by one thread: bits do not depend on the
+number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import prange
+from numpy.typing import NDArray
+
+from tinydl.kernels import vector
+from tinydl.kernels.cache import njit
+from tinydl.kernels.registry import register
+from tinydl.kernels.scalar import IN_ORDER, ONE, SUMS, ZERO, exp
+from tinydl.kernels.threads import num_threads, worthwhile
+from tinydl.kernels.vector import copy, multiply
+from tinydl.kernels.workspace import plain, scratch
+
+Array = NDArray[Any]
+
+#: Scores that are held at once: 128 KiB of a second-level cache, beside as many gradients of them.
+SCORES = 1 << 15
+MOST_QUERIES = 64
+
+
+@njit
+def _columns(x: Array, x0: int, count: int, size: int, wide: int, factor: Any, out: Array, at: int) -> None:
+    """out[panel][e][j] = factor x[panel * wide + j, e], zero beyond the last row of x [count, size]: a transpose."""
+    for first in range(0, count, wide):
+        used = min(wide, count - first)
+        for e in range(size):
+            target = at + first * size + e * wide
+            for j in range(used):
+                out[target + j] = x[x0 + (first + j) * size + e] * factor
+            for j in range(used, wide):
+                out[target + j] = ZERO
+
+
+@njit
+def _rows(x: Array, x0: int, count: int, size: int, width: int, out: Array, at: int) -> None:
+    """out[i, :size] = x[i], zero in the columns up to ``width``."""
+    for i in range(count):
+        copy(out, at + i * width, x, x0 + i * size, size)
+        for j in range(size, width):
+            out[at + i * width + j] = ZERO
+
+
+@njit
+def _product(inner: int, wide: int, rows: int, a: Array, a0: int, row_stride: int, k_stride: int, b: Array, b0: int,
+             b_stride: int, b_panel: int, c: Array, c0: int, c_stride: int, columns: int, k: int,
+             accumulate: int) -> None:  # fmt: skip
+    """C[rows, columns, in whole panels] (+)= A[rows, k] B[k, columns]; a panel of B begins ``b_panel`` behind the
+    last."""
+    for panel in range((columns + wide - 1) // wide):
+        multiply(inner, rows, a, a0, row_stride, k_stride, b, b0 + panel * b_panel, b_stride, c, c0 + panel * wide,
+                 c_stride, k, accumulate)  # fmt: skip
+
+
+@njit(fastmath=SUMS | {"nnan"}, error_model="numpy", forceinline=True)
+def _largest(row: Any) -> Any:
+    top = row[0]
+    for c in range(1, row.size):
+        top = max(top, row[c])
+    return top
+
+
+@njit(fastmath=SUMS, error_model="numpy", forceinline=True)
+def _sum(row: Any) -> Any:
+    total = ZERO
+    for c in range(row.size):
+        total += row[c]
+    return total
+
+
+@njit(fastmath=SUMS, error_model="numpy", forceinline=True)
+def _dot(x: Any, y: Any) -> Any:
+    total = ZERO
+    for c in range(x.size):
+        total += x[c] * y[c]
+    return total
+
+
+@njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
+def _exponentials(row: Any, less: Any) -> Any:
+    for c in range(row.size):
+        row[c] = exp(row[c] - less)
+
+
+@njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
+def _through_softmax(p: Any, dp: Any, inner: Any, scale: Any) -> Any:
+    for c in range(p.size):
+        dp[c] = p[c] * (dp[c] - inner) * scale
+
+
+@njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
+def _scaled(target: Any, source: Any, factor: Any) -> Any:
+    for c in range(target.size):
+        target[c] = source[c] * factor
+
+
+@njit
+def _seen(query: int, keys: int, causal: bool) -> int:
+    """How many keys a query may look at."""
+    return min(keys, query + 1) if causal else keys
+
+
+@njit(parallel=True, error_model="numpy")
+def _forward(threads: int, heads: int, cuts: int, L: int, S: int, E: int, V: int, causal: bool, scale: Any, block: int,
+             stride: int, by_key: int, wide: int, by_value: int, value_wide: int, V_wide: int, q: Array, k: Array,
+             v: Array, keys: Array, keys_size: int, values: Array, scores: Array, sums: Array, edge: Array,
+             output: Array, norm: Array) -> None:  # fmt: skip
+    for index in prange(threads):
+        thread: Any = np.int64(index)  # prange counts in uint64, which times int64 would be a float
+        k_at, v_at = thread * keys_size, thread * S * V_wide
+        s_at, o_at = thread * block * stride, thread * block * V_wide
+        for item in range(heads * cuts * thread // threads, heads * cuts * (thread + 1) // threads):
+            head, cut = item // cuts, item % cuts
+            _columns(k, head * S * E, S, E, wide, scale, keys, k_at)
+            _rows(v, head * S * V, S, V, V_wide, values, v_at)
+            blocks = (L + block - 1) // block
+            for number in range(blocks * cut // cuts, blocks * (cut + 1) // cuts):
+                first = number * block
+                rows = min(block, L - first)
+                most = _seen(first + rows - 1, S, causal)
+                _product(by_key, wide, rows, q, (head * L + first) * E, E, 1, keys, k_at, wide, E * wide, scores, s_at,
+                         stride, most, E, 0)  # fmt: skip
+                for i in range(rows):
+                    seen, at = _seen(first + i, S, causal), s_at + i * stride
+                    row = scores[at : at + seen]
+                    top = _largest(row)
+                    _exponentials(row, top)
+                    sums[thread * block + i] = total = _sum(row)
+                    norm[head * L + first + i] = np.log(total) + top
+                    scores[at + seen : at + most] = ZERO
+                _product(by_value, value_wide, rows, scores, s_at, stride, 1, values, v_at, V_wide, value_wide, edge,
+                         o_at, V_wide, V, most, 0)  # fmt: skip
+                for i in range(rows):
+                    at, to = o_at + i * V_wide, (head * L + first + i) * V
+                    _scaled(output[to : to + V], edge[at : at + V], ONE / sums[thread * block + i])
+
+
+@njit(parallel=True, error_model="numpy")
+def _backward(threads: int, heads: int, L: int, S: int, E: int, V: int, causal: bool, scale: Any, block: int,
+              stride: int, by_key: int, wide: int, by_query: int, query_wide: int, E_wide: int, by_value: int,
+              value_wide: int, V_wide: int, g: Array, q: Array, k: Array, v: Array, output: Array, norm: Array,
+              packed: Array, packed_size: int, scores: Array, slopes: Array, edge: Array, edge_size: int,
+              dq: Array, dk: Array, dv: Array) -> None:  # fmt: skip
+    panels = (S + wide - 1) // wide
+    for index in prange(threads):
+        thread: Any = np.int64(index)
+        keys = thread * packed_size  # (scale k)^T, v^T, k, and the sums of dk and dv
+        values = keys + panels * wide * E
+        plain_keys = values + panels * wide * V
+        key_sums = plain_keys + S * E_wide
+        value_sums = key_sums + S * E_wide
+        s_at = thread * block * stride
+        q_at = thread * edge_size  # queries, gradients of outputs, gradients of queries
+        g_at = q_at + block * E_wide
+        d_at = g_at + block * V_wide
+        for head in range(heads * thread // threads, heads * (thread + 1) // threads):
+            _columns(k, head * S * E, S, E, wide, scale, packed, keys)
+            _columns(v, head * S * V, S, V, wide, ONE, packed, values)
+            _rows(k, head * S * E, S, E, E_wide, packed, plain_keys)
+            packed[key_sums : value_sums + S * V_wide] = ZERO
+            for first in range(0, L, block):
+                rows = min(block, L - first)
+                most = _seen(first + rows - 1, S, causal)
+                _rows(q, (head * L + first) * E, rows, E, E_wide, edge, q_at)
+                _rows(g, (head * L + first) * V, rows, V, V_wide, edge, g_at)
+                _product(by_key, wide, rows, edge, q_at, E_wide, 1, packed, keys, wide, E * wide, scores, s_at, stride,
+                         most, E, 0)  # fmt: skip
+                _product(by_key, wide, rows, edge, g_at, V_wide, 1, packed, values, wide, V * wide, slopes, s_at,
+                         stride, most, V, 0)  # fmt: skip
+                for i in range(rows):
+                    query = head * L + first + i
+                    seen, at = _seen(first + i, S, causal), s_at + i * stride
+                    _exponentials(scores[at : at + seen], norm[query])
+                    along = _dot(g[query * V : (query + 1) * V], output[query * V : (query + 1) * V])
+                    _through_softmax(scores[at : at + seen], slopes[at : at + seen], along, scale)
+                    scores[at + seen : at + most] = ZERO
+                    slopes[at + seen : at + most] = ZERO
+                _product(by_value, value_wide, most, scores, s_at, 1, stride, edge, g_at, V_wide, value_wide, packed,
+                         value_sums, V_wide, V, rows, 1)  # fmt: skip
+                _product(by_query, query_wide, most, slopes, s_at, 1, stride, edge, q_at, E_wide, query_wide, packed,
+                         key_sums, E_wide, E, rows, 1)  # fmt: skip
+                _product(by_query, query_wide, rows, slopes, s_at, stride, 1, packed, plain_keys, E_wide, query_wide,
+                         edge, d_at, E_wide, E, most, 0)  # fmt: skip
+                for i in range(rows):
+                    copy(dq, (head * L + first + i) * E, edge, d_at + i * E_wide, E)
+            for s in range(S):
+                copy(dk, (head * S + s) * E, packed, key_sums + s * E_wide, E)
+                copy(dv, (head * S + s) * V, packed, value_sums + s * V_wide, V)
+
+
+def _plainly(query: Array, key: Array, value: Array, mask: Array | None, kept: Array | None, *_: Any) -> bool:
+    """No mask, no dropout, and nothing to broadcast."""
+    return mask is None and kept is None and query.shape[:-2] == key.shape[:-2] == value.shape[:-2]
+
+
+def _width(size: int, dtype: Any) -> tuple[int, int, int]:
+    """The tile for rows of ``size`` numbers: its address, how wide it is, and ``size`` in whole tiles."""
+    lanes = vector.lanes(dtype)
+    vectors = max(1, min(4, -(-size // lanes)))
+    return vector.panel(dtype, vectors), vectors * lanes, -(-size // (vectors * lanes)) * vectors * lanes
+
+
+def _block(L: int, S_wide: int) -> int:
+    return max(1, min(L, MOST_QUERIES, SCORES // S_wide))
+
+
+@register(op="attention_forward", name="cpu.tiles", dtypes=("float32",), default=True, accepts=_plainly)
+def attention_forward(
+    query: Array, key: Array, value: Array, mask: Array | None, kept: Array | None, scale: float, causal: bool,
+    dropout: float,
+) -> tuple[Array, Array]:  # fmt: skip
+    """Attention; see the head of the file."""
+    batch, dtype = query.shape[:-2], query.dtype
+    (L, E), (S, V), heads = query.shape[-2:], value.shape[-2:], math.prod(query.shape[:-2])
+    output, norm = np.zeros((*batch, L, V), dtype), np.full((*batch, L), np.inf, dtype)
+    if not (output.size and S):
+        return output, norm
+    threads = worthwhile(2 * heads * L * S * (E + V))
+    cuts = 1 if heads >= threads else threads
+    by_key, wide, S_wide = _width(S, dtype)
+    by_value, value_wide, V_wide = _width(V, dtype)
+    stride = S_wide + vector.lanes(dtype)  # rows of scores that begin in different sets of the cache
+    block = _block(L, S_wide)
+    with num_threads(threads):
+        _forward(threads, heads, cuts, L, S, E, V, causal, dtype.type(scale), block, stride, by_key, wide, by_value,
+                 value_wide, V_wide, *(plain(x).reshape(-1) for x in (query, key, value)),
+                 scratch("attention_keys", threads * S_wide * E, dtype), S_wide * E,
+                 scratch("attention_values", threads * S * V_wide, dtype),
+                 scratch("attention_scores", threads * block * stride, dtype),
+                 scratch("attention_sums", threads * block, dtype),
+                 scratch("attention_edge", threads * block * V_wide, dtype), output.reshape(-1),
+                 norm.reshape(-1))  # fmt: skip
+    return output, norm
+
+
+def _backward_plainly(g: Array, *arguments: Any) -> bool:
+    return _plainly(*arguments) and not arguments[-1][3]
+
+
+@register(op="attention_backward", name="cpu.tiles", dtypes=("float32",), default=True, accepts=_backward_plainly)
+def attention_backward(
+    g: Array, query: Array, key: Array, value: Array, mask: Array | None, kept: Array | None, output: Array,
+    norm: Array, scale: float, causal: bool, dropout: float, needs: tuple[bool, bool, bool, bool],
+) -> tuple[Array | None, Array | None, Array | None, Array | None]:  # fmt: skip
+    """Gradients of the sum of ``g * output``; see the head of the file."""
+    dtype = query.dtype
+    (L, E), (S, V), heads = query.shape[-2:], value.shape[-2:], math.prod(query.shape[:-2])
+    dq, dk, dv = (np.zeros(x.shape, dtype) for x in (query, key, value))
+    if heads * L * S:
+        threads = min(heads, worthwhile(2 * heads * L * S * (3 * E + 2 * V)))
+        by_key, wide, S_wide = _width(S, dtype)
+        by_query, query_wide, E_wide = _width(E, dtype)
+        by_value, value_wide, V_wide = _width(V, dtype)
+        stride, block = S_wide + vector.lanes(dtype), _block(L, S_wide)
+        packed, edge = S_wide * (E + V) + S * (2 * E_wide + V_wide), block * (2 * E_wide + V_wide)
+        with num_threads(threads):
+            _backward(threads, heads, L, S, E, V, causal, dtype.type(scale), block, stride, by_key, wide, by_query,
+                      query_wide, E_wide, by_value, value_wide, V_wide,
+                      *(plain(x).reshape(-1) for x in (g, query, key, value, output, norm)),
+                      scratch("attention_packed", threads * packed, dtype), packed,
+                      scratch("attention_scores", threads * block * stride, dtype),
+                      scratch("attention_slopes", threads * block * stride, dtype),
+                      scratch("attention_edge", threads * edge, dtype), edge, dq.reshape(-1), dk.reshape(-1),
+                      dv.reshape(-1))  # fmt: skip
+    needed = (d if need else None for d, need in zip((dq, dk, dv), needs))
+    return (*needed, None)
