@@ -217,6 +217,10 @@ def _width(size: int, dtype: Any) -> tuple[int, int, int]:
     return vector.panel(dtype, vectors), vectors * lanes, -(-size // (vectors * lanes)) * vectors * lanes
 
 
+def _flat(x: Array) -> Array:
+    return plain(x).reshape(-1)
+
+
 def _block(L: int, S_wide: int) -> int:
     return max(1, min(L, MOST_QUERIES, SCORES // S_wide))
 
@@ -240,7 +244,7 @@ def attention_forward(
     block = _block(L, S_wide)
     with num_threads(threads):
         _forward(threads, heads, cuts, L, S, E, V, causal, dtype.type(scale), block, stride, by_key, wide, by_value,
-                 value_wide, V_wide, *(plain(x).reshape(-1) for x in (query, key, value)),
+                 value_wide, V_wide, _flat(query), _flat(key), _flat(value),
                  scratch("attention_keys", threads * S_wide * E, dtype), S_wide * E,
                  scratch("attention_values", threads * S * V_wide, dtype),
                  scratch("attention_scores", threads * block * stride, dtype),
@@ -262,7 +266,7 @@ def attention_backward(
     """Gradients of the sum of ``g * output``; see the head of the file."""
     dtype = query.dtype
     (L, E), (S, V), heads = query.shape[-2:], value.shape[-2:], math.prod(query.shape[:-2])
-    dq, dk, dv = (np.zeros(x.shape, dtype) for x in (query, key, value))
+    dq, dk, dv = np.zeros(query.shape, dtype), np.zeros(key.shape, dtype), np.zeros(value.shape, dtype)
     if heads * L * S:
         threads = min(heads, worthwhile(2 * heads * L * S * (3 * E + 2 * V)))
         by_key, wide, S_wide = _width(S, dtype)
@@ -273,11 +277,10 @@ def attention_backward(
         with num_threads(threads):
             _backward(threads, heads, L, S, E, V, causal, dtype.type(scale), block, stride, by_key, wide, by_query,
                       query_wide, E_wide, by_value, value_wide, V_wide,
-                      *(plain(x).reshape(-1) for x in (g, query, key, value, output, norm)),
+                      _flat(g), _flat(query), _flat(key), _flat(value), _flat(output), _flat(norm),
                       scratch("attention_packed", threads * packed, dtype), packed,
                       scratch("attention_scores", threads * block * stride, dtype),
                       scratch("attention_slopes", threads * block * stride, dtype),
                       scratch("attention_edge", threads * edge, dtype), edge, dq.reshape(-1), dk.reshape(-1),
                       dv.reshape(-1))  # fmt: skip
-    needed = (d if need else None for d, need in zip((dq, dk, dv), needs))
-    return (*needed, None)
+    return dq if needs[0] else None, dk if needs[1] else None, dv if needs[2] else None, None
