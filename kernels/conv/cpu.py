@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from tinydl.kernels import vector
 from tinydl.kernels.cache import njit
+from tinydl.kernels.conv import shift as shift  # registers its variants
 from tinydl.kernels.conv import spec
 from tinydl.kernels.conv.spec import Ints
 from tinydl.kernels.registry import register
@@ -209,7 +210,7 @@ def _geometry(size: Ints, kernel: Ints, out: Ints, stride: Ints, padding: Ints, 
     return tuple(int(n) for part in (size, kernel, out, stride, padding, dilation) for n in part)
 
 
-@register(op="conv_forward", name="cpu.implicit", dtypes=("float32", "float64"), default=True)
+@register(op="conv_forward", name="cpu.implicit", dtypes=("float32", "float64"))
 def conv_forward(x: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Array:
     """See the head of the file."""
     spec.check("conv_forward", "cpu.implicit", groups, x=x, w=w)
@@ -236,7 +237,7 @@ def conv_forward(x: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints
     return y
 
 
-@register(op="conv_input", name="cpu.implicit", dtypes=("float32", "float64"), default=True)
+@register(op="conv_input", name="cpu.implicit", dtypes=("float32", "float64"))
 def conv_input(
     g: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int, size: Ints
 ) -> Array:
@@ -259,7 +260,7 @@ def conv_input(
     return dx
 
 
-@register(op="conv_weight", name="cpu.implicit", dtypes=("float32", "float64"), default=True)
+@register(op="conv_weight", name="cpu.implicit", dtypes=("float32", "float64"))
 def conv_weight(
     g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int, kernel: Ints
 ) -> Array:

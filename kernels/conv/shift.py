@@ -1,0 +1,361 @@
+"""Convolution by shifted products, float32 and float64 (``cpu.shift``): the columns are never gathered.
+
+Lay an image out in memory with its padding. The output positions, numbered row by row *in that layout*, then see, under
+one entry of the kernel, the same image some elements further on: row ends and all. So for each entry of the kernel
+
+    forward    y[o, q]  += w[o, c, tap] x[c, q + shift(tap)]       a product over channels: C deep, a panel of q wide
+    input      the same of the output's gradient, with the kernel turned round
+    weight     dw[o, c, tap] += g[o, q] x[c, q + shift(tap)]       a product over positions
+
+and what a position beyond a row's end would have been is computed and dropped (the padding: a few per cent). Nothing is
+copied but the image itself, once, into its padding. With a stride s the image is laid out as its s x s phases (every
+s-th row and column), each of which is seen with stride 1; the transpose of a strided convolution is the reverse: s x s
+phases of its result, each with the part of the kernel that reaches it (Shi et al., arXiv:1609.07009). Where the
+innermost entries of the kernel lie side by side, the weight's gradient takes them as one row: an image stored with its
+channels last has them in order.
+
+Every entry of a result is summed by one thread in one order, the weight's gradient in a fixed number of parts: bits do
+not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import prange
+from numpy.typing import NDArray
+
+from tinydl.kernels import vector
+from tinydl.kernels.cache import njit
+from tinydl.kernels.conv import spec
+from tinydl.kernels.conv.spec import Ints
+from tinydl.kernels.registry import register
+from tinydl.kernels.threads import num_threads, worthwhile
+from tinydl.kernels.vector import copy, multiply
+from tinydl.kernels.workspace import plain, scratch
+
+Array = NDArray[Any]
+
+DEPTH = 128  # channels, or positions, at once: a panel of them stays in the first-level cache
+PARTS = 8  # in which the weight's gradient is summed
+
+
+# --------------------------------------------------------------------------------------------------------- the layout
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an image of ``size`` lies in memory, and what is computed of it. All lengths are in elements.
+
+    phases: per phase its first row, column, ...; ``stride`` is how far its own are apart in the image
+    low: where the layout begins, in rows and columns of the phase (negative: in the padding)
+    extent: of a phase, padding included
+    space: elements of a channel of a phase, a little more, so that channels begin in different sets of the cache
+    parts: the parts of the result: (first tap, last tap + 1, positions in three dimensions, first row, column, ...)
+    taps: per tap of a part, its number in the kernel, its phase, and its shift in the layout
+    step: how far neighbours of a part are apart in the result
+    """
+
+    size: Ints
+    stride: Ints
+    low: Ints
+    extent: Ints
+    space: int
+    phases: Array
+    parts: Array
+    taps: Array
+    step: Ints
+
+    @property
+    def positions(self) -> int:
+        """Positions of the longest part, in the layout's numbering."""
+        return max((_last(part[2:5], self.extent) for part in self.parts.tolist()), default=0)
+
+
+def _last(count: Ints, extent: Ints) -> int:
+    """One more than the number of the last position."""
+    if not all(count):
+        return 0
+    return ((count[0] - 1) * extent[1] + count[1] - 1) * extent[2] + count[2]
+
+
+def _laid_out(
+    size: Ints, kernel: Ints, stride: Ints, step: Ints, parts: list[tuple[list[list[tuple[int, int]]], Ints, Ints]]
+) -> Layout:
+    """``parts``: per dimension (tap, offset in the image) of each tap; positions; the first place in the result."""
+    low = tuple(
+        min((offset // s for taps, _, _ in parts for _, offset in taps[d]), default=0) for d, s in enumerate(stride)
+    )
+    high = (
+        max((offset // s + count[d] for taps, count, _ in parts for _, offset in taps[d]), default=1)
+        for d, s in enumerate(stride)
+    )
+    extent = tuple(max([h - lo, *(count[d] for _, count, _ in parts)]) for d, (h, lo) in enumerate(zip(high, low)))
+    numbers: dict[Ints, int] = {}
+    rows: list[Ints] = []
+    entries: list[Ints] = []
+    for taps, count, first in parts:
+        begin = len(entries)
+        for chosen in itertools.product(*taps):
+            at = [offset for _, offset in chosen]
+            phase = numbers.setdefault(tuple(o % s for o, s in zip(at, stride)), len(numbers))
+            i, j, k = (o // s - lo for o, s, lo in zip(at, stride, low))
+            a, b, c = (tap for tap, _ in chosen)
+            number = (a * kernel[1] + b) * kernel[2] + c
+            entries.append((number, phase, (i * extent[1] + j) * extent[2] + k))
+        rows.append((begin, len(entries), *count, *first))
+    lines = -(-math.prod(extent) // 16)
+    return Layout(
+        size, stride, low, extent, (lines + 1 - lines % 2) * 16, np.array(list(numbers) or [(0, 0, 0)], np.int64),
+        np.array(rows, np.int64).reshape(-1, 8), np.array(entries, np.int64).reshape(-1, 3), step,
+    )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=1024)
+def _of_forward(size: Ints, kernel: Ints, out: Ints, stride: Ints, padding: Ints, dilation: Ints) -> Layout:
+    taps = [[(t, t * d - p) for t in range(k)] for k, d, p in zip(kernel, dilation, padding)]
+    return _laid_out(size, kernel, stride, (1, 1, 1), [(taps, out, (0, 0, 0))])
+
+
+@functools.lru_cache(maxsize=1024)
+def _of_input(size: Ints, kernel: Ints, out: Ints, stride: Ints, padding: Ints, dilation: Ints) -> Layout:
+    """Of the gradient of the output, [O, *out], the result has ``size``: its phases are the parts."""
+    parts = []
+    for first in itertools.product(*(range(min(s, n)) for s, n in zip(stride, size))):
+        taps = [
+            [(t, (r + p - t * d) // s) for t in range(k) if (r + p - t * d) % s == 0]
+            for k, d, p, s, r in zip(kernel, dilation, padding, stride, first)
+        ]
+        count = tuple(-(-(n - r) // s) for n, s, r in zip(size, stride, first))
+        parts.append((taps, count, first))
+    return _laid_out(out, kernel, (1, 1, 1), stride, parts)
+
+
+# ------------------------------------------------------------------------------------------------------- the kernels
+
+
+@njit
+def _fill(out: Array, at: int, count: int) -> None:
+    for i in range(count):
+        out[at + i] = 0
+
+
+@njit
+def _lay_out(x: Array, x0: int, C: int, size: Any, stride: Any, low: Any, extent: Any, space: int, phases: Array,
+             out: Array, at: int) -> None:  # fmt: skip
+    """out[phase][c][position] of an image x[C, *size]."""
+    D, H, W = size
+    for phase in range(len(phases)):
+        p0, p1, p2 = phases[phase]
+        begin = min(extent[2], max(0, (-p2 + stride[2] - 1) // stride[2] - low[2]))
+        end = min(extent[2], max(begin, (W - p2 + stride[2] - 1) // stride[2] - low[2]))
+        for c in range(C):
+            target = at + (phase * C + c) * space
+            for i in range(extent[0]):
+                depth = (i + low[0]) * stride[0] + p0
+                for j in range(extent[1]):
+                    row = (j + low[1]) * stride[1] + p1
+                    if depth < 0 or depth >= D or row < 0 or row >= H:
+                        _fill(out, target, extent[2])
+                    else:
+                        source = x0 + ((c * D + depth) * H + row) * W + (begin + low[2]) * stride[2] + p2
+                        _fill(out, target, begin)
+                        if stride[2] == 1:
+                            copy(out, target + begin, x, source, end - begin)
+                        else:
+                            for k in range(end - begin):
+                                out[target + begin + k] = x[source + k * stride[2]]
+                        _fill(out, target + end, extent[2] - end)
+                    target += extent[2]
+
+
+@njit
+def _drop(tile: Array, at: int, wide: int, O: int, q0: int, q1: int, part: Array, extent: Any, step: Any, size: Any,
+          y: Array, y0: int) -> None:  # fmt: skip
+    """The positions q0 to q1 - 1 of a part that are any, from tile[o][q - q0] into y[O, *size]."""
+    q = q0
+    while q < q1:
+        k, row = q % extent[2], q // extent[2]
+        i, j = row // extent[1], row % extent[1]
+        run = min(extent[2] - k, q1 - q)
+        used = min(part[4] - k, run)
+        if used > 0 and j < part[3] and i < part[2]:
+            place = ((part[5] + i * step[0]) * size[1] + part[6] + j * step[1]) * size[2] + part[7] + k * step[2]
+            for o in range(O):
+                target, source = y0 + o * size[0] * size[1] * size[2] + place, at + o * wide + q - q0
+                if step[2] == 1:
+                    copy(y, target, tile, source, used)
+                else:
+                    for n in range(used):
+                        y[target + n * step[2]] = tile[source + n]
+        q += run
+
+
+@njit(parallel=True)
+def _products(inner: int, threads: int, images: int, G: int, cuts: int, C: int, O: int, T: int, size: Any, stride: Any,
+              low: Any, extent: Any, space: int, phases: Array, parts: Array, taps: Array, step: Any, result: Any,
+              depth: int, wide: int, x: Array, weights: Array, room: Array, room_size: int, tile: Array,
+              y: Array) -> None:  # fmt: skip
+    """y[image, G, O, *result] from x[image, G, C, *size] and weights[G][tap][C][O]."""
+    volume, positions = size[0] * size[1] * size[2], result[0] * result[1] * result[2]
+    for index in prange(threads):
+        thread: Any = np.int64(index)  # prange counts in uint64, which times int64 would be a float
+        at, tile_at = thread * room_size, thread * O * wide
+        for item in range(images * G * cuts * thread // threads, images * G * cuts * (thread + 1) // threads):
+            image, cut = item // cuts, item % cuts
+            _lay_out(x, image * C * volume, C, size, stride, low, extent, space, phases, room, at)
+            for number in range(len(parts)):
+                part = parts[number]
+                Q = ((part[2] - 1) * extent[1] + part[3] - 1) * extent[2] + part[4]
+                panels = (Q + wide - 1) // wide if part[2] * part[3] * part[4] > 0 else 0
+                for panel in range(panels * cut // cuts, panels * (cut + 1) // cuts):
+                    q0 = panel * wide
+                    if part[0] == part[1]:
+                        _fill(tile, tile_at, O * wide)
+                    begun = 0
+                    for c in range(0, C, depth):
+                        now = min(depth, C - c)
+                        for t in range(part[0], part[1]):
+                            a = ((image % G * T + taps[t, 0]) * C + c) * O
+                            b = at + (taps[t, 1] * C + c) * space + taps[t, 2] + q0
+                            multiply(inner, O, weights, a, 1, O, room, b, space, tile, tile_at, wide, now, begun)
+                            begun = 1
+                    _drop(tile, tile_at, wide, O, q0, min(Q, q0 + wide), part, extent, step, result, y,
+                          image * O * positions)  # fmt: skip
+
+
+@njit
+def _lay_out_channels_last(x: Array, x0: int, C: int, size: Any, stride: Any, low: Any, extent: Any, phases: Array,
+                           out: Array, at: int) -> None:  # fmt: skip
+    """out[phase][position][c] of an image x[C, *size]."""
+    D, H, W = size
+    for phase in range(len(phases)):
+        p0, p1, p2 = phases[phase]
+        begin = min(extent[2], max(0, (-p2 + stride[2] - 1) // stride[2] - low[2]))
+        end = min(extent[2], max(begin, (W - p2 + stride[2] - 1) // stride[2] - low[2]))
+        for i in range(extent[0]):
+            depth = (i + low[0]) * stride[0] + p0
+            for j in range(extent[1]):
+                row = (j + low[1]) * stride[1] + p1
+                target = at + ((phase * extent[0] + i) * extent[1] + j) * extent[2] * C
+                if depth < 0 or depth >= D or row < 0 or row >= H:
+                    _fill(out, target, extent[2] * C)
+                    continue
+                _fill(out, target, begin * C)
+                source = x0 + (depth * H + row) * W + (begin + low[2]) * stride[2] + p2
+                for first in range(0, end - begin, 128):  # what is read and written in a block stays in cache
+                    for c in range(C):
+                        to, come = target + (begin + first) * C + c, source + c * D * H * W + first * stride[2]
+                        for k in range(min(128, end - begin - first)):
+                            out[to + k * C] = x[come + k * stride[2]]
+                _fill(out, target + end * C, (extent[2] - end) * C)
+
+
+@njit(parallel=True)
+def _weight(inner: int, threads: int, B: int, G: int, cuts: int, C: int, O: int, size: Any, stride: Any, low: Any,
+            extent: Any, phases: Array, part: Array, runs: Array, width: int, wide: int, depth: int, out: Any, g: Array,
+            x: Array, room: Array, room_size: int, gradients: Array, space: int, sums: Array) -> None:  # fmt: skip
+    """sums[G][cut][run][O][width], each over the images of a cut."""
+    volume, positions = size[0] * size[1] * size[2], out[0] * out[1] * out[2]
+    Q = ((part[2] - 1) * extent[1] + part[3] - 1) * extent[2] + part[4]
+    for index in prange(threads):
+        thread: Any = np.int64(index)
+        at, g_at = thread * room_size, thread * O * space
+        _fill(gradients, g_at, O * space)  # between the rows it stays zero
+        for item in range(G * cuts * thread // threads, G * cuts * (thread + 1) // threads):
+            group, cut = item // cuts, item % cuts
+            begun = 0
+            for image in range(B * cut // cuts, B * (cut + 1) // cuts):
+                _lay_out_channels_last(x, (image * G + group) * C * volume, C, size, stride, low, extent, phases, room,
+                                       at)  # fmt: skip
+                for o in range(O):
+                    source = ((image * G + group) * O + o) * positions
+                    for i in range(out[0]):
+                        for j in range(out[1]):
+                            target = g_at + o * space + (i * extent[1] + j) * extent[2]
+                            copy(gradients, target, g, source + (i * out[1] + j) * out[2], out[2])
+                for q in range(0, Q, depth):
+                    now = min(depth, Q - q)
+                    for run in range(len(runs)):
+                        b = at + ((runs[run, 0] * extent[0] * extent[1] * extent[2]) + runs[run, 1] + q) * C
+                        for first in range(0, width, wide):
+                            multiply(inner, O, gradients, g_at + q, space, 1, room, b + first, C, sums,
+                                     ((item * len(runs) + run) * O) * width + first, width, now, begun)  # fmt: skip
+                    begun = 1
+
+
+# ------------------------------------------------------------------------------------------------------- the variants
+
+
+def _run(layout: Layout, result: Ints, x: Array, weights: Array, groups: int) -> Array:
+    """The products of one layout: x [B, G C, *size], weights [G, taps, C, O] -> [B, G O, *result]."""
+    B, C, O, T, dtype = len(x), weights.shape[2], weights.shape[3], weights.shape[1], x.dtype
+    y = np.empty((B, groups * O, *result), dtype)
+    threads = worthwhile(2 * B * groups * O * C * len(layout.taps) * math.prod(result) // max(1, len(layout.parts)))
+    cuts = 1 if B * groups >= threads else threads
+    wide = 4 * vector.lanes(dtype)
+    room = -(-(len(layout.phases) * C * layout.space + wide) // 16) * 16
+    with num_threads(threads):
+        _products(vector.panel(dtype, 4), threads, B, groups, cuts, C, O, T, layout.size, layout.stride, layout.low,
+                  layout.extent, layout.space, layout.phases, layout.parts, layout.taps, layout.step, result, DEPTH,
+                  wide, plain(x).reshape(-1), weights.reshape(-1), scratch("shift_image", threads * room, dtype), room,
+                  scratch("shift_tile", threads * O * wide, dtype), y.reshape(-1))  # fmt: skip
+    return y
+
+
+def _ints(*values: Ints) -> tuple[Ints, ...]:
+    return tuple(tuple(int(n) for n in part) for part in values)
+
+
+@register(op="conv_forward", name="cpu.shift", dtypes=("float32", "float64"), default=True)
+def conv_forward(x: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Array:
+    """See the head of the file."""
+    spec.check("conv_forward", "cpu.shift", groups, x=x, w=w)
+    size, kernel, stride, padding, dilation = _ints(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    out = spec.positions(size, kernel, stride, padding, dilation)
+    O, C = w.shape[0] // groups, w.shape[1]
+    weights = np.ascontiguousarray(w.reshape(groups, O, C, -1).transpose(0, 3, 2, 1))
+    return _run(_of_forward(size, kernel, out, stride, padding, dilation), out, x, weights, groups)
+
+
+@register(op="conv_input", name="cpu.shift", dtypes=("float32", "float64"), default=True)
+def conv_input(g: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int, size: Ints) -> Array:
+    """See the head of the file."""
+    spec.check("conv_input", "cpu.shift", groups, g=g, w=w)
+    size, kernel, out, stride, padding, dilation = _ints(size, w.shape[2:], g.shape[2:], stride, padding, dilation)
+    O, C = w.shape[0] // groups, w.shape[1]
+    weights = np.ascontiguousarray(w.reshape(groups, O, C, -1).transpose(0, 3, 1, 2))
+    return _run(_of_input(size, kernel, out, stride, padding, dilation), size, g, weights, groups)
+
+
+@register(op="conv_weight", name="cpu.shift", dtypes=("float32", "float64"), default=True)
+def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int, kernel: Ints) -> Array:
+    """See the head of the file."""
+    spec.check("conv_weight", "cpu.shift", groups, g=g, x=x)
+    size, out, kernel, stride, padding, dilation = _ints(x.shape[2:], g.shape[2:], kernel, stride, padding, dilation)
+    B, O, C, dtype = len(g), g.shape[1] // groups, x.shape[1] // groups, x.dtype
+    layout = _of_forward(size, kernel, out, stride, padding, dilation)
+    together = kernel[2] if stride[2] == dilation[2] == 1 else 1  # entries that are one row of channels
+    runs = np.ascontiguousarray(layout.taps[::together, 1:])
+    lanes = vector.lanes(dtype)
+    vectors = max(1, min(4, -(-together * C // lanes)))
+    wide = vectors * lanes
+    width = -(-together * C // wide) * wide
+    cuts = max(1, min(B, PARTS, 16_000_000 // max(1, groups * len(runs) * O * width)))
+    threads = min(worthwhile(2 * g.size * C * math.prod(kernel)), groups * cuts)
+    positions = math.prod(layout.extent)
+    room = -(-(len(layout.phases) * positions * C + width) // 16) * 16
+    sums = (np.empty if B else np.zeros)((groups, cuts, len(runs), O, width), dtype)
+    with num_threads(threads):
+        _weight(vector.panel(dtype, vectors), threads, B, groups, cuts, C, O, size, stride, layout.low, layout.extent,
+                layout.phases, layout.parts[0], runs, width, wide, DEPTH, out, plain(g).reshape(-1),
+                plain(x).reshape(-1), scratch("shift_image", threads * room, dtype), room,
+                scratch("shift_gradients", threads * O * layout.space, dtype), layout.space,
+                sums.reshape(-1))  # fmt: skip
+    dw = np.add.reduce(sums, axis=1)[..., : together * C].reshape(groups, len(runs), O, together, C)
+    return np.ascontiguousarray(dw.transpose(0, 2, 4, 1, 3)).reshape(groups * O, C, *kernel)
