@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -334,3 +335,44 @@ def test_module_dict():
         layers["x"] = 3
     layers.clear()
     assert len(layers) == 0
+
+
+def test_a_handle_removes_its_own_hook_alone() -> None:
+    layer, seen = nn.Linear(1, 1), []
+    first = layer.register_forward_hook(lambda *a: seen.append("first"))
+    first.remove()
+    second = layer.register_forward_hook(lambda *a: seen.append("second"))
+    first.remove()
+    layer(tinydl.ones(1))
+    assert seen == ["second"]
+    second.remove()
+
+
+def test_a_property_is_no_place_for_a_parameter() -> None:
+    class Scaled(nn.Module):
+        @property
+        def scale(self) -> Any:
+            return self.hidden
+
+        @scale.setter
+        def scale(self, value: Any) -> None:
+            self.hidden = value
+
+    m = Scaled()
+    with pytest.raises(KeyError, match="attribute 'scale' already exists"):
+        m.scale = nn.Parameter(tinydl.ones(1))
+    m.scale = tinydl.ones(1)
+    assert not list(m.parameters()) and m.hidden is m.scale
+    m.scale = nn.Linear(1, 1)
+    assert [name for name, _ in m.named_parameters()] == ["hidden.weight", "hidden.bias"]
+
+
+def test_a_copied_parameter_keeps_its_class_and_attributes() -> None:
+    class Tagged(nn.Parameter):
+        pass
+
+    p = Tagged(tinydl.ones(2))
+    p.tag = ["a"]
+    q = copy.deepcopy(p)
+    assert type(q) is Tagged and q.tag == ["a"] and q.tag is not p.tag and q.requires_grad
+    assert not np.shares_memory(p.array, q.array)

@@ -479,3 +479,76 @@ def test_a_gradient_that_is_no_tensor_is_refused_before_the_kernel_reads_it(name
         optimizer.step()
     params[1].array = before[1]
     assert_same(values(params), before)
+
+
+# ------------------------------------------------------------------------- what is changed between steps takes effect
+
+
+def _twins() -> list[list[tinydl.Tensor]]:
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(s).astype(np.float32) for s in ((3, 2), (4,), (2, 2))]
+    made = [[tinydl.tensor(a, requires_grad=True) for a in arrays] for _ in range(2)]
+    for params in made:
+        for p, a in zip(params, arrays):
+            p.grad = tinydl.tensor(a * 0.3 + 0.1)
+    return made
+
+
+def test_parameters_that_join_or_leave_a_group_do_so_at_the_next_step() -> None:
+    (a, b, c), (x, y, z) = _twins()
+    before = b.tolist()
+    opt = tinydl.optim.Adam([a, b], lr=0.1)
+    plain = tinydl.optim.Adam([x, z], lr=0.1)
+    opt.param_groups[0]["params"] = [a, c]
+    opt.step(), plain.step()
+    opt.param_groups[0]["params"].append(b)
+    opt.step(), plain.step()
+    np.testing.assert_array_equal(a.array, x.array)
+    np.testing.assert_array_equal(c.array, z.array)
+    assert b.tolist() != before and opt.state[b]["step"].item() == 1 and opt.state[a]["step"].item() == 2
+    opt.param_groups.append({**opt.param_groups[0], "params": [y], "lr": 0.5})
+    opt.step()
+    assert opt.state[y]["step"].item() == 1
+    moved = a.tolist()
+    opt.param_groups[0]["params"].pop(0)
+    opt.step()
+    assert a.tolist() == moved
+
+
+@pytest.mark.parametrize("how", ["entry", "tensor", "all", "object"])
+def test_state_that_is_replaced_is_the_state_of_the_next_step(how: str) -> None:
+    (a, b, _), (x, y, _) = _twins()
+    opt, fresh = tinydl.optim.Adam([a, b], lr=0.1), tinydl.optim.Adam([x, y], lr=0.1)
+    opt.step()
+    with tinydl.no_grad():
+        x.copy_(a), y.copy_(b)
+    if how == "entry":
+        opt.state[a] = {}
+        del opt.state[b]
+    elif how == "tensor":
+        for p in (a, b):
+            opt.state[p]["exp_avg"] = tinydl.zeros_like(p)
+            opt.state[p]["exp_avg_sq"] = tinydl.zeros_like(p)
+            opt.state[p]["step"] = 0
+    elif how == "all":
+        opt.state.clear()
+    else:
+        opt.state = type(opt.state)(dict)
+    for optimizer in (opt, fresh):
+        optimizer.step()
+        optimizer.step()
+    np.testing.assert_array_equal(a.array, x.array)
+    np.testing.assert_array_equal(b.array, y.array)
+    assert opt.state[a]["step"].item() == 2
+    np.testing.assert_array_equal(opt.state[a]["exp_avg"].array, fresh.state[x]["exp_avg"].array)
+
+
+def test_new_memory_of_a_parameter_is_what_is_stepped() -> None:
+    (a, *_), (x, *_) = _twins()
+    opt, plain = tinydl.optim.SGD([a], lr=0.1, momentum=0.9), tinydl.optim.SGD([x], lr=0.1, momentum=0.9)
+    opt.step(), plain.step()
+    other = tinydl.tensor(a)
+    a.data = other
+    opt.step(), plain.step()
+    np.testing.assert_array_equal(a.array, x.array)
+    assert other.tolist() == a.tolist()

@@ -6,6 +6,7 @@ outputs: when the outputs' gradients reach the one and the inputs' gradients the
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -24,12 +25,15 @@ class Hook(NamedTuple):
     always_call: bool = False
 
 
+_numbers = itertools.count()  # of hooks: one that was removed leaves its number to nobody
+
+
 class RemovableHandle:
     """Takes a hook away again: ``handle.remove()``, or use it as a context manager."""
 
     def __init__(self, hooks: dict[int, Hook], hook: Hook, prepend: bool = False) -> None:
         self._hooks = hooks
-        self._id = max(hooks, default=-1) + 1
+        self._id = next(_numbers)
         before = {} if not prepend else dict(hooks)
         if prepend:
             hooks.clear()

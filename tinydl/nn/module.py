@@ -135,7 +135,10 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         fields = self.__dict__
-        if isinstance(value, (Parameter, Module)):
+        if hasattr(getattr(type(self), name, None), "__set__"):  # a property of the class is no place for either
+            if isinstance(value, Parameter):
+                raise KeyError(f"attribute '{name}' already exists: it is a property of {type(self).__name__}")
+        elif isinstance(value, (Parameter, Module)):
             is_parameter = isinstance(value, Parameter)
             if "_parameter_names" not in fields:
                 kind = "parameters" if is_parameter else "modules"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,11 @@ class Parameter(Tensor):
         return f"Parameter containing:\n{super().__repr__()}"
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Parameter:
-        new = Parameter(self.array.copy(), self.requires_grad)  # without the gradient, as PyTorch's
+        new: Parameter = object.__new__(type(self))
+        new._hold(self.array.copy())  # without the gradient, as PyTorch's
+        new.needs_grad = self.needs_grad
         memo[id(self)] = new
+        vars_of = getattr(self, "__dict__", None)  # a subclass's
+        if vars_of:
+            new.__dict__.update(copy.deepcopy(vars_of, memo))
         return new

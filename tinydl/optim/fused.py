@@ -10,6 +10,9 @@ does for a parameter at each step is write two identities into the table. See ``
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from operator import is_not
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,6 +32,10 @@ class FusedOptimizer(Optimizer):
     """The plan-keeping half of all optimizers but LBFGS. A subclass names its kernel, buffers and scalars."""
 
     _op: ClassVar[str]
+    _plans: list[_Plan] | None
+    # What a user may have replaced since the last step: the parameters of the groups, and the tensors of the state.
+    _params_then: list[Any]
+    _state_then: list[Any] | None
     _numbers: ClassVar[tuple[str | None, ...]] = ("step",)  # names in state of the kernel's numbers; None: not shown
 
     def _buffers(self, group: dict[str, Any]) -> tuple[str | None, ...]:
@@ -52,11 +59,14 @@ class FusedOptimizer(Optimizer):
         loss = None if closure is None else self._evaluate(closure)
         for plan in self._current_plans():
             plan.step()
+        if self._state_then is None:
+            self._state_then = list(self._state_now())
         return loss
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         super().add_param_group(param_group)
-        self._plans: list[_Plan] | None = None  # made at the next step; they take over the state there is
+        self._plans = None  # made at the next step; they take over the state there is
+        self._params_then, self._state_then = [], None
 
     def load_state_dict(self, state_dict: StateDict) -> None:
         super().load_state_dict(state_dict)
@@ -75,16 +85,36 @@ class FusedOptimizer(Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles leave the plans behind: they hold the identities of this optimizer's arrays."""
-        return {**self.__dict__, "_plans": None}
+        return {**self.__dict__, "_plans": None, "_params_then": [], "_state_then": None}
+
+    def _params_now(self) -> Iterator[Any]:
+        """The groups and their parameters."""
+        return chain(self.param_groups, *[group["params"] for group in self.param_groups])
+
+    def _state_now(self) -> Iterator[Any]:
+        """The tensors of the state. All in C: it is asked in every step."""
+        return chain.from_iterable(map(dict.values, self.state.values()))
 
     def _current_plans(self) -> list[_Plan]:
+        if self._plans is not None and (
+            _differ(self._params_now(), self._params_then)
+            or (self._state_then is not None and _differ(self._state_now(), self._state_then))
+        ):
+            self._plans = None
         if self._plans is None:
             self._plans = [
                 _Plan(self, group, params, dtype)
                 for group in self.param_groups
                 for dtype, params in _by_dtype(group["params"]).items()
             ]
+            self._params_then, self._state_then = list(self._params_now()), None
         return self._plans
+
+
+def _differ(now: Iterable[Any], then: list[Any]) -> bool:
+    """Whether these are other objects, or more or fewer."""
+    found = list(now)
+    return len(found) != len(then) or any(map(is_not, found, then))
 
 
 def _by_dtype(params: list[Tensor]) -> dict[np.dtype[Any], list[Tensor]]:
@@ -94,6 +124,11 @@ def _by_dtype(params: list[Tensor]) -> dict[np.dtype[Any], list[Tensor]]:
             raise TypeError(f"a parameter of dtype {param.dtype} cannot be optimized: use float32 or float64")
         split[_FLOATS[_FLOATS.index(param.dtype)]].append(param)
     return split
+
+
+def _array(value: Any) -> Any:
+    """Of what a user has put into the state: a tensor, or a number."""
+    return value.array if isinstance(value, Tensor) else np.asarray(value)
 
 
 class _Plan:
@@ -191,8 +226,9 @@ class _Plan:
                 views[name] = self.moments[buffer, start:stop].reshape(param.shape)
         initial = self.optimizer._initial(self.group)
         for name, view in views.items():
-            view[...] = np.asarray(entry[name].array) if entry.get(name) is not None else initial.get(name, 0.0)
+            view[...] = _array(entry[name]) if entry.get(name) is not None else initial.get(name, 0.0)
             entry[name] = from_numpy(view)
+        self.optimizer._state_then = None
         if not entry:
             del self.optimizer.state[param]
 
