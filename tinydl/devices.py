@@ -41,6 +41,14 @@ CPU = device("cpu")
 CUDA = device("cuda")
 
 
+def gpu(which: Any = None) -> device:
+    """The GPU that ``.cuda(which)`` means: a number, a name, or the default one. Raises RuntimeError for a CPU."""
+    found = CUDA if which is None else device("cuda", which) if isinstance(which, int) else device(which)
+    if found.type != "cuda":
+        raise RuntimeError(f"Invalid device, must be cuda device, got '{found}'; write to('{found}')")
+    return found
+
+
 def refuse_unless_cpu(wanted: Any, what: str) -> None:
     """Raise RuntimeError when ``wanted`` (None or a device) is not the CPU."""
     if wanted is not None and device(wanted).type != "cpu":

@@ -8,6 +8,14 @@ what reaches the command line from files, data and configuration derives from :c
 from __future__ import annotations
 
 
+def absent(module: str, name: str) -> AttributeError:
+    """The error for a name that a module has not, which may be one of PyTorch's."""
+    return AttributeError(
+        f"module {module!r} has no attribute {name!r}; what PyTorch has and tinydl has not, and what to do instead, is "
+        "listed in docs/unsupported.md"
+    )
+
+
 class TinydlError(Exception):
     """Base of every error that a user's files, data or configuration can cause."""
 

@@ -23,7 +23,7 @@ from tinydl.autograd import engine
 from tinydl.autograd import primitives as _primitives
 from tinydl.autograd.hooks import Handle, Keep, of_leaf, register
 from tinydl.autograd.mode import mode
-from tinydl.devices import CPU, CUDA, device, refuse_unless_cpu
+from tinydl.devices import CPU, CUDA, device, gpu, refuse_unless_cpu
 from tinydl.in_place import InPlace
 from tinydl.ops import (
     arranging,
@@ -276,6 +276,11 @@ class Tensor(InPlace):
     def device(self) -> device:
         """Where the array lives: ``device("cpu")``, which equals ``"cpu"``."""
         return CPU if isinstance(self.array, np.ndarray) else CUDA
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the array lives on a GPU."""
+        return not isinstance(self.array, np.ndarray)
 
     @property
     def itemsize(self) -> int:
@@ -537,6 +542,14 @@ class Tensor(InPlace):
     def cpu(self) -> Any:
         """Itself: this tensor is on the CPU."""
         return self.to("cpu")
+
+    def cuda(self, device: Any = None, non_blocking: Any = False) -> Any:
+        """Raises RuntimeError: there is no GPU here; write ``to(device)`` with a device that is there."""
+        refuse_unless_cpu(gpu(device), "cuda")
+
+    def get_device(self) -> Any:
+        """The number of the GPU; -1 for the CPU."""
+        return -1
 
     # ------------------------------------------------------------------------------------- others of this dtype
 

@@ -193,6 +193,14 @@ optim.lr_scheduler.ReduceLROnPlateau optim.lr_scheduler.SequentialLR optim.lr_sc
 optim.swa_utils.AveragedModel optim.swa_utils.SWALR optim.swa_utils.update_bn
 """.split()
 
+BOILERPLATE = """
+backends.cudnn.benchmark backends.cudnn.deterministic backends.cudnn.enabled backends.cudnn.is_available
+backends.mps.is_available backends.cuda.is_built backends.cuda.matmul accelerator.is_available
+accelerator.current_accelerator accelerator.device_count set_default_device use_deterministic_algorithms
+set_num_threads get_num_threads set_float32_matmul_precision initial_seed seed random.fork_rng Tensor.is_cuda
+Tensor.get_device Tensor.cuda nn.Module.cuda version.cuda __version__
+""".split()
+
 DISTRIBUTIONS = """
 distributions.Distribution distributions.Normal distributions.LogNormal distributions.Bernoulli
 distributions.Categorical distributions.OneHotCategorical distributions.Uniform distributions.Laplace
@@ -236,12 +244,14 @@ NAMES: list[str] = [
     *NORMALIZATION,
     *REPARAMETRIZATION,
     *TENSOR,
+    *BOILERPLATE,
 ]
 
 # Names that are no row of the table, and the file under tests/ that compares them with PyTorch (or with the definition,
 # where PyTorch's random numbers cannot be ours).
 ELSEWHERE: dict[str, str] = {
     "Tensor.array": "core/test_tensor.py",
+    **dict.fromkeys(BOILERPLATE, "core/test_boilerplate_torch.py"),
     "save": "core/test_serialization.py",
     "load": "core/test_serialization.py",
     "set_printoptions": "core/test_printing_torch.py",

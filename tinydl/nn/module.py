@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from tinydl import dtypes
+from tinydl.devices import gpu
 from tinydl.nn import hooks
 from tinydl.nn.hooks import Hook, RemovableHandle
 from tinydl.nn.parameter import Parameter
@@ -407,6 +408,10 @@ class Module:
     def cpu(self: ModuleT) -> ModuleT:
         """Move to the CPU, where it is."""
         return self.to(device="cpu")
+
+    def cuda(self: ModuleT, device: Any = None) -> ModuleT:
+        """Raises RuntimeError: there is no GPU here; write ``to(device)`` with a device that is there."""
+        return self.to(device=gpu(device))
 
     # ---------------------------------------------------------------------------------------------- state_dict
 

@@ -16,13 +16,24 @@ from tinydl.random.functions import (
     randn_like,
     randperm,
 )
-from tinydl.random.generator import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
+from tinydl.random.generator import (
+    Generator,
+    default_generator,
+    fork_rng,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
 
 __all__ = [
     "Generator",
     "bernoulli",
     "default_generator",
+    "fork_rng",
     "get_rng_state",
+    "initial_seed",
     "manual_seed",
     "multinomial",
     "normal",
@@ -33,5 +44,6 @@ __all__ = [
     "randn",
     "randn_like",
     "randperm",
+    "seed",
     "set_rng_state",
 ]
