@@ -15,6 +15,14 @@ from tinydl.distributions.continuous import Exponential, Gumbel, Laplace, Logist
 from tinydl.distributions.discrete import Bernoulli, Categorical, OneHotCategorical
 from tinydl.distributions.distribution import Distribution
 from tinydl.distributions.kl import kl_divergence, register_kl
+from tinydl.places import places
+
+_CONTINUOUS = ("exponential", "gumbel", "laplace", "log_normal", "normal", "uniform")
+_DISCRETE = ("bernoulli", "categorical", "one_hot_categorical")
+_COMBINED = ("independent", "mixture_same_family")
+places(__name__, dict.fromkeys(_CONTINUOUS, "distributions.continuous"))
+places(__name__, dict.fromkeys(_DISCRETE, "distributions.discrete"))
+places(__name__, dict.fromkeys(_COMBINED, "distributions.combined"))
 
 __all__ = [
     "Bernoulli",

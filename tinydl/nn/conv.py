@@ -221,3 +221,6 @@ class ConvTranspose3d(_ConvTranspose):
     """The transpose of :class:`Conv3d`; see :class:`ConvTranspose1d`."""
 
     dimensions = 3
+
+
+_ConvNd = _Convolution  # PyTorch's name, which scripts put to isinstance()

@@ -4,6 +4,7 @@ What differs from PyTorch: the order of a shuffled epoch is a pure function of (
 the middle of one; worker processes are always started by spawn.
 """
 
+from tinydl.places import places
 from tinydl.utils.data.collate import default_collate
 from tinydl.utils.data.dataset import (
     ConcatDataset,
@@ -22,6 +23,8 @@ from tinydl.utils.data.sampler import (
     SequentialSampler,
     WeightedRandomSampler,
 )
+
+places(__name__, {"dataloader": "utils.data.loader utils.data.collate"})
 
 __all__ = [
     "BatchSampler",
