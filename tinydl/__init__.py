@@ -81,6 +81,7 @@ if TYPE_CHECKING:
         data,
         distributions,
         fft,
+        func,
         generation,
         kernels,
         linalg,
@@ -120,8 +121,8 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=_SILENT)
 
 # Rooms and names that are imported when first used: `import tinydl` stays quick.
 _ROOMS = {
-    "accelerator", "backends", "cuda", "data", "distributions", "fft", "generation", "kernels", "linalg", "models",
-    "nn", "optim", "random", "render", "special", "training", "utils",
+    "accelerator", "backends", "cuda", "data", "distributions", "fft", "func", "generation", "kernels", "linalg",
+    "models", "nn", "optim", "random", "render", "special", "training", "utils",
 }  # fmt: skip
 _NAMES = {
     "random": "Generator bernoulli default_generator get_rng_state initial_seed manual_seed multinomial normal rand "
@@ -152,15 +153,15 @@ __all__ = [
     "__version__", "accelerator", "arange", "as_tensor", "autograd", "backends", "bartlett_window", "bernoulli",
     "blackman_window", "bool", "can_cast", "cartesian_prod", "cuda", "data", "default_generator", "device",
     "distributions", "double", "dtype", "e", "empty", "empty_like", "enable_grad", "eye", "fft", "finfo", "float",
-    "float16", "float32", "float64", "from_dlpack", "from_numpy", "full", "full_like", "generation", "Generator",
-    "get_default_dtype", "get_num_threads", "get_rng_state", "half", "hamming_window", "hann_window", "iinfo", "inf",
-    "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8", "is_grad_enabled", "is_tensor",
-    "kaiser_window", "kernels", "linalg", "linspace", "load", "logspace", "long", "manual_seed", "meshgrid", "models",
-    "multinomial", "nan", "nn", "no_grad", "normal", "ones", "ones_like", "ops", "optim", "pi", "promote_types", "rand",
-    "rand_like", "randint", "randint_like", "randn", "randn_like", "random", "randperm", "render", "result_type",
-    "save", "seed", "set_default_device", "set_default_dtype", "set_float32_matmul_precision", "set_grad_enabled",
-    "set_num_threads", "set_printoptions", "set_rng_state", "short", "Size", "special", "Tensor", "tensor",
-    "TinydlError", "training", "tril_indices", "triu_indices", "uint8", "use_deterministic_algorithms", "utils",
-    "zeros", "zeros_like",
+    "float16", "float32", "float64", "from_dlpack", "from_numpy", "full", "full_like", "func", "generation",
+    "Generator", "get_default_dtype", "get_num_threads", "get_rng_state", "half", "hamming_window", "hann_window",
+    "iinfo", "inf", "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8", "is_grad_enabled",
+    "is_tensor", "kaiser_window", "kernels", "linalg", "linspace", "load", "logspace", "long", "manual_seed",
+    "meshgrid", "models", "multinomial", "nan", "nn", "no_grad", "normal", "ones", "ones_like", "ops", "optim", "pi",
+    "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "random", "randperm",
+    "render", "result_type", "save", "seed", "set_default_device", "set_default_dtype", "set_float32_matmul_precision",
+    "set_grad_enabled", "set_num_threads", "set_printoptions", "set_rng_state", "short", "Size", "special", "Tensor",
+    "tensor", "TinydlError", "training", "tril_indices", "triu_indices", "uint8", "use_deterministic_algorithms",
+    "utils", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _functions

@@ -89,7 +89,7 @@ autograd.functional.hessian utils.checkpoint.checkpoint utils.checkpoint.checkpo
 
 CONTAINERS = """
 nn.Module nn.Parameter nn.Sequential nn.ModuleList nn.ModuleDict nn.ParameterList nn.ParameterDict nn.Identity
-nn.Flatten nn.Unflatten
+nn.Flatten nn.Unflatten nn.DataParallel func.functional_call nn.utils.stateless.functional_call
 """.split()
 
 BASIC_LAYERS = """
@@ -211,7 +211,8 @@ distributions.MixtureSameFamily distributions.kl_divergence distributions.regist
 DATA = """
 utils.data.Dataset utils.data.IterableDataset utils.data.TensorDataset utils.data.ConcatDataset utils.data.Subset
 utils.data.random_split utils.data.DataLoader utils.data.Sampler utils.data.SequentialSampler utils.data.RandomSampler
-utils.data.WeightedRandomSampler utils.data.BatchSampler utils.data.default_collate
+utils.data.WeightedRandomSampler utils.data.SubsetRandomSampler utils.data.BatchSampler utils.data.default_collate
+utils.data.get_worker_info
 """.split()
 
 # Groups join this list when all their names are there and compared.
@@ -275,6 +276,9 @@ ELSEWHERE: dict[str, str] = {
         "nn/test_init.py",
     ),
     "nn.Module": "nn/test_module_torch.py",
+    "nn.DataParallel": "core/test_places_torch.py",
+    "func.functional_call": "nn/test_module_torch.py",
+    "nn.utils.stateless.functional_call": "nn/test_module_torch.py",
     "nn.Parameter": "nn/test_module_torch.py",
     "nn.Sequential": "nn/test_module_torch.py",
     "nn.ModuleList": "nn/test_module_torch.py",

@@ -16,6 +16,7 @@ from tinydl import dtypes
 from tinydl.devices import gpu
 from tinydl.nn import hooks
 from tinydl.nn.hooks import Hook, RemovableHandle
+from tinydl.nn.members import Members
 from tinydl.nn.parameter import Parameter
 from tinydl.tensor import Tensor
 
@@ -51,9 +52,9 @@ class Module:
     """
 
     training: bool
-    _parameter_names: dict[str, None]
+    _parameter_names: dict[str, Any]
     _buffer_names: dict[str, bool]  # name -> persistent, that is: part of the state_dict
-    _module_names: dict[str, None]
+    _module_names: dict[str, Any]
     _call_hooks: dict[int, Hook]  # of calls: forward and backward
     _state_hooks: dict[int, Hook]
 
@@ -156,6 +157,24 @@ class Module:
                 raise TypeError(f"cannot assign '{given}' as buffer '{name}' (tinydl.Tensor or None expected)")
         # The class may define the name (a property with a setter, say): let Python decide, as for any object.
         object.__setattr__(self, name, value)
+
+    @property
+    def _parameters(self) -> Members:
+        """The parameters of this module alone by name; what is written there is its own."""
+        return Members(self.__dict__, self._parameter_names)
+
+    @property
+    def _buffers(self) -> Members:
+        """The buffers of this module alone."""
+        return Members(self.__dict__, self._buffer_names)
+
+    @property
+    def _modules(self) -> Members:
+        """The children."""
+        return Members(self.__dict__, self._module_names)
+
+    def _get_name(self) -> str:
+        return type(self).__name__
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
@@ -529,7 +548,7 @@ class Module:
         extra = self.extra_repr()
         extras = extra.split("\n") if extra else []
         children = [f"({name}): {_indent(repr(self.__dict__[name]))}" for name in self._module_names]
-        return _tree(type(self).__name__, extras, children)
+        return _tree(self._get_name(), extras, children)
 
     def __dir__(self) -> list[str]:
         return sorted(name for name in super().__dir__() if name.isidentifier())

@@ -21,8 +21,10 @@ from tinydl.utils.data.sampler import (
     RandomSampler,
     Sampler,
     SequentialSampler,
+    SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from tinydl.utils.data.worker import get_worker_info
 
 places(__name__, {"dataloader": "utils.data.loader utils.data.collate"})
 
@@ -37,8 +39,10 @@ __all__ = [
     "Sampler",
     "SequentialSampler",
     "Subset",
+    "SubsetRandomSampler",
     "TensorDataset",
     "WeightedRandomSampler",
     "default_collate",
+    "get_worker_info",
     "random_split",
 ]
