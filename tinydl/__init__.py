@@ -14,6 +14,7 @@ from tinydl.autograd import enable_grad, inference_mode, is_grad_enabled, no_gra
 from tinydl.creation import (
     arange,
     as_tensor,
+    asarray,
     cartesian_prod,
     empty,
     empty_like,
@@ -33,7 +34,8 @@ from tinydl.creation import (
     zeros,
     zeros_like,
 )
-from tinydl.devices import device
+from tinydl.devices import STRIDED as strided
+from tinydl.devices import device, layout
 from tinydl.dtypes import (
     bool,
     double,
@@ -94,6 +96,15 @@ if TYPE_CHECKING:
         training,
         utils,
     )  # fmt: skip
+    from tinydl.nn.functional import (
+        conv1d,
+        conv2d,
+        conv3d,
+        conv_transpose1d,
+        conv_transpose2d,
+        conv_transpose3d,
+        layer_norm,
+    )
     from tinydl.random import (
         Generator,
         bernoulli,
@@ -103,6 +114,7 @@ if TYPE_CHECKING:
         manual_seed,
         multinomial,
         normal,
+        poisson,
         rand,
         rand_like,
         randint,
@@ -125,9 +137,10 @@ _ROOMS = {
     "models", "nn", "optim", "random", "render", "special", "training", "utils",
 }  # fmt: skip
 _NAMES = {
-    "random": "Generator bernoulli default_generator get_rng_state initial_seed manual_seed multinomial normal rand "
-    "rand_like randint randint_like randn randn_like randperm seed set_rng_state",
+    "random": "Generator bernoulli default_generator get_rng_state initial_seed manual_seed multinomial normal poisson "
+    "rand rand_like randint randint_like randn randn_like randperm seed set_rng_state",
     "serialization": "load save",
+    "nn.functional": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d layer_norm",
 }
 _HOMES = {name: room for room, names in _NAMES.items() for name in names.split()}
 
@@ -150,18 +163,19 @@ def is_tensor(obj: Any) -> Any:
 
 
 __all__ = [
-    "__version__", "accelerator", "arange", "as_tensor", "autograd", "backends", "bartlett_window", "bernoulli",
-    "blackman_window", "bool", "can_cast", "cartesian_prod", "cuda", "data", "default_generator", "device",
+    "__version__", "accelerator", "arange", "as_tensor", "asarray", "autograd", "backends", "bartlett_window",
+    "bernoulli", "blackman_window", "bool", "can_cast", "cartesian_prod", "conv1d", "conv2d", "conv3d",
+    "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cuda", "data", "default_generator", "device",
     "distributions", "double", "dtype", "e", "empty", "empty_like", "enable_grad", "eye", "fft", "finfo", "float",
     "float16", "float32", "float64", "from_dlpack", "from_numpy", "full", "full_like", "func", "generation",
     "Generator", "get_default_dtype", "get_num_threads", "get_rng_state", "half", "hamming_window", "hann_window",
     "iinfo", "inf", "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8", "is_grad_enabled",
-    "is_tensor", "kaiser_window", "kernels", "linalg", "linspace", "load", "logspace", "long", "manual_seed",
-    "meshgrid", "models", "multinomial", "nan", "nn", "no_grad", "normal", "ones", "ones_like", "ops", "optim", "pi",
-    "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "random", "randperm",
-    "render", "result_type", "save", "seed", "set_default_device", "set_default_dtype", "set_float32_matmul_precision",
-    "set_grad_enabled", "set_num_threads", "set_printoptions", "set_rng_state", "short", "Size", "special", "Tensor",
-    "tensor", "TinydlError", "training", "tril_indices", "triu_indices", "uint8", "use_deterministic_algorithms",
-    "utils", "zeros", "zeros_like",
+    "is_tensor", "kaiser_window", "kernels", "layer_norm", "layout", "linalg", "linspace", "load", "logspace", "long",
+    "manual_seed", "meshgrid", "models", "multinomial", "nan", "nn", "no_grad", "normal", "ones", "ones_like", "ops",
+    "optim", "pi", "poisson", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
+    "random", "randperm", "render", "result_type", "save", "seed", "set_default_device", "set_default_dtype",
+    "set_float32_matmul_precision", "set_grad_enabled", "set_num_threads", "set_printoptions", "set_rng_state", "short",
+    "Size", "special", "strided", "Tensor", "tensor", "TinydlError", "training", "tril_indices", "triu_indices",
+    "uint8", "use_deterministic_algorithms", "utils", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _functions

@@ -20,6 +20,10 @@ class TinydlError(Exception):
     """Base of every error that a user's files, data or configuration can cause."""
 
 
+class LinAlgError(RuntimeError):
+    """A matrix that has no inverse or no such factors: ``tinydl.linalg.LinAlgError``."""
+
+
 class MidiError(TinydlError):
     """A MIDI file that cannot be read at all (what can be salvaged is salvaged, with a report)."""
 

@@ -20,6 +20,7 @@ from tinydl.ops import (
     elementwise,
     formulas,
     indexing,
+    norms,
     products,
     rounding,
     scanning,
@@ -160,6 +161,7 @@ class InPlace:
     clamp_ = clip_ = _form(elementwise.clamp)
     clamp_min_ = _form(elementwise.clamp_min)
     clamp_max_ = _form(elementwise.clamp_max)
+    renorm_ = _form(norms.renorm)
     lerp_ = _form(formulas.lerp)
     addcmul_ = _form(formulas.addcmul)
     addcdiv_ = _form(formulas.addcdiv)

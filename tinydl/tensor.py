@@ -23,7 +23,7 @@ from tinydl.autograd import engine
 from tinydl.autograd import primitives as _primitives
 from tinydl.autograd.hooks import Handle, Keep, of_leaf, register
 from tinydl.autograd.mode import mode
-from tinydl.devices import CPU, CUDA, device, gpu, refuse_unless_cpu
+from tinydl.devices import CPU, CUDA, STRIDED, device, gpu, layout, refuse_unless_cpu
 from tinydl.in_place import InPlace
 from tinydl.ops import (
     arranging,
@@ -47,6 +47,7 @@ from tinydl.ops import (
     slicing,
     sorting,
     special,
+    strided,
     variance,
     vector_norms,
 )
@@ -276,6 +277,21 @@ class Tensor(InPlace):
     def device(self) -> device:
         """Where the array lives: ``device("cpu")``, which equals ``"cpu"``."""
         return CPU if isinstance(self.array, np.ndarray) else CUDA
+
+    @property
+    def layout(self) -> layout:
+        """``tinydl.strided``: sizes and strides in one memory."""
+        return STRIDED
+
+    @property
+    def is_sparse(self) -> bool:
+        """False: every tensor is dense."""
+        return False
+
+    @property
+    def _version(self) -> int:
+        """How often this memory was written in place, through this tensor or a view."""
+        return self.ver[0] if self.ver is not None else 0
 
     @property
     def is_cuda(self) -> bool:
@@ -1072,8 +1088,9 @@ class Tensor(InPlace):
         products.addmm, products.addmv, products.addr, products.addbmm, products.baddbmm,
     )  # fmt: skip
     det, slogdet, logdet, inverse = linalg.det, linalg.slogdet, linalg.logdet, linalg.inverse
-    cholesky, matrix_power = linalg.cholesky, linalg.matrix_power
-    cov, corrcoef = norms.cov, norms.corrcoef
+    cholesky, matrix_power, pinverse, svd = linalg.cholesky, linalg.matrix_power, linalg.pinverse, linalg.older_svd
+    cov, corrcoef, renorm = norms.cov, norms.corrcoef, norms.renorm
+    as_strided = strided.as_strided
 
 
 _REVERSED = [tuple(range(n))[::-1] for n in range(65)]  # NumPy allows 64 dimensions

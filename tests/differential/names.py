@@ -201,6 +201,18 @@ set_num_threads get_num_threads set_float32_matmul_precision initial_seed seed r
 Tensor.get_device Tensor.cuda nn.Module.cuda version.cuda __version__
 """.split()
 
+SCRIPTS = """
+conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d dropout embedding layer_norm cosine_similarity
+clone nn.functional.channel_shuffle nn.ChannelShuffle nn.functional.upsample pdist nn.functional.pdist renorm trapz
+isin asarray as_strided poisson linalg.svd svd linalg.eigvalsh linalg.cond pinverse linalg.LinAlgError Tensor.is_sparse
+Tensor.layout strided Tensor._version
+""".split()
+
+OLDER_INIT = """
+nn.init.uniform nn.init.normal nn.init.constant nn.init.eye nn.init.dirac nn.init.xavier_uniform nn.init.xavier_normal
+nn.init.kaiming_uniform nn.init.kaiming_normal nn.init.orthogonal nn.init.sparse nn.init._calculate_fan_in_and_fan_out
+""".split()
+
 DISTRIBUTIONS = """
 distributions.Distribution distributions.Normal distributions.LogNormal distributions.Bernoulli
 distributions.Categorical distributions.OneHotCategorical distributions.Uniform distributions.Laplace
@@ -246,6 +258,8 @@ NAMES: list[str] = [
     *REPARAMETRIZATION,
     *TENSOR,
     *BOILERPLATE,
+    *SCRIPTS,
+    *OLDER_INIT,
 ]
 
 # Names that are no row of the table, and the file under tests/ that compares them with PyTorch (or with the definition,
@@ -275,6 +289,7 @@ ELSEWHERE: dict[str, str] = {
         ],
         "nn/test_init.py",
     ),
+    **dict.fromkeys(OLDER_INIT, "nn/test_older_init_torch.py"),
     "nn.Module": "nn/test_module_torch.py",
     "nn.DataParallel": "core/test_places_torch.py",
     "func.functional_call": "nn/test_module_torch.py",

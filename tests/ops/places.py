@@ -104,6 +104,14 @@ def _add_along(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 0, 3), np.zeros(0, np.int64)), {"axis": 0, "size": 2}, note="no indices")
 
 
+@entry("strided_view")
+def _strided_view(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((draw(rng, 3, 4),), {"size": (2, 3), "stride": (5, 2), "start": 1})
+    yield Sample((draw(rng, 7),), {"size": (3, 3), "stride": (2, 1), "start": 0}, note="overlapping")
+    yield Sample((draw(rng, 2, 2),), {"size": (), "stride": (), "start": 3}, note="0-d")
+    yield Sample((draw(rng, 3),), {"size": (0, 2), "stride": (1, 1), "start": 0}, note="size 0")
+
+
 @entry("scattered")
 def _scattered(rng: np.random.Generator) -> Iterator[Sample]:
     each = rng.permuted(np.tile(np.arange(3)[:, None], 4), axis=0)  # no place twice

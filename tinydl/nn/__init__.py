@@ -133,6 +133,7 @@ from tinydl.nn.transformer import (
     TransformerEncoderLayer,
 )
 from tinydl.nn.upsampling import (
+    ChannelShuffle,
     Fold,
     PixelShuffle,
     PixelUnshuffle,
@@ -161,6 +162,7 @@ __all__ = [
     "Bilinear",
     "CELU",
     "CTCLoss",
+    "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",

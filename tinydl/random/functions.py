@@ -10,6 +10,7 @@ import numpy as np
 from tinydl import dtypes
 from tinydl.creation import sized, tensor
 from tinydl.devices import refuse_unless_cpu
+from tinydl.random import rejection
 from tinydl.random.generator import Generator, Shape, given
 from tinydl.tensor import Tensor
 
@@ -94,6 +95,14 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     if p is not None:
         return tensor(given(generator).bernoulli(p, input.shape), input.dtype)
     return tensor(given(generator).bernoulli(input.array), input.dtype)
+
+
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Poisson counts of the rates ``input``, in its shape and dtype. Raises RuntimeError for a negative rate."""
+    want, _ = floating(input.dtype, "poisson")
+    if not np.all(input.array >= 0):
+        raise RuntimeError(f"invalid Poisson rate, expected rate to be non-negative, got {input.array.min()}")
+    return tensor(rejection.poisson(input.array, given(generator)), want)
 
 
 def normal(
