@@ -36,5 +36,9 @@ class CheckpointError(TinydlError):
     """A checkpoint that is missing, damaged, foreign, or of another model."""
 
 
+class MissingFileError(CheckpointError, FileNotFoundError):
+    """A checkpoint that is not there: FileNotFoundError, as ``open`` would raise it."""
+
+
 class ConfigError(TinydlError):
     """An unknown model, option or value; the message gives the nearest valid name."""

@@ -56,9 +56,14 @@ def _converting(function: Any) -> Any:
 
 def _converting_all(function: Any) -> Any:
     """``function`` of a sequence of tensors, each converted."""
+    name = function.__name__
 
     @functools.wraps(function)
     def converted(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(tensors, Tensor):
+            raise TypeError(
+                f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor; write {name}([a, b])"
+            )
         return function([x if isinstance(x, Tensor) else as_tensor(x) for x in tensors], *args, **kwargs)
 
     return converted

@@ -79,7 +79,11 @@ def as_array(data: Any, dtype: Any = None) -> Any:
             array = array.astype(dtypes.get_default_dtype())
     if dtype is not None:
         want = dtypes.as_dtype(dtype)
-        return array if array.dtype == want else array.astype(want)
+        if array.dtype == want:
+            return array
+        if want.kind in "iu" and array is not data:
+            _refuse_overflow(array, want)
+        return array.astype(want)
     if array.size == 0 and isinstance(data, (list, tuple)):
         return array.astype(dtypes.get_default_dtype())
     if array.dtype in dtypes._KNOWN:  # as they are in memory here: no swapped bytes
@@ -90,6 +94,15 @@ def as_array(data: Any, dtype: Any = None) -> Any:
             f"{', '.join(sorted(dtypes._NAMES))}"
         )
     return array.astype(array.dtype.newbyteorder("="))
+
+
+def _refuse_overflow(array: Any, want: np.dtype[Any]) -> None:
+    """Numbers of Python must fit into the integers asked for; negative ones may wrap around to unsigned ones."""
+    most = int(np.iinfo(want).max)
+    least = -most if want.kind == "u" else int(np.iinfo(want).min)
+    fits = (array >= least) & (array <= most)
+    for number in array[~fits][:1].tolist():
+        raise RuntimeError(f"value {number} cannot be converted to type {want} without overflow")
 
 
 def _plain(data: Any) -> Any:
@@ -493,7 +506,7 @@ class Tensor(InPlace):
         for a in args:
             if isinstance(a, Tensor):
                 dtype, device = a.dtype, a.device
-            elif isinstance(a, str) and a.partition(":")[0] in ("cpu", "cuda"):
+            elif isinstance(a, str) and not dtypes.is_name(a):
                 device = a
             elif a is not None and not isinstance(a, (_bool, _int)):  # numbers are non_blocking and copy, by position
                 dtype = a
@@ -925,7 +938,7 @@ class Tensor(InPlace):
     __and__ = __rand__ = bitwise_and = comparing.bitwise_and
     __or__ = __ror__ = bitwise_or = comparing.bitwise_or
     __xor__ = __rxor__ = bitwise_xor = comparing.bitwise_xor
-    __invert__ = bitwise_not = comparing.bitwise_not
+    bitwise_not = comparing.bitwise_not
     __lshift__ = bitwise_left_shift = comparing.bitwise_left_shift
     __rshift__ = bitwise_right_shift = comparing.bitwise_right_shift
     logical_and, logical_or, logical_xor, logical_not = (
@@ -939,11 +952,19 @@ class Tensor(InPlace):
         comparing.isclose, comparing.allclose, comparing.equal, comparing.is_nonzero,
     )  # fmt: skip
 
+    def __invert__(self) -> Any:
+        if self.array.dtype.kind == "f":
+            raise TypeError(
+                f"~ (operator.invert) is only implemented on integer and Boolean-type tensors, not {self.array.dtype}; "
+                "write -x or 1 - x"
+            )
+        return comparing.bitwise_not(self)
+
     def __eq__(self, other: object) -> Any:
-        return False if other is None else comparing.eq(self, other)
+        return _compared(comparing.eq, self, other)
 
     def __ne__(self, other: object) -> Any:
-        return True if other is None else comparing.ne(self, other)
+        return _compared(comparing.ne, self, other)
 
     def __rsub__(self, other: Any) -> Any:
         return elementwise.sub(other, self)
@@ -1091,6 +1112,18 @@ class Tensor(InPlace):
     cholesky, matrix_power, pinverse, svd = linalg.cholesky, linalg.matrix_power, linalg.pinverse, linalg.older_svd
     cov, corrcoef, renorm = norms.cov, norms.corrcoef, norms.renorm
     as_strided = strided.as_strided
+
+
+def _compared(op: Callable[..., Any], x: Tensor, other: object) -> Any:
+    """``op`` elementwise; a thing that is no number, such as a word, is unequal to a tensor: Python's own answer."""
+    if other is None:
+        return NotImplemented
+    try:
+        return op(x, other)
+    except TypeError:
+        if hasattr(other, "dtype"):  # another library's tensor: say so
+            raise
+        return NotImplemented
 
 
 _REVERSED = [tuple(range(n))[::-1] for n in range(65)]  # NumPy allows 64 dimensions

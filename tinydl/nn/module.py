@@ -7,12 +7,14 @@ hold only their *names*, in order of definition. Everything else here walks thes
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from tinydl import dtypes
+from tinydl.devices import device as as_device
 from tinydl.devices import gpu
 from tinydl.nn import hooks
 from tinydl.nn.hooks import Hook, RemovableHandle
@@ -81,6 +83,27 @@ class Module:
         except _LAYER_ERRORS as error:
             self._name_layer(error)
             raise
+        except AttributeError as error:  # a list has not what a tensor has
+            self._refuse_list(error, args)
+            raise
+
+    def _refuse_list(self, error: AttributeError, args: tuple[Any, ...]) -> None:
+        """Say which argument is no Tensor, if that is what a function of ours stumbled upon."""
+        place = next((i for i, given in enumerate(args) if given is error.obj), None)
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        raised_in = "" if trace is None else trace.tb_frame.f_globals.get("__name__", "")
+        if place is None or not raised_in.startswith("tinydl.") or not hasattr(Tensor, error.name or ""):
+            return
+        names = list(inspect.signature(self.forward).parameters)
+        instead = "give its parts one by one" if isinstance(error.obj, tuple) else "convert it with tinydl.tensor()"
+        better = TypeError(
+            f"argument '{names[min(place, len(names) - 1)]}' (position {place + 1}) must be Tensor, not "
+            f"{type(error.obj).__name__}; {instead}"
+        )
+        self._name_layer(better)
+        raise better from None
 
     def _name_layer(self, error: Exception) -> None:
         """Append to the error's sentence where in the tree it was raised.
@@ -384,7 +407,7 @@ class Module:
                 device = argument
             elif not isinstance(argument, bool):
                 dtype = argument
-        if device is not None and str(device).split(":")[0] != "cpu":
+        if device is not None and as_device(device).type != "cpu":
             raise RuntimeError(f"to() cannot move {type(self).__name__} to device '{device}': only 'cpu' is available")
         if dtype is None:
             return self
@@ -564,6 +587,8 @@ def new_parameter(shape: tuple[int, ...], device: str | None = None, dtype: Any 
     wanted = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
     if wanted.kind != "f":
         raise TypeError(f"a parameter needs a floating dtype, but got {wanted}")
+    if any(size < 0 for size in shape):
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
     return Parameter(np.empty(shape, wanted))
 
 
@@ -598,7 +623,7 @@ def _in_place_of(tensor: Tensor, value: Any) -> Tensor:
 
 
 def _is_device(argument: Any) -> bool:
-    return str(argument).split(":")[0] in ("cpu", "cuda") and not isinstance(argument, np.dtype)
+    return isinstance(argument, str) and not dtypes.is_name(argument)
 
 
 def _indent(text: str) -> str:

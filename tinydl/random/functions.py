@@ -50,7 +50,10 @@ def randint(
     if size is None or high is None:
         bounds = ", ".join(str(v) for v in (low, high) if v is not None)
         raise TypeError(f"randint({bounds}) lacks the size: randint(high, size) or randint(low, high, size)")
-    values = given(generator).integers(0 if low is None else operator.index(low), operator.index(high), size)
+    first, end = 0 if low is None else operator.index(low), operator.index(high)
+    if first >= end:
+        raise RuntimeError(f"randint expects 'from' to be less than 'to', but got from={first} >= to={end}")
+    values = given(generator).integers(first, end, size)
     return tensor(values, dtypes.int64 if dtype is None else dtype, requires_grad)
 
 

@@ -213,8 +213,10 @@ def _check_broadcast(name: str, shape: tuple[int, ...], wanted: tuple[int, ...])
 
 def _classes(name: str, shape: tuple[int, ...], target: Tensor) -> Any:
     """The class indices as int64 (see :func:`_constant`), after a look at the shapes."""
-    if target.dtype.kind not in "iu":
-        raise RuntimeError(f"{name}: expected a target of dtype int64, but got {target.dtype}; convert it with .long()")
+    if target.dtype.name not in ("int64", "uint8"):
+        raise RuntimeError(
+            f"{name}: expected a target of dtype int64 or uint8, but got {target.dtype}; convert it with .long()"
+        )
     wanted = () if len(shape) == 1 else shape[:1] + shape[2:]
     if not shape or target.shape != wanted:
         raise ValueError(
