@@ -194,8 +194,8 @@ def test_numbers_that_fit_are_converted_as_pytorch_does(data: Any, dtype: str) -
 @pytest.mark.parametrize(
     ("data", "dtype"),
     [
-        ([256], "uint8"), (255.5, "uint8"), ([-256], "uint8"), (300.0, "uint8"), ([[0], [128]], "int8"), ([-129], "int8"),
-        ([2**31], "int32"), ([float("nan")], "int64"), ([float("inf")], "int16"), ([1e30], "int64"),
+        ([256], "uint8"), (255.5, "uint8"), ([-256], "uint8"), (300.0, "uint8"), ([[0], [128]], "int8"),
+        ([-129], "int8"), ([2**31], "int32"), ([float("nan")], "int64"), ([float("inf")], "int16"), ([1e30], "int64"),
     ],
 )  # fmt: skip
 def test_numbers_that_do_not_fit_are_refused(data: Any, dtype: str) -> None:
