@@ -52,7 +52,7 @@ from tinydl.ops import (
     vector_norms,
 )
 from tinydl.ops.ufuncs import COUNTERPARTS
-from tinydl.size import Size
+from tinydl.size import SIZES, Size
 
 
 def as_array(data: Any, dtype: Any = None) -> Any:
@@ -272,9 +272,9 @@ class Tensor(InPlace):
     )
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Size:
         """Sizes of the dimensions."""
-        return self.array.shape  # type: ignore[no-any-return]
+        return SIZES[self.array.shape]
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -347,7 +347,7 @@ class Tensor(InPlace):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape (a :class:`~tinydl.size.Size`), or the size of one dimension."""
-        return Size(self.array.shape) if dim is None else self.array.shape[axes.one_axis(dim, self.array.ndim)]
+        return SIZES[self.array.shape] if dim is None else self.array.shape[axes.one_axis(dim, self.array.ndim)]
 
     def dim(self) -> int:
         """Number of dimensions."""
@@ -800,7 +800,7 @@ class Tensor(InPlace):
         except ValueError:
             self._refuse_unwritable(name)
             raise RuntimeError(
-                f"{name}: a source of shape {src.shape} cannot be broadcast to shape {self.shape}"
+                f"{name}: a source of shape {src.array.shape} cannot be broadcast to shape {self.array.shape}"
             ) from None
         self.bump()
         return self
@@ -852,7 +852,7 @@ class Tensor(InPlace):
             if value.ndim:
                 raise RuntimeError(
                     f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions, of "
-                    f"shape {value.shape}; use copy_"
+                    f"shape {value.array.shape}; use copy_"
                 )
             return self._replace(value, "fill_")
         return self._replace(Tensor(np.asarray(value, self.dtype)), "fill_")

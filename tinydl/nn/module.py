@@ -603,7 +603,7 @@ def _misfit(key: str, value: Any, tensor: Tensor) -> str:
     if array.shape != tensor.shape:
         return (
             f"size mismatch for {key}: copying a param with shape {array.shape} from checkpoint, the shape in current "
-            f"model is {tensor.shape}. "
+            f"model is {tuple(tensor.shape)}. "
         )
     return ""
 

@@ -51,7 +51,7 @@ def _axes(dims: tuple[Any, ...], ndim: int) -> Any:
 
 def sizes_of(shape: tuple[Any, ...]) -> tuple[int, ...]:
     """Sizes (or dims) given one by one or as one sequence, as a tuple of integers."""
-    if len(shape) == 1 and type(shape[0]) is tuple:
+    if len(shape) == 1 and isinstance(shape[0], tuple):
         shape = shape[0]
     for s in shape:
         if type(s) is not int:

@@ -187,7 +187,7 @@ class LBFGS(Optimizer):
                 shape = getattr(value, "shape", None)
                 require(
                     value is None or shape == (total,),
-                    f"loaded state {name!r} of parameter {number} has shape {shape}, but the parameters have {total} "
+                    f"loaded state {name!r} of parameter {number} has shape {tuple(shape or ())}, but the parameters have {total} "
                     "elements",
                 )
         return loaded
