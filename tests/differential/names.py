@@ -217,7 +217,8 @@ DISTRIBUTIONS = """
 distributions.Distribution distributions.Normal distributions.LogNormal distributions.Bernoulli
 distributions.Categorical distributions.OneHotCategorical distributions.Uniform distributions.Laplace
 distributions.Exponential distributions.Gumbel distributions.Logistic distributions.Independent
-distributions.MixtureSameFamily distributions.kl_divergence distributions.register_kl
+distributions.MixtureSameFamily distributions.Gamma distributions.Beta distributions.Dirichlet distributions.StudentT
+distributions.Poisson distributions.MultivariateNormal distributions.kl_divergence distributions.register_kl
 """.split()
 
 DATA = """

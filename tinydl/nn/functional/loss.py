@@ -208,7 +208,9 @@ def _constant(tensor: Tensor, dtype: Any) -> Any:
 def _check_broadcast(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
     lead = len(wanted) - len(shape)
     if lead < 0 or any(size not in (1, want) for size, want in zip(shape, wanted[lead:])):
-        raise RuntimeError(f"{name}: a weight of shape {tuple(shape)} does not broadcast to the input's {tuple(wanted)}")
+        raise RuntimeError(
+            f"{name}: a weight of shape {tuple(shape)} does not broadcast to the input's {tuple(wanted)}"
+        )
 
 
 def _classes(name: str, shape: tuple[int, ...], target: Tensor) -> Any:
