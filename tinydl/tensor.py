@@ -961,10 +961,16 @@ class Tensor(InPlace):
         return comparing.bitwise_not(self)
 
     def __eq__(self, other: object) -> Any:
-        return _compared(comparing.eq, self, other)
+        try:
+            return comparing.eq(self, other)
+        except TypeError:
+            return _unlike(other)
 
     def __ne__(self, other: object) -> Any:
-        return _compared(comparing.ne, self, other)
+        try:
+            return comparing.ne(self, other)
+        except TypeError:
+            return _unlike(other)
 
     def __rsub__(self, other: Any) -> Any:
         return elementwise.sub(other, self)
@@ -1114,16 +1120,12 @@ class Tensor(InPlace):
     as_strided = strided.as_strided
 
 
-def _compared(op: Callable[..., Any], x: Tensor, other: object) -> Any:
-    """``op`` elementwise; a thing that is no number, such as a word, is unequal to a tensor: Python's own answer."""
-    if other is None:
-        return NotImplemented
-    try:
-        return op(x, other)
-    except TypeError:
-        if hasattr(other, "dtype"):  # another library's tensor: say so
-            raise
-        return NotImplemented
+def _unlike(other: object) -> Any:
+    """While an error of a comparison is handled: what is no number, such as a word, is unequal to a tensor, which is
+    Python's own answer; another library's tensor is refused."""
+    if hasattr(other, "dtype"):
+        raise  # the error that is handled
+    return NotImplemented
 
 
 _REVERSED = [tuple(range(n))[::-1] for n in range(65)]  # NumPy allows 64 dimensions

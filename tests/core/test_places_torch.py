@@ -40,7 +40,7 @@ LAYERS = {
 OTHERS = {
     "nn.modules": "Conv2d Module",
     "nn.parameter": "Parameter",
-    "nn.parallel": "DataParallel",
+    "nn.parallel": "DataParallel DistributedDataParallel",
     "nn.utils.rnn": "pad_sequence",
     "nn.utils.clip_grad": "clip_grad_norm_",
     "optim.optimizer": "Optimizer",
@@ -132,5 +132,11 @@ def test_what_is_not_there_says_where_to_look(path: str) -> None:
     room = importlib.import_module(f"tinydl.{path}")
     with pytest.raises(AttributeError, match=rf"'tinydl.{path}' has no attribute 'Foo'.*docs/unsupported.md"):
         room.Foo  # noqa: B018
-    with pytest.raises(ImportError):
-        from tinydl.nn.parallel import DistributedDataParallel  # noqa: F401
+
+
+def test_a_name_that_is_imported_in_case_is_refused_when_it_is_used() -> None:
+    from tinydl.nn.parallel import DistributedDataParallel
+
+    assert not isinstance(nn.Linear(1, 1), DistributedDataParallel)
+    with pytest.raises(NotImplementedError, match="one; what to do instead is listed in docs/unsupported.md"):
+        DistributedDataParallel(nn.Linear(1, 1))

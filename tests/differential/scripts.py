@@ -18,7 +18,8 @@ def spread(x):  # type: ignore[no-untyped-def]
 def even(x):  # type: ignore[no-untyped-def]
     """Symmetric matrices with distinct eigenvalues."""
     Q = np.linalg.qr(x)[0]
-    return (Q * np.arange(1.0, x.shape[-1] + 1)) @ Q.swapaxes(-1, -2)
+    found = (Q * np.arange(1.0, x.shape[-1] + 1)) @ Q.swapaxes(-1, -2)
+    return (found + found.swapaxes(-1, -2)) / 2
 
 
 # ------------------------------------------------------------------------------------------- layers as functions

@@ -183,12 +183,7 @@ def test_axis_is_dim(row: Row) -> None:
         np.testing.assert_array_equal(value(a), value(b))
 
 
-# PyTorch's ``norm`` and those of nn.functional are written in Python and know no ``keepdims=``.
-KEEPING = [
-    r
-    for r in FUNCTIONS
-    if r.call is None and "keepdim" in r.keywords and r.name != "norm" and not r.name.startswith("nn.")
-]
+KEEPING = [r for r in FUNCTIONS if r.call is None and "keepdim" in r.keywords and not r.name.startswith("nn.")]
 
 
 @pytest.mark.parametrize("row", KEEPING, ids=lambda r: r.label)

@@ -26,5 +26,15 @@ class DataParallel(Module):
         return self.module(*inputs, **kwargs)
 
 
+class DistributedDataParallel(Module):
+    """Refused: scripts import the name where they may not need it. Raises NotImplementedError when it is made."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise NotImplementedError(
+            "DistributedDataParallel needs several processes, and tinydl computes in one; what to do instead is listed "
+            "in docs/unsupported.md"
+        )
+
+
 def __getattr__(name: str) -> Any:
     raise absent(__name__, name)

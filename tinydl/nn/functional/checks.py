@@ -29,7 +29,7 @@ def one_dtype(name: str, **tensors: Tensor | None) -> None:
 
 def same_shape(name: str, input: Tensor, target: Tensor) -> None:
     """Refuse an input and a target of two shapes, which would broadcast: mostly a mistake."""
-    if input.shape != target.shape:
+    if input.array.shape != target.array.shape:
         raise ValueError(
             f"{name}: the input has shape {tuple(input.shape)} and the target {tuple(target.shape)}; expand one"
         )
