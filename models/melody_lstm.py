@@ -152,7 +152,7 @@ class MelodyLstm(nn.Module):
         encoding, bars = self.encoding, condition.get("bars")
         primer = np.asarray(condition.get("primer", [encoding.BOS]), np.int64)
         if primer.ndim != 1 or not len(primer):
-            raise ValueError(f"the primer must be tokens [L], at least BOS, but has the shape {primer.shape}")
+            raise ValueError(f"the primer must be tokens [L], at least BOS, but has the shape {tuple(primer.shape)}")
         if primer[-1] == encoding.EOS and len(primer) > 1:
             primer = primer[:-1]
         rng = tinydl.default_generator if rng is None else rng

@@ -193,7 +193,9 @@ class Recurrent(nn.Module):
         check(temperature)
         primer = np.asarray((condition or {}).get("primer", np.zeros((0, self.config.pitches), bool)), bool)
         if primer.ndim != 2 or primer.shape[1] != self.config.pitches:
-            raise ValueError(f"the primer must be a roll [T, {self.config.pitches}], but has the shape {primer.shape}")
+            raise ValueError(
+                f"the primer must be a roll [T, {self.config.pitches}], but has the shape {tuple(primer.shape)}"
+            )
         rng = tinydl.default_generator if rng is None else rng
         rolls = np.zeros((n, length, self.config.pitches), bool)
         u = np.zeros(rolls.shape)

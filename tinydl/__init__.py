@@ -14,6 +14,7 @@ from tinydl.autograd import enable_grad, inference_mode, is_grad_enabled, no_gra
 from tinydl.creation import (
     arange,
     as_tensor,
+    asarray,
     cartesian_prod,
     empty,
     empty_like,
@@ -33,7 +34,8 @@ from tinydl.creation import (
     zeros,
     zeros_like,
 )
-from tinydl.devices import device
+from tinydl.devices import STRIDED as strided
+from tinydl.devices import device, layout
 from tinydl.dtypes import (
     bool,
     double,
@@ -56,11 +58,18 @@ from tinydl.dtypes import (
     short,
     uint8,
 )
-from tinydl.errors import TinydlError
+from tinydl.errors import TinydlError, absent
 from tinydl.functions import *  # noqa: F403 - PyTorch's functions, listed in functions.__all__
 from tinydl.functions import __all__ as _functions
 from tinydl.limits import can_cast, finfo, iinfo
 from tinydl.printing import set_printoptions
+from tinydl.settings import (
+    get_num_threads,
+    set_default_device,
+    set_float32_matmul_precision,
+    set_num_threads,
+    use_deterministic_algorithms,
+)
 from tinydl.size import Size
 from tinydl.tensor import Tensor
 from tinydl.version import __version__
@@ -68,10 +77,13 @@ from tinydl.windows import bartlett_window, blackman_window, hamming_window, han
 
 if TYPE_CHECKING:
     from tinydl import (
+        accelerator,
+        backends,
         cuda,
         data,
         distributions,
         fft,
+        func,
         generation,
         kernels,
         linalg,
@@ -84,14 +96,25 @@ if TYPE_CHECKING:
         training,
         utils,
     )  # fmt: skip
+    from tinydl.nn.functional import (
+        conv1d,
+        conv2d,
+        conv3d,
+        conv_transpose1d,
+        conv_transpose2d,
+        conv_transpose3d,
+        layer_norm,
+    )
     from tinydl.random import (
         Generator,
         bernoulli,
         default_generator,
         get_rng_state,
+        initial_seed,
         manual_seed,
         multinomial,
         normal,
+        poisson,
         rand,
         rand_like,
         randint,
@@ -99,6 +122,7 @@ if TYPE_CHECKING:
         randn,
         randn_like,
         randperm,
+        seed,
         set_rng_state,
     )
     from tinydl.serialization import load, save
@@ -120,17 +144,17 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=_SILENT)
 
 # Rooms and names that are imported when first used: `import tinydl` stays quick.
 _ROOMS = {
-    "cuda", "data", "distributions", "fft", "generation", "kernels", "linalg", "models", "nn", "optim", "random",
-    "render", "special", "training", "utils",
+    "accelerator", "backends", "cuda", "data", "distributions", "fft", "func", "generation", "kernels", "linalg",
+    "models", "nn", "optim", "random", "render", "special", "training", "utils",
 }  # fmt: skip
-_RANDOM = {
-    "Generator", "bernoulli", "default_generator", "get_rng_state", "manual_seed", "multinomial", "normal", "rand",
-    "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "set_rng_state",
-}  # fmt: skip
-
-_TYPED = {
-    f"{word}Tensor" for word in ("Half", "Float", "Double", "Bool", "Byte", "Char", "Short", "Int", "Long")
-}  # fmt: skip
+_NAMES = {
+    "random": "Generator bernoulli default_generator get_rng_state initial_seed manual_seed multinomial normal poisson "
+    "rand rand_like randint randint_like randn randn_like randperm seed set_rng_state",
+    "serialization": "load save",
+    "typed": "BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor ShortTensor",
+    "nn.functional": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d layer_norm",
+}
+_HOMES = {name: room for room, names in _NAMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
@@ -138,13 +162,11 @@ def __getattr__(name: str) -> Any:
 
     if name in _ROOMS:
         return importlib.import_module(f"tinydl.{name}")
-    if name in _RANDOM or name in _TYPED or name in ("save", "load"):
-        room = importlib.import_module(
-            "tinydl.random" if name in _RANDOM else "tinydl.typed" if name in _TYPED else "tinydl.serialization"
-        )
+    if name in _HOMES:
+        room = importlib.import_module(f"tinydl.{_HOMES[name]}")
         globals()[name] = found = getattr(room, name)  # the next time it is simply there
         return found
-    raise AttributeError(f"module 'tinydl' has no attribute {name!r}")
+    raise absent("tinydl", name)
 
 
 def is_tensor(obj: Any) -> Any:
@@ -153,17 +175,20 @@ def is_tensor(obj: Any) -> Any:
 
 
 __all__ = [
-    "__version__", "arange", "as_tensor", "autograd", "bartlett_window", "bernoulli", "blackman_window", "bool",
-    "BoolTensor", "ByteTensor", "can_cast", "cartesian_prod", "CharTensor", "cuda", "data", "default_generator",
-    "device", "distributions", "double", "DoubleTensor", "dtype", "e", "empty", "empty_like", "enable_grad", "eye",
-    "fft", "finfo", "float", "float16", "float32", "float64", "FloatTensor", "from_dlpack", "from_numpy", "full",
-    "full_like", "generation", "Generator", "get_default_dtype", "get_rng_state", "half", "HalfTensor",
-    "hamming_window", "hann_window", "iinfo", "inf", "inference_mode", "int", "int16", "int32", "int64", "int8",
-    "IntTensor", "is_grad_enabled", "is_tensor", "kaiser_window", "kernels", "linalg", "linspace", "load", "logspace",
-    "long", "LongTensor", "manual_seed", "meshgrid", "models", "multinomial", "nan", "nn", "no_grad", "normal", "ones",
-    "ones_like", "ops", "optim", "pi", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn",
-    "randn_like", "random", "randperm", "render", "result_type", "save", "set_default_dtype", "set_grad_enabled",
-    "set_printoptions", "set_rng_state", "short", "ShortTensor", "Size", "special", "Tensor", "tensor", "TinydlError",
-    "training", "tril_indices", "triu_indices", "uint8", "utils", "zeros", "zeros_like",
+    "__version__", "accelerator", "arange", "as_tensor", "asarray", "autograd", "backends", "bartlett_window",
+    "bernoulli", "blackman_window", "bool", "BoolTensor", "ByteTensor", "can_cast", "cartesian_prod", "CharTensor",
+    "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cuda", "data",
+    "default_generator", "device", "distributions", "double", "DoubleTensor", "dtype", "e", "empty", "empty_like",
+    "enable_grad", "eye", "fft", "finfo", "float", "float16", "float32", "float64", "FloatTensor", "from_dlpack",
+    "from_numpy", "full", "full_like", "func", "generation", "Generator", "get_default_dtype", "get_num_threads",
+    "get_rng_state", "half", "HalfTensor", "hamming_window", "hann_window", "iinfo", "inf", "inference_mode",
+    "initial_seed", "int", "int16", "int32", "int64", "int8", "IntTensor", "is_grad_enabled", "is_tensor",
+    "kaiser_window", "kernels", "layer_norm", "layout", "linalg", "linspace", "load", "logspace", "long", "LongTensor",
+    "manual_seed", "meshgrid", "models", "multinomial", "nan", "nn", "no_grad", "normal", "ones", "ones_like", "ops",
+    "optim", "pi", "poisson", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
+    "random", "randperm", "render", "result_type", "save", "seed", "set_default_device", "set_default_dtype",
+    "set_float32_matmul_precision", "set_grad_enabled", "set_num_threads", "set_printoptions", "set_rng_state", "short",
+    "ShortTensor", "Size", "special", "strided", "Tensor", "tensor", "TinydlError", "training", "tril_indices",
+    "triu_indices", "uint8", "use_deterministic_algorithms", "utils", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _functions

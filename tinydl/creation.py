@@ -95,6 +95,28 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return _leaf(as_array(data, dtype), False)
 
 
+def asarray(
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool | None = None
+) -> Tensor:
+    """``obj`` (numbers, lists, arrays, tensors) as a tensor, on its memory where that is possible.
+
+    ``copy=True`` always copies; ``copy=False`` raises ValueError where a copy cannot be avoided. A tensor keeps its
+    history unless ``requires_grad`` is given.
+    """
+    refuse_unless_cpu(device, "asarray")
+    source = obj.array if isinstance(obj, Tensor) else obj
+    out = as_tensor(obj, dtype)
+    shares = isinstance(source, np.ndarray) and np.may_share_memory(out.array, source)
+    if copy is False and not shares:
+        what = f"tensor with dtype '{source.dtype}'" if isinstance(source, np.ndarray) else "arbitrary sequence"
+        raise ValueError(f"can't alias {what} into a tensor of dtype {out.dtype}; leave copy=False out")
+    if copy and shares:
+        out = out.clone()
+    if requires_grad is None or requires_grad == out.requires_grad:
+        return out
+    return out.detach().requires_grad_(requires_grad)
+
+
 def from_numpy(array: Any) -> Tensor:
     """A tensor that shares the memory of a NumPy array."""
     if not isinstance(array, np.ndarray):

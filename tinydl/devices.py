@@ -1,4 +1,7 @@
-"""Devices: where a tensor lives. The engine computes on the CPU; every other device is refused in one sentence."""
+"""Devices and layouts: where a tensor lives, and how.
+
+The engine computes on the CPU; every other device is refused in one sentence.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +40,24 @@ class device(str):
         return device, (str(self),)
 
 
+class layout(str):
+    """How the elements lie in memory: ``tinydl.strided`` is the only one."""
+
+    def __repr__(self) -> str:
+        return f"tinydl.{self}"
+
+
 CPU = device("cpu")
 CUDA = device("cuda")
+STRIDED = layout("strided")
+
+
+def gpu(which: Any = None) -> device:
+    """The GPU that ``.cuda(which)`` means: a number, a name, or the default one. Raises RuntimeError for a CPU."""
+    found = CUDA if which is None else device("cuda", which) if isinstance(which, int) else device(which)
+    if found.type != "cuda":
+        raise RuntimeError(f"Invalid device, must be cuda device, got '{found}'; write to('{found}')")
+    return found
 
 
 def refuse_unless_cpu(wanted: Any, what: str) -> None:

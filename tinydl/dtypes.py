@@ -57,6 +57,14 @@ def as_dtype(dtype: Any) -> np.dtype[Any]:
     return found
 
 
+def is_name(text: str) -> Any:
+    """Whether ``text`` names a dtype ("float32", "double")."""
+    try:
+        return np.dtype(text).name in _NAMES
+    except TypeError:
+        return False
+
+
 def get_default_dtype() -> np.dtype[Any]:
     """The floating dtype of new tensors made from Python numbers (float32 unless changed)."""
     return _default

@@ -8,8 +8,20 @@ what reaches the command line from files, data and configuration derives from :c
 from __future__ import annotations
 
 
+def absent(module: str, name: str) -> AttributeError:
+    """The error for a name that a module has not, which may be one of PyTorch's."""
+    return AttributeError(
+        f"module {module!r} has no attribute {name!r}; what PyTorch has and tinydl has not, and what to do instead, is "
+        "listed in docs/unsupported.md"
+    )
+
+
 class TinydlError(Exception):
     """Base of every error that a user's files, data or configuration can cause."""
+
+
+class LinAlgError(RuntimeError):
+    """A matrix that has no inverse or no such factors: ``tinydl.linalg.LinAlgError``."""
 
 
 class MidiError(TinydlError):
@@ -22,6 +34,10 @@ class DataError(TinydlError):
 
 class CheckpointError(TinydlError):
     """A checkpoint that is missing, damaged, foreign, or of another model."""
+
+
+class MissingFileError(CheckpointError, FileNotFoundError):
+    """A checkpoint that is not there: FileNotFoundError, as ``open`` would raise it."""
 
 
 class ConfigError(TinydlError):

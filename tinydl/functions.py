@@ -14,6 +14,7 @@ from tinydl.autograd.primitives import converting
 from tinydl.creation import as_tensor
 from tinydl.ops import (
     arranging,
+    casting,
     comparing,
     counting,
     elementwise,
@@ -54,9 +55,14 @@ def _converting(function: Any) -> Any:
 
 def _converting_all(function: Any) -> Any:
     """``function`` of a sequence of tensors, each converted."""
+    name = function.__name__
 
     @functools.wraps(function)
     def converted(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(tensors, Tensor):
+            raise TypeError(
+                f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor; write {name}([a, b])"
+            )
         return function([x if isinstance(x, Tensor) else as_tensor(x) for x in tensors], *args, **kwargs)
 
     return converted
@@ -166,23 +172,24 @@ _FUNCTIONS = {
     rounding: "div round frac",
     special: "sinc",
     comparing: "isposinf isneginf isreal signbit isclose allclose equal is_nonzero is_floating_point numel",
+    casting: "clone",
     reducing: "sum nansum mean nanmean prod count_nonzero any all logsumexp softmax log_softmax",
     variance: "var std var_mean std_mean",
     vector_norms: "norm dist",
     extrema: "amax amin aminmax max min argmax argmin",
     scanning: "cumsum cumprod cummax cummin logcumsumexp diff trapezoid",
     sorting: "sort argsort msort topk kthvalue median nanmedian mode quantile",
-    counting: "unique unique_consecutive bincount histc searchsorted bucketize",
+    counting: "unique unique_consecutive bincount histc searchsorted bucketize isin",
     shaping: "reshape flatten unflatten ravel permute transpose swapaxes swapdims t movedim moveaxis broadcast_to "
     "squeeze unsqueeze",
-    slicing: "select narrow diagonal split chunk unbind tensor_split hsplit vsplit",
+    slicing: "select narrow diagonal split chunk unbind tensor_split hsplit vsplit as_strided",
     arranging: "flip fliplr flipud roll rot90 tile repeat_interleave tril triu diag diag_embed diagflat trace",
     joining: "combinations",
     indexing: "gather index_select take masked_fill masked_select masked_scatter nonzero argwhere",
     scattering: "scatter scatter_add scatter_reduce index_add index_copy index_fill index_put take_along_dim",
     products: "matmul mv bmm outer ger dot vdot inner tensordot kron cross addmm addmv addr addbmm baddbmm",
-    linalg: "matrix_power det slogdet logdet inverse cholesky",
-    norms: "cdist cov corrcoef",
+    linalg: "matrix_power det slogdet logdet inverse pinverse cholesky",
+    norms: "cdist pdist cosine_similarity renorm cov corrcoef",
     spectral: "stft istft",
 }
 _SEQUENCES = {shaping: "cat concat stack", joining: "hstack vstack row_stack dstack column_stack"}
@@ -195,7 +202,7 @@ _ALIASES = {
     "sub": "subtract", "mul": "multiply", "div": "divide", "neg": "negative", "abs": "absolute", "sign": "sgn",
     "trunc": "fix", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "asinh": "arcsinh",
     "acosh": "arccosh", "atanh": "arctanh", "clamp": "clip", "gt": "greater", "ge": "greater_equal", "lt": "less",
-    "le": "less_equal", "ne": "not_equal", "cat": "concatenate",
+    "le": "less_equal", "ne": "not_equal", "cat": "concatenate", "trapezoid": "trapz",
 }  # fmt: skip
 
 for _room, _meanings in _PRIMITIVES.items():
@@ -212,7 +219,7 @@ for _form, _table in ((_converting_all, _SEQUENCES), (_converting_each, _EACH)):
             globals()[_name] = _form(getattr(_room, _name))
 for _name, _alias in _ALIASES.items():
     globals()[_alias] = globals()[_name]
-mm = _converting(products.matrix_product)
+mm, svd = _converting(products.matrix_product), _converting(linalg.older_svd)
 einsum, broadcast_shapes = _einsum.einsum, shaping.broadcast_shapes
 
 
@@ -227,8 +234,24 @@ def polygamma(n: int, input: Any) -> Any:
     return special.polygamma(n, input if isinstance(input, Tensor) else as_tensor(input))
 
 
+def embedding(
+    weight: Any, indices: Any, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False
+) -> Any:
+    """:func:`tinydl.nn.functional.embedding` with the table first; ``padding_idx`` -1 means none."""
+    from tinydl.nn.functional.sparse import embedding
+
+    return embedding(indices, weight, None if padding_idx < 0 else padding_idx, None, 2.0, scale_grad_by_freq, sparse)
+
+
+def dropout(input: Any, p: float, train: bool) -> Any:
+    """:func:`tinydl.nn.functional.dropout`."""
+    from tinydl.nn.functional.dropout import dropout
+
+    return dropout(input, p, train)
+
+
 __all__ = [
     *(name for meanings in _PRIMITIVES.values() for name in meanings),
     *" ".join((*_FUNCTIONS.values(), *_SEQUENCES.values(), *_EACH.values())).split(),
-    *_ALIASES.values(), "mm", "einsum", "broadcast_shapes", "where", "polygamma",
+    *_ALIASES.values(), "mm", "svd", "einsum", "broadcast_shapes", "where", "polygamma", "embedding", "dropout",
 ]  # fmt: skip

@@ -20,6 +20,7 @@ from tinydl.ops import (
     elementwise,
     formulas,
     indexing,
+    norms,
     products,
     rounding,
     scanning,
@@ -166,6 +167,7 @@ class InPlace(Writing):
     clamp_ = clip_ = _form(elementwise.clamp)
     clamp_min_ = _form(elementwise.clamp_min)
     clamp_max_ = _form(elementwise.clamp_max)
+    renorm_ = _form(norms.renorm)
     lerp_ = _form(formulas.lerp)
     addcmul_ = _form(formulas.addcmul)
     addcdiv_ = _form(formulas.addcdiv)

@@ -10,6 +10,7 @@ tensor([[ 3., -1.],
 
 from __future__ import annotations
 
+from tinydl.errors import LinAlgError
 from tinydl.functions import _converting
 from tinydl.ops import linalg as _linalg
 from tinydl.ops import norms, products, vector_norms
@@ -26,10 +27,12 @@ inv, solve, solve_triangular, pinv, lstsq = (
     _converting(f) for f in (_linalg.inv, _linalg.solve, _linalg.solve_triangular, _linalg.pinv, _linalg.lstsq)
 )
 cholesky, eigh, qr, svdvals = (_converting(f) for f in (_linalg.cholesky, _linalg.eigh, _linalg.qr, _linalg.svdvals))
+eigvalsh, svd, cond = (_converting(f) for f in (_linalg.eigvalsh, _linalg.svd, _linalg.cond))
 cross, vecdot, diagonal = (_converting(f) for f in (_linalg.cross, _linalg.vecdot, _linalg.diagonal))
 multi_dot = products.multi_dot
 
 __all__ = [
-    "cholesky", "cross", "det", "diagonal", "eigh", "inv", "lstsq", "matrix_norm", "matrix_power", "matrix_rank",
-    "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svdvals", "vecdot", "vector_norm",
+    "LinAlgError", "cholesky", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv", "lstsq", "matrix_norm",
+    "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd",
+    "svdvals", "vecdot", "vector_norm",
 ]  # fmt: skip

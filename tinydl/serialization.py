@@ -92,7 +92,8 @@ def load(f: Any, map_location: Any = None, *, weights_only: bool = True) -> Any:
     another program, the dictionary of its tensors.
 
     ``map_location`` may be the CPU only; ``weights_only`` changes nothing, since no file can run code. Raises
-    CheckpointError, in one sentence, for a file that is missing, damaged, of another kind, or of a newer tinydl.
+    CheckpointError, in one sentence, for a file that is missing (FileNotFoundError too), damaged, of another kind, or
+    of a newer tinydl.
     """
     refuse_unless_cpu(map_location, "load")
     if hasattr(f, "read"):

@@ -6,7 +6,7 @@ import math
 
 
 class Size(tuple[int, ...]):
-    """What ``Tensor.size()`` returns: a tuple, with ``numel()``. (``Tensor.shape`` is a plain tuple.)
+    """What ``Tensor.shape`` and ``Tensor.size()`` are: a tuple, with ``numel()``. (A slice of it is a plain tuple.)
 
     >>> Size((2, 3)).numel(), Size((2, 3)) == (2, 3)
     (6, True)
@@ -20,3 +20,16 @@ class Size(tuple[int, ...]):
 
     def __repr__(self) -> str:
         return f"tinydl.Size({list(self)})"
+
+
+class _Sizes(dict[tuple[int, ...], Size]):
+    """Sizes made so far: looking one up takes half as long as making one, and ``x.shape`` is asked for all the time."""
+
+    def __missing__(self, shape: tuple[int, ...]) -> Size:
+        if len(self) >= 4096:
+            self.clear()
+        self[shape] = found = Size(shape)
+        return found
+
+
+SIZES = _Sizes()

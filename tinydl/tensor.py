@@ -19,7 +19,7 @@ from tinydl.autograd import engine
 from tinydl.autograd import primitives as _primitives
 from tinydl.autograd.hooks import Handle, Keep, of_leaf, register
 from tinydl.autograd.mode import mode
-from tinydl.devices import CPU, CUDA, device, refuse_unless_cpu
+from tinydl.devices import CPU, CUDA, STRIDED, device, gpu, layout, refuse_unless_cpu
 from tinydl.in_place import InPlace
 from tinydl.ops import (
     arranging,
@@ -47,7 +47,7 @@ from tinydl.ops import (
     vector_norms,
 )
 from tinydl.ops.ufuncs import COUNTERPARTS
-from tinydl.size import Size
+from tinydl.size import SIZES, Size
 from tinydl.writing import address, places_in
 
 
@@ -76,7 +76,11 @@ def as_array(data: Any, dtype: Any = None) -> Any:
             array = array.astype(dtypes.get_default_dtype())
     if dtype is not None:
         want = dtypes.as_dtype(dtype)
-        return array if array.dtype == want else array.astype(want)
+        if array.dtype == want:
+            return array
+        if want.kind in "iu" and array is not data:
+            _refuse_overflow(array, want)
+        return array.astype(want)
     if array.size == 0 and isinstance(data, (list, tuple)):
         return array.astype(dtypes.get_default_dtype())
     if array.dtype in dtypes._KNOWN:  # as they are in memory here: no swapped bytes
@@ -87,6 +91,15 @@ def as_array(data: Any, dtype: Any = None) -> Any:
             f"{', '.join(sorted(dtypes._NAMES))}"
         )
     return array.astype(array.dtype.newbyteorder("="))
+
+
+def _refuse_overflow(array: Any, want: np.dtype[Any]) -> None:
+    """Numbers of Python must fit into the integers asked for; negative ones may wrap around to unsigned ones."""
+    most = int(np.iinfo(want).max)
+    least = -most if want.kind == "u" else int(np.iinfo(want).min)
+    fits = (array >= least) & (array <= most)
+    for number in array[~fits][:1].tolist():
+        raise RuntimeError(f"value {number} cannot be converted to type {want} without overflow")
 
 
 def _plain(data: Any) -> Any:
@@ -273,9 +286,9 @@ class Tensor(InPlace):
     )
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Size:
         """Sizes of the dimensions."""
-        return self.array.shape  # type: ignore[no-any-return]
+        return SIZES[self.array.shape]
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -291,6 +304,26 @@ class Tensor(InPlace):
     def device(self) -> device:
         """Where the array lives: ``device("cpu")``, which equals ``"cpu"``."""
         return CPU if isinstance(self.array, np.ndarray) else CUDA
+
+    @property
+    def layout(self) -> layout:
+        """``tinydl.strided``: sizes and strides in one memory."""
+        return STRIDED
+
+    @property
+    def is_sparse(self) -> bool:
+        """False: every tensor is dense."""
+        return False
+
+    @property
+    def _version(self) -> int:
+        """How often this memory was written in place, through this tensor or a view."""
+        return self.ver[0] if self.ver is not None else 0
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the array lives on a GPU."""
+        return not isinstance(self.array, np.ndarray)
 
     @property
     def itemsize(self) -> int:
@@ -330,7 +363,7 @@ class Tensor(InPlace):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape (a :class:`~tinydl.size.Size`), or the size of one dimension."""
-        return Size(self.array.shape) if dim is None else self.array.shape[axes.one_axis(dim, self.array.ndim)]
+        return SIZES[self.array.shape] if dim is None else self.array.shape[axes.one_axis(dim, self.array.ndim)]
 
     def dim(self) -> int:
         """Number of dimensions."""
@@ -490,7 +523,7 @@ class Tensor(InPlace):
         for a in args:
             if isinstance(a, Tensor):
                 dtype, device = a.dtype, a.device
-            elif isinstance(a, str) and a.partition(":")[0] in ("cpu", "cuda"):
+            elif isinstance(a, str) and not dtypes.is_name(a):
                 device = a
             elif isinstance(a, (_bool, _int)):
                 flags.append(a)
@@ -558,6 +591,14 @@ class Tensor(InPlace):
     def cpu(self) -> Any:
         """Itself: this tensor is on the CPU."""
         return self.to("cpu")
+
+    def cuda(self, device: Any = None, non_blocking: Any = False) -> Any:
+        """Raises RuntimeError: there is no GPU here; write ``to(device)`` with a device that is there."""
+        refuse_unless_cpu(gpu(device), "cuda")
+
+    def get_device(self) -> Any:
+        """The number of the GPU; -1 for the CPU."""
+        return -1
 
     # ------------------------------------------------------------------------------------- others of this dtype
 
@@ -748,7 +789,7 @@ class Tensor(InPlace):
     __and__ = __rand__ = bitwise_and = comparing.bitwise_and
     __or__ = __ror__ = bitwise_or = comparing.bitwise_or
     __xor__ = __rxor__ = bitwise_xor = comparing.bitwise_xor
-    __invert__ = bitwise_not = comparing.bitwise_not
+    bitwise_not = comparing.bitwise_not
     __lshift__ = bitwise_left_shift = comparing.bitwise_left_shift
     __rshift__ = bitwise_right_shift = comparing.bitwise_right_shift
     logical_and, logical_or, logical_xor, logical_not = (
@@ -762,11 +803,25 @@ class Tensor(InPlace):
         comparing.isclose, comparing.allclose, comparing.equal, comparing.is_nonzero,
     )  # fmt: skip
 
+    def __invert__(self) -> Any:
+        if self.array.dtype.kind == "f":
+            raise TypeError(
+                f"~ (operator.invert) is only implemented on integer and Boolean-type tensors, not {self.array.dtype}; "
+                "write -x or 1 - x"
+            )
+        return comparing.bitwise_not(self)
+
     def __eq__(self, other: object) -> Any:
-        return False if other is None else comparing.eq(self, other)
+        try:
+            return comparing.eq(self, other)
+        except TypeError:
+            return _unlike(other)
 
     def __ne__(self, other: object) -> Any:
-        return True if other is None else comparing.ne(self, other)
+        try:
+            return comparing.ne(self, other)
+        except TypeError:
+            return _unlike(other)
 
     def __rsub__(self, other: Any) -> Any:
         return elementwise.sub(other, self)
@@ -911,8 +966,17 @@ class Tensor(InPlace):
         products.addmm, products.addmv, products.addr, products.addbmm, products.baddbmm,
     )  # fmt: skip
     det, slogdet, logdet, inverse = linalg.det, linalg.slogdet, linalg.logdet, linalg.inverse
-    cholesky, matrix_power = linalg.cholesky, linalg.matrix_power
-    cov, corrcoef = norms.cov, norms.corrcoef
+    cholesky, matrix_power, pinverse, svd = linalg.cholesky, linalg.matrix_power, linalg.pinverse, linalg.older_svd
+    cov, corrcoef, renorm = norms.cov, norms.corrcoef, norms.renorm
+    as_strided = slicing.as_strided
+
+
+def _unlike(other: object) -> Any:
+    """While an error of a comparison is handled: what is no number, such as a word, is unequal to a tensor, which is
+    Python's own answer; another library's tensor is refused."""
+    if hasattr(other, "dtype"):
+        raise  # the error that is handled
+    return NotImplemented
 
 
 _REVERSED = [tuple(range(n))[::-1] for n in range(65)]  # NumPy allows 64 dimensions

@@ -171,7 +171,7 @@ class Writing:
             if not self.array.flags.writeable and shaping.broadcast_shapes(self.shape, src.shape) == self.shape:
                 return self  # nothing to write
             raise RuntimeError(
-                f"{name}: a source of shape {src.shape} cannot be broadcast to shape {self.shape}"
+                f"{name}: a source of shape {src.array.shape} cannot be broadcast to shape {self.array.shape}"
             ) from None
         self.bump()
         return self

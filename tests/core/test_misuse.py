@@ -133,6 +133,8 @@ CASES: list[Case] = [
     ("sum_to_size", lambda e: e.m23.sum_to_size(4), R, ("[4]", "[2, 3]")),
     ("fill_diagonal_", lambda e: e.v.fill_diagonal_(1), R, ("fill_diagonal_", "(3,)")),
     ("ragged rows", lambda e: t.tensor([[1, 2], [3]]), V, ("ragged", "rows of one length")),
+    ("a mask that fits nowhere", lambda e: e.m23.masked_fill(t.ones(4) > 0, 1.0), R, ("masked_fill", "(4,)", "(2, 3)")),
+    ("cat of one by one", lambda e: t.cat(e.m23, e.m23), T, ("cat(): argument 'tensors'", "not Tensor", "cat([a, b])")),
     # --------------------------------------------------------------------------------------------------- indices
     ("dimension", lambda e: e.m23.sum(2), I, ("Dimension out of range", "[-2, 1]", "got 2")),
     ("dimension twice", lambda e: e.m23.sum((0, 0)), R, ("dim 0 appears multiple times",)),
@@ -169,10 +171,18 @@ CASES: list[Case] = [
     ("an item of several", lambda e: e.v.item(), R, ("3 elements", "(3,)")),
     ("the length of a number", lambda e: len(t.tensor(1.0)), T, ("len() of a 0-d tensor",)),
     ("limits of integers", lambda e: t.finfo(t.int32), T, ("finfo", "int32", "iinfo")),
+    ("not of a floating tensor", lambda e: ~e.v, T, ("~ (operator.invert)", "integer and Boolean", "float32")),
+    ("softmax of integers", lambda e: e.i.softmax(0), NotImplementedError, ('"softmax"', "int64", "dtype=")),
+    ("log_softmax of booleans", lambda e: F.log_softmax(e.v > 1, 0), NotImplementedError, ('"log_softmax"', "bool")),
+    ("a number too large", lambda e: t.tensor([300], dtype=t.uint8), R, ("300", "uint8", "without overflow")),
+    ("a number too small", lambda e: t.tensor([[0, -200]], dtype=t.int8), R, ("-200", "int8", "without overflow")),
+    ("no number in integers", lambda e: t.tensor([math.nan], dtype=t.int32), R, ("nan", "int32", "without overflow")),
     # --------------------------------------------------------------------------------------------------- devices
     ("to a GPU", lambda e: e.v.to("cuda"), R, ("no CUDA backend", "'cuda'", "stay on 'cpu'")),
     ("made on a GPU", lambda e: t.ones(2, device="cuda:1"), R, ("ones", "no CUDA backend", "'cuda:1'")),
     ("a module on a GPU", lambda e: e.model.to("cuda"), R, ("Sequential", "'cuda'", "only 'cpu'")),
+    ("to what is neither", lambda e: e.v.to("foo"), R, ("Expected one of cpu, cuda", "foo")),
+    ("a module to what is neither", lambda e: e.model.to("foo"), R, ("Expected one of cpu, cuda", "foo")),
     ("an unknown device", lambda e: t.device("tpu"), R, ("Expected one of cpu, cuda", "tpu")),
     # ------------------------------------------------------------------------------------------------- gradients
     ("backward twice", backward_twice, R, ("second time", "exp", "retain_graph=True")),
@@ -226,10 +236,21 @@ CASES: list[Case] = [
     ("a layer out of range", lambda e: e.model[5], I, ("5",)),
     ("a module to integers", lambda e: e.model.to(t.int64), T, ("floating point", "int64")),
     ("dropout of more than all", lambda e: nn.Dropout(1.5), V, ("between 0 and 1", "1.5")),
+    ("a list for a layer", lambda e: nn.Linear(3, 4)([1, 2, 3]), T, ("'input' (position 1) must be Tensor, not list",
+     "tinydl.tensor()", "in Linear")),
+    ("a list for a layer within", lambda e: e.model([1, 2, 3]), T, ("must be Tensor, not list", "layer '0', a Linear")),
+    ("a pair for a recurrent layer", lambda e: nn.GRU(3, 4)((e.m23, e.v)), T, ("must be Tensor, not tuple",
+     "one by one", "in GRU")),
+    ("fewer inputs than none", lambda e: nn.Linear(-1, 4), R, ("negative dimension -1", "[4, -1]")),
+    ("a kernel of nothing", lambda e: nn.Conv2d(3, 4, 0), R, ("kernel size should be greater than zero", "[0, 0]")),
+    ("a kernel of nothing, called", lambda e: F.conv1d(t.ones(1, 3, 4), t.ones(2, 3, 0)), R,
+     ("conv1d", "kernel size should be greater than zero", "[0]")),
     # ---------------------------------------------------------------------------------------------------- losses
     ("targets out of range", lambda e: F.cross_entropy(t.ones(2, 3), t.tensor([0, 3])), I, ("3", "out of bounds")),
     ("too few targets", lambda e: F.cross_entropy(t.ones(2, 3), t.tensor([0])), V, ("(2, 3)", "(2,)", "(1,)")),
     ("an unknown reduction", lambda e: F.mse_loss(e.m23, e.m23, reduction="most"), V, ("most is not", "mean", "sum")),
+    ("targets of 32 bits", lambda e: F.cross_entropy(t.ones(2, 3), t.tensor([0, 1], dtype=t.int32)), R,
+     ("expected a target of dtype int64 or uint8", "int32", ".long()")),
     # ------------------------------------------------------------------------------------------------ optimizers
     ("no parameters", lambda e: optim.SGD([], lr=0.1), V, ("empty parameter list",)),
     ("a parameter that is an array", lambda e: optim.SGD([e.v.array], lr=0.1), T, ("ndarray",)),
@@ -253,6 +274,8 @@ CASES: list[Case] = [
     ("a probability above 1", lambda e: t.bernoulli(t.tensor([1.5])), R, ("[0, 1]", "probability")),
     ("too many samples", lambda e: t.multinomial(t.tensor([1.0, 0.0]), 2), R, ("2 different", "replacement=True")),
     ("a seed that is a fraction", lambda e: t.manual_seed(1.5), T, ("a seed is an integer", "float", "1.5")),
+    ("a seed that is too large", lambda e: t.manual_seed(2**70), V, ("a seed lies in", "1180591620717411303424")),
+    ("integers from nothing", lambda e: t.randint(5, 5, (2,)), R, ("randint", "from=5 >= to=5")),
     ("integers without a size", lambda e: t.randint(3), T, ("randint(3) lacks the size", "randint(high, size)")),
 ]  # fmt: skip
 
@@ -281,3 +304,16 @@ def test_all_mistakes_of_a_state_dict_are_named_together() -> None:
         e.model.load_state_dict(state)
     for word in ('"0.bias"', '"extra"', "size mismatch for 0.weight", "(1,)", "(4, 3)"):
         assert word in str(caught.value)
+
+
+class Own(nn.Module):
+    """A module of a user's own, which may take lists."""
+
+    def forward(self, x: Any) -> Any:
+        return x.size(0)
+
+
+def test_an_error_of_a_users_own_module_stays_what_it_was() -> None:
+    for layer in (Own(), nn.Sequential(Own(), nn.ReLU())):
+        with pytest.raises(AttributeError, match="'list' object has no attribute 'size'"):
+            layer([1, 2])

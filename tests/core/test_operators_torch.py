@@ -169,3 +169,39 @@ def test_dtype_of_the_result(name: str, dtype: str) -> None:
         got = call(tinydl)
     assert f"torch.{got.dtype.name}" == str(want.dtype)
     assert got.shape == tuple(want.shape)
+
+
+@pytest.mark.parametrize("other", ["a", None, [1.0, 2.0], (1.0,), object(), {}, b"x"], ids=repr)
+def test_a_tensor_is_unequal_to_what_is_no_number(other: Any) -> None:
+    for t in (tinydl, torch):
+        x = t.ones(2)
+        assert (x == other) is False and (x != other) is True
+        assert (other == x) is False and (other != x) is True
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype"),
+    [
+        ([-1, 255, -255], "uint8"), (-1, "uint8"), ([127, -128], "int8"), ([2.7, -2.7], "int64"),
+        ([2**31 - 1, -(2**31)], "int32"), ([300, 0], "bool"), ([2**63 - 1, -(2**63)], "int64"),
+    ],
+)  # fmt: skip
+def test_numbers_that_fit_are_converted_as_pytorch_does(data: Any, dtype: str) -> None:
+    ours, theirs = tinydl.tensor(data, dtype=getattr(tinydl, dtype)), torch.tensor(data, dtype=getattr(torch, dtype))
+    assert ours.tolist() == theirs.tolist()
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype"),
+    [
+        ([256], "uint8"), (255.5, "uint8"), ([-256], "uint8"), (300.0, "uint8"), ([[0], [128]], "int8"),
+        ([-129], "int8"), ([2**31], "int32"), ([float("nan")], "int64"), ([float("inf")], "int16"), ([1e30], "int64"),
+    ],
+)  # fmt: skip
+def test_numbers_that_do_not_fit_are_refused(data: Any, dtype: str) -> None:
+    for t in (tinydl, torch):
+        for make in (t.tensor, t.as_tensor):
+            with pytest.raises(RuntimeError, match=f"cannot be converted to type {dtype} without overflow"):
+                make(data, dtype=getattr(t, dtype))
+    array = np.array([300])
+    assert tinydl.tensor(array, dtype=tinydl.uint8).tolist() == torch.tensor(array, dtype=torch.uint8).tolist()

@@ -163,6 +163,72 @@ rows("MixtureSameFamily", [draw(3), draw(2, 3), positive(3)], draw(4, 2), f"{_mi
 rows("MixtureSameFamily", [positive(2, 3), draw(2, 3, 4), positive(2, 3, 4)], draw(5, 2, 4), _mixed,
      make=vector_mixture, smooth=False, note="vectors")  # fmt: skip
 
+# -------------------------------------------------------------------------------------- gamma and its kin, vectors
+
+_five = "mean mode variance stddev entropy"
+rows("Gamma", [positive(3, 4), positive(3, 4)], positive(3, 4), f"{_five} {SHAPES}")
+rows("Gamma", [positive(4), positive(3, 1)], positive(2, 3, 4), "entropy mean", note="broadcast")
+rows("Gamma", [1.0, 1], positive(3), "mean mode entropy batch_shape", note="numbers")
+rows("Beta", [positive(3, 4), positive(3, 4)], inner(3, 4), f"mean variance stddev entropy {SHAPES}")
+rows("Beta", [positive(4), positive(3, 1)], inner(2, 3, 4), "entropy mean", note="broadcast")
+rows("Beta", [2.0, 2.0], inner(3), "mean mode entropy batch_shape", note="numbers")
+rows("Beta", [draw(3, low=1.2, high=3.0), draw(3, low=1.2, high=3.0)], inner(3), "mode", note="a peak")
+
+
+def simplex(*shape: int) -> Draw:
+    """Vectors of probabilities along the last dimension."""
+    return draw(*shape, low=0.2, high=1.0, make=lambda x: x / x.sum(-1, keepdims=True))
+
+
+rows("Dirichlet", [positive(3, 4)], simplex(3, 4), f"mean variance stddev entropy {SHAPES}", note="batch")
+rows("Dirichlet", [positive(4)], simplex(5, 4), "entropy mean", note="one")
+rows("Dirichlet", [draw(2, 3, low=1.1, high=3.0)], simplex(2, 3), "mode", note="peaks")
+rows("Dirichlet", [np.array([[0.5, 0.2, 0.9], [0.5, 2.0, 1.0]])], simplex(2, 3), "mode", note="corners", smooth=False)
+rows("StudentT", [draw(3, 4, low=2.2, high=5.0), draw(3, 4), positive(3, 4)], draw(3, 4), f"{_five} {SHAPES}")
+rows("StudentT", [draw(4, low=0.3, high=2.0)], draw(3, 4), "entropy mode batch_shape", note="heavy tails")
+row(
+    "distributions.StudentT", np.array([0.5, 1.0, 1.5, 2.0, 3.0]), note="moments there are not", grad=False,
+    call=lambda t, df: [getattr(t.distributions.StudentT(df, 1.0, 2.0), what) for what in ("mean", "variance")],
+)  # fmt: skip
+counts = draw(3, 4, low=0, high=6, make=lambda x: x.round())
+row(
+    "distributions.Poisson", positive(3, 4), counts, constant=(1,),
+    call=lambda t, rate, x: t.distributions.Poisson(rate).log_prob(x),
+)  # fmt: skip
+for _what in ("mean", "mode", "variance", "stddev", "batch_shape"):
+    row(
+        "distributions.Poisson", positive(3, 4), note=_what, smooth=False,
+        call=lambda t, rate, what=_what: getattr(t.distributions.Poisson(rate), what),
+    )  # fmt: skip
+row(
+    "distributions.Poisson", np.array([0.0, 2.0]), note="rate 0", grad=False,
+    call=lambda t, rate: t.distributions.Poisson(rate).log_prob(t.tensor([[0.0, 0.0], [1.0, 1.0]], dtype=rate.dtype)),
+)  # fmt: skip
+
+
+def definite(x: Any) -> Any:
+    """Positive definite matrices."""
+    return x @ x.swapaxes(-1, -2) + 2 * np.eye(x.shape[-1])
+
+
+def factor(x: Any) -> Any:
+    """Lower triangular matrices with a positive diagonal."""
+    return np.tril(x, -1) + np.eye(x.shape[-1]) * (np.abs(x) + 0.5)
+
+
+def vector(form: str) -> Make:
+    return lambda t, loc, matrix: t.distributions.MultivariateNormal(loc, **{form: matrix})
+
+
+for _form, _make in (("covariance_matrix", definite), ("precision_matrix", definite), ("scale_tril", factor)):
+    _matrix = draw(3, 3, make=_make)
+    # the precision of a factor has a gradient above the diagonal in PyTorch, where nothing is read
+    _has = "scale_tril" if _form == "scale_tril" else "scale_tril precision_matrix"
+    rows("MultivariateNormal", [draw(2, 3), _matrix], draw(4, 2, 3),
+         f"mean mode variance entropy covariance_matrix {_has} {SHAPES}", make=vector(_form), note=_form)  # fmt: skip
+rows("MultivariateNormal", [draw(3), draw(2, 3, 3, make=factor)], draw(2, 3), "entropy variance",
+     make=vector("scale_tril"), note="batch of factors")  # fmt: skip
+
 # Divergences: a library's distribution of each family from its parameters.
 KINDS: dict[str, tuple[list[Draw], Make]] = {
     "Normal": ([draw(3, 4), positive(3, 4)], family("Normal")),
@@ -175,12 +241,18 @@ KINDS: dict[str, tuple[list[Draw], Make]] = {
     "Categorical": ([positive(3, 4)], family("Categorical")),
     "OneHotCategorical": ([draw(3, 4)], by_logits("OneHotCategorical")),
     "Independent": ([draw(3, 4), positive(3, 4)], independent(1)),
+    "Gamma": ([positive(3, 4), positive(3, 4)], family("Gamma")),
+    "Beta": ([positive(3, 4), positive(3, 4)], family("Beta")),
+    "Dirichlet": ([positive(3, 4)], family("Dirichlet")),
+    "Poisson": ([positive(3, 4)], family("Poisson")),
+    "MultivariateNormal": ([draw(2, 3), draw(3, 3, make=factor)], vector("scale_tril")),
 }
 PAIRS = [
     *((name, name) for name in KINDS),
     ("Exponential", "Gumbel"), ("Exponential", "Normal"), ("Exponential", "Uniform"), ("Gumbel", "Normal"),
     ("Gumbel", "Exponential"), ("Gumbel", "Uniform"), ("Laplace", "Normal"), ("Laplace", "Exponential"),
     ("Laplace", "Uniform"), ("Normal", "Gumbel"), ("Normal", "Laplace"), ("Normal", "Exponential"),
+    ("Exponential", "Gamma"), ("Gamma", "Exponential"), ("Gamma", "Normal"), ("Beta", "Normal"),
     ("Normal", "Uniform"), ("Uniform", "Exponential"), ("Uniform", "Gumbel"), ("Uniform", "Normal"),
 ]  # fmt: skip
 

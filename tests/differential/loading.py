@@ -72,6 +72,18 @@ row(
         *(s := t.utils.data.WeightedRandomSampler([0.0, 0.0, 3.0], 4)), len(s),
     ],
 )  # fmt: skip
+row(
+    "utils.data.SubsetRandomSampler",
+    call=lambda t: [sorted(s := t.utils.data.SubsetRandomSampler([3, 1, 7, 7])), len(s)],
+)  # fmt: skip
+row(
+    "utils.data.SubsetRandomSampler", note="in a loader",
+    call=lambda t: sorted(
+        v for b in t.utils.data.DataLoader(squares(t, 9), 2, sampler=t.utils.data.SubsetRandomSampler(range(2, 7)))
+        for v in b.tolist()
+    ),
+)  # fmt: skip
+row("utils.data.get_worker_info", call=lambda t: t.utils.data.get_worker_info(), note="in no worker")
 for drop in (False, True):
     row(
         "utils.data.BatchSampler", note=f"drop_last {drop}",
@@ -110,6 +122,18 @@ def opened(batch: Any) -> Any:
     return [opened(b) for b in batch] if isinstance(batch, (list, tuple)) else batch
 
 
+row(
+    "utils.data.DataLoader", draw(6, 2), ints(6), note="a batch of tuples is a list",
+    call=lambda t, x, y: [
+        isinstance(b, list) for b in t.utils.data.DataLoader(t.utils.data.TensorDataset(x.detach(), y), batch_size=4)
+    ],
+)  # fmt: skip
+row(
+    "utils.data.default_collate", note="types",
+    call=lambda t: [
+        type(t.utils.data.default_collate([item, item])).__name__ for item in ((1, 2), [1, 2], Pair(1, 2), ((1,), 2))
+    ] + [isinstance(t.utils.data.default_collate([((1,), 2)] * 2)[0], list)],
+)  # fmt: skip
 for note, items in ITEMS.items():
     row(
         "utils.data.default_collate", note=note, call=lambda t, items=items: opened(t.utils.data.default_collate(items))

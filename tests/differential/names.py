@@ -89,7 +89,7 @@ autograd.functional.hessian utils.checkpoint.checkpoint utils.checkpoint.checkpo
 
 CONTAINERS = """
 nn.Module nn.Parameter nn.Sequential nn.ModuleList nn.ModuleDict nn.ParameterList nn.ParameterDict nn.Identity
-nn.Flatten nn.Unflatten
+nn.Flatten nn.Unflatten nn.DataParallel func.functional_call nn.utils.stateless.functional_call
 """.split()
 
 BASIC_LAYERS = """
@@ -193,17 +193,39 @@ optim.lr_scheduler.ReduceLROnPlateau optim.lr_scheduler.SequentialLR optim.lr_sc
 optim.swa_utils.AveragedModel optim.swa_utils.SWALR optim.swa_utils.update_bn
 """.split()
 
+BOILERPLATE = """
+backends.cudnn.benchmark backends.cudnn.deterministic backends.cudnn.enabled backends.cudnn.is_available
+backends.mps.is_available backends.cuda.is_built backends.cuda.matmul accelerator.is_available
+accelerator.current_accelerator accelerator.device_count set_default_device use_deterministic_algorithms
+set_num_threads get_num_threads set_float32_matmul_precision initial_seed seed random.fork_rng Tensor.is_cuda
+Tensor.get_device Tensor.cuda nn.Module.cuda version.cuda __version__
+""".split()
+
+SCRIPTS = """
+conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d dropout embedding layer_norm cosine_similarity
+clone nn.functional.channel_shuffle nn.ChannelShuffle nn.functional.upsample pdist nn.functional.pdist renorm trapz
+isin asarray as_strided poisson linalg.svd svd linalg.eigvalsh linalg.cond pinverse linalg.LinAlgError Tensor.is_sparse
+Tensor.layout strided Tensor._version
+""".split()
+
+OLDER_INIT = """
+nn.init.uniform nn.init.normal nn.init.constant nn.init.eye nn.init.dirac nn.init.xavier_uniform nn.init.xavier_normal
+nn.init.kaiming_uniform nn.init.kaiming_normal nn.init.orthogonal nn.init.sparse nn.init._calculate_fan_in_and_fan_out
+""".split()
+
 DISTRIBUTIONS = """
 distributions.Distribution distributions.Normal distributions.LogNormal distributions.Bernoulli
 distributions.Categorical distributions.OneHotCategorical distributions.Uniform distributions.Laplace
 distributions.Exponential distributions.Gumbel distributions.Logistic distributions.Independent
-distributions.MixtureSameFamily distributions.kl_divergence distributions.register_kl
+distributions.MixtureSameFamily distributions.Gamma distributions.Beta distributions.Dirichlet distributions.StudentT
+distributions.Poisson distributions.MultivariateNormal distributions.kl_divergence distributions.register_kl
 """.split()
 
 DATA = """
 utils.data.Dataset utils.data.IterableDataset utils.data.TensorDataset utils.data.ConcatDataset utils.data.Subset
 utils.data.random_split utils.data.DataLoader utils.data.Sampler utils.data.SequentialSampler utils.data.RandomSampler
-utils.data.WeightedRandomSampler utils.data.BatchSampler utils.data.default_collate
+utils.data.WeightedRandomSampler utils.data.SubsetRandomSampler utils.data.BatchSampler utils.data.default_collate
+utils.data.get_worker_info
 """.split()
 
 # Groups join this list when all their names are there and compared.
@@ -236,12 +258,16 @@ NAMES: list[str] = [
     *NORMALIZATION,
     *REPARAMETRIZATION,
     *TENSOR,
+    *BOILERPLATE,
+    *SCRIPTS,
+    *OLDER_INIT,
 ]
 
 # Names that are no row of the table, and the file under tests/ that compares them with PyTorch (or with the definition,
 # where PyTorch's random numbers cannot be ours).
 ELSEWHERE: dict[str, str] = {
     "Tensor.data": "core/test_tensor.py",
+    **dict.fromkeys(BOILERPLATE, "core/test_boilerplate_torch.py"),
     "save": "core/test_serialization.py",
     "load": "core/test_serialization.py",
     "set_printoptions": "core/test_printing_torch.py",
@@ -264,7 +290,11 @@ ELSEWHERE: dict[str, str] = {
         ],
         "nn/test_init.py",
     ),
+    **dict.fromkeys(OLDER_INIT, "nn/test_older_init_torch.py"),
     "nn.Module": "nn/test_module_torch.py",
+    "nn.DataParallel": "core/test_places_torch.py",
+    "func.functional_call": "nn/test_module_torch.py",
+    "nn.utils.stateless.functional_call": "nn/test_module_torch.py",
     "nn.Parameter": "nn/test_module_torch.py",
     "nn.Sequential": "nn/test_module_torch.py",
     "nn.ModuleList": "nn/test_module_torch.py",

@@ -20,6 +20,7 @@ from tests.differential import (  # noqa: F401
     recurrent,
     reducing,
     resampling,
+    scripts,
     shaping,
     spectral,
     tensor,

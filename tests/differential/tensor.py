@@ -113,6 +113,10 @@ for x in SHAPES:
     row("Tensor.numel", x, call=lambda t, x: x.numel())
     row("Tensor.nelement", x, call=lambda t, x: x.nelement())
     row("Tensor.nbytes", x, call=lambda t, x: x.nbytes)
+row(
+    "Tensor.shape", draw(2, 3), note="a Size",
+    call=lambda t, x: [isinstance(x.shape, t.Size), repr(x.shape).partition(".")[2], x.shape.numel(), x.shape[-1]],
+)  # fmt: skip
 row("Tensor.size", draw(2, 3), call=lambda t, x: [x.size(0), x.size(-1), x.size().numel()], note="dim")
 for note, make in {
     "plain": lambda x: x.clone().contiguous(), "transposed": lambda x: x.clone().contiguous().T,

@@ -183,6 +183,18 @@ def test_axis_is_dim(row: Row) -> None:
         np.testing.assert_array_equal(value(a), value(b))
 
 
+KEEPING = [r for r in FUNCTIONS if r.call is None and "keepdim" in r.keywords and not r.name.startswith("nn.")]
+
+
+@pytest.mark.parametrize("row", KEEPING, ids=lambda r: r.label)
+def test_keepdims_is_keepdim(row: Row) -> None:
+    """``keepdims=`` says the same as ``keepdim=``."""
+    ours, _, _ = inputs(row, "float64")
+    keywords = {("keepdims" if k == "keepdim" else k): v for k, v in row.keywords.items()}
+    for a, b in zip(flat(row.evaluate(tinydl, ours)), flat(resolve(tinydl, row.name)(*ours, **keywords)), strict=True):
+        np.testing.assert_array_equal(value(a), value(b))
+
+
 IN_PLACE = [
     r
     for r in FUNCTIONS

@@ -27,6 +27,14 @@ EXAMPLES: dict[str, Build] = {
     "Bernoulli of logits": lambda t, k: k.Bernoulli(logits=t.zeros(2, 3)),
     "Categorical": lambda t, k: k.Categorical(t.ones(2, 5)),
     "OneHotCategorical": lambda t, k: k.OneHotCategorical(logits=t.zeros(2, 5)),
+    "Gamma": lambda t, k: k.Gamma(t.ones(2, 3), t.tensor(2.0)),
+    "Beta": lambda t, k: k.Beta(t.full((3,), 2.0), 1.5),
+    "Dirichlet": lambda t, k: k.Dirichlet(t.full((2, 4), 1.5)),
+    "StudentT": lambda t, k: k.StudentT(t.full((3,), 4.0)),
+    "Poisson": lambda t, k: k.Poisson(t.full((2, 3), 4.0)),
+    "MultivariateNormal": lambda t, k: k.MultivariateNormal(t.zeros(2, 3), t.eye(3) * 2),
+    "MultivariateNormal of precision": lambda t, k: k.MultivariateNormal(t.zeros(3), precision_matrix=t.eye(3) * 2),
+    "MultivariateNormal of factor": lambda t, k: k.MultivariateNormal(t.zeros(3), scale_tril=t.eye(3).expand(2, 3, 3)),
     "Independent": lambda t, k: k.Independent(k.Normal(t.zeros(4, 2, 3), t.ones(3)), 2),
     "MixtureSameFamily": lambda t, k: k.MixtureSameFamily(
         k.Categorical(t.ones(5)), k.Independent(k.Normal(t.zeros(2, 5, 3), t.ones(3)), 1)
@@ -42,7 +50,8 @@ def shown(text: str) -> str:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_shapes_flags_reprs_and_expansion(name: str) -> None:
     ours, theirs = EXAMPLES[name](tinydl, d), EXAMPLES[name](torch, torch.distributions)
-    if name not in ("LogNormal", "MixtureSameFamily"):  # PyTorch's show no parameters, and what was computed so far
+    # PyTorch shows of these no parameters, or what was computed so far
+    if name not in ("LogNormal", "MixtureSameFamily", "Beta"):
         assert repr(ours) == shown(repr(theirs))
     for mine, other in ((ours, theirs), (ours.expand((7, *ours.batch_shape)), theirs.expand((7, *theirs.batch_shape)))):
         assert mine.batch_shape == tuple(other.batch_shape)
@@ -63,6 +72,23 @@ REFUSED: dict[str, tuple[Build, type[Exception], str]] = {
               "satisfy the constraint GreaterThan(lower_bound=0.0), but found invalid values:\ntensor([ 1., -1.])"),
     "NaN": (lambda t, k: k.Normal(float("nan"), 1.0), ValueError, "to satisfy the constraint Real()"),
     "rate": (lambda t, k: k.Exponential(0.0), ValueError, "rate (Tensor of shape ()) of distribution Exponential("),
+    "shape": (lambda t, k: k.Gamma(0.0, 1.0), ValueError,
+              "concentration (Tensor of shape ()) of distribution Gamma("),
+    "concentration": (lambda t, k: k.Dirichlet(t.tensor([1.0, -1.0])), ValueError, "Dirichlet(concentration: (2,))"),
+    "number of Dirichlet": (lambda t, k: k.Dirichlet(t.tensor(1.0)), ValueError,
+                            "`concentration` parameter must be at"),
+    "off the simplex": (lambda t, k: k.Dirichlet(t.ones(2)).log_prob(t.tensor([0.5, 0.6])), ValueError, "Simplex()"),
+    "half a count": (lambda t, k: k.Poisson(1.0).log_prob(t.tensor(0.5)), ValueError,
+                     "support (IntegerGreaterThan(lower_bound=0))"),
+    "indefinite": (lambda t, k: k.MultivariateNormal(t.zeros(2), t.tensor([[1.0, 2.0], [2.0, 1.0]])), ValueError,
+                   "to satisfy the constraint PositiveDefinite()"),
+    "not symmetric": (lambda t, k: k.MultivariateNormal(t.zeros(2), t.tensor([[1.0, 0.5], [0.0, 1.0]])), ValueError,
+                      "covariance_matrix (Tensor of shape (2, 2)) of distribution MultivariateNormal("),
+    "not triangular": (lambda t, k: k.MultivariateNormal(t.zeros(2), scale_tril=t.ones(2, 2)), ValueError,
+                       "to satisfy the constraint LowerCholesky()"),
+    "two matrices": (lambda t, k: k.MultivariateNormal(t.zeros(2), t.eye(2), t.eye(2)), ValueError,
+                     "Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified."),
+    "no vector": (lambda t, k: k.MultivariateNormal(t.tensor(0.0), t.eye(1)), ValueError, "loc must be at least one"),
     "bounds": (lambda t, k: k.Uniform(2.0, 1.0), ValueError, "Uniform"),
     "probability": (lambda t, k: k.Bernoulli(1.5), ValueError, "Interval(lower_bound=0.0, upper_bound=1.0)"),
     "weights": (lambda t, k: k.Categorical(t.tensor([1.0, -0.5])), ValueError, "to satisfy the constraint Simplex()"),

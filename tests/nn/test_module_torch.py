@@ -101,6 +101,86 @@ def walking(t: Any) -> Any:
 
 
 @script
+def dictionaries(t: Any) -> Any:
+    model = net(t)
+    block = model.block
+    yield [list(getattr(block, table)) for table in ("_parameters", "_buffers", "_modules")]
+    yield [v is None for v in block._parameters.values()]
+    yield block._get_name(), len(model._modules), "first" in model._modules, model._modules.get("x")
+    model._modules["act"] = t.nn.Tanh()
+    yield repr(model)
+    block._buffers["late"] = t.ones(2)
+    yield list(block.state_dict())
+    block._parameters["scale"] = number(t, 3)  # a tensor, where an assignment would ask for a parameter
+    yield model(number(t, 4, 2))
+    weight = block.inner._parameters.pop("weight")  # what weights that are computed anew do
+    yield hasattr(block.inner, "weight"), list(dict(block.inner.named_parameters()))
+    block.inner.weight = weight * 2
+    yield list(dict(block.inner.named_parameters())), model(number(t, 4, 2))
+    del block._modules["inner"]
+    yield list(dict(block.named_children()))
+    with pytest.raises(KeyError):
+        block._modules["inner"]
+    for key in list(block._parameters):
+        block._parameters[key] = None
+    yield list(dict(model.named_parameters()))
+
+
+class Tied:
+    """Two layers that share a weight, and a buffer that the call replaces."""
+
+    def __new__(cls, t: Any) -> Any:
+        class Net(t.nn.Module):  # type: ignore[name-defined, misc]
+            def __init__(self) -> None:
+                super().__init__()
+                self.a = t.nn.Linear(3, 3)
+                self.b = t.nn.Linear(3, 3, bias=False)
+                self.b.weight = self.a.weight
+                self.register_buffer("calls", t.zeros(1))
+
+            def forward(self, x: Any, gain: float = 1.0) -> Any:
+                self.calls = self.calls + 1
+                return self.b(self.a(x)) * gain
+
+        return filled(t, Net())
+
+
+@script
+def functional_call(t: Any) -> Any:
+    call = t.func.functional_call
+    model, x = Tied(t), number(t, 2, 3)
+    given = {"a.weight": number(t, 3, 3).T.contiguous().requires_grad_(), "calls": t.ones(1) * 5}
+    weight = given["a.weight"]
+    y = call(model, given, (x,), {"gain": 2.0})
+    yield y, t.autograd.grad(y.sum(), weight)[0], given["calls"], model.calls, model.a.weight is model.b.weight
+    yield call(model, given, x, tie_weights=False), call(model, ({"a.weight": weight}, {"a.bias": x[0]}), x)
+    yield call(model, {"a.weight": weight, "b.weight": weight}, x)
+    yield model(x), model.calls
+    everything = {k: v.detach() * 2 for k, v in model.state_dict().items()}
+    everything["b.weight"] = everything["a.weight"]
+    yield call(model, everything, x, strict=True)
+    for keys, error in (
+        ([{"a.weight": weight}, {"a.weight": x}], ValueError),
+        ({"a.weight": weight, "b.weight": x}, ValueError),
+        (3, ValueError),
+        ({"nowhere.weight": x}, AttributeError),
+    ):
+        with pytest.raises(error):
+            call(model, keys, x)
+    with pytest.raises(RuntimeError, match="Missing key"):
+        call(model, {"a.weight": weight}, x, strict=True)
+    with pytest.raises(RuntimeError, match=r"Unexpected key\(s\): 'extra'"):
+        call(model, {**everything, "extra": x}, x, strict=True)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        call(model, {"a.weight": number(t, 2, 2)}, x)
+    with pytest.raises(RuntimeError, match="DataParallel"):
+        call(t.nn.DataParallel(model), {}, x)
+    yield model(x), model.calls, model.state_dict()
+    with pytest.warns(FutureWarning, match="stateless.functional_call` is deprecated"):
+        yield t.nn.utils.stateless.functional_call(model, {"a.weight": weight}, x)
+
+
+@script
 def attributes(t: Any) -> Any:
     block = net(t).block
     for name, value in (("scale", t.zeros(3)), ("inner", 3), ("seen", 3), ("scale", "text")):
@@ -427,3 +507,11 @@ def test_a_module_travels_between_processes() -> None:
     worker.join(120)
     assert worker.exitcode == 0
     assert queue.get() == pytest.approx(float(layer.weight.array.sum()))
+
+
+def test_a_key_that_leads_nowhere_is_refused() -> None:
+    """PyTorch leaves it out of account, and a misspelt parameter keeps its value."""
+    model, x = Tied(tinydl), number(tinydl, 2, 3)
+    for key in ("nowhere", "a.nowhere"):
+        with pytest.raises(AttributeError, match="no attribute `nowhere` that is a parameter or a buffer"):
+            tinydl.func.functional_call(model, {key: x}, x)

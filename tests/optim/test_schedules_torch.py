@@ -154,6 +154,37 @@ def test_thirty_steps(name: str, kind: str) -> None:
             reference.step()
 
 
+BY_EPOCH = [name for name in SCHEDULES if not name.startswith(("Sequential", "Chained", "CosineAnnealingWarm"))]
+
+
+@pytest.mark.parametrize("name", BY_EPOCH)
+def test_a_step_to_an_epoch(name: str) -> None:
+    """Deprecated, and the closed form where there is one: there and back."""
+    mine, other = optimizers()
+    schedule, reference = SCHEDULES[name](room(tinydl, name), mine), SCHEDULES[name](room(torch, name), other)
+    for step, epoch in enumerate((3, 4, 11, 2, None, 0, 30, None, 7)):
+        if epoch is None:
+            schedule.step()
+            reference.step()
+        else:
+            for each in (schedule, reference):
+                with pytest.warns(UserWarning, match="epoch parameter in `scheduler.step.*closed form is used"):
+                    each.step(epoch)
+        assert_same(mine, other, step)
+        assert schedule.last_epoch == reference.last_epoch
+
+
+def test_a_plateau_counts_from_an_epoch() -> None:
+    mine, other = optimizers()
+    made = [t.optim.lr_scheduler.ReduceLROnPlateau(o, patience=0) for t, o in ((tinydl, mine), (torch, other))]
+    for each in made:
+        with pytest.warns(UserWarning, match="epoch parameter"):
+            each.step(1.0, 5)
+        each.step(2.0)
+        assert each.last_epoch == 6
+    assert_same(mine, other, 6)
+
+
 @pytest.mark.parametrize("chosen", PLATEAUS, ids=str)
 def test_reduce_on_plateau(chosen: dict[str, Any]) -> None:
     mine, other = optimizers()

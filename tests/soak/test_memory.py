@@ -156,7 +156,7 @@ except MemoryError as error:
 del kept, h
 model.zero_grad()
 model(x).sum().backward()
-print(model.weight.grad.shape)
+print(tuple(model.weight.grad.shape))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr

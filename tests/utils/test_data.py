@@ -22,9 +22,11 @@ from tinydl.utils.data import (
     RandomSampler,
     SequentialSampler,
     Subset,
+    SubsetRandomSampler,
     TensorDataset,
     WeightedRandomSampler,
     default_collate,
+    get_worker_info,
     random_split,
 )
 
@@ -49,6 +51,12 @@ class Squares(Dataset):
 class Noise(Squares):
     def __getitem__(self, index):
         return tinydl.default_generator.random((2,))
+
+
+class WhoAmI(Squares):
+    def __getitem__(self, index):
+        info = get_worker_info()
+        return info.id, info.num_workers, len(info.dataset), info.seed
 
 
 class TwoPart(Exception):
@@ -320,6 +328,21 @@ def test_worker_init_and_random_numbers_do_not_depend_on_workers():
     ]
     assert draws[0] == draws[1]
     assert len({str(batch) for batch in draws[0]}) == 3
+
+
+def test_a_worker_knows_which_it_is():
+    assert get_worker_info() is None
+    (one, two) = DataLoader(WhoAmI(2), None, num_workers=2, generator=Generator(1))
+    assert (one[:3], two[:3]) == ((0, 2, 2), (1, 2, 2)) and one[3] != two[3]
+
+
+def test_a_subset_in_random_order_is_another_one_each_epoch():
+    sampler = SubsetRandomSampler([5, 9, 2, 7, 1, 8], generator=Generator(3))
+    orders = []
+    for epoch in (0, 1, 0):
+        sampler.set_epoch(epoch)
+        orders.append(list(sampler))
+    assert orders[0] == orders[2] != orders[1] and sorted(orders[0]) == sorted(orders[1]) == [1, 2, 5, 7, 8, 9]
 
 
 def test_errors_of_workers_come_back_in_one_sentence():

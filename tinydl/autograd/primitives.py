@@ -662,8 +662,8 @@ def converting(function: Callable[..., Any], convert: Callable[[Any], Any]) -> C
 
         @functools.wraps(function)
         def converted(input: Any, *args: Any, **kwargs: Any) -> Any:
-            if kwargs and "axis" in kwargs:
-                kwargs["dim"] = kwargs.pop("axis")
+            if kwargs:
+                kwargs = function.rename(kwargs)  # type: ignore[attr-defined]
             return within(input if isinstance(input, globals()["Tensor"]) else convert(input), *args, **kwargs)
 
         return converted

@@ -12,23 +12,42 @@ tensor([0.6681, 0.1416])
 from tinydl.distributions import constraints
 from tinydl.distributions.combined import Independent, MixtureSameFamily
 from tinydl.distributions.continuous import Exponential, Gumbel, Laplace, Logistic, LogNormal, Normal, Uniform
-from tinydl.distributions.discrete import Bernoulli, Categorical, OneHotCategorical
+from tinydl.distributions.discrete import Bernoulli, Categorical, OneHotCategorical, Poisson
 from tinydl.distributions.distribution import Distribution
+from tinydl.distributions.gamma import Beta, Dirichlet, Gamma, StudentT
 from tinydl.distributions.kl import kl_divergence, register_kl
+from tinydl.distributions.multivariate import MultivariateNormal
+from tinydl.places import places
+
+_CONTINUOUS = ("exponential", "gumbel", "laplace", "log_normal", "normal", "uniform")
+_DISCRETE = ("bernoulli", "categorical", "one_hot_categorical", "poisson")
+_OF_GAMMA = ("beta", "dirichlet", "studentT")
+_COMBINED = ("independent", "mixture_same_family")
+places(__name__, dict.fromkeys(_CONTINUOUS, "distributions.continuous"))
+places(__name__, dict.fromkeys(_DISCRETE, "distributions.discrete"))
+places(__name__, dict.fromkeys(_COMBINED, "distributions.combined"))
+places(__name__, dict.fromkeys(_OF_GAMMA, "distributions.gamma"))
+places(__name__, {"multivariate_normal": "distributions.multivariate"})
 
 __all__ = [
     "Bernoulli",
+    "Beta",
     "Categorical",
+    "Dirichlet",
     "Distribution",
     "Exponential",
+    "Gamma",
     "Gumbel",
     "Independent",
     "Laplace",
     "LogNormal",
     "Logistic",
     "MixtureSameFamily",
+    "MultivariateNormal",
     "Normal",
     "OneHotCategorical",
+    "Poisson",
+    "StudentT",
     "Uniform",
     "constraints",
     "kl_divergence",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinydl.linalg import eigvalsh
 from tinydl.tensor import Tensor
 
 
@@ -97,6 +98,38 @@ class Simplex(Constraint):
         return (value >= 0).all(-1) & ((value.sum(-1) - 1).abs() < 1e-6)
 
 
+class IntegerGreaterThan(Constraint):
+    """Whole numbers ``>= lower_bound``."""
+
+    def __init__(self, lower_bound: Any) -> None:
+        self.lower_bound = lower_bound
+
+    def check(self, value: Tensor) -> Tensor:
+        return (value % 1 == 0) & (value >= self.lower_bound)
+
+
+class LowerCholesky(Constraint):
+    """Lower triangular matrices with a positive diagonal."""
+
+    event_dim = 2
+
+    def check(self, value: Tensor) -> Tensor:
+        lower = (value.tril() == value).flatten(-2).all(-1)
+        return lower & (value.diagonal(dim1=-2, dim2=-1) > 0).all(-1)
+
+
+class PositiveDefinite(Constraint):
+    """Symmetric matrices whose eigenvalues are all positive."""
+
+    event_dim = 2
+
+    def check(self, value: Tensor) -> Tensor:
+        symmetric = value.isclose(value.mT, atol=1e-6).flatten(-2).all(-1)
+        if not bool(symmetric.all()):
+            return symmetric
+        return symmetric & (eigvalsh(value) > 0).all(-1)
+
+
 class IndependentConstraint(Constraint):
     """A condition that holds in all of the last ``reinterpreted_batch_ndims`` dimensions."""
 
@@ -122,6 +155,9 @@ boolean = Boolean()
 one_hot = OneHot()
 simplex = Simplex()
 real_vector = IndependentConstraint(real, 1)
+nonnegative_integer = IntegerGreaterThan(0)
+lower_cholesky = LowerCholesky()
+positive_definite = PositiveDefinite()
 integer_interval, interval, greater_than, less_than, independent = (
     IntegerInterval, Interval, GreaterThan, LessThan, IndependentConstraint,
 )  # fmt: skip

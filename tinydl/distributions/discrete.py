@@ -1,4 +1,4 @@
-"""Distributions of finitely many values, given by probabilities or by logits."""
+"""Distributions of finitely many values, given by probabilities or by logits, and of counts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tinydl.distributions.constraints import Constraint
 from tinydl.distributions.distribution import Distribution, Shape, broadcast_all, lazy_property
 from tinydl.functions import where
 from tinydl.ops.elementwise import softplus
-from tinydl.random import bernoulli, multinomial
+from tinydl.random import bernoulli, multinomial, poisson
 from tinydl.tensor import Tensor
 
 
@@ -269,3 +269,45 @@ class OneHotCategorical(Distribution):
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         return self._vectors(self._categorical.enumerate_support(expand))
+
+
+class Poisson(Distribution):
+    """Counts 0, 1, 2, ...: ``log p(x) = x log(rate) - rate - log x!``.
+
+    Args:
+        rate: a number or tensor >= 0, the mean.
+        validate_args: see :class:`Distribution`.
+    """
+
+    def __init__(self, rate: Any, validate_args: bool | None = None) -> None:
+        (self.rate,) = broadcast_all(rate)
+        super().__init__(self.rate.shape, validate_args=validate_args)
+
+    @property
+    def arg_constraints(self) -> dict[str, Constraint]:
+        return {"rate": constraints.nonnegative}
+
+    @property
+    def support(self) -> Constraint:
+        return constraints.nonnegative_integer
+
+    @property
+    def mean(self) -> Tensor:
+        return self.rate
+
+    @property
+    def mode(self) -> Tensor:
+        return self.rate.floor()
+
+    @property
+    def variance(self) -> Tensor:
+        return self.rate
+
+    def sample(self, sample_shape: Shape = ()) -> Tensor:
+        with no_grad():
+            return poisson(self.rate.expand(*self._extended_shape(sample_shape)))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        if self._validate_args:
+            self._validate_sample(value)
+        return value.xlogy(self.rate) - self.rate - (value + 1).lgamma()

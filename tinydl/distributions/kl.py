@@ -10,9 +10,12 @@ from typing import Any, TypeVar
 from tinydl.creation import full_like
 from tinydl.distributions.combined import Independent
 from tinydl.distributions.continuous import EULER, Exponential, Gumbel, Laplace, LogNormal, Normal, Uniform
-from tinydl.distributions.discrete import Bernoulli, Categorical, OneHotCategorical
+from tinydl.distributions.discrete import Bernoulli, Categorical, OneHotCategorical, Poisson
 from tinydl.distributions.distribution import Distribution, sum_rightmost
-from tinydl.functions import where
+from tinydl.distributions.gamma import Beta, Dirichlet, Gamma
+from tinydl.distributions.multivariate import MultivariateNormal, mahalanobis
+from tinydl.functions import broadcast_shapes, where
+from tinydl.linalg import solve_triangular
 from tinydl.ops.elementwise import softplus
 from tinydl.tensor import Tensor
 
@@ -119,6 +122,45 @@ def _uniform(p: Uniform, q: Uniform) -> Tensor:
     return where((q.low > p.low) | (q.high < p.high), math.inf, found)
 
 
+@register_kl(Poisson, Poisson)
+def _poisson(p: Poisson, q: Poisson) -> Tensor:
+    return p.rate * (p.rate.log() - q.rate.log()) - (p.rate - q.rate)
+
+
+@register_kl(Gamma, Gamma)
+def _gamma(p: Gamma, q: Gamma) -> Tensor:
+    a, b = p.concentration, q.concentration
+    shapes = b.lgamma() - a.lgamma() + (a - b) * a.digamma()
+    return b * (p.rate / q.rate).log() + shapes + (q.rate - p.rate) * (a / p.rate)
+
+
+@register_kl(Dirichlet, Dirichlet)
+def _dirichlet(p: Dirichlet, q: Dirichlet) -> Tensor:
+    a, b = p.concentration, q.concentration
+    total = a.sum(-1)
+    inner = (a - b) * (a.digamma() - total.digamma().unsqueeze(-1))
+    return total.lgamma() - b.sum(-1).lgamma() - (a.lgamma() - b.lgamma()).sum(-1) + inner.sum(-1)
+
+
+@register_kl(Beta, Beta)
+def _beta(p: Beta, q: Beta) -> Tensor:
+    return _dirichlet(p._dirichlet, q._dirichlet)
+
+
+@register_kl(MultivariateNormal, MultivariateNormal)
+def _multivariate_normal(p: MultivariateNormal, q: MultivariateNormal) -> Tensor:
+    if p.event_shape != q.event_shape:
+        raise ValueError(
+            "KL-divergence between two Multivariate Normals with different event shapes cannot be computed: "
+            f"{p.event_shape} and {q.event_shape}"
+        )
+    batch = broadcast_shapes(p.batch_shape, q.batch_shape)
+    n = p.event_shape[0]
+    mine, theirs = (x.scale_tril.expand(*batch, n, n) for x in (p, q))
+    spread = solve_triangular(theirs, mine, upper=False).square().sum((-2, -1))
+    return q.half_log_det() - p.half_log_det() + 0.5 * (spread + mahalanobis(theirs, q.loc - p.loc) - n)
+
+
 @register_kl(Independent, Independent)
 def _independent(p: Independent, q: Independent) -> Tensor:
     dims = p.reinterpreted_batch_ndims, q.reinterpreted_batch_ndims
@@ -128,6 +170,32 @@ def _independent(p: Independent, q: Independent) -> Tensor:
 
 
 # --- two families ---------------------------------------------------------------------------------------------------
+
+
+@register_kl(Exponential, Gamma)
+def _exponential_gamma(p: Exponential, q: Gamma) -> Tensor:
+    return _gamma(Gamma(1.0, p.rate, validate_args=False), q)
+
+
+@register_kl(Gamma, Exponential)
+def _gamma_exponential(p: Gamma, q: Exponential) -> Tensor:
+    return -p.entropy() - q.rate.log() + q.rate * p.mean
+
+
+@register_kl(Gamma, Normal)
+def _gamma_normal(p: Gamma, q: Normal) -> Tensor:
+    return -p.entropy() + _normal_cross_entropy(p, q)
+
+
+@register_kl(Beta, Normal)
+def _beta_normal(p: Beta, q: Normal) -> Tensor:
+    return -p.entropy() + _normal_cross_entropy(p, q)
+
+
+def _normal_cross_entropy(p: Distribution, q: Normal) -> Tensor:
+    """The expectation of ``-log q(x)``, from the moments of ``p``."""
+    spread = p.variance + (p.mean - q.loc).square()
+    return 0.5 * (2 * math.pi * q.scale.square()).log() + 0.5 * spread / q.scale.square()
 
 
 @register_kl(Exponential, Gumbel)

@@ -1,6 +1,6 @@
 """Layers, losses and their building blocks, with PyTorch's names: ``tinydl.nn``."""
 
-from tinydl.nn import functional, init, utils
+from tinydl.nn import functional, init, modules, parallel, utils
 from tinydl.nn.activation import (
     CELU,
     ELU,
@@ -101,6 +101,7 @@ from tinydl.nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from tinydl.nn.parallel import DataParallel
 from tinydl.nn.parameter import Parameter
 from tinydl.nn.pooling import (
     AdaptiveAvgPool1d,
@@ -132,6 +133,7 @@ from tinydl.nn.transformer import (
     TransformerEncoderLayer,
 )
 from tinydl.nn.upsampling import (
+    ChannelShuffle,
     Fold,
     PixelShuffle,
     PixelUnshuffle,
@@ -160,6 +162,7 @@ __all__ = [
     "Bilinear",
     "CELU",
     "CTCLoss",
+    "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
@@ -175,6 +178,7 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "DataParallel",
     "DropConnect",
     "Dropout",
     "Dropout1d",
@@ -288,5 +292,7 @@ __all__ = [
     "Zoneout",
     "functional",
     "init",
+    "modules",
+    "parallel",
     "utils",
 ]

@@ -47,6 +47,8 @@ class _Convolution(Module):
 
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size, self.stride = ints("kernel_size", kernel_size), ints("stride", stride)
+        if min(self.kernel_size) == 0:
+            raise RuntimeError(f"kernel size should be greater than zero, but got {list(self.kernel_size)}")
         self.padding = padding if isinstance(padding, str) else ints("padding", padding)
         self.dilation, self.output_padding = ints("dilation", dilation), ints("output_padding", output_padding)
         self.padding_mode = padding_mode
@@ -221,3 +223,6 @@ class ConvTranspose3d(_ConvTranspose):
     """The transpose of :class:`Conv3d`; see :class:`ConvTranspose1d`."""
 
     dimensions = 3
+
+
+_ConvNd = _Convolution  # PyTorch's name, which scripts put to isinstance()

@@ -10,7 +10,10 @@ tensor([0.5000, 0.5000])
 
 from __future__ import annotations
 
+import functools
 import math
+import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,7 +67,8 @@ def _dtype(tensor: Tensor) -> np.dtype[Any]:
     return dtype if dtype == np.float64 else np.dtype(np.float32)
 
 
-def _fans(tensor: Tensor) -> tuple[int, int]:
+def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
+    """(fan_in, fan_out) of a weight. Raises ValueError for fewer than two dimensions."""
     if tensor.ndim < 2:
         raise ValueError(
             "Fan in and fan out can not be computed for tensor with fewer than 2 dimensions: "
@@ -75,7 +79,7 @@ def _fans(tensor: Tensor) -> tuple[int, int]:
 
 
 def _fan(tensor: Tensor, mode: str) -> int:
-    fan_in, fan_out = _fans(tensor)
+    fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f"Mode {mode} not supported, please use one of ['fan_in', 'fan_out']")
     return fan_in if mode == "fan_in" else fan_out
@@ -216,13 +220,13 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | No
 
     Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
     """
-    bound = gain * math.sqrt(_over(6.0, sum(_fans(tensor))))
+    bound = gain * math.sqrt(_over(6.0, sum(_calculate_fan_in_and_fan_out(tensor))))
     return uniform_(tensor, -bound, bound, generator)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal with ``std = gain * sqrt(2 / (fan_in + fan_out))``; paper as :func:`xavier_uniform_`."""
-    return normal_(tensor, 0.0, gain * math.sqrt(_over(2.0, sum(_fans(tensor)))), generator)
+    return normal_(tensor, 0.0, gain * math.sqrt(_over(2.0, sum(_calculate_fan_in_and_fan_out(tensor)))), generator)
 
 
 def kaiming_uniform_(
@@ -273,7 +277,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     columns multiplied by the signs of R's diagonal: without that the distribution is not uniform (Mezzadri, Notices
     of the AMS 54, 2007). Saxe, McClelland and Ganguli, ICLR 2014. Computed in float64.
     """
-    _fans(tensor)  # refuses fewer than two dimensions
+    _calculate_fan_in_and_fan_out(tensor)  # refuses fewer than two dimensions
     if tensor.numel() == 0:
         return tensor
     rows, columns = tensor.shape[0], tensor.numel() // tensor.shape[0]
@@ -359,3 +363,24 @@ def _is_layer(module: Module) -> bool:
 
     weight = dict(module.named_parameters(recurse=False)).get("weight")
     return weight is not None and weight.ndim >= 2 and not isinstance(module, Embedding)
+
+
+def _older(function: Any) -> Callable[..., Tensor]:
+    """``function`` under the name that it had before its underscore."""
+    name: str = function.__name__
+
+    @functools.wraps(function)
+    def older(*args: Any, **kwargs: Any) -> Tensor:
+        warnings.warn(
+            f"`nn.init.{name[:-1]}` is now deprecated in favor of `nn.init.{name}`.", FutureWarning, stacklevel=2
+        )
+        return function(*args, **kwargs)  # type: ignore[no-any-return]
+
+    older.__name__ = older.__qualname__ = name[:-1]
+    older.__doc__ = f"The older name of :func:`{name}`."
+    return older
+
+
+uniform, normal, constant, eye, dirac, sparse = map(_older, (uniform_, normal_, constant_, eye_, dirac_, sparse_))
+xavier_uniform, xavier_normal, orthogonal = map(_older, (xavier_uniform_, xavier_normal_, orthogonal_))
+kaiming_uniform, kaiming_normal = map(_older, (kaiming_uniform_, kaiming_normal_))

@@ -7,14 +7,18 @@ hold only their *names*, in order of definition. Everything else here walks thes
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from tinydl import dtypes
+from tinydl.devices import device as as_device
+from tinydl.devices import gpu
 from tinydl.nn import hooks
 from tinydl.nn.hooks import Hook, RemovableHandle
+from tinydl.nn.members import Members
 from tinydl.nn.parameter import Parameter
 from tinydl.tensor import Tensor
 
@@ -50,9 +54,9 @@ class Module:
     """
 
     training: bool
-    _parameter_names: dict[str, None]
+    _parameter_names: dict[str, Any]
     _buffer_names: dict[str, bool]  # name -> persistent, that is: part of the state_dict
-    _module_names: dict[str, None]
+    _module_names: dict[str, Any]
     _call_hooks: dict[int, Hook]  # of calls: forward and backward
     _state_hooks: dict[int, Hook]
 
@@ -79,6 +83,27 @@ class Module:
         except _LAYER_ERRORS as error:
             self._name_layer(error)
             raise
+        except AttributeError as error:  # a list has not what a tensor has
+            self._refuse_list(error, args)
+            raise
+
+    def _refuse_list(self, error: AttributeError, args: tuple[Any, ...]) -> None:
+        """Say which argument is no Tensor, if that is what a function of ours stumbled upon."""
+        place = next((i for i, given in enumerate(args) if given is error.obj), None)
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        raised_in = "" if trace is None else trace.tb_frame.f_globals.get("__name__", "")
+        if place is None or not raised_in.startswith("tinydl.") or not hasattr(Tensor, error.name or ""):
+            return
+        names = list(inspect.signature(self.forward).parameters)
+        instead = "give its parts one by one" if isinstance(error.obj, tuple) else "convert it with tinydl.tensor()"
+        better = TypeError(
+            f"argument '{names[min(place, len(names) - 1)]}' (position {place + 1}) must be Tensor, not "
+            f"{type(error.obj).__name__}; {instead}"
+        )
+        self._name_layer(better)
+        raise better from None
 
     def _name_layer(self, error: Exception) -> None:
         """Append to the error's sentence where in the tree it was raised.
@@ -158,6 +183,24 @@ class Module:
                 raise TypeError(f"cannot assign '{given}' as buffer '{name}' (tinydl.Tensor or None expected)")
         # The class may define the name (a property with a setter, say): let Python decide, as for any object.
         object.__setattr__(self, name, value)
+
+    @property
+    def _parameters(self) -> Members:
+        """The parameters of this module alone by name; what is written there is its own."""
+        return Members(self.__dict__, self._parameter_names)
+
+    @property
+    def _buffers(self) -> Members:
+        """The buffers of this module alone."""
+        return Members(self.__dict__, self._buffer_names)
+
+    @property
+    def _modules(self) -> Members:
+        """The children."""
+        return Members(self.__dict__, self._module_names)
+
+    def _get_name(self) -> str:
+        return type(self).__name__
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
@@ -367,7 +410,7 @@ class Module:
                 device = argument
             elif not isinstance(argument, bool):
                 dtype = argument
-        if device is not None and str(device).split(":")[0] != "cpu":
+        if device is not None and as_device(device).type != "cpu":
             raise RuntimeError(f"to() cannot move {type(self).__name__} to device '{device}': only 'cpu' is available")
         if dtype is None:
             return self
@@ -410,6 +453,10 @@ class Module:
     def cpu(self: ModuleT) -> ModuleT:
         """Move to the CPU, where it is."""
         return self.to(device="cpu")
+
+    def cuda(self: ModuleT, device: Any = None) -> ModuleT:
+        """Raises RuntimeError: there is no GPU here; write ``to(device)`` with a device that is there."""
+        return self.to(device=gpu(device))
 
     # ---------------------------------------------------------------------------------------------- state_dict
 
@@ -527,7 +574,7 @@ class Module:
         extra = self.extra_repr()
         extras = extra.split("\n") if extra else []
         children = [f"({name}): {_indent(repr(self.__dict__[name]))}" for name in self._module_names]
-        return _tree(type(self).__name__, extras, children)
+        return _tree(self._get_name(), extras, children)
 
     def __dir__(self) -> list[str]:
         return sorted(name for name in super().__dir__() if name.isidentifier())
@@ -543,6 +590,8 @@ def new_parameter(shape: tuple[int, ...], device: str | None = None, dtype: Any 
     wanted = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
     if wanted.kind != "f":
         raise TypeError(f"a parameter needs a floating dtype, but got {wanted}")
+    if any(size < 0 for size in shape):
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
     return Parameter(np.empty(shape, wanted))
 
 
@@ -557,7 +606,7 @@ def _misfit(key: str, value: Any, tensor: Tensor) -> str:
     if array.shape != tensor.shape:
         return (
             f"size mismatch for {key}: copying a param with shape {array.shape} from checkpoint, the shape in current "
-            f"model is {tensor.shape}. "
+            f"model is {tuple(tensor.shape)}. "
         )
     return ""
 
@@ -577,7 +626,7 @@ def _in_place_of(tensor: Tensor, value: Any) -> Tensor:
 
 
 def _is_device(argument: Any) -> bool:
-    return str(argument).split(":")[0] in ("cpu", "cuda") and not isinstance(argument, np.dtype)
+    return isinstance(argument, str) and not dtypes.is_name(argument)
 
 
 def _indent(text: str) -> str:

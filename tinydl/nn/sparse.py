@@ -68,7 +68,9 @@ class _Table(Module):
     ) -> TableT:
         """A table that holds ``embeddings`` [V, D] (shared memory); frozen unless ``freeze=False``."""
         if embeddings.ndim != 2:
-            raise ValueError(f"Embeddings parameter is expected to be 2-dimensional, but has shape {embeddings.shape}")
+            raise ValueError(
+                f"Embeddings parameter is expected to be 2-dimensional, but has shape {tuple(embeddings.shape)}"
+            )
         rows, width = embeddings.shape
         table = cls(rows, width, padding_idx=padding_idx, _weight=embeddings, **options)  # type: ignore[call-arg]
         table.weight.requires_grad_(not freeze)

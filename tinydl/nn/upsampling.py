@@ -86,6 +86,21 @@ class PixelUnshuffle(Module):
         return f"downscale_factor={self.downscale_factor}"
 
 
+class ChannelShuffle(Module):
+    """Channels read across ``groups``; see :func:`tinydl.nn.functional.channel_shuffle`."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Channels of all groups side by side."""
+        return F.channel_shuffle(input, self.groups)  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        return f"groups={self.groups}"
+
+
 class Unfold(Module):
     """The patches of images as columns: [B, C, H, W] -> [B, C kH kW, L]; see :func:`tinydl.nn.functional.unfold`."""
 

@@ -51,7 +51,7 @@ def _axes(dims: tuple[Any, ...], ndim: int) -> Any:
 
 def sizes_of(shape: tuple[Any, ...]) -> tuple[int, ...]:
     """Sizes (or dims) given one by one or as one sequence, as a tuple of integers."""
-    if len(shape) == 1 and type(shape[0]) is tuple:
+    if len(shape) == 1 and isinstance(shape[0], tuple):
         shape = shape[0]
     for s in shape:
         if type(s) is not int:
@@ -64,16 +64,22 @@ def sizes_of(shape: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def by_axis(function: F) -> F:
-    """``function(..., dim=)`` that takes ``axis=`` too, as every function of PyTorch does."""
+    """``function(..., dim=, keepdim=)`` that takes NumPy's ``axis=`` and ``keepdims=`` too, as those of PyTorch do."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if kwargs and "axis" in kwargs:
-            kwargs["dim"] = kwargs.pop("axis")
-        return function(*args, **kwargs)
+        return function(*args, **(by_numpys_names(kwargs) if kwargs else kwargs))
 
-    call.within = function  # type: ignore[attr-defined]
+    call.within, call.rename = function, by_numpys_names  # type: ignore[attr-defined]
     return call  # type: ignore[return-value]
+
+
+def by_numpys_names(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Keywords with NumPy's ``axis`` and ``keepdims`` under PyTorch's names."""
+    for name, other in (("axis", "dim"), ("keepdims", "keepdim")):
+        if name in kwargs:
+            kwargs[other] = kwargs.pop(name)
+    return kwargs
 
 
 def pick_dim(dim: Any, axis: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -109,4 +110,4 @@ def is_floating_point(input: Any) -> bool:
 
 def numel(input: Any) -> int:
     """Number of elements."""
-    return int(np.prod(input.shape))
+    return math.prod(input.shape)

@@ -192,3 +192,12 @@ def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bo
             f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim}), shape {tuple(boundaries.shape)}"
         )
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+
+
+def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Any:
+    """Elementwise: whether it is one of ``test_elements`` (``invert``: whether it is none of them).
+
+    Either may be a number. ``assume_unique`` promises that none occurs twice; nothing depends on it here.
+    """
+    found = np.isin(data_of(elements), data_of(test_elements), invert=invert)
+    return constant(np.asarray(found))

@@ -154,13 +154,14 @@ def amin(input: Any, dim: Any = (), keepdim: bool = False, *, axis: Any = None, 
     return _extreme(input, "amin", dim if axis is None else axis, keepdim or keepdims)
 
 
-def aminmax(input: Any, *, dim: Any = None, keepdim: bool = False, axis: Any = None) -> MinMax:
+def aminmax(input: Any, *, dim: Any = None, keepdim: bool = False, axis: Any = None, keepdims: bool = False) -> MinMax:
     """(:func:`amin`, :func:`amax`), also as ``.min`` and ``.max``."""
     d = pick_dim(dim, axis)
     over = () if d is None else one_axis(d, input.ndim)
     if 0 in input.shape:
         nonempty(input, axis_of(over, input.ndim), "aminmax")
-    return MinMax(amin(input, over, keepdim), amax(input, over, keepdim))
+    keep = keepdim or keepdims
+    return MinMax(amin(input, over, keep), amax(input, over, keep))
 
 
 # --------------------------------------------------------------------------------------- extrema and where they stand
@@ -192,7 +193,9 @@ max_along = _along("max", "greatest", "argmax", np.maximum)
 min_along = _along("min", "smallest", "argmin", np.minimum)
 
 
-def max(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, out: Any = None) -> Any:
+def max(
+    input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False, out: Any = None
+) -> Any:
     """Maximum of all; with ``dim`` (values, indices), the gradient going to the index; with a tensor,
     :func:`maximum`."""
     if out is not None:
@@ -200,11 +203,13 @@ def max(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None,
     if axis is not None:
         dim = axis
     if type(dim) is int:
-        return max_along(input, dim, keepdim=keepdim)
-    return _extreme_of(input, dim, keepdim, "max", amax, max_along, maximum)
+        return max_along(input, dim, keepdim=keepdim or keepdims)
+    return _extreme_of(input, dim, keepdim or keepdims, "max", amax, max_along, maximum)
 
 
-def min(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, out: Any = None) -> Any:
+def min(
+    input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False, out: Any = None
+) -> Any:
     """Minimum of all; with ``dim`` (values, indices), the gradient going to the index; with a tensor,
     :func:`minimum`."""
     if out is not None:
@@ -212,8 +217,8 @@ def min(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None,
     if axis is not None:
         dim = axis
     if type(dim) is int:
-        return min_along(input, dim, keepdim=keepdim)
-    return _extreme_of(input, dim, keepdim, "min", amin, min_along, minimum)
+        return min_along(input, dim, keepdim=keepdim or keepdims)
+    return _extreme_of(input, dim, keepdim or keepdims, "min", amin, min_along, minimum)
 
 
 def _extreme_of(input: Any, dim: Any, keepdim: bool, name: str, whole: Any, along: Any, elementwise: Any) -> Any:
@@ -225,7 +230,9 @@ def _extreme_of(input: Any, dim: Any, keepdim: bool, name: str, whole: Any, alon
 
 
 def _position(name: str, says: str) -> Any:
-    def function(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Any:
+    def function(
+        input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False
+    ) -> Any:
         at = dim if axis is None else axis
         if at is None:
             if not input.size:
@@ -234,7 +241,7 @@ def _position(name: str, says: str) -> Any:
             at = one_axis(at, input.ndim)
             if not input.size:
                 nonempty(input, (at,), name)
-        return np.asarray(getattr(input, name)(at, keepdims=keepdim))
+        return np.asarray(getattr(input, name)(at, keepdims=keepdim or keepdims))
 
     function.__doc__ = f"Index of the {says} (the first one), over all elements or along ``dim``; int64."
     return primitive(function, name=name, settings="dim keepdim", differentiable=False)

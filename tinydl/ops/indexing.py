@@ -380,14 +380,20 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     """``value`` (a number or a 0-d tensor) where ``mask`` (bool, broadcast) holds, ``input`` elsewhere."""
     if mask.dtype != np.bool_:
         raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype}")
-    if not hasattr(value, "dtype"):
-        return filled_where(input, mask, value=value)
-    if len(value.shape):
+    if hasattr(value, "dtype") and len(value.shape):
         raise RuntimeError(
             "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
             f"{len(value.shape)} dimension(s)."
         )
-    return select(mask, value if value.dtype == input.dtype else cast(value, dtype=input.dtype), input)
+    try:
+        if not hasattr(value, "dtype"):
+            return filled_where(input, mask, value=value)
+        return select(mask, value if value.dtype == input.dtype else cast(value, dtype=input.dtype), input)
+    except ValueError:
+        raise RuntimeError(
+            f"masked_fill: a mask of shape {tuple(mask.shape)} does not broadcast with a tensor of shape "
+            f"{tuple(input.shape)}; each dimension must match or be 1"
+        ) from None
 
 
 def masked_select(input: Any, mask: Any) -> Any:

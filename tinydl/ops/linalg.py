@@ -13,11 +13,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tinydl.errors import LinAlgError
 from tinydl.ops import factors
 from tinydl.ops.arranging import triangle
 from tinydl.ops.axes import by_axis
 from tinydl.ops.casting import clone
 from tinydl.ops.elementwise import where
+from tinydl.ops.extrema import constant
 from tinydl.ops.products import cross as _cross
 from tinydl.ops.products import mm, swap_last
 from tinydl.ops.reducing import reduce_sum, sum
@@ -31,6 +33,7 @@ SlogdetResult = namedtuple("SlogdetResult", "sign logabsdet")
 EighResult = namedtuple("EighResult", "eigenvalues eigenvectors")
 QRResult = namedtuple("QRResult", "Q R")
 SVDResult = namedtuple("SVDResult", "U S Vh")
+OlderSVDResult = namedtuple("OlderSVDResult", "U S V")
 LstsqResult = namedtuple("LstsqResult", "solution residuals rank singular_values")
 
 
@@ -82,7 +85,7 @@ def _refusing(name: str, words: str) -> Callable[[F], F]:
             try:
                 return function(A, *args, **kwargs)
             except np.linalg.LinAlgError:
-                raise RuntimeError(f"{name}: {_first_bad(A, _fails(np.linalg.inv))}{words}") from None
+                raise LinAlgError(f"{name}: {_first_bad(A, _fails(np.linalg.inv))}{words}") from None
 
         return call  # type: ignore[return-value]
 
@@ -293,7 +296,7 @@ def cholesky(A: Any, upper: bool = False) -> Any:
     try:
         L = factors.cholesky_of(_symmetric(A, "U" if upper else "L"))
     except np.linalg.LinAlgError:
-        raise RuntimeError(
+        raise LinAlgError(
             f"linalg.cholesky: {_first_bad(A, _fails(np.linalg.cholesky))}The factorization could not be completed "
             "because the input is not positive-definite."
         ) from None
@@ -341,6 +344,63 @@ def qr(A: Any, mode: str = "reduced") -> Any:
         Q, R1 = factors.qr_of(take_slice(A, index=(..., slice(0, m))))
         R = cat([R1, mm(swap_last(Q), take_slice(A, index=(..., slice(m, None))))], -1)
     return QRResult(tensor._wrap(np.zeros((0,), A.dtype)) if mode == "r" else Q, R)
+
+
+def eigvalsh(A: Any, UPLO: str = "L") -> Any:
+    """The eigenvalues of a symmetric A, ascending; only the triangle ``UPLO`` is read."""
+    return eigh(A, UPLO)[0]
+
+
+def svd(A: Any, full_matrices: bool = True) -> Any:
+    """(U, S, Vh) with A = U diag(S) Vh for A[..., m, n]: U and Vh orthogonal, S descending, k = min(m, n) of them.
+
+    ``full_matrices``: U is [m, m] and Vh [n, n]; otherwise their first k columns and rows. Gradients through U and Vh
+    need distinct singular values (nonzero ones where A is not square) and a loss that does not depend on the vectors'
+    signs; what a full matrix has beyond k has none.
+    """
+    _matrix("linalg.svd", A, square=False)
+    U, S, Vh = factors.svd_of(A)
+    m, n = A.shape[-2:]
+    if full_matrices and m != n:
+        from tinydl.ops.shaping import cat
+
+        k = min(m, n)
+        whole_U, _, whole_V = np.linalg.svd(_raw(A))
+        U, Vh = (cat([U, whole_U[..., k:]], -1), Vh) if m > n else (U, cat([Vh, whole_V[..., k:, :]], -2))
+    return SVDResult(U, S, Vh)
+
+
+def older_svd(input: Any, some: bool = True, compute_uv: bool = True) -> Any:
+    """(U, S, V) with input = U diag(S) V^T; not ``some``: square U and V; without ``compute_uv`` they are zeros."""
+    U, S, Vh = svd(input, full_matrices=not some)
+    if not compute_uv:
+        m, n = input.shape[-2:]
+        batch = tuple(input.shape[:-2])
+        U, Vh = (constant(np.zeros((*batch, size, size), input.dtype)) for size in (m, n))
+    return OlderSVDResult(U, S, swap_last(Vh))
+
+
+def pinverse(input: Any, rcond: float = 1e-15) -> Any:
+    """:func:`pinv` under its older name: singular values up to ``rcond`` times the largest count as 0."""
+    return pinv(input, rtol=rcond)
+
+
+def cond(A: Any, p: Any = None) -> Any:
+    """The condition number |A|_p |A^-1|_p; for p None or 2 the largest singular value over the least, for -2 the
+    other way round. Infinite for a singular matrix."""
+    _matrix("linalg.cond", A, square=p not in (None, 2, -2))
+    if p in (None, 2, -2):
+        S = svdvals(A)
+        most, least = S[..., 0], S[..., -1]
+        return most / least if p != -2 else least / most
+    from tinydl.ops.norms import matrix_norm
+
+    try:
+        return matrix_norm(A, p) * matrix_norm(inv(A), p)
+    except LinAlgError:
+        if A.ndim == 2:
+            return constant(np.asarray(np.inf, A.dtype))
+        raise
 
 
 def svdvals(A: Any) -> Any:

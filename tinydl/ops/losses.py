@@ -5,6 +5,7 @@ when a second derivative is asked for. The others are elementwise, with a rule.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def reduced(loss: Any, reduction: str, norm: Any = None) -> Any:
     total = reduce_sum(loss, axis=None, keepdims=False)
     if reduction == "sum":
         return total
-    count = int(np.prod(loss.shape)) if norm is None else norm
+    count = math.prod(loss.shape) if norm is None else norm
     return total / count if count else total * float("nan")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from tinydl import dtypes
 from tinydl.ops.axes import by_axis, kept, one_axis
 from tinydl.ops.casting import cast
-from tinydl.ops.elementwise import clamp_between, div
+from tinydl.ops.elementwise import clamp_between, div, where
 from tinydl.ops.extrema import amax, amin
 from tinydl.ops.products import mm, swap_last
 from tinydl.ops.reducing import reduce_sum, root
@@ -94,6 +94,36 @@ def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str = "use_mm_for_eucl
     if not x1.shape[-1]:
         return reduce_sum(difference, axis=(difference.ndim - 1,), keepdims=False)
     return vector_norm(difference, p, -1)
+
+
+def pdist(input: Any, p: float = 2.0) -> Any:
+    """The p-norm distances of the pairs i < j of rows of [N, M], in order: [N (N - 1) / 2]."""
+    from tinydl.ops.indexing import take_along
+
+    if input.ndim != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
+    if p < 0:
+        raise RuntimeError(f"pdist only supports non-negative p values, got {p}")
+    first, second = np.triu_indices(input.shape[0], 1)
+    difference = take_along(input, first, axis=0) - take_along(input, second, axis=0)
+    if not input.shape[1]:
+        return reduce_sum(difference, axis=(1,), keepdims=False)
+    return vector_norm(difference, p, -1)
+
+
+def renorm(input: Any, p: float, dim: int, maxnorm: float) -> Any:
+    """``input`` with every slice along ``dim`` whose p-norm exceeds ``maxnorm`` scaled down to it."""
+    if input.ndim < 2:
+        raise RuntimeError(
+            f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions, shape {tuple(input.shape)}"
+        )
+    if not p > 0:
+        raise RuntimeError(f"renorm: non-positive-norm not supported, got p={p}")
+    if not maxnorm >= 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
+    at = one_axis(dim, input.ndim)
+    size = vector_norm(input, p, tuple(d for d in range(input.ndim) if d != at), True)
+    return input * where(size > maxnorm, maxnorm / (size + 1e-7), 1.0)
 
 
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8, *, axis: int | None = None) -> Any:

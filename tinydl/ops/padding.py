@@ -272,6 +272,23 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
     return reshape_to(x, shape=(*lead, c // (r * r), h * r, w * r))
 
 
+def channel_shuffle(input: Any, groups: int) -> Any:
+    """Channels [B, C, ...] read across ``groups``: g * (C / groups) + k goes to k * groups + g (Zhang et al.,
+    "ShuffleNet", arXiv:1707.01083)."""
+    if input.ndim < 3:
+        raise RuntimeError(f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(input.shape)}")
+    batch, c, *space = input.shape
+    if groups <= 0:
+        raise RuntimeError(f"Number of groups to divide channels in must be positive. Value of groups:{groups}")
+    if c % groups:
+        raise RuntimeError(
+            f"Number of channels must be divisible by groups. Got {c} channels and {groups} groups."
+        )
+    x = reshape_to(input, shape=(batch, groups, c // groups, *space))
+    x = permute_axes(x, axes=(0, 2, 1, *range(3, x.ndim)))
+    return reshape_to(x, shape=tuple(input.shape))
+
+
 def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     """[..., C, H r, W r] -> [..., C r^2, H, W]: the inverse of :func:`pixel_shuffle`."""
     r = int(downscale_factor)

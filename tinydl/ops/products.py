@@ -386,7 +386,8 @@ def cross(input: Any, other: Any, dim: int | None = None, *, axis: int | None = 
     a = one_axis(dim, len(shape))
     if shape[a] != 3:
         raise RuntimeError(
-            f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape} and {other.shape}"
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {tuple(input.shape)} and "
+            f"{tuple(other.shape)}"
         )
     x, y = (expand_to(v, shape=shape) if v.shape != shape else v for v in (input, other))
 

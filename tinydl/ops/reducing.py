@@ -127,9 +127,17 @@ reduce_sum = sum  # its name where ``sum`` is Python's
         _spread(g, input.shape, input_dtype, dim, axis), mask(eq(input, input), input)
     ),
 )
-def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None) -> Any:
+def nansum(
+    input: Any,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+    axis: Any = None,
+    keepdims: bool = False,
+) -> Any:
     """:func:`sum` in which NaN counts as 0."""
-    over = axis_of(dim if axis is None else axis, input.ndim)
+    over, keepdim = axis_of(dim if axis is None else axis, input.ndim), keepdim or keepdims
     if dtype is None:
         out = total(input, over, keepdim)
         if out.dtype.kind != "f" or not np.count_nonzero(np.isnan(out)):  # else a NaN, or infinities of both signs
@@ -168,10 +176,18 @@ def mean(
     settings="dim keepdim",
     input=lambda g, input, input_dtype, dim, axis: _from_nanmean(g, input, input_dtype, dim, axis),
 )
-def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None) -> Any:
+def nanmean(
+    input: Any,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+    axis: Any = None,
+    keepdims: bool = False,
+) -> Any:
     """Mean of the numbers that are not NaN; NaN where there is none."""
     input = floating("nanmean", input, dtype)
-    over = axis_of(dim if axis is None else axis, input.ndim)
+    over, keepdim = axis_of(dim if axis is None else axis, input.ndim), keepdim or keepdims
     there = _asarray(_add(input == input, over, input.dtype, keepdims=keepdim))
     with np.errstate(invalid="ignore"):  # 0 / 0
         return np.asarray(np.divide(nansum(input, over, keepdim), there))
@@ -304,16 +320,24 @@ reduce_logsumexp = logsumexp
 _SOFTMAX, _LOG_SOFTMAX = by_dtype("softmax"), by_dtype("log_softmax")
 
 
-@primitive(promote="float", input=lambda g, out, axis: out * (g - reduce_sum(g * out, axis=axis, keepdims=True)))
+@primitive(input=lambda g, out, axis: out * (g - reduce_sum(g * out, axis=axis, keepdims=True)))
 def softmax_over(input: Any, *, axis: int) -> Any:
     """e^x / sum e^x along ``axis``."""
+    if input.dtype.kind != "f":
+        _refuse_whole_numbers("softmax", input)
     return _SOFTMAX[input.dtype](input, axis)
 
 
-@primitive(promote="float", input=lambda g, out, axis: g - exp(out) * reduce_sum(g, axis=axis, keepdims=True))
+@primitive(input=lambda g, out, axis: g - exp(out) * reduce_sum(g, axis=axis, keepdims=True))
 def log_softmax_over(input: Any, *, axis: int) -> Any:
     """x - log sum e^x along ``axis``."""
+    if input.dtype.kind != "f":
+        _refuse_whole_numbers("log_softmax", input)
     return _LOG_SOFTMAX[input.dtype](input, axis)
+
+
+def _refuse_whole_numbers(name: str, input: Any) -> None:
+    raise NotImplementedError(f'"{name}" not implemented for {input.dtype}; give dtype=, or convert with .float()')
 
 
 def softmax(input: Any, dim: int = -1, *, dtype: Any = None, axis: Any = None) -> Any:

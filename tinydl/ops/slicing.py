@@ -243,3 +243,32 @@ def _slices(shape: tuple[int, ...], dim: int) -> list[tuple[Any, ...]]:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     axis = one_axis(dim, len(shape))
     return [(*LEAD[axis], i, ...) for i in range(shape[axis])]
+
+
+def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = None) -> Any:
+    """The memory of a contiguous tensor with other sizes and strides, in elements: a view, in which several elements
+    may be one (it is read-only then).
+
+    ``storage_offset`` counts from where the memory begins that ``input`` is part of; by default the view begins where
+    ``input`` does. Raises RuntimeError for elements outside ``input``, and for a tensor that is not contiguous.
+    """
+    size, stride = tuple(int(s) for s in size), tuple(int(s) for s in stride)
+    if len(size) != len(stride):
+        raise RuntimeError(f"mismatch in length of strides and shape: as_strided got size {size} and stride {stride}")
+    if any(s < 0 for s in stride):
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
+    if not input.is_contiguous():
+        raise RuntimeError(
+            f"as_strided reads a contiguous tensor; make this one of shape {tuple(input.shape)} contiguous()"
+        )
+    start = 0 if storage_offset is None else storage_offset - input.storage_offset()
+    last = start + sum((n - 1) * s for n, s in zip(size, stride))
+    if 0 not in size and not (0 <= start and last < input.numel()):
+        raise RuntimeError(
+            f"as_strided: sizes {list(size)}, strides {list(stride)} and storage offset {storage_offset} are out of "
+            f"bounds for a tensor of {input.numel()} elements"
+        )
+    out = strided(input, size=size, steps=stride, start=0 if 0 in size else start)
+    if out.array.size > len(np.unique(_strided(np.arange(start, last + 1), size, stride, 0))):
+        out.array.setflags(write=False)  # several elements are one
+    return out

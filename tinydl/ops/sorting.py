@@ -129,7 +129,9 @@ def _at_rank(name: str, input: Any, at: int, keepdim: bool, rank: Any) -> tuple[
     result=ValuesIndices,
     input=lambda g, indices, input_shape, dim, axis: to_places(g, indices, input_shape, pick_dim(dim, axis)),
 )
-def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False, *, axis: Any = None) -> Any:
+def kthvalue(
+    input: Any, k: int, dim: int = -1, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False
+) -> Any:
     """The ``k``-th smallest along ``dim`` (k counts from 1), and where it stands."""
     at = one_axis(dim if axis is None else axis, input.ndim)
     size = input.shape[at] if input.ndim else 1
@@ -137,7 +139,7 @@ def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False, *, axis: 
         raise RuntimeError(
             f"kthvalue(): selected number k out of range for dimension {pick_dim(dim, axis)}: k is {k}, of {size}"
         )
-    return _at_rank("kthvalue", input, at, keepdim, int(k) - 1)
+    return _at_rank("kthvalue", input, at, keepdim or keepdims, int(k) - 1)
 
 
 def _middle(values: Any, axis: int) -> Any:
@@ -189,22 +191,22 @@ def whole_median(input: Any, *, skip_nan: bool) -> Any:
     return np.asarray(flat[rank])
 
 
-def median(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Any:
+def median(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The median (of an even number the lower one); NaN where one is. With ``dim``, (values, indices)."""
     if axis is not None:
         dim = axis
     if dim is None:
         return whole_median(input, skip_nan=False)
-    return median_along(input, dim=dim, keepdim=keepdim, skip_nan=False)
+    return median_along(input, dim=dim, keepdim=keepdim or keepdims, skip_nan=False)
 
 
-def nanmedian(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Any:
+def nanmedian(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The :func:`median` of what is not NaN."""
     if axis is not None:
         dim = axis
     if dim is None:
         return whole_median(input, skip_nan=True)
-    return median_along(input, dim=dim, keepdim=keepdim, skip_nan=True)
+    return median_along(input, dim=dim, keepdim=keepdim or keepdims, skip_nan=True)
 
 
 def _longest_run(values: Any, axis: int) -> Any:
@@ -225,9 +227,10 @@ def _longest_run(values: Any, axis: int) -> Any:
     result=ValuesIndices,
     input=lambda g, indices, input_shape, dim, axis: to_places(g, indices, input_shape, pick_dim(dim, axis)),
 )
-def mode(input: Any, dim: int = -1, keepdim: bool = False, *, axis: Any = None) -> Any:
+def mode(input: Any, dim: int = -1, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The most frequent value along ``dim`` (the smallest of several), and where it stands last."""
-    return _at_rank("mode", input, one_axis(dim if axis is None else axis, input.ndim), keepdim, _longest_run)
+    at = one_axis(dim if axis is None else axis, input.ndim)
+    return _at_rank("mode", input, at, keepdim or keepdims, _longest_run)
 
 
 # ---------------------------------------------------------------------------------------------------------- quantiles
@@ -236,7 +239,14 @@ _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
 def quantile(
-    input: Any, q: Any, dim: Any = None, keepdim: bool = False, *, interpolation: str = "linear", axis: Any = None
+    input: Any,
+    q: Any,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    interpolation: str = "linear",
+    axis: Any = None,
+    keepdims: bool = False,
 ) -> Any:
     """The q-quantiles along ``dim`` (of all elements, by default): rank q (n - 1) among the sorted, with what lies
     between two ranks by ``interpolation``: linear, lower, higher, midpoint or nearest. NaN where one is.
@@ -260,7 +270,7 @@ def quantile(
     if 0 in input.shape:
         raise RuntimeError(f"quantile() input tensor must be non-empty; its shape is {tuple(input.shape)}")
     at = None if d is None or not input.ndim else one_axis(d, input.ndim)
-    return quantiles(input, share=share, axis=at, keepdim=keepdim, interpolation=interpolation)
+    return quantiles(input, share=share, axis=at, keepdim=keepdim or keepdims, interpolation=interpolation)
 
 
 def _last(axis: int, ndim: int) -> tuple[int, ...]:

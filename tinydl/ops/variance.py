@@ -97,10 +97,11 @@ def var(
     *,
     correction: float | None = None,
     axis: Any = None,
+    keepdims: bool = False,
 ) -> Any:
     """sum (x - mean)^2 / (n - correction) over ``dim``; ``correction`` is Bessel's 1 unless given (``unbiased=False``
     is 0). NaN or infinite where n <= correction."""
-    return _moments(input, dim, unbiased, keepdim, correction, axis)[0]
+    return _moments(input, dim, unbiased, keepdim or keepdims, correction, axis)[0]
 
 
 @primitive(
@@ -117,9 +118,10 @@ def std(
     *,
     correction: float | None = None,
     axis: Any = None,
+    keepdims: bool = False,
 ) -> Any:
     """Standard deviation: the square root of :func:`var`; where it is 0, so is its gradient."""
-    variance, _ = _moments(input, dim, unbiased, keepdim, correction, axis)
+    variance, _ = _moments(input, dim, unbiased, keepdim or keepdims, correction, axis)
     return np.sqrt(variance, variance)
 
 
@@ -132,9 +134,10 @@ def var_mean(
     *,
     correction: float | None = None,
     axis: Any = None,
+    keepdims: bool = False,
 ) -> tuple[Any, Any]:
     """(:func:`var`, :func:`mean`)."""
-    return _moments(input, dim, unbiased, keepdim, correction, axis)
+    return _moments(input, dim, unbiased, keepdim or keepdims, correction, axis)
 
 
 @primitive(settings="dim unbiased keepdim", outputs=("std", "mean"), joint=_from_std_mean)
@@ -146,7 +149,8 @@ def std_mean(
     *,
     correction: float | None = None,
     axis: Any = None,
+    keepdims: bool = False,
 ) -> tuple[Any, Any]:
     """(:func:`std`, :func:`mean`)."""
-    variance, mean = _moments(input, dim, unbiased, keepdim, correction, axis)
+    variance, mean = _moments(input, dim, unbiased, keepdim or keepdims, correction, axis)
     return np.sqrt(variance, variance), mean

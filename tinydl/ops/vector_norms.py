@@ -44,7 +44,14 @@ def _from_norm(g: Any, x: Any, out: Any, dtype: Any, ord: float, dim: Any, axis:
     x=lambda g, x, out, x_dtype, ord, dim, axis: _from_norm(g, x, out, x_dtype, ord, dim, axis),
 )
 def vector_norm(
-    x: Any, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None
+    x: Any,
+    ord: float = 2,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+    axis: Any = None,
+    keepdims: bool = False,
 ) -> Any:
     """(sum |x|^ord)^(1/ord) over ``dim`` (all elements without it); ``ord`` may be inf, -inf, 0 or any number.
 
@@ -63,11 +70,18 @@ def vector_norm(
         )
     line, at = one_line(x, over)
     out = _VECTOR_NORM[x.dtype](line, at, float(ord))
-    return out.reshape(kept(x.shape, over)) if keepdim else out
+    return out.reshape(kept(x.shape, over)) if keepdim or keepdims else out
 
 
 def norm(
-    input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None
+    input: Any,
+    p: Any = "fro",
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+    axis: Any = None,
+    keepdims: bool = False,
 ) -> Any:
     """(sum |x|^p)^(1/p) over ``dim`` (all, by default); p = "fro" is 2, inf and -inf the extrema of |x|, 0 the count
     of nonzeros. The subgradient at 0 is 0.
@@ -84,7 +98,7 @@ def norm(
         raise RuntimeError(f"norm: p is a number, inf, -inf or 'fro', got {p!r}")
     elif math.isinf(p) and 0 in input.shape:
         _refuse_nothing(input, p, pick_dim(dim, axis))
-    return vector_norm(input, p, dim, keepdim, dtype=dtype, axis=axis)
+    return vector_norm(input, p, dim, keepdim or keepdims, dtype=dtype, axis=axis)
 
 
 def _refuse_nothing(input: Any, p: float, dim: Any) -> None:

@@ -15,6 +15,9 @@ from tinydl.optim.radam import RAdam
 from tinydl.optim.rmsprop import RMSprop
 from tinydl.optim.rprop import Rprop
 from tinydl.optim.sgd import SGD
+from tinydl.places import places
+
+places(__name__, {"adamw": "optim.adam"})
 
 __all__ = [
     "ASGD",

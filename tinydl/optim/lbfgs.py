@@ -187,8 +187,8 @@ class LBFGS(Optimizer):
                 shape = getattr(value, "shape", None)
                 require(
                     value is None or shape == (total,),
-                    f"loaded state {name!r} of parameter {number} has shape {shape}, but the parameters have {total} "
-                    "elements",
+                    f"loaded state {name!r} of parameter {number} has shape {tuple(shape or ())}, but the parameters "
+                    f"have {total} elements",
                 )
         return loaded
 

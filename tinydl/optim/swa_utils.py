@@ -114,7 +114,7 @@ class AveragedModel(Module):
     def update_parameters(self, model: Module) -> None:
         """Take the present parameters of ``model`` into the average."""
         ours, theirs = self._tensors(self.module), self._tensors(model)
-        shapes = [[t.shape for t in ours], [t.shape for t in theirs]]
+        shapes = [[t.array.shape for t in ours], [t.array.shape for t in theirs]]
         require(shapes[0] == shapes[1], f"the model has tensors of shapes {shapes[1]}, the average of {shapes[0]}")
         count = self.n_averaged.clone()
         with no_grad():

@@ -8,6 +8,7 @@ from tinydl.random.functions import (
     bernoulli,
     multinomial,
     normal,
+    poisson,
     rand,
     rand_like,
     randint,
@@ -16,16 +17,28 @@ from tinydl.random.functions import (
     randn_like,
     randperm,
 )
-from tinydl.random.generator import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
+from tinydl.random.generator import (
+    Generator,
+    default_generator,
+    fork_rng,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
 
 __all__ = [
     "Generator",
     "bernoulli",
     "default_generator",
+    "fork_rng",
     "get_rng_state",
+    "initial_seed",
     "manual_seed",
     "multinomial",
     "normal",
+    "poisson",
     "rand",
     "rand_like",
     "randint",
@@ -33,5 +46,6 @@ __all__ = [
     "randn",
     "randn_like",
     "randperm",
+    "seed",
     "set_rng_state",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 from tinydl import dtypes
 from tinydl.creation import sized, tensor
 from tinydl.devices import refuse_unless_cpu
+from tinydl.random import rejection
 from tinydl.random.generator import Generator, Shape, given
 from tinydl.tensor import Tensor
 
@@ -49,7 +50,10 @@ def randint(
     if size is None or high is None:
         bounds = ", ".join(str(v) for v in (low, high) if v is not None)
         raise TypeError(f"randint({bounds}) lacks the size: randint(high, size) or randint(low, high, size)")
-    values = given(generator).integers(0 if low is None else operator.index(low), operator.index(high), size)
+    first, end = 0 if low is None else operator.index(low), operator.index(high)
+    if first >= end:
+        raise RuntimeError(f"randint expects 'from' to be less than 'to', but got from={first} >= to={end}")
+    values = given(generator).integers(first, end, size)
     return tensor(values, dtypes.int64 if dtype is None else dtype, requires_grad)
 
 
@@ -94,6 +98,14 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     if p is not None:
         return tensor(given(generator).bernoulli(p, input.shape), input.dtype)
     return tensor(given(generator).bernoulli(input.array), input.dtype)
+
+
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Poisson counts of the rates ``input``, in its shape and dtype. Raises RuntimeError for a negative rate."""
+    want, _ = floating(input.dtype, "poisson")
+    if not np.all(input.array >= 0):
+        raise RuntimeError(f"invalid Poisson rate, expected rate to be non-negative, got {input.array.min()}")
+    return tensor(rejection.poisson(input.array, given(generator)), want)
 
 
 def normal(

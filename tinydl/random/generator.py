@@ -25,8 +25,10 @@ from __future__ import annotations
 import hashlib
 import math
 import operator
+import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -61,8 +63,9 @@ def _floating(dtype: DTypeLike) -> np.dtype[Any]:
 class Generator:
     """A stream of random numbers: ``Generator(seed)``, or as in PyTorch ``Generator().manual_seed(seed)``.
 
-    ``seed`` is any integer, taken modulo 2**64; it *is* the Philox key. Streams with different keys are independent.
-    A generator may be shared between threads: draws never overlap, though their order is then the scheduler's.
+    ``seed`` is an integer in [-2**63, 2**64), taken modulo 2**64; it *is* the Philox key. Streams with different keys
+    are independent. A generator may be shared between threads: draws never overlap, though their order is then the
+    scheduler's.
     """
 
     __slots__ = ("_counter", "_key", "_lock")
@@ -82,14 +85,21 @@ class Generator:
     def manual_seed(self, seed: int) -> Generator:
         """Start the stream of ``seed`` from its beginning; returns the generator itself."""
         try:
-            self._key = operator.index(seed) % _WORD64
+            number = operator.index(seed)
         except TypeError:
             raise TypeError(f"a seed is an integer, not {type(seed).__name__} {seed!r}") from None
-        self._counter = 0
+        if not -(2**63) <= number < _WORD64:
+            raise ValueError(f"a seed lies in [-2**63, 2**64), got {number}")
+        self._key, self._counter = number % _WORD64, 0
         return self
 
     def initial_seed(self) -> int:
         """The seed (modulo 2**64) that started this stream."""
+        return self._key
+
+    def seed(self) -> int:
+        """Start a stream that no program foresees, from the system's entropy; returns its seed."""
+        self.manual_seed(secrets.randbits(64))
         return self._key
 
     def fork(self, name: str) -> Generator:
@@ -269,3 +279,27 @@ def get_rng_state() -> dict[str, int]:
 def set_rng_state(state: dict[str, int]) -> None:
     """Put the default generator where :func:`get_rng_state` was called."""
     default_generator.set_state(state)
+
+
+def initial_seed() -> int:
+    """The seed that started the default generator."""
+    return default_generator.initial_seed()
+
+
+def seed() -> int:
+    """Start the default generator from the system's entropy; returns its seed."""
+    return default_generator.seed()
+
+
+@contextmanager
+def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
+    """Inside the ``with`` block draw freely: behind it the default generator is where it was.
+
+    ``devices`` is PyTorch's (generators of GPUs, which are not there); ``enabled=False`` does nothing.
+    """
+    before = default_generator.state()
+    try:
+        yield
+    finally:
+        if enabled:
+            default_generator.set_state(before)

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydl.errors import CheckpointError
+from tinydl.errors import CheckpointError, MissingFileError
 from tinydl.utils.files import replacing
 
 MAX_HEADER = 8 * 2**20  # a thousand times what a model needs, and little enough to parse in any memory
@@ -103,7 +103,8 @@ def read(
         with open(path, "rb") as file:
             return read_from(file, str(path), only_metadata=only_metadata, foreign=foreign)
     except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
+        kind = MissingFileError if isinstance(error, FileNotFoundError) else CheckpointError
+        raise kind(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def read_from(

@@ -107,11 +107,11 @@ from tinydl.nn.functional.pooling import (
     max_unpool2d,
     max_unpool3d,
 )
-from tinydl.nn.functional.resampling import affine_grid, grid_sample, interpolate
+from tinydl.nn.functional.resampling import affine_grid, grid_sample, interpolate, upsample
 from tinydl.nn.functional.sparse import embedding, embedding_bag, one_hot
-from tinydl.ops.norms import cosine_similarity, normalize, pairwise_distance
+from tinydl.ops.norms import cosine_similarity, normalize, pairwise_distance, pdist
+from tinydl.ops.padding import channel_shuffle, pad, pixel_shuffle, pixel_unshuffle
 from tinydl.ops.padding import fold_image as fold
-from tinydl.ops.padding import pad, pixel_shuffle, pixel_unshuffle
 from tinydl.ops.padding import unfold_image as unfold
 from tinydl.ops.products import bilinear, linear
 
@@ -132,6 +132,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -193,6 +194,7 @@ __all__ = [
     "one_hot",
     "pad",
     "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",
@@ -218,6 +220,7 @@ __all__ = [
     "threshold",
     "triplet_margin_loss",
     "unfold",
+    "upsample",
     "variational_dropout",
     "zoneout",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def one_dtype(name: str, **tensors: Tensor | None) -> None:
 
 def same_shape(name: str, input: Tensor, target: Tensor) -> None:
     """Refuse an input and a target of two shapes, which would broadcast: mostly a mistake."""
-    if input.shape != target.shape:
+    if input.array.shape != target.array.shape:
         raise ValueError(
             f"{name}: the input has shape {tuple(input.shape)} and the target {tuple(target.shape)}; expand one"
         )
@@ -45,6 +46,15 @@ def checked_reduction(reduction: str, size_average: bool | None = None, reduce: 
     if reduction not in REDUCTIONS:
         raise ValueError(f"{reduction} is not a valid value for reduction: use 'mean', 'sum' or 'none'")
     return reduction
+
+
+def _of_each(count: int) -> Callable[[Any], tuple[Any, ...]]:
+    """What makes a tuple of ``count`` equal values of one, and leaves a sequence as it is."""
+    return lambda x: tuple(x) if isinstance(x, Iterable) else (x,) * count
+
+
+# PyTorch's helpers in nn.modules.utils, which layers of users' own borrow.
+_single, _pair, _triple, _quadruple = map(_of_each, (1, 2, 3, 4))
 
 
 def per_dimension(name: str, what: str, value: Any, rank: int) -> tuple[int, ...]:

@@ -43,6 +43,8 @@ def _batched(name: str, input: Tensor, weight: Tensor, dimensions: int) -> Tenso
         raise RuntimeError(
             f"{name}: expected weight to be {dimensions + 2}-dimensional, but got shape {list(weight.shape)}"
         )
+    if 0 in weight.shape[2:]:
+        raise RuntimeError(f"{name}: kernel size should be greater than zero, but got {list(weight.shape[2:])}")
     if input.ndim not in (dimensions + 1, dimensions + 2):
         raise RuntimeError(
             f"Expected {dimensions + 1}D (unbatched) or {dimensions + 2}D (batched) input to {name}, but got input of "

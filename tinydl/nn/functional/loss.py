@@ -208,18 +208,22 @@ def _constant(tensor: Tensor, dtype: Any) -> Any:
 def _check_broadcast(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
     lead = len(wanted) - len(shape)
     if lead < 0 or any(size not in (1, want) for size, want in zip(shape, wanted[lead:])):
-        raise RuntimeError(f"{name}: a weight of shape {shape} does not broadcast to the input's {wanted}")
+        raise RuntimeError(
+            f"{name}: a weight of shape {tuple(shape)} does not broadcast to the input's {tuple(wanted)}"
+        )
 
 
 def _classes(name: str, shape: tuple[int, ...], target: Tensor) -> Any:
     """The class indices as int64 (see :func:`_constant`), after a look at the shapes."""
-    if target.dtype.kind not in "iu":
-        raise RuntimeError(f"{name}: expected a target of dtype int64, but got {target.dtype}; convert it with .long()")
+    if target.dtype.name not in ("int64", "uint8"):
+        raise RuntimeError(
+            f"{name}: expected a target of dtype int64 or uint8, but got {target.dtype}; convert it with .long()"
+        )
     wanted = () if len(shape) == 1 else shape[:1] + shape[2:]
     if not shape or target.shape != wanted:
         raise ValueError(
             f"{name}: an input of shape {tuple(shape)} (batch, classes, ...) expects a target of shape {wanted}, "
-            f"but got {target.shape}"
+            f"but got {tuple(target.shape)}"
         )
     return _constant(target, np.int64)
 

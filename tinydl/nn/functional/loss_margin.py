@@ -112,16 +112,10 @@ def multi_margin_loss(
     if weight is not None and weight.shape != (classes,):
         raise ValueError(f"weight must be one-dimensional with {classes} entries, but has shape {tuple(weight.shape)}")
     if target.array.dtype != np.int64:
-        target = _classes_of(target)
-    return _losses.multi_margin(input, target, weight, p=p, margin=margin, reduction=reduction)  # type: ignore[no-any-return]
-
-
-def _classes_of(target: Tensor) -> Tensor:
-    if target.dtype.kind not in "iu":
         raise RuntimeError(
             f"multi_margin_loss: expected a target of dtype int64, but got {target.dtype}; convert it with .long()"
         )
-    return target.long()  # type: ignore[no-any-return]
+    return _losses.multi_margin(input, target, weight, p=p, margin=margin, reduction=reduction)  # type: ignore[no-any-return]
 
 
 

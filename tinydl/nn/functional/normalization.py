@@ -22,13 +22,13 @@ def _last(
 ) -> tuple[int, ...]:
     """``normalized_shape`` as a tuple; refuses an input that does not end in it, and parameters of another shape."""
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if not shape or input.shape[-len(shape) :] != shape:
+    if not shape or input.array.shape[-len(shape) :] != shape:
         raise RuntimeError(
             f"{name}: given normalized_shape={list(shape)}, expected input with shape [*, "
             f"{', '.join(map(str, shape))}], but got input of size {list(input.shape)}"
         )
     for what, parameter in parameters.items():
-        if parameter is not None and parameter.shape != shape:
+        if parameter is not None and parameter.array.shape != shape:
             raise RuntimeError(
                 f"{name}: expected {what} to be of same shape as normalized_shape {list(shape)}, but got "
                 f"{list(parameter.shape)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -252,3 +253,11 @@ def _inside(at: Tensor, n: int, padding_mode: str, align: bool) -> Tensor:
     border = np.clip(at.array, 0.0, n - 1)
     # At the border itself the place counts as moved and its gradient is zero, as in PyTorch.
     return _elementwise.where((at.array > 0) & (at.array < n - 1), at, border)  # type: ignore[no-any-return]
+
+
+def upsample(
+    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
+) -> Tensor:
+    """The older name of :func:`interpolate`."""
+    warnings.warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    return interpolate(input, size, scale_factor, mode, align_corners)

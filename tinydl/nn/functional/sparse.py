@@ -49,7 +49,7 @@ def _indices(name: str, input: Any, weight: Tensor) -> Any:
     index = rows.array if isinstance(rows, Tensor) else rows
     if index.dtype.kind not in "iu":
         raise TypeError(f"{name}: the indices must be integers, but got dtype {index.dtype}; convert them with .long()")
-    size = weight.shape[0]
+    size = weight.array.shape[0]
     if index.size and (index.min() < 0 or index.max() >= size):
         wrong = int(index.min() if index.min() < 0 else index.max())
         raise IndexError(f"{name}: index {wrong} is out of range for {size} rows (weight shape {tuple(weight.shape)})")
@@ -64,7 +64,7 @@ def _dense(name: str, sparse: bool) -> None:
 
 
 def _padding_row(name: str, padding_idx: int | None, weight: Tensor) -> int | None:
-    size = weight.shape[0]
+    size: int = weight.array.shape[0]
     if padding_idx is None:
         return None
     if not -size <= padding_idx < size:

@@ -1,6 +1,6 @@
 """Helpers on parameters, gradients and sequences."""
 
-from tinydl.nn.utils import parametrizations, parametrize, rnn
+from tinydl.nn.utils import parametrizations, parametrize, rnn, stateless
 from tinydl.nn.utils.clip_grad import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from tinydl.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
 from tinydl.nn.utils.spectral_norm import remove_spectral_norm, spectral_norm
@@ -19,5 +19,6 @@ __all__ = [
     "remove_spectral_norm",
     "remove_weight_norm",
     "spectral_norm",
+    "stateless",
     "weight_norm",
 ]

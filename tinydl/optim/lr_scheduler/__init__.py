@@ -19,6 +19,8 @@ from tinydl.optim.lr_scheduler.decay import (
 )
 from tinydl.optim.lr_scheduler.plateau import ReduceLROnPlateau
 
+_LRScheduler = LRScheduler  # its older name
+
 __all__ = [
     "ChainedScheduler",
     "ConstantLR",

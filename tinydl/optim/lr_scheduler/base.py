@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any
@@ -49,6 +50,16 @@ def packed(function: Any) -> Any:
     return None if function is None or isinstance(function, FunctionType) else dict(function.__dict__)
 
 
+def warn_of_epoch() -> None:
+    """PyTorch's warning of ``step(epoch)``."""
+    warnings.warn(
+        "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where possible. Please "
+        "use `scheduler.step()` to step the scheduler. During the deprecation, if epoch is different from None, the "
+        "closed form is used instead of the new chainable form, where available.",
+        stacklevel=3,
+    )
+
+
 class LRScheduler:
     """The base. A subclass answers in ``get_lr`` with one rate per group for the step ``last_epoch``.
 
@@ -92,11 +103,21 @@ class LRScheduler:
         """The rates set by the last step."""
         return self._last_lr
 
-    def step(self) -> None:
-        """Go one step on and set the rates."""
+    def step(self, epoch: int | None = None) -> None:
+        """Go one step on and set the rates; with ``epoch`` (deprecated) go to that step, by the closed form of the
+        schedule where it has one."""
         self._step_count += 1
-        self.last_epoch += 1
-        self._set(self.get_lr())
+        if epoch is None:
+            self.last_epoch += 1
+            self._set(self.get_lr())
+        else:
+            warn_of_epoch()
+            self.last_epoch = epoch
+            self._set(self._get_closed_form_lr())
+
+    def _get_closed_form_lr(self) -> list[float]:
+        """The rates for step ``last_epoch``, whatever those before were; by default :meth:`get_lr`."""
+        return self.get_lr()
 
     def restart(self) -> None:
         """Set the rates of step 0, as :class:`SequentialLR` does when this schedule's turn comes."""

@@ -80,7 +80,7 @@ class SequentialLR(_Combined):
         self._first().restart()
         self._last_lr = self._first().get_last_lr()
 
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]
         self.last_epoch += 1
         index = bisect_right(self._milestones, self.last_epoch)
         scheduler = self._schedulers[index]
@@ -121,7 +121,7 @@ class ChainedScheduler(_Combined):
             scheduler.restart()
         self._last_lr = self._rates()
 
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]
         for scheduler in self._schedulers:
             scheduler.step()
         self._last_lr = self._rates()

@@ -36,6 +36,10 @@ class CosineAnnealingLR(LRScheduler):
         ratio = (1 + math.cos(math.pi * t / turn)) / (1 + math.cos(math.pi * (t - 1) / turn))
         return [ratio * (rate - floor) + floor for rate in self._rates()]
 
+    def _get_closed_form_lr(self) -> list[float]:
+        cosine = math.cos(math.pi * self.last_epoch / self.T_max)
+        return [self.eta_min + (base - self.eta_min) * (1 + cosine) / 2 for base in self.base_lrs]
+
 
 class CosineAnnealingWarmRestarts(LRScheduler):
     """Half cosines one after another, each ``T_mult`` times as long as the one before, the first of ``T_0`` steps::

@@ -61,6 +61,9 @@ class StepLR(LRScheduler):
         drop = self.last_epoch > 0 and self.last_epoch % self.step_size == 0
         return [rate * self.gamma if drop else rate for rate in self._rates()]
 
+    def _get_closed_form_lr(self) -> list[float]:
+        return [base * self.gamma ** (self.last_epoch // self.step_size) for base in self.base_lrs]
+
 
 class MultiStepLR(LRScheduler):
     """``lr *= gamma`` at each step in ``milestones`` (as often as it stands there)."""
@@ -73,6 +76,10 @@ class MultiStepLR(LRScheduler):
 
     def get_lr(self) -> list[float]:
         return [rate * self.gamma ** self.milestones[self.last_epoch] for rate in self._rates()]
+
+    def _get_closed_form_lr(self) -> list[float]:
+        passed = sum(count for step, count in self.milestones.items() if step <= self.last_epoch)
+        return [base * self.gamma**passed for base in self.base_lrs]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
@@ -97,6 +104,9 @@ class ConstantLR(LRScheduler):
             return [rate * self.factor for rate in self._rates()]
         scale = 1.0 / self.factor if self.last_epoch == self.total_iters else 1.0
         return [rate * scale for rate in self._rates()]
+
+    def _get_closed_form_lr(self) -> list[float]:
+        return [base * (1.0 if self.last_epoch >= self.total_iters else self.factor) for base in self.base_lrs]
 
 
 class LinearLR(LRScheduler):
@@ -129,6 +139,10 @@ class LinearLR(LRScheduler):
         before = total * start + (t - 1) * (end - start)  # total times the factor of the step before
         return [rate * (1.0 + (end - start) / before) for rate in self._rates()]
 
+    def _get_closed_form_lr(self) -> list[float]:
+        way = min(self.total_iters, self.last_epoch) / self.total_iters
+        return [base * (self.start_factor + (self.end_factor - self.start_factor) * way) for base in self.base_lrs]
+
 
 class ExponentialLR(LRScheduler):
     """``lr *= gamma`` at every step."""
@@ -141,6 +155,9 @@ class ExponentialLR(LRScheduler):
         if self._is_initial or self.last_epoch == 0:
             return self._rates()
         return [rate * self.gamma for rate in self._rates()]
+
+    def _get_closed_form_lr(self) -> list[float]:
+        return [base * self.gamma**self.last_epoch for base in self.base_lrs]
 
 
 class PolynomialLR(LRScheduler):
@@ -158,3 +175,7 @@ class PolynomialLR(LRScheduler):
             return self._rates()
         factor = ((1.0 - t / total) / (1.0 - (t - 1) / total)) ** self.power
         return [rate * factor for rate in self._rates()]
+
+    def _get_closed_form_lr(self) -> list[float]:
+        left = 1.0 - min(self.total_iters, self.last_epoch) / self.total_iters
+        return [base * left**self.power for base in self.base_lrs]

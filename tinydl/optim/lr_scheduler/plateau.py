@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tinydl.optim.lr_scheduler.base import LRScheduler, check_optimizer
+from tinydl.optim.lr_scheduler.base import LRScheduler, check_optimizer, warn_of_epoch
 from tinydl.optim.optimizer import Optimizer
 
 
@@ -63,10 +63,12 @@ class ReduceLROnPlateau(LRScheduler):
         bound = self.best * (1.0 + change) if self.threshold_mode == "rel" else self.best + change
         return value < bound if down else value > bound
 
-    def step(self, metrics: Any) -> None:  # type: ignore[override]
-        """Look at one more value of the metric (a number or a 0-d tensor)."""
+    def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
+        """Look at one more value of the metric (a number or a 0-d tensor). ``epoch`` (deprecated) counts it."""
         value = float(metrics)
-        self.last_epoch += 1
+        if epoch is not None:
+            warn_of_epoch()
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         if self._is_better(value):
             self.best, self.num_bad_epochs = value, 0
         else:

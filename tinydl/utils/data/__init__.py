@@ -4,6 +4,7 @@ What differs from PyTorch: the order of a shuffled epoch is a pure function of (
 the middle of one; worker processes are always started by spawn.
 """
 
+from tinydl.places import places
 from tinydl.utils.data.collate import default_collate
 from tinydl.utils.data.dataset import (
     ConcatDataset,
@@ -20,8 +21,12 @@ from tinydl.utils.data.sampler import (
     RandomSampler,
     Sampler,
     SequentialSampler,
+    SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from tinydl.utils.data.worker import get_worker_info
+
+places(__name__, {"dataloader": "utils.data.loader utils.data.collate"})
 
 __all__ = [
     "BatchSampler",
@@ -34,8 +39,10 @@ __all__ = [
     "Sampler",
     "SequentialSampler",
     "Subset",
+    "SubsetRandomSampler",
     "TensorDataset",
     "WeightedRandomSampler",
     "default_collate",
+    "get_worker_info",
     "random_split",
 ]

@@ -15,7 +15,8 @@ def default_collate(batch: Sequence[Any]) -> Any:
     """Stack a list of equal items into one: a new first dimension, the batch's.
 
     Tensors and arrays are stacked to a Tensor; Python floats become float64, ints and bools int64 and bool tensors;
-    strings and bytes stay a list; mappings, tuples, named tuples and lists are collated element by element.
+    strings and bytes stay a list; mappings, named tuples, tuples and lists are collated element by element, and the
+    last two become a list.
 
     Raises ValueError naming both shapes when two items differ, and TypeError for anything else.
     """
@@ -48,9 +49,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
                     f"{position} has {len(item)}"
                 )
         columns = [default_collate(column) for column in zip(*batch, strict=True)]
-        if isinstance(first, tuple):
-            return type(first)(*columns) if hasattr(first, "_fields") else tuple(columns)
-        return columns
+        return type(first)(*columns) if isinstance(first, tuple) and hasattr(first, "_fields") else columns
     raise TypeError(
         f"default_collate cannot batch items of type {type(first).__name__}: give Tensors, arrays, numbers, strings, "
         "or mappings and sequences of these, or pass a collate_fn"

@@ -88,6 +88,21 @@ class RandomSampler(Sampler[int]):
         return self.num_samples
 
 
+class SubsetRandomSampler(Sampler[int]):
+    """Given indices in a random order, another one every epoch. ``generator`` (default: tinydl's) gives the key."""
+
+    def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
+        self.indices = indices
+        self.generator = _key(generator)
+
+    def __iter__(self) -> Iterator[int]:
+        order = self.generator.fork(f"epoch {self.epoch}").permutation(len(self.indices))
+        return (self.indices[place] for place in order.tolist())
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
 class WeightedRandomSampler(Sampler[int]):
     """``num_samples`` indices an epoch, index i with probability proportional to ``weights[i]``.
 

@@ -23,6 +23,23 @@ class ItemError(Exception):
         self.index = index
 
 
+class WorkerInfo(NamedTuple):
+    """Which worker this process is: its number, how many there are, the seed of its random numbers, its data set."""
+
+    id: int
+    num_workers: int
+    seed: int
+    dataset: Any
+
+
+_info: WorkerInfo | None = None
+
+
+def get_worker_info() -> WorkerInfo | None:
+    """In a worker of a DataLoader, which one it is; elsewhere None."""
+    return _info
+
+
 class Failure(NamedTuple):
     """An error on its way to the parent: the type's name and module, the sentence, and the traceback as text."""
 
@@ -59,6 +76,7 @@ def _fetch_naming_item(dataset: Any, collate_fn: Callable[[list[Any]], Any], ind
 
 def worker_loop(
     worker: int,
+    size: int,
     tasks: Connection,
     results: Connection,
     dataset: Any,
@@ -66,7 +84,8 @@ def worker_loop(
     worker_init_fn: Callable[[int], None] | None,
     seed: dict[str, int],
 ) -> None:
-    """The life of a worker process: until its task pipe ends."""
+    """The life of a worker process, one of ``size``: until its task pipe ends."""
+    global _info
     import queue
     import signal
     import threading
@@ -89,6 +108,7 @@ def worker_loop(
     threading.Thread(target=empty_the_pipe, daemon=True).start()
     root = Generator()
     root.set_state(seed)
+    _info = WorkerInfo(worker, size, root.fork(f"worker {worker}").initial_seed(), dataset)
     try:
         start: BaseException | None = None
         try:
@@ -155,7 +175,7 @@ class WorkerPool:
                 self._results.append(result_reader)
                 process = context.Process(
                     target=worker_loop,
-                    args=(worker, task_reader, result_writer, dataset, collate_fn, worker_init_fn, seed),
+                    args=(worker, size, task_reader, result_writer, dataset, collate_fn, worker_init_fn, seed),
                     name=f"DataLoader worker {worker}",
                     daemon=True,
                 )

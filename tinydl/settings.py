@@ -1,0 +1,56 @@
+"""What a script sets before it begins: threads, the default device, determinism, precision."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from typing import Any
+
+from tinydl.devices import refuse_unless_cpu
+
+
+def get_num_threads() -> int:
+    """How many threads the kernels called from this thread use."""
+    from tinydl.kernels import threads
+
+    return threads.get_num_threads()
+
+
+def set_num_threads(num: int) -> None:
+    """Use ``num`` threads for the kernels called from this thread, and for NumPy's BLAS.
+
+    The pool has as many as this process may use cores (``NUMBA_NUM_THREADS``); a greater ``num`` means all of them.
+    Raises RuntimeError unless ``num`` is a positive integer.
+    """
+    from threadpoolctl import threadpool_limits
+
+    from tinydl.kernels import threads
+
+    try:
+        count = operator.index(num)
+    except TypeError:
+        raise RuntimeError(f"set_num_threads expects an int, but got {type(num).__name__}") from None
+    if count < 1:
+        raise RuntimeError(f"set_num_threads expects a positive integer, but got {count}")
+    count = min(count, threads.max_threads())
+    threads.set_num_threads(count)
+    threadpool_limits(count, user_api="blas")
+
+
+def set_default_device(device: Any) -> None:
+    """Nothing for the CPU (or None), where every tensor is made. Raises RuntimeError for another device."""
+    refuse_unless_cpu(device, "set_default_device")
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Nothing: every operation gives the same bits each time, on any number of threads, whatever is asked for."""
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Nothing: products of float32 are computed in float32, which is ``"highest"``; ``"high"`` and ``"medium"`` allow
+    less and need not get it. Warns of any other word, as PyTorch does."""
+    if precision not in ("highest", "high", "medium"):
+        warnings.warn(
+            f"{precision} is not one of 'highest', 'high', or 'medium'; set_float32_matmul_precision has no effect",
+            stacklevel=2,
+        )
