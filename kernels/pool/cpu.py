@@ -8,6 +8,7 @@ windows. A plane is one thread's from beginning to end: bits do not depend on th
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from tinydl.kernels.cache import njit
+from tinydl.kernels.pool import spec
 from tinydl.kernels.pool.spec import Ints, Windows
 from tinydl.kernels.registry import register
 from tinydl.kernels.scalar import SUMS
@@ -24,6 +26,75 @@ from tinydl.kernels.workspace import plain
 Array = NDArray[Any]
 Window = tuple[Any, Any, Any]
 DTYPES = ("float32", "float64")
+
+# ------------------------------------------------------------------------------------------------------------ windows
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """Windows in one array, since a compiled function takes 0.2 us for every array that it is given.
+
+    table: per dimension how many, how long the longest is (or their step), and the firsts and lasts of all
+    weights: of sums, one dimension after another
+    out: sizes of the result; seen: elements in all windows of a plane, about
+    """
+
+    windows: Windows
+    table: Array
+    weights: Array
+    out: Ints
+    seen: int
+
+
+_known: dict[int, Packed] = {}  # by identity: windows are made once per setting and nothing writes to them
+
+
+def packed(windows: Windows) -> Packed:
+    """The windows in one array, remembered."""
+    found = _known.get(id(windows))
+    if found is None or found.windows is not windows:
+        table: list[int] = []
+        weights = [np.zeros(0)]
+        for first, last, third in windows:
+            plain_step = isinstance(third, (int, np.integer))
+            table += [len(first), int(third) if plain_step else third.shape[1], *first.tolist(), *last.tolist()]
+            if not plain_step:
+                weights.append(np.asarray(third, np.float64).reshape(-1))
+        out = tuple(len(first) for first, _, _ in windows)
+        seen = math.prod(len(first) * int(last[0] - first[0]) if len(first) else 0 for first, last, _ in windows)
+        found = Packed(windows, np.array(table, np.int64), np.concatenate(weights), out, seen)
+        if len(_known) >= 1024:
+            _known.clear()
+        _known[id(windows)] = found
+    return found
+
+
+@njit(forceinline=True)
+def _edges(table: Array, at: int) -> Any:
+    """The firsts and lasts of a dimension, its second number, and where the next dimension begins."""
+    n = table[at]
+    return table[at + 2 : at + 2 + n], table[at + 2 + n : at + 2 + 2 * n], table[at + 1], at + 2 + 2 * n
+
+
+@njit(forceinline=True)
+def _steps(table: Array) -> Any:
+    d0, d1, ds, at = _edges(table, 0)
+    h0, h1, hs, at = _edges(table, at)
+    w0, w1, ws, at = _edges(table, at)
+    return (d0, d1, ds), (h0, h1, hs), (w0, w1, ws)
+
+
+@njit(forceinline=True)
+def _weighted(table: Array, weights: Array) -> Any:
+    d0, d1, longest, at = _edges(table, 0)
+    begin = d0.size * longest
+    dw = weights[:begin].reshape((d0.size, longest))
+    h0, h1, longest, at = _edges(table, at)
+    end = begin + h0.size * longest
+    hw = weights[begin:end].reshape((h0.size, longest))
+    w0, w1, longest, at = _edges(table, at)
+    return (d0, d1, dw), (h0, h1, hw), (w0, w1, weights[end : end + w0.size * longest].reshape((w0.size, longest)))
+
 
 # ------------------------------------------------------------------------------------------------------------ maximum
 
@@ -47,45 +118,36 @@ def _max_plane(x: Array, deep: Window, high: Window, wide: Window, y: Array, ind
 
 
 @njit
-def _max_pool_some(
-    start: int, stop: int, x: Array, deep: Window, high: Window, wide: Window, y: Array, index: Array
-) -> None:
+def _max_pool_some(start: int, stop: int, x: Array, table: Array, y: Array, index: Array) -> None:
+    deep, high, wide = _steps(table)
     for n in range(start, stop):
         _max_plane(x[n], deep, high, wide, y[n], index[n])
 
 
 @njit(parallel=True)
-def _max_pool(threads: int, x: Array, deep: Window, high: Window, wide: Window, y: Array, index: Array) -> None:
+def _max_pool(threads: int, x: Array, table: Array, y: Array, index: Array) -> None:
     N = len(x)
     for part in prange(threads):
         thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        _max_pool_some(N * thread // threads, N * (thread + 1) // threads, x, deep, high, wide, y, index)
+        _max_pool_some(N * thread // threads, N * (thread + 1) // threads, x, table, y, index)
 
 
-def _sees(*arguments: Any) -> bool:
-    """Something is read and written: empty arrays are the reference's."""
-    x, windows = arguments[:2]
-    return bool(x.size) and all(len(first) for first, _, _ in windows)
-
-
-@register(op="max_pool", name="cpu.planes", dtypes=DTYPES, default=True, accepts=_sees)
+@register(op="max_pool", name="cpu.planes", dtypes=DTYPES, default=True)
 def max_pool(x: Array, windows: Windows) -> tuple[Array, NDArray[np.int64]]:
     """One window after another; see the card."""
-    out = (len(x), *(len(first) for first, _, _ in windows))
-    x, (deep, high, wide) = plain(x), windows
+    pack = packed(windows)
+    if not (x.size and math.prod(pack.out)):
+        return spec.max_pool(x, windows)
+    planes = len(x)
+    out = (planes, *pack.out)
     y, index = np.empty(out, x.dtype), np.empty(out, np.int64)
-    threads = worthwhile(4 * _seen(len(x), windows))
+    threads = worthwhile(4 * planes * pack.seen)
     if threads == 1:
-        _max_pool_some(0, len(x), x, deep, high, wide, y, index)
+        _max_pool_some(0, planes, plain(x), pack.table, y, index)
     else:
         with num_threads(threads):
-            _max_pool(threads, x, deep, high, wide, y, index)
+            _max_pool(threads, plain(x), pack.table, y, index)
     return y, index
-
-
-def _seen(planes: int, windows: Windows) -> int:
-    """Elements in all windows, about."""
-    return planes * math.prod(len(first) * int(last[0] - first[0]) for first, last, _ in windows)
 
 
 # ---------------------------------------------------------------------------------------------------- weighted windows
@@ -120,18 +182,19 @@ def _sum_plane(x: Array, deep: Window, high: Window, wide: Window, row: Array, y
 
 @njit
 def _window_sum_some(
-    start: int, stop: int, x: Array, deep: Window, high: Window, wide: Window, row: Array, y: Array
+    start: int, stop: int, x: Array, table: Array, weights: Array, row: Array, y: Array
 ) -> None:
+    deep, high, wide = _weighted(table, weights)
     for n in range(start, stop):
         _sum_plane(x[n], deep, high, wide, row, y[n])
 
 
 @njit(parallel=True)
-def _window_sum(threads: int, x: Array, deep: Window, high: Window, wide: Window, rows: Array, y: Array) -> None:
+def _window_sum(threads: int, x: Array, table: Array, weights: Array, rows: Array, y: Array) -> None:
     N = len(x)
     for part in prange(threads):
         thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        _window_sum_some(N * thread // threads, N * (thread + 1) // threads, x, deep, high, wide, rows[thread], y)
+        _window_sum_some(N * thread // threads, N * (thread + 1) // threads, x, table, weights, rows[thread], y)
 
 
 @njit
@@ -150,47 +213,54 @@ def _spread_plane(g: Array, deep: Window, high: Window, wide: Window, row: Array
 
 @njit
 def _window_spread_some(
-    start: int, stop: int, g: Array, deep: Window, high: Window, wide: Window, row: Array, x: Array
+    start: int, stop: int, g: Array, table: Array, weights: Array, row: Array, x: Array
 ) -> None:
+    deep, high, wide = _weighted(table, weights)
     for n in range(start, stop):
         _spread_plane(g[n], deep, high, wide, row, x[n])
 
 
 @njit(parallel=True)
-def _window_spread(threads: int, g: Array, deep: Window, high: Window, wide: Window, rows: Array, x: Array) -> None:
+def _window_spread(threads: int, g: Array, table: Array, weights: Array, rows: Array, x: Array) -> None:
     N = len(x)
     for part in prange(threads):
         thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        _window_spread_some(N * thread // threads, N * (thread + 1) // threads, g, deep, high, wide, rows[thread], x)
+        _window_spread_some(N * thread // threads, N * (thread + 1) // threads, g, table, weights, rows[thread], x)
 
 
-@register(op="window_sum", name="cpu.rows", dtypes=DTYPES, default=True, accepts=_sees)
+@register(op="window_sum", name="cpu.rows", dtypes=DTYPES, default=True)
 def window_sum(x: Array, windows: Windows) -> Array:
     """By rows; see the head of the file."""
-    y = np.empty((len(x), *(len(first) for first, _, _ in windows)), x.dtype)
-    threads = worthwhile(4 * _seen(len(x), windows))
+    pack = packed(windows)
+    if not (x.size and math.prod(pack.out)):
+        return spec.window_sum(x, windows)
+    planes = len(x)
+    y = np.empty((planes, *pack.out), x.dtype)
+    threads = worthwhile(4 * planes * pack.seen)
     rows = np.empty((threads, x.shape[3]), x.dtype)
-    x, (deep, high, wide) = plain(x), windows
     if threads == 1:
-        _window_sum_some(0, len(x), x, deep, high, wide, rows[0], y)
+        _window_sum_some(0, planes, plain(x), pack.table, pack.weights, rows[0], y)
     else:
         with num_threads(threads):
-            _window_sum(threads, x, deep, high, wide, rows, y)
+            _window_sum(threads, plain(x), pack.table, pack.weights, rows, y)
     return y
 
 
-@register(op="window_spread", name="cpu.rows", dtypes=DTYPES, default=True, accepts=_sees)
+@register(op="window_spread", name="cpu.rows", dtypes=DTYPES, default=True)
 def window_spread(g: Array, windows: Windows, size: Ints) -> Array:
     """By rows; see the head of the file."""
-    x = np.zeros((len(g), *size), g.dtype)
-    threads = worthwhile(4 * _seen(len(g), windows))
+    pack = packed(windows)
+    if not (g.size and math.prod(size)):
+        return spec.window_spread(g, windows, size)
+    planes = len(g)
+    x = np.zeros((planes, *size), g.dtype)
+    threads = worthwhile(4 * planes * pack.seen)
     rows = np.empty((threads, size[2]), g.dtype)
-    g, (deep, high, wide) = plain(g), windows
     if threads == 1:
-        _window_spread_some(0, len(g), g, deep, high, wide, rows[0], x)
+        _window_spread_some(0, planes, plain(g), pack.table, pack.weights, rows[0], x)
     else:
         with num_threads(threads):
-            _window_spread(threads, g, deep, high, wide, rows, x)
+            _window_spread(threads, plain(g), pack.table, pack.weights, rows, x)
     return x
 
 

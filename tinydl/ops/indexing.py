@@ -20,6 +20,8 @@ from tinydl.ops.slicing import LEAD
 from tinydl.ops.slicing import put_slice as put_slice
 from tinydl.ops.slicing import take_slice as take_slice
 
+FEW = 4096  # numbers, of which an indexed addition is quicker than sorting
+
 
 @primitive(input=lambda g, index, input_shape: put_index(g, index=index, shape=input_shape))
 def take_index(input: Any, *, index: Any) -> Any:
@@ -74,16 +76,24 @@ def add_along(input: Any, index: Any, *, axis: int, size: int) -> Any:
     """Zeros, ``size`` long along ``axis``, with slices added at ``index``: the transpose of :func:`take_along`."""
     rank = index.ndim
     lead, trail = input.shape[:axis], input.shape[axis + rank :]
+    if not axis:
+        rows = sum_by_row(input.reshape(index.size, math.prod(trail)), index.reshape(-1), size)
+        return rows.reshape(size, *trail)
     # The indexed dimensions go last, all others first: columns of a matrix, summed as rows of its transpose.
     flat = np.moveaxis(input, tuple(range(axis, axis + rank)), tuple(range(rank)))
     out = sum_by_row(flat.reshape(index.size, math.prod(lead) * math.prod(trail)), index.reshape(-1), size)
     return np.ascontiguousarray(np.moveaxis(out.reshape(size, *lead, *trail), 0, axis))
 
 
-@primitive(weight=lambda g, index, weight_shape: add_rows(g, index, rows=weight_shape[0]))
-def take_rows(weight: Any, index: Any) -> Any:
-    """weight[V, D], index[...] -> [..., D]: an embedding."""
-    return weight[index]
+@primitive(weight=lambda g, index, weight_shape, padding: _all_but(add_rows(g, index, rows=weight_shape[0]), padding))
+def take_rows(weight: Any, index: Any, *, padding: int | None = None) -> Any:
+    """weight[V, D], index[...] -> [..., D]: an embedding. The row ``padding`` gets no gradient."""
+    return weight.take(index, 0)
+
+
+def _all_but(rows: Any, row: int | None) -> Any:
+    """Zero in one row."""
+    return rows if row is None else overwrite(rows, 0.0, index=(row,))
 
 
 @primitive(input=lambda g, index: take_rows(g, index))
@@ -95,10 +105,14 @@ def add_rows(input: Any, index: Any, *, rows: int) -> Any:
 def sum_by_row(x: Any, at: Any, rows: int) -> Any:
     """x[N, D] added by rows at ``at``[N] into zeros [rows, D].
 
-    Sorted by row and summed in segments, which is far faster than an indexed add and does not depend on threads.
+    Sorted by row and summed in segments, which is far faster than an indexed add and does not depend on threads; for
+    few numbers sorting does not pay.
     """
     out = np.zeros((rows, x.shape[1]), x.dtype)
-    if at.size and x.shape[1]:
+    if at.size and x.size <= FEW:
+        places = at[:, None] * x.shape[1] + np.arange(x.shape[1])
+        np.add.at(out.reshape(-1), places.reshape(-1), x.reshape(-1))
+    elif at.size and x.shape[1]:
         at = np.where(at < 0, at + rows, at)
         order = np.argsort(at, kind="stable")
         sorted_at = at[order]
@@ -454,7 +468,7 @@ def positions(array: Any, size: int, axis: int, name: str) -> Any:
     at = array.array if hasattr(array, "node") else np.asarray(array)
     if at.dtype.kind not in "iu":
         raise RuntimeError(f"{name}(): Expected dtype int64 for index, but got {at.dtype}")
-    if at.size and (at.max() >= size or at.min() < -size):
+    if at.size and (np.maximum.reduce(at, None) >= size or np.minimum.reduce(at, None) < -size):
         bad = int(at.max()) if at.max() >= size else int(at.min())
         raise IndexError(f"{name}(): index {bad} is out of bounds for dimension {axis} with size {size}")
     return at.astype(np.int64).reshape(-1)

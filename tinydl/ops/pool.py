@@ -35,8 +35,19 @@ def _planes(array: Any, rank: int) -> Any:
     return array.reshape((planes,) + (1,) * (3 - rank) + space)
 
 
+_whole: dict[int, tuple[Windows, Windows]] = {}  # by identity: windows are made once per setting
+
+
 def _three(windows: Windows, third: Any) -> Windows:
-    return ((*_POINT, third),) * (3 - len(windows)) + windows
+    """Windows of all three dimensions, the same object each time."""
+    if len(windows) == 3:
+        return windows
+    found = _whole.get(id(windows))
+    if found is None or found[0] is not windows:
+        if len(_whole) >= 1024:
+            _whole.clear()
+        found = _whole[id(windows)] = windows, ((*_POINT, third),) * (3 - len(windows)) + windows
+    return found[1]
 
 
 def _rows(array: Any, rank: int) -> Any:
@@ -141,18 +152,21 @@ def sum_windows(n: int, out: int, kernel: int, stride: int, padding: int) -> tup
 
 
 @functools.lru_cache(maxsize=1024)
-def counts(n: int, out: int, kernel: int, stride: int, padding: int, count_include_pad: bool) -> Any:
-    """What the sums of :func:`sum_windows` are divided by in this dimension; zeros of the padding may count."""
+def mean_windows(
+    n: int, out: int, kernel: int, stride: int, padding: int, count_include_pad: bool
+) -> tuple[Any, Any, Any]:
+    """The windows of :func:`sum_windows`, weighted to a mean; zeros of the padding may count."""
+    first, last, ones = sum_windows(n, out, kernel, stride, padding)
     start = np.arange(out) * stride - padding
-    if count_include_pad:
-        return np.maximum(np.minimum(start + kernel, n + padding) - start, 1)
-    first, last, _ = sum_windows(n, out, kernel, stride, padding)
-    return np.maximum(last - first, 1)
+    count = np.minimum(start + kernel, n + padding) - start if count_include_pad else last - first
+    return first, last, ones / np.maximum(count, 1)[:, None]
 
 
 @functools.lru_cache(maxsize=1024)
 def adaptive_windows(n: int, out: int) -> tuple[Any, Any, Any]:
-    """``out`` windows over ``n`` elements, as equal as can be: floor(i n / out) to ceil((i + 1) n / out)."""
+    """``out`` windows over ``n`` elements, as equal as can be, weighted to a mean: floor(i n / out) to
+    ceil((i + 1) n / out)."""
     first = np.arange(out) * n // max(out, 1)
     last = -(-np.arange(1, out + 1) * n // max(out, 1))
-    return first, last, np.ones((out, int(np.max(last - first, initial=1))))
+    ones = np.ones((out, int(np.max(last - first, initial=1))))
+    return first, last, ones / np.maximum(last - first, 1)[:, None]

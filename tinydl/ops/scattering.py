@@ -299,8 +299,8 @@ def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
     """``input`` with ``value`` (a number or a 0-d tensor) at ``index`` along ``dim``."""
     axis, at = _slices("index_fill", input, dim, index, None)
-    at = np.unique(at % (input.shape[axis] if input.ndim else 1))  # each place counts once
     if hasattr(value, "dtype"):
+        at = np.unique(at % (input.shape[axis] if input.ndim else 1))  # in its gradient each place counts once
         if len(value.shape):
             raise RuntimeError(
                 f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {len(value.shape)} "
@@ -325,6 +325,11 @@ def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -
             f"{input.dtype} for the destination and {values.dtype} for the source."
         )
     view, arrays = index_of(tuple(slice(None) if i is None else i for i in indices), input.shape)
+    if not accumulate:
+        try:
+            return overwrite(input, values, index=view, then=arrays)
+        except ValueError:
+            pass  # said below
     size = math.prod(input.shape)
     places = take_both(np.arange(size).reshape(input.shape), view, arrays)
     if not broadcasts(values.shape, places.shape):
@@ -332,8 +337,6 @@ def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -
             f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of "
             f"shape {list(places.shape)}"
         )
-    if not accumulate:
-        return overwrite(input, values, index=view, then=arrays)
     wide = reshape_to(expand_to(values, shape=places.shape), shape=(places.size,))
     added = put_index(wide, index=(places.reshape(-1),), shape=(size,))
     return input + reshape_to(added, shape=input.shape)

@@ -23,20 +23,33 @@ def _settled(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _check_pooled(name: str, input: Tensor, rank: int) -> None:
-    if input.ndim not in (rank + 1, rank + 2) or 0 in input.shape[input.ndim - rank - 1 :]:
+def _planned(plan: Any, name: str, rank: int, input: Tensor, *arguments: Any) -> Any:
+    """``plan(name, rank, shape, *arguments)``, remembered; the first look is all that a usual call pays."""
+    x = input.array
+    if x.dtype.kind != "f":
+        raise RuntimeError(f"{name}: not implemented for {x.dtype}; convert the input with .float()")
+    try:
+        return plan(name, rank, x.shape, *arguments)
+    except TypeError:  # a list of sizes
+        return plan(name, rank, x.shape, *map(_settled, arguments))
+
+
+def _space(name: str, rank: int, shape: Ints) -> Ints:
+    """Channels and space of an input with or without a batch."""
+    space = shape[len(shape) - rank - 1 :]
+    if len(shape) not in (rank + 1, rank + 2) or 0 in space:
         raise RuntimeError(
             f"{name}: Expected {rank + 1}D or {rank + 2}D (batch mode) tensor with optional 0 dim batch size for "
-            f"input, but got:{list(input.shape)}"
+            f"input, but got:{list(shape)}"
         )
-    if input.dtype.kind != "f":
-        raise RuntimeError(f"{name}: not implemented for {input.dtype}; convert the input with .float()")
+    return space
 
 
-def _pooled(name: str, size: Ints, kernel_size: Sizes, stride: Sizes | None, padding: Sizes, dilation: Sizes,
-            ceil_mode: bool) -> list[Ints]:  # fmt: skip
-    """Per dimension (size, size of the output, kernel, stride, padding, dilation), checked; ``size`` is [C, *S]."""
-    rank, space = len(size) - 1, size[1:]
+def _pooled(name: str, rank: int, shape: Ints, kernel_size: Sizes, stride: Sizes | None, padding: Sizes,
+            dilation: Sizes, ceil_mode: bool) -> list[Ints]:  # fmt: skip
+    """Per dimension (size, size of the output, kernel, stride, padding, dilation), checked."""
+    size = _space(name, rank, shape)
+    space = size[1:]
     kernel = per_dimension(name, "kernel_size", kernel_size, rank)
     # An empty stride is PyTorch's way of saying None in older scripts.
     steps = kernel if stride is None or stride == () else per_dimension(name, "stride", stride, rank)
@@ -74,11 +87,7 @@ def _max_plan(*arguments: Any) -> tuple[Any, ...]:
 
 def _max_pool(name: str, rank: int, input: Tensor, kernel_size: Sizes, stride: Sizes | None, padding: Sizes,
               dilation: Sizes, ceil_mode: bool, return_indices: bool) -> Any:  # fmt: skip
-    _check_pooled(name, input, rank)
-    windows = _max_plan(
-        name, input.shape[input.ndim - rank - 1 :], _settled(kernel_size), _settled(stride), _settled(padding),
-        _settled(dilation), ceil_mode,
-    )  # fmt: skip
+    windows = _planned(_max_plan, name, rank, input, kernel_size, stride, padding, dilation, ceil_mode)
     values, indices = _pool.max_pool(input, windows=windows)
     return (values, indices) if return_indices else values
 
@@ -115,35 +124,25 @@ def max_pool3d(
 
 @functools.lru_cache(maxsize=1024)
 def _avg_plan(
-    name: str, size: Ints, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, count_include_pad: bool,
-    divisor: int | None, dtype: Any,
-) -> tuple[tuple[Any, ...], Any]:  # fmt: skip
-    """The windows of a mean, and what their sums are divided by: a number or an array of the output's size."""
-    settings = [setting[:-1] for setting in _pooled(name, size, kernel_size, stride, padding, 1, ceil_mode)]
+    name: str, rank: int, shape: Ints, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool,
+    count_include_pad: bool, divisor: int | None,
+) -> tuple[Any, ...]:  # fmt: skip
+    """The windows of a mean, or with a ``divisor`` of a sum divided by it."""
+    settings = [setting[:-1] for setting in _pooled(name, rank, shape, kernel_size, stride, padding, 1, ceil_mode)]
     if divisor == 0:
         raise RuntimeError(f"{name}: divisor must be not zero")
-    windows = tuple(_pool.sum_windows(*setting) for setting in settings)
-    if divisor is not None:
-        return windows, divisor
-    each = [_pool.counts(*setting, count_include_pad) for setting in settings]
-    if all((count == count[0]).all() for count in each):
-        return windows, math.prod(int(count[0]) for count in each)
-    return windows, _product(each, dtype)
-
-
-def _product(each: list[Any], dtype: Any) -> Any:
-    """The product of numbers along each dimension, as an array of as many dimensions."""
-    return functools.reduce(np.multiply, np.ix_(*each)).astype(dtype)
+    if divisor is None:
+        return tuple(_pool.mean_windows(*setting, count_include_pad) for setting in settings)
+    (first, last, ones), *others = (_pool.sum_windows(*setting) for setting in settings)
+    return ((first, last, ones / divisor), *others)
 
 
 def _avg_pool(name: str, rank: int, input: Tensor, kernel_size: Sizes, stride: Sizes | None, padding: Sizes,
               ceil_mode: bool, count_include_pad: bool, divisor_override: int | None) -> Tensor:  # fmt: skip
-    _check_pooled(name, input, rank)
-    windows, divisor = _avg_plan(
-        name, input.shape[input.ndim - rank - 1 :], _settled(kernel_size), _settled(stride), _settled(padding),
-        ceil_mode, count_include_pad, divisor_override, input.dtype,
-    )  # fmt: skip
-    return _pool.window_sum(input, windows=windows) / divisor  # type: ignore[no-any-return]
+    windows = _planned(
+        _avg_plan, name, rank, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+    return _pool.window_sum(input, windows=windows)  # type: ignore[no-any-return]
 
 
 def avg_pool1d(
@@ -205,19 +204,9 @@ def _adaptive_plan(name: str, shape: Ints, rank: int, output_size: Any) -> tuple
     return tuple(_pool.adaptive_windows(n, m) for n, m in zip(space, size))
 
 
-@functools.lru_cache(maxsize=1024)
-def _adaptive_divisor(name: str, shape: Ints, rank: int, output_size: Any, dtype: Any) -> Any:
-    """How many elements each window has: a number, or an array of the output's size."""
-    each = [last - first for first, last, _ in _adaptive_plan(name, shape, rank, output_size)]
-    if all(count.size and (count == count[0]).all() for count in each):
-        return math.prod(int(count[0]) for count in each)
-    return _product(each, dtype)
-
-
 def _adaptive_avg(name: str, rank: int, input: Tensor, output_size: Any) -> Tensor:
-    arguments = name, input.shape, rank, _settled(output_size)
-    sums = _pool.window_sum(input, windows=_adaptive_plan(*arguments))
-    return sums / _adaptive_divisor(*arguments, input.dtype)  # type: ignore[no-any-return]
+    windows = _adaptive_plan(name, input.shape, rank, _settled(output_size))
+    return _pool.window_sum(input, windows=windows)  # type: ignore[no-any-return]
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
@@ -238,9 +227,15 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     return _adaptive_avg("adaptive_avg_pool3d", 3, input, output_size)
 
 
+@functools.lru_cache(maxsize=1024)
+def _adaptive_max_plan(*arguments: Any) -> tuple[Any, ...]:
+    """The windows of :func:`_adaptive_plan` for a maximum, looked at element by element."""
+    return tuple((first, last, 1) for first, last, _ in _adaptive_plan(*arguments))
+
+
 def _adaptive_max(name: str, rank: int, input: Tensor, output_size: Any, return_indices: bool) -> Any:
-    plan = _adaptive_plan(name, input.shape, rank, _settled(output_size))
-    values, indices = _pool.max_pool(input, windows=tuple((first, last, 1) for first, last, _ in plan))
+    windows = _adaptive_max_plan(name, input.shape, rank, _settled(output_size))
+    values, indices = _pool.max_pool(input, windows=windows)
     return (values, indices) if return_indices else values
 
 

@@ -34,13 +34,8 @@ def embedding(
     padding = _padding_row("embedding", padding_idx, weight)
     if max_norm is not None:
         _renormalise(weight, index, max_norm, norm_type)
-    taken: Tensor = indexing.take_rows(weight, rows)
-    if scale_grad_by_freq:
-        taken = _by_frequency(taken, index)
-    if padding is None or not (at := index == padding).any():
-        return taken
-    # The padding row is read from a detached copy of the weight: the value is there, the gradient is not.
-    return elementwise.where(at[..., None], indexing.take_rows(weight.detach(), index), taken)  # type: ignore[no-any-return]
+    taken: Tensor = indexing.take_rows(weight, rows, padding=padding)
+    return _by_frequency(taken, index) if scale_grad_by_freq else taken
 
 
 def _indices(name: str, input: Any, weight: Tensor) -> Any:
@@ -50,7 +45,7 @@ def _indices(name: str, input: Any, weight: Tensor) -> Any:
     if index.dtype.kind not in "iu":
         raise TypeError(f"{name}: the indices must be integers, but got dtype {index.dtype}; convert them with .long()")
     size = weight.array.shape[0]
-    if index.size and (index.min() < 0 or index.max() >= size):
+    if index.size and (np.minimum.reduce(index, None) < 0 or np.maximum.reduce(index, None) >= size):
         wrong = int(index.min() if index.min() < 0 else index.max())
         raise IndexError(f"{name}: index {wrong} is out of range for {size} rows (weight shape {tuple(weight.shape)})")
     return rows
