@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from tinydl import dtypes
-from tinydl.kernels import lookup
+from tinydl.kernels import by_dtype
 from tinydl.tensor import Tensor
+
+_BESSEL_I, _FLOAT64 = by_dtype("bessel_i"), np.dtype(np.float64)
 
 
 def _window(name: str, length: int, periodic: bool, dtype: Any, requires_grad: bool, shape: Any) -> Tensor:
@@ -78,7 +80,7 @@ def kaiser_window(
     """I0(beta sqrt(1 - (2 n / D - 1)^2)) / I0(beta), I0 the modified Bessel function of order 0."""
 
     def shape(x: Any) -> Any:
-        i0 = lookup("bessel_i", "cpu", np.dtype(np.float64))
+        i0 = _BESSEL_I[_FLOAT64]
         return i0(beta * np.sqrt(np.maximum(1 - (2 * x - 1) ** 2, 0)), 0) / i0(np.float64(beta), 0)
 
     return _window("kaiser_window", window_length, periodic, dtype, requires_grad, shape)

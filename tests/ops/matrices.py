@@ -89,3 +89,21 @@ def _svd(rng: np.random.Generator) -> Iterator[Sample]:
 def _pinv(rng: np.random.Generator) -> Iterator[Sample]:
     for shape in ((1, 1), (3, 3), (4, 2), (2, 3), (2, 3, 2)):
         yield Sample((spread(rng, *shape),), {"cut": np.array([1e-6])}, note=str(shape))
+
+
+@entry("matrix_vector")
+def _matrix_vector(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((draw(rng, 2, 3), draw(rng, 3)))
+    yield Sample((draw(rng, 3, 2).T, draw(rng, 6)[::2]), note="with gaps")
+    yield Sample((draw(rng, 1, 1), draw(rng, 1)))
+    yield Sample((draw(rng, 3, 3)[::-1], draw(rng, 3)[::-1]), note="backwards")
+    yield Sample((draw(rng, 2, 0), draw(rng, 0)), note="no terms")
+    yield Sample((draw(rng, 0, 2), draw(rng, 2)), note="no rows")
+
+
+@entry("inner_product")
+def _inner_product(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((draw(rng, 3), draw(rng, 3)))
+    yield Sample((draw(rng, 6)[::2], draw(rng, 3)[::-1]), note="with gaps, backwards")
+    yield Sample((x := draw(rng, 3), x), alias=(0, 1), note="one vector twice")
+    yield Sample((draw(rng, 0), draw(rng, 0)), note="no terms")

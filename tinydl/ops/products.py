@@ -90,6 +90,21 @@ def column_sums(input: Any) -> Any:
     return input if len(input.shape) == 1 else sum_rows(rows(input))
 
 
+@primitive(
+    input=lambda g, vec: reshape_to(g, shape=(g.shape[0], 1)) * vec,
+    vec=lambda g, input: matrix_vector(swap_last(input), g),
+)
+def matrix_vector(input: Any, vec: Any) -> Any:
+    """[M, K] @ [K] -> [M]."""
+    return input.dot(vec)
+
+
+@primitive(input=lambda g, other: g * other, other=lambda g, input: g * input)
+def inner_product(input: Any, other: Any) -> Any:
+    """[K] . [K], summed as BLAS sums."""
+    return input.dot(other)
+
+
 def rows(x: Any) -> Any:
     """[..., N] as a matrix [R, N]."""
     shape = x.shape
@@ -139,6 +154,8 @@ def matmul(input: Any, other: Any) -> Any:
             return mm(input, other)
         except ValueError:
             _refuse("matmul", input, other)
+    if len(b) == 1 and len(a) < 3 and input.dtype.kind == "f":
+        return (matrix_vector if len(a) == 2 else inner_product)(input, other)
     if len(a) == 1 and len(b) == 1:
         return reduce_sum(input * other, axis=None, keepdims=False)
     if len(a) == 1:

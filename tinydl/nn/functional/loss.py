@@ -154,7 +154,8 @@ def binary_cross_entropy(
         )
     reduction = checked_reduction(reduction, size_average, reduce)
     for what, tensor in (("input", input), ("target", target)):
-        if not ((tensor.array >= 0) & (tensor.array <= 1)).all():
+        x = tensor.array
+        if x.size and not (np.minimum.reduce(x, None) >= 0 and np.maximum.reduce(x, None) <= 1):  # nor NaN
             raise RuntimeError(f"all elements of {what} should be between 0 and 1; apply a sigmoid, or use logits")
     if target.dtype != input.dtype:
         target = target.to(input.dtype)
