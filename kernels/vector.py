@@ -26,7 +26,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from tinydl.kernels.cache import cfunc
+from tinydl.kernels.cache import cfunc, njit
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
 FLOAT, DOUBLE = ir.FloatType(), ir.DoubleType()
@@ -150,6 +150,10 @@ class Lanes:
         function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}.{self.name}")
         return Vector(self, self.builder.call(function, [o.value for o in operands]))
 
+    def shuffle(self, a: ir.Value, b: ir.Value, lanes: Sequence[int]) -> ir.Value:
+        """The lanes named of ``a``, then ``b``."""
+        return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, self.width), list(lanes)))
+
     def fma(self, a: Vector, b: Vector, c: Vector) -> Vector:
         """``a * b + c``, rounded once."""
         return self.call("fma", a, b, c)
@@ -231,8 +235,9 @@ class Lanes:
 ARGUMENTS = ("a", "row_stride", "k_stride", "b", "b_stride", "c", "c_stride", "k", "accumulate")
 
 
-def _define(module: ir.Module, name: str, arguments: Sequence[ir.Type],
-            body: Callable[[ir.IRBuilder, Any], None]) -> Any:
+def _define(
+    module: ir.Module, name: str, arguments: Sequence[ir.Type], body: Callable[[ir.IRBuilder, Any], None]
+) -> Any:
     """The module's function ``name``, written by ``body(builder, arguments)`` the first time it is asked for."""
     known = module.globals.get(name)
     if known is not None:
@@ -522,8 +527,49 @@ def _add_one(v: Lanes, x: ir.Value, y: ir.Value, at: ir.Value) -> None:
     v.store(x, v.load(x) + v.load(y))
 
 
-def each(builder: ir.IRBuilder, start: ir.Value, stop: ir.Value, step: int,
-         body: Callable[[ir.Value], None]) -> ir.Value:
+@emitted
+def turn(typing: Any, target: Any, t0: Any, t_stride: Any, source: Any, s0: Any, s_stride: Any) -> Any:
+    """target[t0 + j t_stride + i] = source[s0 + i s_stride + j] for i, j below the number of lanes: a square
+    transposed.
+
+    In registers, by halves: of two rows that lie d apart, the lanes whose number has the bit d are exchanged crosswise.
+    """
+    if not flat(target, source):
+        return None
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+        target, t0, t_stride, source, s0, s_stride = values
+        v = Lanes(builder, scalar_of(signature.args[0]))
+        x = element(context, builder, signature.args[0], target, t0)
+        y = element(context, builder, signature.args[3], source, s0)
+
+        def row(base: ir.Value, stride: ir.Value, number: int) -> ir.Value:
+            return v.pointer(base, builder.mul(stride, ir.Constant(I64, number)))
+
+        rows = [v.load(row(y, s_stride, i)).value for i in range(v.width)]
+        distance = v.width // 2
+        while distance:
+            for i in range(v.width):
+                if not i & distance:
+                    a, b = rows[i], rows[i + distance]
+                    rows[i] = v.shuffle(
+                        a, b, [j if not j & distance else v.width + j - distance for j in range(v.width)]
+                    )
+                    rows[i + distance] = v.shuffle(
+                        a, b, [j + distance if not j & distance else v.width + j for j in range(v.width)]
+                    )
+            distance //= 2
+        for i, turned in enumerate(rows):
+            v.store(row(x, t_stride, i), Vector(v, turned))
+        return context.get_dummy_value()
+
+    i = types.int64
+    return types.void(target, i, i, source, i, i), emit
+
+
+def each(
+    builder: ir.IRBuilder, start: ir.Value, stop: ir.Value, step: int, body: Callable[[ir.Value], None]
+) -> ir.Value:
     """Emit ``body(at)`` for at = start, start + step, ... while at + step <= stop; the first ``at`` not taken."""
     entry = builder.block
     test, inside, end = (builder.append_basic_block(name) for name in ("test", "each", "end"))
@@ -539,3 +585,20 @@ def each(builder: ir.IRBuilder, start: ir.Value, stop: ir.Value, step: int,
     builder.branch(test)
     builder.position_at_end(end)
     return at
+
+
+@njit
+def transpose(width: int, target: Any, t0: int, t_stride: int, source: Any, s0: int, s_stride: int, rows: int,
+              columns: int) -> None:  # fmt: skip
+    """target[t0 + j t_stride + i] = source[s0 + i s_stride + j] for i < rows, j < columns; ``width`` is the number of
+    lanes."""
+    whole, wide = rows // width * width, columns // width * width
+    for i in range(0, whole, width):
+        for j in range(0, wide, width):
+            turn(target, t0 + j * t_stride + i, t_stride, source, s0 + i * s_stride + j, s_stride)
+        for j in range(wide, columns):
+            for k in range(i, i + width):
+                target[t0 + j * t_stride + k] = source[s0 + k * s_stride + j]
+    for i in range(whole, rows):
+        for j in range(columns):
+            target[t0 + j * t_stride + i] = source[s0 + i * s_stride + j]

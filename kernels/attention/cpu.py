@@ -26,7 +26,7 @@ from tinydl.kernels.cache import njit
 from tinydl.kernels.registry import register
 from tinydl.kernels.scalar import IN_ORDER, ONE, SUMS, ZERO, exp
 from tinydl.kernels.threads import num_threads, worthwhile
-from tinydl.kernels.vector import copy, multiply
+from tinydl.kernels.vector import copy, multiply, transpose
 from tinydl.kernels.workspace import plain, scratch
 
 Array = NDArray[Any]
@@ -36,17 +36,25 @@ SCORES = 1 << 15
 MOST_QUERIES = 64
 
 
+@njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
+def _scaled(target: Any, source: Any, factor: Any) -> Any:
+    for c in range(target.size):
+        target[c] = source[c] * factor
+
+
 @njit
-def _columns(x: Array, x0: int, count: int, size: int, wide: int, factor: Any, out: Array, at: int) -> None:
+def _columns(lanes: int, x: Array, x0: int, count: int, size: int, wide: int, factor: Any, out: Array, at: int) -> None:
     """out[panel][e][j] = factor x[panel * wide + j, e], zero beyond the last row of x [count, size]: a transpose."""
     for first in range(0, count, wide):
-        used = min(wide, count - first)
-        for e in range(size):
-            target = at + first * size + e * wide
-            for j in range(used):
-                out[target + j] = x[x0 + (first + j) * size + e] * factor
-            for j in range(used, wide):
-                out[target + j] = ZERO
+        used, begin = min(wide, count - first), at + first * size
+        transpose(lanes, out, begin, wide, x, x0 + first * size, size, used, size)
+        if used < wide:
+            for e in range(size):
+                for j in range(used, wide):
+                    out[begin + e * wide + j] = ZERO
+        if factor != ONE:
+            panel = out[begin : begin + size * wide]
+            _scaled(panel, panel, factor)
 
 
 @njit
@@ -105,12 +113,6 @@ def _through_softmax(p: Any, dp: Any, inner: Any, scale: Any) -> Any:
         dp[c] = p[c] * (dp[c] - inner) * scale
 
 
-@njit(fastmath=IN_ORDER, error_model="numpy", forceinline=True)
-def _scaled(target: Any, source: Any, factor: Any) -> Any:
-    for c in range(target.size):
-        target[c] = source[c] * factor
-
-
 @njit
 def _seen(query: int, keys: int, causal: bool) -> int:
     """How many keys a query may look at."""
@@ -118,17 +120,17 @@ def _seen(query: int, keys: int, causal: bool) -> int:
 
 
 @njit(parallel=True, error_model="numpy")
-def _forward(threads: int, heads: int, cuts: int, L: int, S: int, E: int, V: int, causal: bool, scale: Any, block: int,
-             stride: int, by_key: int, wide: int, by_value: int, value_wide: int, V_wide: int, q: Array, k: Array,
-             v: Array, keys: Array, keys_size: int, values: Array, scores: Array, sums: Array, edge: Array,
-             output: Array, norm: Array) -> None:  # fmt: skip
+def _forward(lanes: int, threads: int, heads: int, cuts: int, L: int, S: int, E: int, V: int,
+             causal: bool, scale: Any, block: int, stride: int, by_key: int, wide: int, by_value: int,
+             value_wide: int, V_wide: int, q: Array, k: Array, v: Array, keys: Array, keys_size: int,
+             values: Array, scores: Array, sums: Array, edge: Array, output: Array, norm: Array) -> None:  # fmt: skip
     for index in prange(threads):
         thread: Any = np.int64(index)  # prange counts in uint64, which times int64 would be a float
         k_at, v_at = thread * keys_size, thread * S * V_wide
         s_at, o_at = thread * block * stride, thread * block * V_wide
         for item in range(heads * cuts * thread // threads, heads * cuts * (thread + 1) // threads):
             head, cut = item // cuts, item % cuts
-            _columns(k, head * S * E, S, E, wide, scale, keys, k_at)
+            _columns(lanes, k, head * S * E, S, E, wide, scale, keys, k_at)
             _rows(v, head * S * V, S, V, V_wide, values, v_at)
             blocks = (L + block - 1) // block
             for number in range(blocks * cut // cuts, blocks * (cut + 1) // cuts):
@@ -153,11 +155,12 @@ def _forward(threads: int, heads: int, cuts: int, L: int, S: int, E: int, V: int
 
 
 @njit(parallel=True, error_model="numpy")
-def _backward(threads: int, heads: int, L: int, S: int, E: int, V: int, causal: bool, scale: Any, block: int,
-              stride: int, by_key: int, wide: int, by_query: int, query_wide: int, E_wide: int, by_value: int,
-              value_wide: int, V_wide: int, g: Array, q: Array, k: Array, v: Array, output: Array, norm: Array,
-              packed: Array, packed_size: int, scores: Array, slopes: Array, edge: Array, edge_size: int,
-              dq: Array, dk: Array, dv: Array) -> None:  # fmt: skip
+def _backward(lanes: int, threads: int, heads: int, L: int, S: int, E: int, V: int, causal: bool,
+              scale: Any, block: int, stride: int, by_key: int, wide: int, by_query: int,
+              query_wide: int, E_wide: int, by_value: int, value_wide: int, V_wide: int, g: Array,
+              q: Array, k: Array, v: Array, output: Array, norm: Array, packed: Array, packed_size: int,
+              scores: Array, slopes: Array, edge: Array, edge_size: int, dq: Array, dk: Array,
+              dv: Array) -> None:  # fmt: skip
     panels = (S + wide - 1) // wide
     for index in prange(threads):
         thread: Any = np.int64(index)
@@ -171,8 +174,8 @@ def _backward(threads: int, heads: int, L: int, S: int, E: int, V: int, causal: 
         g_at = q_at + block * E_wide
         d_at = g_at + block * V_wide
         for head in range(heads * thread // threads, heads * (thread + 1) // threads):
-            _columns(k, head * S * E, S, E, wide, scale, packed, keys)
-            _columns(v, head * S * V, S, V, wide, ONE, packed, values)
+            _columns(lanes, k, head * S * E, S, E, wide, scale, packed, keys)
+            _columns(lanes, v, head * S * V, S, V, wide, ONE, packed, values)
             _rows(k, head * S * E, S, E, E_wide, packed, plain_keys)
             packed[key_sums : value_sums + S * V_wide] = ZERO
             for first in range(0, L, block):
@@ -243,8 +246,8 @@ def attention_forward(
     stride = S_wide + vector.lanes(dtype)  # rows of scores that begin in different sets of the cache
     block = _block(L, S_wide)
     with num_threads(threads):
-        _forward(threads, heads, cuts, L, S, E, V, causal, dtype.type(scale), block, stride, by_key, wide, by_value,
-                 value_wide, V_wide, _flat(query), _flat(key), _flat(value),
+        _forward(vector.lanes(dtype), threads, heads, cuts, L, S, E, V, causal, dtype.type(scale), block, stride,
+                 by_key, wide, by_value, value_wide, V_wide, _flat(query), _flat(key), _flat(value),
                  scratch("attention_keys", threads * S_wide * E, dtype), S_wide * E,
                  scratch("attention_values", threads * S * V_wide, dtype),
                  scratch("attention_scores", threads * block * stride, dtype),
@@ -275,8 +278,8 @@ def attention_backward(
         stride, block = S_wide + vector.lanes(dtype), _block(L, S_wide)
         packed, edge = S_wide * (E + V) + S * (2 * E_wide + V_wide), block * (2 * E_wide + V_wide)
         with num_threads(threads):
-            _backward(threads, heads, L, S, E, V, causal, dtype.type(scale), block, stride, by_key, wide, by_query,
-                      query_wide, E_wide, by_value, value_wide, V_wide,
+            _backward(vector.lanes(dtype), threads, heads, L, S, E, V, causal, dtype.type(scale), block, stride,
+                      by_key, wide, by_query, query_wide, E_wide, by_value, value_wide, V_wide,
                       _flat(g), _flat(query), _flat(key), _flat(value), _flat(output), _flat(norm),
                       scratch("attention_packed", threads * packed, dtype), packed,
                       scratch("attention_scores", threads * block * stride, dtype),

@@ -36,7 +36,7 @@ from tinydl.kernels.conv import spec
 from tinydl.kernels.conv.spec import Ints
 from tinydl.kernels.registry import register
 from tinydl.kernels.threads import num_threads, worthwhile
-from tinydl.kernels.vector import copy, multiply
+from tinydl.kernels.vector import copy, multiply, transpose
 from tinydl.kernels.workspace import plain, scratch
 
 Array = NDArray[Any]
@@ -146,10 +146,19 @@ def _fill(out: Array, at: int, count: int) -> None:
 
 
 @njit
+def _together(size: Any, stride: Any, low: Any, extent: Any) -> tuple[int, int]:
+    """The rows of the layout that are rows of the image, where neither stride nor padding parts them; else none."""
+    if stride[1] != 1 or stride[2] != 1 or low[2] != 0 or extent[2] != size[2]:
+        return 0, 0
+    return max(0, -low[1]), min(extent[1], size[1] - low[1])
+
+
+@njit
 def _lay_out(x: Array, x0: int, C: int, size: Any, stride: Any, low: Any, extent: Any, space: int, phases: Array,
              out: Array, at: int) -> None:  # fmt: skip
     """out[phase][c][position] of an image x[C, *size]."""
     D, H, W = size
+    rows0, rows1 = _together(size, stride, low, extent)
     for phase in range(len(phases)):
         p0, p1, p2 = phases[phase]
         begin = min(extent[2], max(0, (-p2 + stride[2] - 1) // stride[2] - low[2]))
@@ -158,6 +167,13 @@ def _lay_out(x: Array, x0: int, C: int, size: Any, stride: Any, low: Any, extent
             target = at + (phase * C + c) * space
             for i in range(extent[0]):
                 depth = (i + low[0]) * stride[0] + p0
+                if rows1 > rows0 and 0 <= depth < D:
+                    _fill(out, target, rows0 * W)
+                    source = x0 + ((c * D + depth) * H + rows0 + low[1]) * W
+                    copy(out, target + rows0 * W, x, source, (rows1 - rows0) * W)
+                    _fill(out, target + rows1 * W, (extent[1] - rows1) * W)
+                    target += extent[1] * W
+                    continue
                 for j in range(extent[1]):
                     row = (j + low[1]) * stride[1] + p1
                     if depth < 0 or depth >= D or row < 0 or row >= H:
@@ -230,16 +246,24 @@ def _products(inner: int, threads: int, images: int, G: int, cuts: int, C: int, 
 
 
 @njit
-def _lay_out_channels_last(x: Array, x0: int, C: int, size: Any, stride: Any, low: Any, extent: Any, phases: Array,
-                           out: Array, at: int) -> None:  # fmt: skip
+def _lay_out_channels_last(lanes: int, x: Array, x0: int, C: int, size: Any, stride: Any, low: Any, extent: Any,
+                           phases: Array, out: Array, at: int) -> None:  # fmt: skip
     """out[phase][position][c] of an image x[C, *size]."""
     D, H, W = size
+    rows0, rows1 = _together(size, stride, low, extent)
     for phase in range(len(phases)):
         p0, p1, p2 = phases[phase]
         begin = min(extent[2], max(0, (-p2 + stride[2] - 1) // stride[2] - low[2]))
         end = min(extent[2], max(begin, (W - p2 + stride[2] - 1) // stride[2] - low[2]))
         for i in range(extent[0]):
             depth = (i + low[0]) * stride[0] + p0
+            if rows1 > rows0 and 0 <= depth < D:
+                target = at + (phase * extent[0] + i) * extent[1] * W * C
+                _fill(out, target, rows0 * W * C)
+                source = x0 + (depth * H + rows0 + low[1]) * W
+                transpose(lanes, out, target + rows0 * W * C, C, x, source, D * H * W, C, (rows1 - rows0) * W)
+                _fill(out, target + rows1 * W * C, (extent[1] - rows1) * W * C)
+                continue
             for j in range(extent[1]):
                 row = (j + low[1]) * stride[1] + p1
                 target = at + ((phase * extent[0] + i) * extent[1] + j) * extent[2] * C
@@ -248,18 +272,20 @@ def _lay_out_channels_last(x: Array, x0: int, C: int, size: Any, stride: Any, lo
                     continue
                 _fill(out, target, begin * C)
                 source = x0 + (depth * H + row) * W + (begin + low[2]) * stride[2] + p2
-                for first in range(0, end - begin, 128):  # what is read and written in a block stays in cache
+                if stride[2] == 1:
+                    transpose(lanes, out, target + begin * C, C, x, source, D * H * W, C, end - begin)
+                else:
                     for c in range(C):
-                        to, come = target + (begin + first) * C + c, source + c * D * H * W + first * stride[2]
-                        for k in range(min(128, end - begin - first)):
-                            out[to + k * C] = x[come + k * stride[2]]
+                        for k in range(end - begin):
+                            out[target + (begin + k) * C + c] = x[source + c * D * H * W + k * stride[2]]
                 _fill(out, target + end * C, (extent[2] - end) * C)
 
 
 @njit(parallel=True)
-def _weight(inner: int, threads: int, B: int, G: int, cuts: int, C: int, O: int, size: Any, stride: Any, low: Any,
-            extent: Any, phases: Array, part: Array, runs: Array, width: int, wide: int, depth: int, out: Any, g: Array,
-            x: Array, room: Array, room_size: int, gradients: Array, space: int, sums: Array) -> None:  # fmt: skip
+def _weight(inner: int, lanes: int, threads: int, B: int, G: int, cuts: int, C: int, O: int, size: Any,
+            stride: Any, low: Any, extent: Any, phases: Array, part: Array, runs: Array, width: int,
+            wide: int, depth: int, out: Any, g: Array, x: Array, room: Array, room_size: int,
+            gradients: Array, space: int, sums: Array) -> None:  # fmt: skip
     """sums[G][cut][run][O][width], each over the images of a cut."""
     volume, positions = size[0] * size[1] * size[2], out[0] * out[1] * out[2]
     Q = ((part[2] - 1) * extent[1] + part[3] - 1) * extent[2] + part[4]
@@ -271,8 +297,8 @@ def _weight(inner: int, threads: int, B: int, G: int, cuts: int, C: int, O: int,
             group, cut = item // cuts, item % cuts
             begun = 0
             for image in range(B * cut // cuts, B * (cut + 1) // cuts):
-                _lay_out_channels_last(x, (image * G + group) * C * volume, C, size, stride, low, extent, phases, room,
-                                       at)  # fmt: skip
+                _lay_out_channels_last(lanes, x, (image * G + group) * C * volume, C, size, stride, low, extent, phases,
+                                       room, at)  # fmt: skip
                 for o in range(O):
                     source = ((image * G + group) * O + o) * positions
                     for i in range(out[0]):
@@ -352,8 +378,8 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
     room = -(-(len(layout.phases) * positions * C + width) // 16) * 16
     sums = (np.empty if B else np.zeros)((groups, cuts, len(runs), O, width), dtype)
     with num_threads(threads):
-        _weight(vector.panel(dtype, vectors), threads, B, groups, cuts, C, O, size, stride, layout.low, layout.extent,
-                layout.phases, layout.parts[0], runs, width, wide, DEPTH, out, plain(g).reshape(-1),
+        _weight(vector.panel(dtype, vectors), lanes, threads, B, groups, cuts, C, O, size, stride, layout.low,
+                layout.extent, layout.phases, layout.parts[0], runs, width, wide, DEPTH, out, plain(g).reshape(-1),
                 plain(x).reshape(-1), scratch("shift_image", threads * room, dtype), room,
                 scratch("shift_gradients", threads * O * layout.space, dtype), layout.space,
                 sums.reshape(-1))  # fmt: skip

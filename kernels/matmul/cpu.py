@@ -29,7 +29,7 @@ from tinydl.kernels.cache import njit
 from tinydl.kernels.matmul import spec
 from tinydl.kernels.registry import register
 from tinydl.kernels.threads import num_threads, worthwhile
-from tinydl.kernels.vector import copy, multiply
+from tinydl.kernels.vector import copy, multiply, transpose
 from tinydl.kernels.workspace import scratch
 
 Array = NDArray[Any]
@@ -42,7 +42,7 @@ ROWS = 240  # rows of A at once: 240 * 128 floats are 120 KiB
 
 
 @njit(parallel=True)
-def _pack_b(threads: int, b: Array, K: int, N: int, row_stride: int, column_stride: int, wide: int,
+def _pack_b(threads: int, lanes: int, b: Array, K: int, N: int, row_stride: int, column_stride: int, wide: int,
             packed: Array) -> None:
     """packed[panel][k][j] = b[k, panel * wide + j], zero beyond the last column."""
     panels = (N + wide - 1) // wide
@@ -51,15 +51,16 @@ def _pack_b(threads: int, b: Array, K: int, N: int, row_stride: int, column_stri
         for panel in range(panels * thread // threads, panels * (thread + 1) // threads):
             first = panel * wide
             used = min(wide, N - first)
-            for k in range(K):
-                at = (panel * K + k) * wide
-                if column_stride == 1:
-                    copy(packed, at, b, k * row_stride + first, used)
-                else:
-                    for j in range(used):
-                        packed[at + j] = b[k * row_stride + (first + j) * column_stride]
-                for j in range(used, wide):
-                    packed[at + j] = 0
+            at = panel * K * wide
+            if column_stride == 1:
+                for k in range(K):
+                    copy(packed, at + k * wide, b, k * row_stride + first, used)
+            else:
+                transpose(lanes, packed, at, wide, b, first * column_stride, column_stride, used, K)
+            if used < wide:
+                for k in range(K):
+                    for j in range(used, wide):
+                        packed[at + k * wide + j] = 0
 
 
 @njit
@@ -127,7 +128,8 @@ def matmul(a: Array, b: Array) -> Array:
     spec.check("cpu.blocked", a, b)
     (M, K), N, dtype = a.shape, b.shape[1], a.dtype
     threads = worthwhile(spec.flops(a, b))
-    stack, wide = vector.tile_rows(4), 4 * vector.lanes(dtype)
+    width = max(1, min(4, -(-N // vector.lanes(dtype))))  # vectors in a panel: four, unless there are fewer columns
+    stack, wide = vector.tile_rows(width), width * vector.lanes(dtype)
     panels = -(-N // wide)
     # Each thread gets whole tiles of rows; when there are too few, the panels are cut as well.
     height = min(ROWS // stack, -(-M // (stack * threads))) * stack
@@ -139,9 +141,9 @@ def matmul(a: Array, b: Array) -> Array:
     c = np.empty((M, N), dtype)
     with num_threads(threads):
         flat_b, row_stride, column_stride = _strides(b)
-        _pack_b(threads, flat_b, K, N, row_stride, column_stride, wide, packed)
+        _pack_b(threads, vector.lanes(dtype), flat_b, K, N, row_stride, column_stride, wide, packed)
         flat_a, row_stride, column_stride = _strides(a)
-        _matmul(vector.panel(dtype, 4), threads, blocks, height, cuts, M, flat_a, row_stride, column_stride, K, DEPTH,
-                packed, wide, stack, tiles, edge, c.reshape(-1), N)  # fmt: skip
+        _matmul(vector.panel(dtype, width), threads, blocks, height, cuts, M, flat_a, row_stride, column_stride, K,
+                DEPTH, packed, wide, stack, tiles, edge, c.reshape(-1), N)  # fmt: skip
     return c
 

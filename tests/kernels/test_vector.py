@@ -22,6 +22,7 @@ from tinydl.kernels.vector import (
     panel,
     scalar_of,
     tile_rows,
+    transpose,
 )
 from tinydl.kernels.workspace import empty, scratch
 
@@ -132,6 +133,18 @@ def test_panels_of_any_number_of_rows(dtype: str, width: int) -> None:
                 np.testing.assert_allclose(c, expected, rtol=1e-4 if dtype == "float32" else 1e-12, atol=1e-5)
                 np.testing.assert_array_equal(c[:, columns:], start[:, columns:])
                 np.testing.assert_array_equal(c[rows:], start[rows:])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("rows", "columns"), [(0, 3), (1, 1), (16, 16), (17, 35), (40, 8), (7, 64), (33, 16)])
+def test_transposes_write_their_own_elements_only(dtype: str, rows: int, columns: int) -> None:
+    source = np.random.default_rng(0).standard_normal((rows, columns + 3)).astype(dtype)
+    target = np.full((columns + 2, rows + 5), 7, dtype)
+    expected = target.copy()
+    expected[1 : columns + 1, 2 : rows + 2] = source[:, 1 : columns + 1].T
+    to, come = target.reshape(-1), source.reshape(-1)
+    transpose(lanes(dtype), to, rows + 5 + 2, rows + 5, come, 1, columns + 3, rows, columns)
+    np.testing.assert_array_equal(target, expected)
 
 
 def test_workspaces_are_aligned_and_reused() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.meta.tree import ROOT
 from tests.mutation import mutants as module
+from tests.mutation import reaching
 from tests.mutation.answers import ANSWERS
 from tests.mutation.mutants import mutants
 from tests.mutation.reaching import thinned
@@ -73,6 +74,11 @@ def test_answers_are_of_mutants_that_exist() -> None:
     stale = [a for a in ANSWERS if not any(a.meets(m) for m in known)]
     assert not stale, "\n".join(f"{a.file} {a.where}: {a.change}" for a in stale)
     assert all(len(a.reason) > 10 for a in ANSWERS)
+
+
+def test_tests_are_told_apart_by_what_they_are_about() -> None:
+    names = ["f.py::test_a[sin-x-float64]", "f.py::test_b[sin-x]", "f.py::test_b[cos]", "f.py::test_c"]
+    assert [reaching.operation_of(name) for name in names] == ["sin", "sin", "cos", "f.py::test_c"]
 
 
 def test_thinning_is_even() -> None:

@@ -25,7 +25,7 @@ MOST = 150  # tests of a file that a mutant is shown to, evenly chosen ...
 SECONDS = 8.0  # ... and what they may take together, traced (at least one is run); --thorough shows it to all
 KEPT = 1500  # tests remembered for a line
 TRACED_LIMIT = 1800.0  # seconds for a test file
-TRACED = 800  # tests of a file that are traced, evenly chosen: the tables of operations have tens of thousands
+TRACED = 8  # tests that are traced of those with one first parameter: a table has dozens for each of its operations
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,12 @@ class Reach:
             if spent <= seconds or not chosen:
                 chosen.append(i)
         return sorted(chosen)
+
+
+def operation_of(test: str) -> str:
+    """What a test is about: its first parameter, or itself when it has none."""
+    _, _, parameters = test.partition("[")
+    return parameters.rstrip("]").partition("-")[0] or test
 
 
 def thinned(items: Sequence[int], most: int) -> list[int]:
@@ -156,8 +162,12 @@ class Recorder:
         return line
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        """Of a table's tests some from every stretch: its rows stand in order, so every operation is among them."""
-        items[:] = thinned(items, TRACED)
+        """Of a table's tests some for each operation, which their first parameter names."""
+        groups: defaultdict[str, list[Any]] = defaultdict(list)
+        for item in items:
+            groups[operation_of(item.nodeid)].append(item)
+        chosen = {id(item) for group in groups.values() for item in thinned(group, TRACED)}
+        items[:] = [item for item in items if id(item) in chosen]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: Any) -> Any:
