@@ -13,5 +13,13 @@ def device_count() -> int:
     return 0
 
 
+def manual_seed(seed: int) -> None:
+    """Nothing: there is no generator of a GPU."""
+
+
+def empty_cache() -> None:
+    """Nothing: there is no memory of a GPU."""
+
+
 def manual_seed_all(seed: int) -> None:
     """Nothing: there is no generator of a GPU."""

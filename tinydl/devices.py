@@ -47,6 +47,10 @@ class layout(str):
         return f"tinydl.{self}"
 
 
+class memory_format(layout):
+    """PyTorch's names for the order of dimensions in memory."""
+
+
 CPU = device("cpu")
 CUDA = device("cuda")
 STRIDED = layout("strided")

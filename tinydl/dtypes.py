@@ -37,12 +37,10 @@ _default = float32
 
 
 def as_dtype(dtype: Any) -> np.dtype[Any]:
-    """The NumPy dtype of ``dtype`` (a dtype, a type or a name); Python's float is the default dtype, as in PyTorch.
+    """The NumPy dtype of ``dtype`` (a dtype, a type or a name); Python's float is float64, as in PyTorch.
 
     Raises TypeError for what the engine does not compute with (complex, objects, strings).
     """
-    if dtype is _builtin_float:
-        return _default
     try:
         return _KNOWN[dtype]
     except (KeyError, TypeError):

@@ -69,6 +69,8 @@ def _unary(function: Callable[..., Any], ufunc: Any) -> Callable[..., Any]:
         x = self.array
         if (self.needs_grad and mode.on) or x.dtype.kind != "f" or (self.taken is not None and not self._is_free()):
             return self._in_place(function)
+        if not x.flags.c_contiguous:  # numpy.negative of a column into itself is wrong (2.4.6, rows of 4 or 8)
+            return self._in_place(function)
         try:
             ufunc(x, x)
         except ValueError:  # memory that must not be written

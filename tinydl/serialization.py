@@ -102,10 +102,12 @@ def load(f: Any, map_location: Any = None, *, weights_only: bool = True) -> Any:
     else:
         name = str(f)
         arrays, metadata = tensorfile.read(Path(f), foreign=True)
-    for key, array in arrays.items():
-        if array.dtype.name not in DTYPES:
-            raise CheckpointError(f"cannot load {name}: tensor {key!r} has dtype {array.dtype}, which tinydl has not")
     if KEY not in metadata:
+        for key, array in arrays.items():
+            if array.dtype.name not in DTYPES:
+                raise CheckpointError(
+                    f"cannot load {name}: tensor {key!r} has dtype {array.dtype}, which tinydl has not"
+                )
         return {key: Tensor._from_array(array) for key, array in arrays.items()}
     try:
         content = json.loads(metadata[KEY])
@@ -126,6 +128,8 @@ def _tensors(table: Any, arrays: dict[str, Any]) -> list[Tensor]:
     first: dict[str, Tensor] = {}
     tensors = []
     for name, requires_grad, is_parameter in table:
+        if arrays[name].dtype.name not in DTYPES:  # of an array of NumPy's any dtype is right
+            raise ValueError(name)
         t = first[name].detach() if name in first else Tensor._from_array(arrays[name])
         first.setdefault(name, t)
         if is_parameter:

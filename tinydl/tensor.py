@@ -508,8 +508,8 @@ class Tensor(InPlace):
         self.node, self.needs_grad = None, False
         return self
 
-    def clone(self) -> Tensor:
-        """A copy; gradients flow through."""
+    def clone(self, *, memory_format: Any = None) -> Tensor:
+        """A copy; gradients flow through. ``memory_format`` is PyTorch's: ``preserve_format`` is done."""
         return casting.clone(self)  # type: ignore[no-any-return]
 
     # ------------------------------------------------------------------------------------------- conversions
@@ -601,6 +601,14 @@ class Tensor(InPlace):
         return -1
 
     # ------------------------------------------------------------------------------------- others of this dtype
+
+    def new(self, *data: Any, device: Any = None) -> Tensor:
+        """A tensor of this dtype, of sizes or of data: ``x.new(2, 3)``, ``x.new([1, 2])``; see :mod:`tinydl.typed`."""
+        from tinydl.typed import contents
+
+        refuse_unless_cpu(device, "new")
+        made = contents("new", self.array.dtype, data)
+        return made.detach() if isinstance(made, Tensor) else Tensor._from_array(made)
 
     def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
         """A copy of ``data`` as a tensor of this dtype (unless another is named)."""

@@ -290,7 +290,11 @@ class Writing:
         if recorded:
             self._refuse_recorded("setitem")
         if arrays is None and given is not None and _same_memory(region, new.array):
-            return  # of `x[0] += y`, which Python reads as `v = x[0]; v += y; x[0] = v`, the last step
+            # Of `x[0] += y`, which Python reads as `v = x[0]; v += y; x[0] = v`, the last step. A sharer of the memory
+            # without the history (detach) is another value: it has no gradient.
+            own = given.taken is not None and given.base is (self if self.taken is None else self.base)
+            if not recorded or (own and given.needs_grad):
+                return
         try:
             if rank := len(new.shape):  # leading ones are dropped
                 lead = rank - (region if arrays is None else region[arrays]).ndim

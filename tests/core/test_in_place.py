@@ -319,3 +319,35 @@ def test_retain_grad_counts_once_and_follows_the_handle() -> None:
     h *= 3.0
     (h * 5).sum().backward()
     assert h.grad.tolist() == [5] and x.grad.tolist() == [30]
+
+
+def test_a_detached_part_assigned_to_itself_stops_the_gradient() -> None:
+    for assign in (
+        lambda h: h.__setitem__(slice(1, None), h.detach()[1:]),
+        lambda h: h.__setitem__(slice(1, None), h[1:].data),
+        lambda h: h.__setitem__(slice(1, None), h[1:].detach()),
+    ):
+        x = leaf(3)
+        h = x * 1
+        assign(h)
+        (h * h).sum().backward()
+        np.testing.assert_allclose(x.grad.array, 2 * x.array * [1, 0, 0])
+    x = leaf(3)
+    h = x * 1
+    with tinydl.no_grad():
+        v = h[1:]
+    h[1:] = v
+    h.sum().backward()
+    np.testing.assert_array_equal(x.grad.array, [1, 0, 0])
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 4, 5, 8, 16])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_column_changed_in_place_is_changed_as_a_copy_would_be(columns: int, dtype: type) -> None:
+    for name in ("neg_", "abs_", "exp_", "sqrt_", "floor_", "tanh_", "reciprocal_", "square_", "sign_"):
+        x = np.random.default_rng(0).uniform(0.5, 1.5, (7, columns)).astype(dtype)
+        ours = tinydl.tensor(x)
+        getattr(ours[:, 0], name)()
+        expected = x.copy()
+        expected[:, 0] = getattr(tinydl.tensor(x[:, 0]), name[:-1])().array
+        np.testing.assert_allclose(ours.array, expected, rtol=1e-6)

@@ -317,3 +317,10 @@ def test_six_hundred_mutations_are_refused_or_harmless(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert refused > 560
+
+
+def test_arrays_of_numpys_own_dtypes_come_back(tmp_path) -> None:
+    state = np.random.RandomState(0).get_state()
+    tinydl.save({"state": state, "w": tinydl.ones(2)}, tmp_path / "a.pt")
+    found = tinydl.load(tmp_path / "a.pt")
+    assert found["state"][1].dtype == np.uint32 and np.array_equal(found["state"][1], state[1])

@@ -302,3 +302,12 @@ def test_older_names_of_types() -> None:
 def test_what_the_class_does_not_take(make: Any, words: str) -> None:
     with pytest.raises(TypeError, match=words):
         make()
+
+
+def test_pythons_float_is_float64_and_new_keeps_the_dtype() -> None:
+    assert tinydl.tensor([1, 2], dtype=float).dtype == tinydl.float64 and tinydl.zeros(2).to(float).dtype == np.float64
+    x = tinydl.tensor([1], dtype=tinydl.int64)
+    assert x.new(2, 3).shape == (2, 3) and x.new([1.7]).tolist() == [1] and x.new(2).dtype == tinydl.int64
+    y = tinydl.ones(2, 3).T
+    assert y.clone(memory_format=tinydl.preserve_format).stride() == y.stride()
+    assert tinydl.zeros_like(y, memory_format=tinydl.preserve_format).shape == y.shape
