@@ -16,14 +16,13 @@ from tinydl.kernels.cache import njit
 from tinydl.kernels.matmul import spec
 from tinydl.kernels.matmul.unrolled import add_rows
 from tinydl.kernels.registry import register
-from tinydl.kernels.scalar import IN_ORDER
 
 Array = NDArray[Any]
 
 DEPTH, WIDTH = 64, 1024  # of a block of B
 
 
-@njit(fastmath=IN_ORDER)
+@njit
 def _product(a: Array, b: Array, c: Array) -> None:
     (M, K), N = a.shape, b.shape[1]
     for n in range(0, N, WIDTH):

@@ -22,7 +22,7 @@ from tinydl.kernels.scalar import IN_ORDER
 Array = NDArray[Any]
 
 
-@njit(fastmath=IN_ORDER)
+@njit(fastmath=IN_ORDER, forceinline=True)
 def _product(a: Array, b: Array, c: Array) -> None:
     (M, K), N = a.shape, b.shape[1]
     for m in range(M):

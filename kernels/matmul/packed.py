@@ -18,12 +18,11 @@ from tinydl.kernels.matmul import spec
 from tinydl.kernels.matmul.blocked import DEPTH, WIDTH
 from tinydl.kernels.matmul.unrolled import add_rows
 from tinydl.kernels.registry import register
-from tinydl.kernels.scalar import IN_ORDER
 
 Array = NDArray[Any]
 
 
-@njit(fastmath=IN_ORDER)
+@njit
 def _product(a: Array, b: Array, c: Array) -> None:
     (M, K), N = a.shape, b.shape[1]
     memory = np.empty(DEPTH * WIDTH, b.dtype)

@@ -38,7 +38,7 @@ def add_rows(c: Any, a: Any, b: Any, k0: Any, n: Any) -> None:
             c[j] += x * row[j]
 
 
-@njit(fastmath=IN_ORDER)
+@njit
 def _product(a: Array, b: Array, c: Array) -> None:
     for m in range(a.shape[0]):
         add_rows(c[m], a[m], b, 0, 0)
