@@ -53,7 +53,7 @@ Array = NDArray[Any]
 
 DEPTH = 384  # rows of a panel at once: 384 * 64 floats are 96 KiB
 ROWS = 120  # rows of A at once: 120 * 384 floats are 180 KiB
-SPAN = 1 << 20  # numbers of B that are packed at once
+SPAN = 1 << 21  # numbers of B that are packed at once
 DIRECT = 1 << 20  # bytes of B, rows contiguous, that are read where they are; any B is when all of A is one block
 
 

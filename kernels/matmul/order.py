@@ -4,8 +4,7 @@ Row m of C is the sum over k of A[m, k] times row k of B. The same multiply-adds
 B and a row of C, every byte of each line of the cache is used, the prefetcher knows what comes next, and no step waits
 for another: the compiler makes vectors of it, 16 multiply-adds in an instruction with AVX-512. Tens of times faster.
 
-What is left to gain: for each vector of multiply-adds C is loaded and stored, and the processor stores one vector in
-two cycles.
+What is left to gain: for each vector of multiply-adds C is loaded and stored, and not the arithmetic sets the pace.
 """
 
 from __future__ import annotations

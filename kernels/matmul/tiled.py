@@ -1,7 +1,7 @@
 """``tiled``: 4 x 4 sums stay in registers.
 
-Every rung so far reads a number of B for each multiply-add, and the nearest cache gives a vector a cycle at best. A
-tile of C turns that round. Four rows of A and four columns of B make 16 entries of C: for each vector of k, 8 loads
+Every rung so far reads a number of B for each multiply-add, and the reading sets the pace. A tile of C turns that
+round. Four rows of A and four columns of B make 16 entries of C: for each vector of k, 8 loads
 serve 16 multiply-adds, and C is not touched before k ends.
 
 The sums run along k, so that the columns of B must lie along memory: packing transposes them. (``SUMS`` lets the
