@@ -1,4 +1,4 @@
-"""docs/matmul.md: the lines it shows are those of the rungs, and its figures those measured. (Its program: tests/meta.)"""
+"""docs/matmul.md: its lines are those of the rungs, its figures those measured. (Its program: tests/meta.)"""
 
 from __future__ import annotations
 
