@@ -3,7 +3,7 @@
 ``unrolled`` reads all of B for each row of C: for 2048 x 2048 that is 16 MiB, which only the third-level cache holds,
 2048 times. Here B is cut into blocks of 64 x 1024 numbers (256 KiB, a part of the second-level cache), and a block
 serves every row of A before the next one is touched. Each number of B comes from afar once; the price is that C is
-walked through once for every 64 steps of k. Nothing is gained while B fits into that cache anyway.
+walked through once for every 64 steps of k. Little is gained while B fits into that cache anyway.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The rows of a block in a large matrix lie far apart: each is on a page of memory of its own, and when the row length is
 a power of two all of them compete for the same few places of the cache, which holds a line only where the low bits of
 its address say. Copied once, the block is one stretch of memory, without competition and on a few pages; M rows of A
-use it, so that the copy costs one part in M. Nothing is gained where B is no wider than a block.
+use it, so that the copy costs one part in M.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     C[m, :] += A[m, k] B[k, :] + A[m, k+1] B[k+1, :] + A[m, k+2] B[k+2, :] + A[m, k+3] B[k+3, :]
 
-A vector of C is loaded and stored once for four multiply-adds instead of once for each. That is a quarter faster while
-B is near. When B is larger than the second-level cache it gains little: each multiply-add still reads a number of B
-that was not used before, and now the caches cannot bring them fast enough.
+A vector of C is loaded and stored once for four multiply-adds instead of once for each. That is a tenth to a quarter
+faster while B is near, and nothing when B is larger than the second-level cache: each multiply-add still reads a number
+of B that was not used before, and now the caches cannot bring them fast enough.
 """
 
 from __future__ import annotations
