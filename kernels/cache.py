@@ -15,9 +15,10 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import PickleError
+from types import MappingProxyType
 from typing import Any, TypeVar, overload
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -91,7 +92,7 @@ def njit(function: Any = None, **options: Any) -> Any:
 
     import numba
 
-    return _cached(lambda **cache: numba.njit(function, **cache, **options))
+    return _cached(lambda **cache: numba.njit(function, **cache, **options), options)
 
 
 def cfunc(signature: Any, function: Callable[..., Any]) -> Any:
@@ -101,8 +102,12 @@ def cfunc(signature: Any, function: Callable[..., Any]) -> Any:
     return _cached(lambda **cache: numba.cfunc(signature, **cache)(function))
 
 
-def _cached(compiled: Callable[..., Any]) -> Any:
-    """``compiled(cache=True)`` with our cache folder, or ``compiled()`` where there is none."""
+def _cached(compiled: Callable[..., Any], options: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """``compiled(cache=True)`` with our cache folder, or ``compiled()`` where there is none.
+
+    Numba's cache does not look at options: of one function compiled twice, serial and parallel, the second would be
+    loaded as the first. So each choice of options has a folder of its own.
+    """
     import numba
 
     where = folder()
@@ -112,7 +117,7 @@ def _cached(compiled: Callable[..., Any]) -> Any:
     # own cached functions stay where they were.
     with _lock:
         before = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = str(where)
+        numba.config.CACHE_DIR = str(where / _name_of(options))
         try:
             result = compiled(cache=True)
         except DAMAGED:  # a C function is read from the disk when it is made
@@ -124,6 +129,11 @@ def _cached(compiled: Callable[..., Any]) -> Any:
         cache.save_overload = _forgiving(cache.save_overload, cache)
         cache.load_overload = _forgiving(cache.load_overload, cache)
     return result
+
+
+def _name_of(options: Mapping[str, Any]) -> str:
+    plain = [(key, sorted(value) if isinstance(value, (set, frozenset)) else value) for key, value in options.items()]
+    return hashlib.sha256(repr(sorted(plain)).encode()).hexdigest()[:8]
 
 
 def _forgiving(action: Callable[..., Any], cache: Any) -> Callable[..., Any]:

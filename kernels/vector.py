@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import math
+import platform
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ from numba.extending import intrinsic
 
 from tinydl.kernels.cache import cfunc, njit
 
+LINE = 64  # bytes in a cache line
 I32, I64 = ir.IntType(32), ir.IntType(64)
 FLOAT, DOUBLE = ir.FloatType(), ir.DoubleType()
 
@@ -44,19 +46,27 @@ def host_bytes() -> int:
     return 32 if features.get("avx2") and features.get("fma") else 16
 
 
-def lanes(dtype: Any) -> int:
-    """How many numbers of ``dtype`` a vector register holds."""
-    return host_bytes() // int(np.dtype(dtype).itemsize)
+def lanes(dtype: Any, size: int | None = None) -> int:
+    """How many numbers of ``dtype`` a vector register of ``size`` bytes (default: the host's) holds."""
+    return (size or host_bytes()) // int(np.dtype(dtype).itemsize)
 
 
-def tile_rows(width: int) -> int:
+def tile_rows(width: int, size: int | None = None) -> int:
     """Rows of the matrix tile whose rows are ``width`` vectors (1 to 4): as many as the registers hold.
 
-    AVX-512 and NEON have 32 registers: rows * width accumulators, ``width`` for a row of B, one for an element of A.
+    rows * width accumulators, ``width`` for a row of B, one for an element of A.
     """
-    if host_bytes() == 32:  # 16 registers
-        return {1: 8, 2: 5, 3: 4, 4: 2}[width]
-    return {1: 8, 2: 8, 3: 8, 4: 6}[width]
+    return ({1: 8, 2: 8, 3: 8, 4: 6} if _many_registers(size) else {1: 8, 2: 6, 3: 4, 4: 2})[width]
+
+
+def tile_width(size: int | None = None) -> int:
+    """Vectors in a row of the tile that computes most for each load: 6 x 4 of 32 registers, 6 x 2 of 16."""
+    return 4 if _many_registers(size) else 2
+
+
+def _many_registers(size: int | None) -> bool:
+    """Whether there are 32 vector registers (AVX-512, NEON) and not 16 (AVX2, SSE)."""
+    return (size or host_bytes()) == 64 or platform.machine().lower() in ("aarch64", "arm64")
 
 
 class Vector:
@@ -127,6 +137,16 @@ class Lanes:
         where = self.builder.bitcast(self.pointer(base, vector * self.width), self.type.as_pointer())
         self.builder.store(value.value, where, align=self.size)
 
+    def prefetch(self, base: ir.Value, vectors: int) -> None:
+        """Ask for the cache lines of so many vectors from ``base`` on, which will be written."""
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
+        function = self.builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        write, keep, of_data = (ir.Constant(I32, n) for n in (1, 3, 1))
+        for at in range(0, vectors * self.width, max(self.width, LINE // self.size)):
+            where = self.builder.bitcast(self.pointer(base, at), byte)
+            self.builder.call(function, [where, write, keep, of_data])
+
     # -- values -------------------------------------------------------------------------------------------------
 
     def constant(self, number: float) -> ir.Constant:
@@ -150,13 +170,9 @@ class Lanes:
         function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}.{self.name}")
         return Vector(self, self.builder.call(function, [o.value for o in operands]))
 
-    def shuffle(self, a: ir.Value, b: ir.Value, lanes: Sequence[int]) -> ir.Value:
-        """The lanes named of ``a``, then ``b``."""
-        return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, self.width), list(lanes)))
-
-    def fma(self, a: Vector, b: Vector, c: Vector) -> Vector:
-        """``a * b + c``, rounded once."""
-        return self.call("fma", a, b, c)
+    def multiply_add(self, a: Vector, b: Vector, c: Vector) -> Vector:
+        """``a * b + c``, rounded once where the processor can (SSE alone cannot, and would call a function a lane)."""
+        return self.call("fmuladd", a, b, c)
 
     def where(self, compare: str, a: Vector, b: Vector | float, yes: Vector | float, no: Vector | float) -> Vector:
         """Per lane, ``yes`` where ``a compare b`` holds, else ``no``; a comparison with NaN does not hold."""
@@ -167,6 +183,27 @@ class Lanes:
         """``x`` limited to [low, high]; NaN stays NaN (the comparison with it is false)."""
         x = self.where(">", x, high, high, x)
         return self.where("<", x, low, low, x)
+
+    def shuffle(self, a: Vector, b: Vector, places: Sequence[int]) -> Vector:
+        """The lanes at ``places`` of ``a`` followed by ``b``."""
+        mask = ir.Constant(ir.VectorType(I32, self.width), list(places))
+        return Vector(self, self.builder.shuffle_vector(a.value, b.value, mask))
+
+    def transpose(self, rows: Sequence[Vector]) -> list[Vector]:
+        """The columns of a square of as many vectors as a vector has lanes.
+
+        A round makes of rows i and i + n/2 their lanes in turn, one vector of the lower half and one of the upper.
+        After a round for each bit of n every lane is where it belongs, since a round rotates the bits of its place.
+        """
+        half, w = len(rows) // 2, self.width
+        low = [k // 2 + w * (k % 2) for k in range(w)]
+        columns = list(rows)
+        for _ in range(w.bit_length() - 1):
+            columns = [
+                self.shuffle(columns[i], columns[i + half], [k + start for k in low])
+                for i in range(half) for start in (0, w // 2)
+            ]  # fmt: skip
+        return columns
 
     # -- elementary functions -----------------------------------------------------------------------------------
     #
@@ -235,9 +272,18 @@ class Lanes:
 ARGUMENTS = ("a", "row_stride", "k_stride", "b", "b_stride", "c", "c_stride", "k", "accumulate")
 
 
-def _define(
-    module: ir.Module, name: str, arguments: Sequence[ir.Type], body: Callable[[ir.IRBuilder, Any], None]
-) -> Any:
+def lanes_of(builder: ir.IRBuilder, scalar: ir.Type, size: int) -> Lanes:
+    """Vectors of ``size`` bytes."""
+    return Lanes(builder, scalar, size // (4 if scalar == FLOAT else 8))
+
+
+def named(scalar: ir.Type, size: int) -> str:
+    """The type of a vector, as a part of a function's name."""
+    return f"{'f32' if scalar == FLOAT else 'f64'}x{8 * size}"
+
+
+def define(module: ir.Module, name: str, arguments: Sequence[ir.Type],
+            body: Callable[[ir.IRBuilder, Any], None]) -> Any:
     """The module's function ``name``, written by ``body(builder, arguments)`` the first time it is asked for."""
     known = module.globals.get(name)
     if known is not None:
@@ -255,17 +301,22 @@ def _tile_types(scalar: ir.Type) -> list[ir.Type]:
     return [pointer, I64, I64, pointer, I64, pointer, I64, I64, I64]
 
 
-def tile_function(module: ir.Module, scalar: ir.Type, rows: int, width: int) -> ir.Function:
-    """The LLVM function of a tile of ``rows`` x ``width`` vectors; its arguments are ``ARGUMENTS``,
+def tile_function(module: ir.Module, scalar: ir.Type, rows: int, width: int, size: int) -> ir.Function:
+    """The LLVM function of a tile of ``rows`` x ``width`` vectors of ``size`` bytes; its arguments are ``ARGUMENTS``,
     strides in elements."""
 
     def body(builder: ir.IRBuilder, arguments: Any) -> None:
         a, row_stride, k_stride, b, b_stride, c, c_stride, k, accumulate = arguments
-        v = Lanes(builder, scalar)
+        v = lanes_of(builder, scalar, size)
         zero = ir.Constant(I64, 0)
         a_rows = [a]
         for _ in range(rows - 1):
             a_rows.append(v.pointer(a_rows[-1], row_stride))
+        c_rows = [c]
+        for _ in range(rows - 1):
+            c_rows.append(v.pointer(c_rows[-1], c_stride))
+        for c_row in c_rows:
+            v.prefetch(c_row, width)
         entry = builder.block
         loop, end = builder.append_basic_block("loop"), builder.append_basic_block("end")
         builder.cbranch(builder.icmp_signed(">", k, zero), loop, end)
@@ -279,7 +330,7 @@ def tile_function(module: ir.Module, scalar: ir.Type, rows: int, width: int) -> 
         after = []
         for i in range(rows):
             element = v.broadcast(builder.load(v.pointer(a_rows[i], offset), align=v.size))
-            after.append([v.fma(element, row[j], Vector(v, sums[i][j])) for j in range(width)])
+            after.append([v.multiply_add(element, row[j], Vector(v, sums[i][j])) for j in range(width)])
         next_step = builder.add(step, ir.Constant(I64, 1))
         for phi, first, following in (
             (step, zero, next_step),
@@ -300,9 +351,6 @@ def tile_function(module: ir.Module, scalar: ir.Type, rows: int, width: int) -> 
                 phi.add_incoming(after[i][j].value, loop)
                 result.append(phi)
         add, write, done = (builder.append_basic_block(name) for name in ("add", "write", "done"))
-        c_rows = [c]
-        for _ in range(rows - 1):
-            c_rows.append(v.pointer(c_rows[-1], c_stride))
         builder.cbranch(builder.icmp_signed("!=", accumulate, zero), add, write)
         for block, adds in ((add, True), (write, False)):
             builder.position_at_end(block)
@@ -314,21 +362,20 @@ def tile_function(module: ir.Module, scalar: ir.Type, rows: int, width: int) -> 
         builder.position_at_end(done)
         builder.ret_void()
 
-    bits = 32 if scalar == FLOAT else 64
-    return _define(module, f"tinydl_tile_{bits}_{rows}x{width}", _tile_types(scalar), body)
+    return define(module, f"tinydl_tile_{named(scalar, size)}_{rows}x{width}", _tile_types(scalar), body)
 
 
-def panel_function(module: ir.Module, scalar: ir.Type, width: int) -> ir.Function:
+def panel_function(module: ir.Module, scalar: ir.Type, width: int, size: int) -> ir.Function:
     """The LLVM function of any number of rows: arguments (rows, *ARGUMENTS).
 
     The rows are cut as evenly as possible: 16 are 6 + 5 + 5 and not 6 + 6 + 4, for short tiles waste B's loads.
     """
-    limit = tile_rows(width)
-    tiles = [tile_function(module, scalar, rows, width) for rows in range(1, limit + 1)]
+    limit = tile_rows(width, size)
+    tiles = [tile_function(module, scalar, rows, width, size) for rows in range(1, limit + 1)]
 
     def body(builder: ir.IRBuilder, arguments: Any) -> None:
         rows, a, row_stride, k_stride, b, b_stride, c, c_stride, k, accumulate = arguments
-        v = Lanes(builder, scalar)
+        v = lanes_of(builder, scalar, size)
         number = builder.sdiv(builder.add(rows, ir.Constant(I64, limit - 1)), ir.Constant(I64, limit))
         entry = builder.block
         loop, following, end = (builder.append_basic_block(name) for name in ("loop", "next", "end"))
@@ -338,9 +385,9 @@ def panel_function(module: ir.Module, scalar: ir.Type, width: int) -> ir.Functio
         next_index = builder.add(index, ir.Constant(I64, 1))
         last = builder.sdiv(builder.mul(next_index, rows), number)
         choice = builder.switch(builder.sub(last, first), following)
-        for size, tile in enumerate(tiles, 1):
-            block = builder.append_basic_block(f"rows{size}")
-            choice.add_case(ir.Constant(I64, size), block)
+        for height, tile in enumerate(tiles, 1):
+            block = builder.append_basic_block(f"rows{height}")
+            choice.add_case(ir.Constant(I64, height), block)
             builder.position_at_end(block)
             builder.call(tile, [
                 v.pointer(a, builder.mul(first, row_stride)), row_stride, k_stride, b, b_stride,
@@ -355,8 +402,7 @@ def panel_function(module: ir.Module, scalar: ir.Type, width: int) -> ir.Functio
         builder.position_at_end(end)
         builder.ret_void()
 
-    bits = 32 if scalar == FLOAT else 64
-    return _define(module, f"tinydl_panel_{bits}_{width}", [I64, *_tile_types(scalar)], body)
+    return define(module, f"tinydl_panel_{named(scalar, size)}_{width}", [I64, *_tile_types(scalar)], body)
 
 
 # -- what compiled kernels call -------------------------------------------------------------------------------------
@@ -393,40 +439,40 @@ def flat(*arrays: Any) -> bool:
 
 
 @emitted
-def _run_panel(typing: Any, bits: Any, width: Any, rows: Any, a: Any, row_stride: Any, k_stride: Any, b: Any,
-               b_stride: Any,
+def _run_panel(typing: Any, bits: Any, width: Any, size: Any, rows: Any, a: Any, row_stride: Any, k_stride: Any,
+               b: Any, b_stride: Any,
                c: Any, c_stride: Any, k: Any, accumulate: Any) -> Any:  # fmt: skip
-    """:func:`panel_function` for literal ``bits`` and ``width``, on addresses."""
+    """:func:`panel_function` for literal ``bits``, ``width`` and ``size``, on addresses."""
 
     def emit(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
         scalar = FLOAT if bits.literal_value == 32 else DOUBLE
-        function = panel_function(builder.module, scalar, width.literal_value)
-        operands = list(values[2:])
+        function = panel_function(builder.module, scalar, width.literal_value, size.literal_value)
+        operands = list(values[3:])
         for k in (1, 4, 6):
             operands[k] = builder.inttoptr(operands[k], scalar.as_pointer())
         builder.call(function, operands)
         return context.get_dummy_value()
 
     i = types.int64
-    return types.void(bits, width, *(i,) * 10), emit
+    return types.void(bits, width, size, *(i,) * 10), emit
 
 
 @functools.cache
-def _panel(bits: int, width: int) -> Any:
+def _panel(bits: int, width: int, size: int) -> Any:
     def panel(rows: int, a: int, row_stride: int, k_stride: int, b: int, b_stride: int, c: int, c_stride: int, k: int,
               accumulate: int) -> None:  # fmt: skip
-        _run_panel(bits, width, rows, a, row_stride, k_stride, b, b_stride, c, c_stride, k, accumulate)
+        _run_panel(bits, width, size, rows, a, row_stride, k_stride, b, b_stride, c, c_stride, k, accumulate)
 
     return cfunc(types.void(*(types.int64,) * 10), panel)
 
 
-def panel(dtype: Any, width: int) -> int:
+def panel(dtype: Any, width: int, size: int | None = None) -> int:
     """Address of the compiled :func:`panel_function` for rows of ``width`` vectors of ``dtype``, to give to
     ``multiply``.
 
     Called through its address, it is compiled once and not again inside every kernel that multiplies.
     """
-    return int(_panel(8 * np.dtype(dtype).itemsize, width).address)
+    return int(_panel(8 * np.dtype(dtype).itemsize, width, size or host_bytes()).address)
 
 
 @emitted
@@ -450,6 +496,19 @@ def multiply(typing: Any, panel: Any, rows: Any, a: Any, a0: Any, row_stride: An
         return context.get_dummy_value()
 
     return types.void(i, i, a, i, i, i, b, i, i, c, i, i, i, i), emit
+
+
+@emitted
+def take(typing: Any, taken: Any, index: Any) -> Any:
+    """taken[index], which another thread will find greater by one: how threads share out numbered work as they come."""
+    if not isinstance(taken, types.Array) or taken.dtype != types.int64 or taken.ndim != 1:
+        return None
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+        place = element(context, builder, signature.args[0], *values)
+        return builder.atomic_rmw("add", place, ir.Constant(I64, 1), "seq_cst")
+
+    return types.int64(taken, types.int64), emit
 
 
 @emitted
@@ -530,10 +589,7 @@ def _add_one(v: Lanes, x: ir.Value, y: ir.Value, at: ir.Value) -> None:
 @emitted
 def turn(typing: Any, target: Any, t0: Any, t_stride: Any, source: Any, s0: Any, s_stride: Any) -> Any:
     """target[t0 + j t_stride + i] = source[s0 + i s_stride + j] for i, j below the number of lanes: a square
-    transposed.
-
-    In registers, by halves: of two rows that lie d apart, the lanes whose number has the bit d are exchanged crosswise.
-    """
+    transposed in registers."""
     if not flat(target, source):
         return None
 
@@ -546,21 +602,8 @@ def turn(typing: Any, target: Any, t0: Any, t_stride: Any, source: Any, s0: Any,
         def row(base: ir.Value, stride: ir.Value, number: int) -> ir.Value:
             return v.pointer(base, builder.mul(stride, ir.Constant(I64, number)))
 
-        rows = [v.load(row(y, s_stride, i)).value for i in range(v.width)]
-        distance = v.width // 2
-        while distance:
-            for i in range(v.width):
-                if not i & distance:
-                    a, b = rows[i], rows[i + distance]
-                    rows[i] = v.shuffle(
-                        a, b, [j if not j & distance else v.width + j - distance for j in range(v.width)]
-                    )
-                    rows[i + distance] = v.shuffle(
-                        a, b, [j + distance if not j & distance else v.width + j for j in range(v.width)]
-                    )
-            distance //= 2
-        for i, turned in enumerate(rows):
-            v.store(row(x, t_stride, i), Vector(v, turned))
+        for i, turned in enumerate(v.transpose([v.load(row(y, s_stride, i)) for i in range(v.width)])):
+            v.store(row(x, t_stride, i), turned)
         return context.get_dummy_value()
 
     i = types.int64

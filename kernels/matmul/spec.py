@@ -1,7 +1,7 @@
 """The card of the matrix product: C[m, n] = sum over k of A[m, k] B[k, n].
 
-``matmul(a [M, K], b [K, N]) -> [M, N]``, both of one dtype, with any strides. The reference is NumPy's own product
-(BLAS).
+``matmul(a [M, K], b [K, N]) -> [M, N]``, both of one dtype, with any strides. The reference, ``numpy``, is the sum as
+it is written; ``blas`` is NumPy's own product, beside which the ladder of :mod:`tinydl.kernels.matmul.cpu` stands.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 
 from tinydl.kernels.card import Card, describe
 from tinydl.kernels.registry import KernelError, register
+from tinydl.kernels.workspace import plain
 
 Array = NDArray[Any]
+
+FLOATS = ("float32", "float64")
 
 #: Relative to the largest entry of the product: sums of up to some thousand products.
 TOLERANCE = {"float32": 4e-6, "float64": 8e-15}
@@ -72,10 +75,23 @@ def check(variant: str, a: Array, b: Array) -> None:
         )  # fmt: skip
 
 
+def prepared(variant: str, a: Array, b: Array) -> tuple[Array, Array, Array]:
+    """Checked arguments in the one memory layout that the simple rungs are compiled for, and C, which is zero."""
+    check(variant, a, b)
+    return plain(a), plain(b), np.zeros((a.shape[0], b.shape[1]), a.dtype)
+
+
 @register(op="matmul", name="numpy")
 def matmul(a: Array, b: Array) -> Array:
-    """``a @ b`` by NumPy (BLAS): a [M, K], b [K, N] -> [M, N]."""
+    """The sum over k of A[m, k] B[k, n] by NumPy, without BLAS: a [M, K], b [K, N] -> [M, N]."""
     check("numpy", a, b)
+    product: Array = np.einsum("mk,kn->mn", a, b)
+    return product
+
+
+@register(op="matmul", name="blas")
+def blas(a: Array, b: Array) -> Array:
+    """``a @ b`` by NumPy's BLAS: a [M, K], b [K, N] -> [M, N]; stacks of matrices too, as np.matmul takes them."""
     product: Array = np.matmul(a, b)
     return product
 

@@ -9,7 +9,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numba
+import numpy as np
 import pytest
 
 import tinydl.kernels
@@ -79,6 +82,22 @@ def test_damaged_cache_files_are_compiled_again(tmp_path: Path) -> None:
     for path in damaged:
         path.write_bytes(path.read_bytes()[:20])
     assert run(tmp_path, XDG_CACHE_HOME=str(home)) == "20 0 1"
+
+
+def _count(out: Any) -> None:
+    for i in numba.prange(out.size):
+        out[i] = numba.get_thread_id()
+
+
+@pytest.mark.skipif(threads.max_threads() < 2, reason="one core")
+def test_twins_of_one_function_are_not_mistaken_for_each_other() -> None:
+    """Serial first, so that the parallel one would find machine code of its name on the disk."""
+    serial, parallel = cache.njit(_count), cache.njit(parallel=True)(_count)
+    out = np.full(2, -1)
+    serial(out)
+    assert list(out) == [0, 0]
+    parallel(out)
+    assert list(out) == [0, 1]
 
 
 def test_the_hash_covers_names_and_contents(tmp_path: Path) -> None:

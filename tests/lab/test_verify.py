@@ -249,13 +249,13 @@ def test_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(rows[0]) == {"op", "name", "device", "dtypes", "default"}
     assert {"op": "matmul", "name": "numpy", "device": "cpu", "dtypes": [], "default": False} in rows
     assert main(["kernels", "list"]) == 0
-    assert "cpu.blocked" in capsys.readouterr().out
+    assert "unrolled" in capsys.readouterr().out
     for op in {row["op"] for row in rows}:
         assert main(["kernels", "show", op]) == 0
         out = capsys.readouterr().out
         assert card(op).says in out and "FLOP/byte" in out
     assert main(["kernels", "show", "matmul", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["variants"][0]["name"] == "cpu.blocked"
+    assert json.loads(capsys.readouterr().out)["variants"][0]["name"] == "ir"
     assert main(["kernels", "show", "mamul"]) == 2
     assert "did you mean 'matmul'" in capsys.readouterr().err
 

@@ -28,7 +28,8 @@ def product(a: Any, b: Any) -> Any:
             return product(rows(a), b).reshape(*a.shape[:-1], b.shape[1])
         from tinydl.kernels import lookup
 
-        if a.dtype.kind == "f" and type(a) is np.ndarray:
+        vector = a.shape[0] == 1 or b.shape[1] == 1  # then memory is the limit, and BLAS's own kernel the best
+        if a.dtype.kind == "f" and type(a) is np.ndarray and not vector:
             return lookup("matmul", "cpu", a.dtype, (a, b))(a, b)
     return np.matmul(a, b)
 

@@ -1,0 +1,209 @@
+"""``ir``: the tile is written as vectors, and the cores share the work.
+
+What the compiler made of ``tiled`` were sums along k: sixteen vectors of partial sums, to be added up lane by lane when
+k ends. Here the lanes of a vector are *columns of C*:
+
+    for each k:   b0 .. b3 = four vectors of a row of B                 4 loads
+                  for each of 6 rows:   x = A[row, k] in every lane     1 load, a broadcast
+                                        c0 .. c3 += x * b0 .. b3        4 multiply-adds
+
+24 of AVX-512's 32 registers hold C, and the 24 multiply-adds of a k need 10 loads: the arithmetic units are the limit.
+No compiler finds this loop; :func:`tinydl.kernels.vector.tile_function` emits it as LLVM vectors, for each width that
+registers have. While it runs, the lines of C that it will write are on their way into the cache.
+
+Around the tile:
+
+    for each span of k:
+        B into panels, [panel][k][columns of a tile]      third-level cache; packed by all threads
+        for each block of rows (a thread's own):
+            for each depth of k:                          A's block stays in the second-level cache
+                for each panel:                           its rows of that depth in the first and second
+                    C += block of A @ panel               registers, a tile at a time
+
+(Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008.) They pack A too. Our tile, which
+loads single numbers of A, takes any strides, and not to pack A was faster at every size and layout tried; nor is B
+packed where that costs more than it gains (``DIRECT``). Threads take panels and blocks as they come, so that one whose
+core is busy with something else does less.
+
+The last panel has as few vectors as its columns need. Where they do not fill the last vector, the tiles go to memory
+beside C, from which the columns are copied. Every entry of C is summed by one thread, in an order that depends on K
+alone: threads share rows and columns, never k. Neither their number nor the other rows change a bit of it.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import prange
+from numpy.typing import NDArray
+
+from tinydl.kernels import vector
+from tinydl.kernels.cache import njit
+from tinydl.kernels.matmul import spec
+from tinydl.kernels.packing import memory_of, mover, pack, transposer
+from tinydl.kernels.registry import register
+from tinydl.kernels.threads import worthwhile
+from tinydl.kernels.vector import add, copy, multiply, take
+from tinydl.kernels.workspace import scratch
+
+Array = NDArray[Any]
+
+DEPTH = 384  # rows of a panel at once: 384 * 64 floats are 96 KiB
+ROWS = 120  # rows of A at once: 120 * 384 floats are 180 KiB
+SPAN = 1 << 21  # numbers of B that are packed at once
+DIRECT = 1 << 20  # bytes of B, rows contiguous, that are read where they are; any B is when all of A is one block
+
+
+@njit
+def _pack(b: Array, at: int, row: int, column: int, count: int, used: int, lanes: int, wide: int, move: int,
+          transpose: int, packed: Array, to: int) -> None:  # fmt: skip
+    """packed[k * wide + j] = b[k, j] for k < count and j < used; zero up to a whole vector."""
+    done = 0
+    if column == 1:
+        if used % lanes == 0:
+            pack(move, packed, to, wide, b, at, row, count)
+        else:
+            for k in range(count):
+                copy(packed, to + k * wide, b, at + k * row, used)
+        done = used
+    elif row == 1:
+        while done + lanes <= used:
+            pack(transpose, packed, to + done, wide, b, at + done * column, column, count)
+            done += lanes
+    if done < used or used % lanes:
+        for k in range(count):
+            for j in range(done, used):
+                packed[to + k * wide + j] = b[at + k * row + j * column]
+            for j in range(used, used + -used % lanes):
+                packed[to + k * wide + j] = 0
+
+
+@njit
+def _block(tile: int, whole: bool, rows: int, a: Array, at: int, a_row: int, a_column: int, panel: Array, p0: int,
+           row: int, used: int, wide: int, edge: Array, e0: int, c: Array, c0: int, N: int, count: int,
+           k: int) -> None:  # fmt: skip
+    """C[rows, used] (+)= A[rows, count] @ panel[count, used]; what C holds counts unless k is 0."""
+    if whole:
+        multiply(tile, rows, a, at, a_row, a_column, panel, p0, row, c, c0, N, count, k)
+    else:
+        multiply(tile, rows, a, at, a_row, a_column, panel, p0, row, edge, e0, wide, count, 0)
+        for i in range(rows):
+            if k == 0:
+                copy(c, c0 + i * N, edge, e0 + i * wide, used)
+            else:
+                add(c, c0 + i * N, edge, e0 + i * wide, used)
+
+
+def _product(
+    threads: int, down: int, across: int, tile: int, last_tile: int, move: int, move_last: int, transpose: int,
+    lanes: int, wide: int, stack: int, M: int, K: int, N: int, a: Array, a0: int, a_row: int, a_column: int, b: Array,
+    b0: int, b_row: int, b_column: int, direct: bool, depth: int, span: int, chunk: int, packed: Array, edge: Array,
+    taken: Array, c: Array,
+) -> None:  # fmt: skip
+    """C in ``down`` blocks of rows times ``across`` of columns; chunks are of panels, spans of rows of B."""
+    panels, tiles = (N + wide - 1) // wide, (M + stack - 1) // stack
+    for first in range(0, panels, chunk):
+        many = min(chunk, panels - first)
+        for k0 in range(0, K, span):
+            k1 = min(K, k0 + span)
+            taken[:] = 0
+            if not direct or (first + many) * wide > N:
+                for _ in prange(threads):
+                    panel = first + take(taken, 0)
+                    while panel < first + many:
+                        used = min(wide, N - panel * wide)
+                        if not direct or used % lanes:
+                            _pack(b, b0 + k0 * b_row + panel * wide * b_column, b_row, b_column, k1 - k0, used, lanes,
+                                  wide, move if used == wide else move_last, transpose,
+                                  packed, (panel - first) * (k1 - k0) * wide)  # fmt: skip
+                        panel = first + take(taken, 0)
+            for index in prange(threads):
+                e0: Any = np.int64(index) * ROWS * wide  # prange counts in uint64, which times int64 would be a float
+                block = take(taken, 1)
+                while block < down * across:
+                    x, y = block // across, block % across
+                    top = tiles * x // down * stack
+                    rows = min(M, tiles * (x + 1) // down * stack) - top
+                    for k in range(k0, k1, depth):
+                        for panel in range(first + many * y // across, first + many * (y + 1) // across):
+                            used = min(wide, N - panel * wide)
+                            whole = used % lanes == 0
+                            source, row = packed, wide
+                            at = ((panel - first) * (k1 - k0) + k - k0) * wide
+                            if direct and whole:
+                                source, at, row = b, b0 + k * b_row + panel * wide, b_row
+                            _block(tile if used == wide else last_tile, whole, rows, a,
+                                   a0 + top * a_row + k * a_column, a_row, a_column, source, at, row, used, wide,
+                                   edge, e0, c, top * N + panel * wide, N, min(depth, k1 - k), k)  # fmt: skip
+                    block = take(taken, 1)
+
+
+_serial, _parallel = njit(_product), njit(parallel=True)(_product)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The compiled pieces for one dtype, one size of registers and one width of the last panel; addresses where not
+    said otherwise."""
+
+    tile: int
+    last_tile: int
+    move: int
+    move_last: int
+    transpose: int
+    lanes: int  # numbers in a vector
+    wide: int  # columns of a tile
+    stack: int  # rows of a tile
+
+
+@functools.cache
+def pieces(dtype: Any, N: int, size: int) -> Pieces:
+    """For N columns and registers of ``size`` bytes."""
+    lanes, width = vector.lanes(dtype, size), vector.tile_width(size)
+    last = -(-N // lanes) % width or width
+    return Pieces(
+        vector.panel(dtype, width, size), vector.panel(dtype, last, size), mover(dtype, width, size),
+        mover(dtype, last, size), transposer(dtype, size), lanes, width * lanes, vector.tile_rows(width, size),
+    )  # fmt: skip
+
+
+def product(a: Array, b: Array, threads: int, size: int) -> Array:
+    """``a @ b`` of matrices that fit, by so many threads, with vectors of ``size`` bytes."""
+    (M, K), N, dtype = a.shape, b.shape[1], a.dtype
+    if M * N * K == 0:
+        return np.zeros((M, N), dtype)
+    p = pieces(dtype, N, size)
+    memory, place, row, column = memory_of(b)
+    direct = column == 1 and (M <= ROWS or K * row * dtype.itemsize <= DIRECT)
+    panels, tiles = -(-N // p.wide), -(-M // p.stack)
+    depth = -(-K // -(-K // DEPTH))
+    chunk = min(panels, SPAN // (DEPTH * p.wide))
+    span = SPAN // (chunk * p.wide * depth) * depth
+    # Of the ways to share, the one whose largest share is the smallest; then rows in blocks.
+    down = min((d for d in range(threads, 0, -1) if threads % d == 0),
+               key=lambda d: -(-tiles // d) * -(-panels // (threads // d)))  # fmt: skip
+    across = threads // down
+    down *= -(-M // (down * ROWS))
+    packed = scratch("matmul_b", chunk * min(K, span) * p.wide, dtype)
+    edge = scratch("matmul_edge", threads * ROWS * p.wide, dtype)
+    c = np.empty((M, N), dtype)
+    run = _serial if threads == 1 else _parallel
+    run(threads, down, across, p.tile, p.last_tile, p.move, p.move_last, p.transpose, p.lanes, p.wide, p.stack, M, K, N,
+        *memory_of(a), memory, place, row, column, direct, depth, span, chunk, packed, edge,
+        scratch("matmul_taken", 2, np.int64), c.reshape(-1))  # fmt: skip
+    return c
+
+
+def _matrices(a: Array, b: Array) -> bool:
+    """Stacks of matrices are left to BLAS."""
+    return a.ndim == 2 and b.ndim == 2
+
+
+@register(op="matmul", name="ir", dtypes=spec.FLOATS, default=True, accepts=_matrices)
+def matmul(a: Array, b: Array) -> Array:
+    """``a @ b``: a [M, K], b [K, N], any strides -> [M, N], contiguous."""
+    spec.check("ir", a, b)
+    return product(a, b, worthwhile(spec.flops(a, b)), vector.host_bytes())
