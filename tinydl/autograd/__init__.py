@@ -16,7 +16,7 @@ from tinydl.autograd.primitives import Node, primitive, registry
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Variable":  # a tensor, and those are made of what is here
+    if name == "Variable":  # a tensor, and those are made of what is here: found when asked for, so not in __all__
         from tinydl.typed import Variable
 
         return Variable
@@ -27,7 +27,6 @@ __all__ = [
     "Function",
     "GradcheckError",
     "Node",
-    "Variable",
     "backward",
     "detect_anomaly",
     "enable_grad",
