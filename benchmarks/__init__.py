@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tinydl.benchmarks.harness import Benchmark
 
 # In the order they are run: the control first, the longest last.
-NAMES = ("control", "import_time", "folder", "overhead", "chain", "mlp_step", "lstm_step", "nade_step")
+NAMES = ("control", "import_time", "folder", "overhead", "chain", "fuse", "mlp_step", "lstm_step", "nade_step")
 PAPERS = "papers"  # trains for hours, with options of its own: run alone, and not by `all`
 
 

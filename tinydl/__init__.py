@@ -84,6 +84,7 @@ if TYPE_CHECKING:
         training,
         utils,
     )  # fmt: skip
+    from tinydl.fusion import fuse
     from tinydl.random import (
         Generator,
         bernoulli,
@@ -132,15 +133,17 @@ _TYPED = {
     f"{word}Tensor" for word in ("Half", "Float", "Double", "Bool", "Byte", "Char", "Short", "Int", "Long")
 }  # fmt: skip
 
+_SINGLE = {"fuse": "tinydl.fusion", "load": "tinydl.serialization", "save": "tinydl.serialization"}
+
 
 def __getattr__(name: str) -> Any:
     import importlib
 
     if name in _ROOMS:
         return importlib.import_module(f"tinydl.{name}")
-    if name in _RANDOM or name in _TYPED or name in ("save", "load"):
+    if name in _RANDOM or name in _TYPED or name in _SINGLE:
         room = importlib.import_module(
-            "tinydl.random" if name in _RANDOM else "tinydl.typed" if name in _TYPED else "tinydl.serialization"
+            "tinydl.random" if name in _RANDOM else "tinydl.typed" if name in _TYPED else _SINGLE[name]
         )
         globals()[name] = found = getattr(room, name)  # the next time it is simply there
         return found
@@ -157,7 +160,7 @@ __all__ = [
     "BoolTensor", "ByteTensor", "can_cast", "cartesian_prod", "CharTensor", "cuda", "data", "default_generator",
     "device", "distributions", "double", "DoubleTensor", "dtype", "e", "empty", "empty_like", "enable_grad", "eye",
     "fft", "finfo", "float", "float16", "float32", "float64", "FloatTensor", "from_dlpack", "from_numpy", "full",
-    "full_like", "generation", "Generator", "get_default_dtype", "get_rng_state", "half", "HalfTensor",
+    "full_like", "fuse", "generation", "Generator", "get_default_dtype", "get_rng_state", "half", "HalfTensor",
     "hamming_window", "hann_window", "iinfo", "inf", "inference_mode", "int", "int16", "int32", "int64", "int8",
     "IntTensor", "is_grad_enabled", "is_tensor", "kaiser_window", "kernels", "linalg", "linspace", "load", "logspace",
     "long", "LongTensor", "manual_seed", "meshgrid", "models", "multinomial", "nan", "nn", "no_grad", "normal", "ones",
