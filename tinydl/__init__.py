@@ -72,6 +72,7 @@ if TYPE_CHECKING:
         data,
         distributions,
         fft,
+        fusion,
         generation,
         kernels,
         linalg,
@@ -121,8 +122,8 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=_SILENT)
 
 # Rooms and names that are imported when first used: `import tinydl` stays quick.
 _ROOMS = {
-    "cuda", "data", "distributions", "fft", "generation", "kernels", "linalg", "models", "nn", "optim", "random",
-    "render", "special", "training", "utils",
+    "cuda", "data", "distributions", "fft", "fusion", "generation", "kernels", "linalg", "models", "nn", "optim",
+    "random", "render", "special", "training", "utils",
 }  # fmt: skip
 _RANDOM = {
     "Generator", "bernoulli", "default_generator", "get_rng_state", "manual_seed", "multinomial", "normal", "rand",
@@ -160,8 +161,9 @@ __all__ = [
     "BoolTensor", "ByteTensor", "can_cast", "cartesian_prod", "CharTensor", "cuda", "data", "default_generator",
     "device", "distributions", "double", "DoubleTensor", "dtype", "e", "empty", "empty_like", "enable_grad", "eye",
     "fft", "finfo", "float", "float16", "float32", "float64", "FloatTensor", "from_dlpack", "from_numpy", "full",
-    "full_like", "fuse", "generation", "Generator", "get_default_dtype", "get_rng_state", "half", "HalfTensor",
-    "hamming_window", "hann_window", "iinfo", "inf", "inference_mode", "int", "int16", "int32", "int64", "int8",
+    "full_like", "fuse", "fusion", "generation", "Generator", "get_default_dtype", "get_rng_state", "half",
+    "HalfTensor", "hamming_window", "hann_window", "iinfo", "inf", "inference_mode", "int", "int16", "int32", "int64",
+    "int8",
     "IntTensor", "is_grad_enabled", "is_tensor", "kaiser_window", "kernels", "linalg", "linspace", "load", "logspace",
     "long", "LongTensor", "manual_seed", "meshgrid", "models", "multinomial", "nan", "nn", "no_grad", "normal", "ones",
     "ones_like", "ops", "optim", "pi", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn",

@@ -16,7 +16,7 @@ import tinydl
 import tinydl.nn.functional as F
 from tests.meta.tree import ROOT
 from tinydl.fusion import Fused, FusionError
-from tinydl.kernels import fused
+from tinydl.kernels import fused, workspace
 
 
 def gate(a: Any, x: Any, b: Any, c: Any) -> Any:
@@ -81,6 +81,17 @@ def test_an_unused_argument_gets_no_gradient() -> None:
     x, y = tensors((3,), (2,))
     tinydl.fuse(lambda x, y: x * 2)(x, y).sum().backward()
     assert y.grad is None and np.array_equal(x.grad.array, np.full(3, 2, np.float32))
+
+
+def test_any_name_may_be_an_argument() -> None:
+    names = "a x0 out g kernel total zeros op mode i row first last n0 t1 exp32 d_a x_row float32 range needs o0 h".split()
+    made: dict[str, Any] = {}
+    exec(f"def named({', '.join(names)}): return ({' + '.join(names)}).tanh()", made)
+    xs = tensors(*[(3,)] * len(names))
+    y = tinydl.fuse(made["named"])(*xs)
+    y.sum().backward()
+    assert np.allclose(y.detach().array, made["named"](*xs).detach().array, atol=1e-6)
+    assert all(np.allclose(x.grad.array, xs[0].grad.array) for x in xs)
 
 
 def test_gradcheck_to_second_order() -> None:
@@ -448,3 +459,37 @@ def test_importing_tinydl_loads_nothing_of_it() -> None:
            "print('numba' in sys.modules)"  # fmt: skip
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[0] == "[]", done.stderr
+
+
+def test_large_results_take_the_memory_of_earlier_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinydl.fusion.calling.LARGE", 64)
+    monkeypatch.setattr(workspace, "_free", {})
+    xs = tensors((50,), (50,), (50,), (50,))
+    f = tinydl.fuse(lambda a, x, b, c: gate(a, x, b, c) + 0.125)
+    want = (gate(*xs) + 0.125).detach().array
+    places = set()
+    for _ in range(4):
+        y = f(*xs)
+        assert np.allclose(y.detach().array, want, atol=1e-6)
+        y.backward(tinydl.ones_like(y))
+        places.add(y.data_ptr())
+        first = xs[0].grad.array
+        assert type(first.base) is workspace.Block and first.flags.carray  # the gradient is taken over, not copied
+        view = xs[0].grad[3:5]
+        for x in xs:
+            x.grad = None
+        workspace.poison()
+        assert not view.isnan().any()  # memory goes back with its last view
+        del y, first, view
+    assert len(places) <= 2
+    assert 5 <= sum(map(len, workspace._free.values())) <= 6
+
+
+def test_what_is_kept_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workspace, "_free", {})
+    monkeypatch.setattr(workspace, "KEPT", 10_000)
+    for size in (500, 1000, 1500, 4000):  # of float32
+        held = [workspace.recycled((size,), np.dtype(np.float32)) for _ in range(3)]
+        assert len({a.ctypes.data for a in held}) == 3 and all(a.ctypes.data % 64 == 0 for a in held)
+        del held
+        assert sum(n * len(kept) for n, kept in workspace._free.items()) <= max(10_000, 4 * size)

@@ -19,7 +19,8 @@ from tinydl.kernels import fused
 
 UNARY: list[Callable[[Any], Any]] = [
     tinydl.tanh, tinydl.sigmoid, lambda x: -x, lambda x: x * x, lambda x: (x * 0.3).exp(),
-    lambda x: (x * x + 0.5).log(), lambda x: tinydl.nn.functional.softplus(x), lambda x: tinydl.nn.functional.silu(x), lambda x: (x * x + 1).sqrt(),
+    lambda x: (x * x + 0.5).log(), lambda x: tinydl.nn.functional.softplus(x), lambda x: tinydl.nn.functional.silu(x),
+    lambda x: (x * x + 1).sqrt(),
     lambda x: x.clamp(-0.8, 1.1), tinydl.abs, lambda x: tinydl.nn.functional.leaky_relu(x, 0.1), tinydl.erf, tinydl.sin,
     lambda x: x**3, lambda x: 1.5 - x, lambda x: x / 3, lambda x: x.detach() * 0.5,
     lambda x: tinydl.nn.functional.elu(x),
@@ -32,7 +33,8 @@ BINARY: list[Callable[[Any, Any], Any]] = [
 ]  # fmt: skip
 SHAPES = [
     [(7,), (7,), ()], [(4, 5), (5,), (4, 1)], [(3, 4, 2), (4, 1), (2,)], [(2, 3, 4), (2, 1, 4), (1, 3, 1)],
-    [(), (), ()], [(1, 1), (1,), ()], [(0, 3), (3,), (0, 1)], [(5, 1), (1, 6), ()], [(2, 1, 3, 1, 2), (4, 1, 3, 1), (1,)],
+    [(), (), ()], [(1, 1), (1,), ()], [(0, 3), (3,), (0, 1)], [(5, 1), (1, 6), ()],
+    [(2, 1, 3, 1, 2), (4, 1, 3, 1), (1,)],
     [(13,), (1,), (13,)], [(6, 11), (6, 11), (11,)], [(2, 3, 5, 7), (3, 1, 1), (7,)],
 ]  # fmt: skip
 

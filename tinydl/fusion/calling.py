@@ -15,6 +15,7 @@ from tinydl.autograd.primitives import Primitive
 from tinydl.fusion.text import Store, described, identifiers, kernel_text, space
 from tinydl.fusion.tracing import FLOATING, Expression, FusionError, Symbol, follow
 from tinydl.kernels.fused import cut, kernel
+from tinydl.kernels.workspace import LARGE, recycled
 from tinydl.tensor import Tensor
 
 #: Combinations of shapes that are remembered; following a function again takes about a millisecond.
@@ -85,15 +86,17 @@ class _Loop:
         """
         flat = [f"{o}.reshape(-1)" if len(s) != 1 else o for o, s in zip(operands, self.operands)]
         outs = [f"o{k}" for k in range(len(self.made))]
-        names = {"zeros": np.zeros, "empty": np.empty, "kernel": self.kernel.chosen(self.elements, self.numbers[0]),
-                 "total": _total, "otherwise": otherwise}  # fmt: skip
+        run = self.kernel.chosen(self.elements, self.numbers[0])
+        names = {"zeros": np.zeros, "empty": np.empty, "recycled": recycled, "kernel": run, "total": _total,
+                 "otherwise": otherwise}  # fmt: skip
         lines = [f"def {name}({', '.join(parameters)}):"]
         if otherwise is not None:
             checks = " and ".join(f"{o}.flags.carray" for o in operands) or "True"
             lines += [f"  if not ({checks}): return otherwise({', '.join(parameters)})"]
         for k, (shape, dtype, places_) in enumerate(self.made):
             names[f"s{k}"], names[f"d{k}"] = shape, dtype
-            lines += [f"  o{k} = {'zeros' if places_ else 'empty'}(s{k}, d{k})"]
+            large = np.prod(shape) * dtype.itemsize >= LARGE
+            lines += [f"  o{k} = {'zeros' if places_ else 'recycled' if large else 'empty'}(s{k}, d{k})"]
             flat += [f"o{k}.reshape(-1)" if len(shape) != 1 else f"o{k}"]
         lines += [f"  kernel({', '.join([*map(str, self.numbers), *flat, *map(str, self.steps)])})"]
         for k, ((shape, dtype), (_, _, places_)) in enumerate(zip(self.results, self.made)):
@@ -131,9 +134,9 @@ class _Specialised:
         plain = tuple(o for k, o in enumerate(outputs) if k not in self.live)
         live = bool(self.live)
         self.op = Primitive(
-            _with_parameters(self._written_forward(), names), None, self.identifier, None, False, live,
+            self._written_forward(names), None, self.identifier, None, False, live,
             tuple(outputs), (), functools.partial(self._definition, call) if live else None,
-            _with_parameters(self._backward, ["needs", "g", *names, *casts]) if live else None,
+            _with_parameters(functools.partial(self._backward), ["needs", "g", *names, *casts]) if live else None,
             (), (), False, {}, plain if live else (),
         )  # fmt: skip
         self.call = self._alone if self.many and len(outputs) == 1 else self.op.call
@@ -149,11 +152,10 @@ class _Specialised:
 
     # ------------------------------------------------------------------------------------------------- arrays
 
-    def _written_forward(self) -> Callable[..., Any]:
+    def _written_forward(self, names: Sequence[str]) -> Callable[..., Any]:
         loop, used, places = self._loop(None, (), None)
         if not loop.elements:
-            return self._forward
-        names = [f"x{k}" for k in range(len(self.inputs))]
+            return _with_parameters(functools.partial(self._forward), names)
         return loop.written("forward", names, [names[k] for k in used], places, self._forward)
 
     def _forward(self, *arrays: Any) -> Any:
@@ -286,26 +288,21 @@ def _arranged(a: Any, order: Any) -> Any:
     return a if a.flags.carray else np.array(a, order="C")
 
 
-# Names that the text of a generated call uses itself: single letters, and what its namespace holds.
+# Names that the texts of generated calls use themselves: single letters, and what their namespaces hold.
 _GENERATED = re.compile(r"[a-z]\d*|[A-Z].*|new|mode|next_id|ndarray|as_array|op|forward|mixed|stale|user_line|freed|"
                         r"misfit|no_memory|one_of|changed|missing|settle|picks?|result|joint|lift|shares|write|"
-                        r"rule\d+|default_.*|isinstance|type|dict|is|saved|shapes|out\d*|.*_(shape|dtype)")  # fmt: skip
+                        r"kernel|total|zeros|empty|recycled|otherwise|rule\d+|default_.*|isinstance|type|dict|is|saved|shapes|out\d*|.*_(shape|dtype)")  # fmt: skip
 
 
 def _unlike_generated(names: Sequence[str]) -> list[str]:
     return [f"{name}_" if _GENERATED.fullmatch(name) else name for name in names]
 
 
-def _with_parameters(function: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:
+def _with_parameters(function: functools.partial[Any], names: Sequence[str]) -> Callable[..., Any]:
     """``function`` for the eyes of :class:`Primitive`, which reads names off a signature."""
-
-    def named(*arrays: Any) -> Any:
-        return function(*arrays)
-
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    named.__signature__ = inspect.Signature([inspect.Parameter(n, kind) for n in names])  # type: ignore[attr-defined]
-    named.__wrapped__ = function  # type: ignore[attr-defined]
-    return named
+    function.__signature__ = inspect.Signature([inspect.Parameter(n, kind) for n in names])  # type: ignore[attr-defined]
+    return function
 
 
 class Fused:
@@ -454,7 +451,7 @@ def fuse(function: Callable[..., Any]) -> Fused:
     >>> x = tinydl.tensor([0.5, -0.5], requires_grad=True)
     >>> gate(2.0, x, 0.0, x).sum().backward()
     >>> x.grad
-    tensor([0.4403, 0.0795])
+    tensor([0.7018, 0.1381])
 
     Raises :class:`FusionError`, which names the operation and the line, for a reduction, a product of matrices, a
     change of shape, a change in place, a branch on elements, and a tensor that is no argument.
