@@ -70,7 +70,6 @@ class Kernel:
 
     def __init__(self, name: str, text: str, work: int) -> None:
         self.name, self.text, self.work = name, text, work
-        self.compilations = 0
 
     def chosen(self, elements: int, parts: int) -> Callable[..., None]:
         """What to call for so many elements: ``f(parts, *arguments)``, the arguments as the text names them from the
@@ -114,7 +113,6 @@ class Kernel:
         function = namespace[name]
         digest = hashlib.sha256((self.text + text).encode()).hexdigest()[:16]
         function.__qualname__ = f"{name}_{digest}"
-        self.compilations += 1
         return njit(function, error_model="numpy", **options)
 
 

@@ -84,7 +84,8 @@ def test_an_unused_argument_gets_no_gradient() -> None:
 
 
 def test_any_name_may_be_an_argument() -> None:
-    names = "a x0 out g kernel total zeros op mode i row first last n0 t1 exp32 d_a x_row float32 range needs o0 h".split()
+    names = """a x0 out g kernel total zeros op mode i row first last n0 t1 exp32 d_a x_row float32 range needs o0 h
+    """.split()
     made: dict[str, Any] = {}
     exec(f"def named({', '.join(names)}): return ({' + '.join(names)}).tanh()", made)
     xs = tensors(*[(3,)] * len(names))

@@ -121,7 +121,7 @@ class _Specialised:
         name, tensors = fused.__name__, [k for k in key if isinstance(k[0], np.dtype)]
         self.name, self.shapes, self.every = name, [shape for _, shape in tensors], len(tensors) == len(key)
         self.identifier = name if name.isidentifier() else "fused"  # a lambda's is none
-        self.trace, self.inputs, self.results, self.many = follow(fused.function, name, tensors, call)
+        self.trace, self.inputs, self.results, self.many = follow(name, tensors, call)
         self.shape = self.results[0].shape
         self.names = identifiers(fused.names_of(key))
         self.live = [k for k, x in enumerate(self.results) if x.live]
@@ -289,9 +289,11 @@ def _arranged(a: Any, order: Any) -> Any:
 
 
 # Names that the texts of generated calls use themselves: single letters, and what their namespaces hold.
-_GENERATED = re.compile(r"[a-z]\d*|[A-Z].*|new|mode|next_id|ndarray|as_array|op|forward|mixed|stale|user_line|freed|"
-                        r"misfit|no_memory|one_of|changed|missing|settle|picks?|result|joint|lift|shares|write|"
-                        r"kernel|total|zeros|empty|recycled|otherwise|rule\d+|default_.*|isinstance|type|dict|is|saved|shapes|out\d*|.*_(shape|dtype)")  # fmt: skip
+_GENERATED = re.compile(
+    r"[a-z]\d*|[A-Z].*|new|mode|next_id|ndarray|as_array|op|forward|mixed|stale|user_line|freed|misfit|no_memory|one_of|"
+    r"changed|missing|settle|picks?|result|joint|lift|shares|write|kernel|total|zeros|empty|recycled|otherwise|rule\d+|"
+    r"default_.*|isinstance|type|dict|is|needs|saved|shapes|out\d*|.*_(shape|dtype)"
+)
 
 
 def _unlike_generated(names: Sequence[str]) -> list[str]:

@@ -307,9 +307,10 @@ def _is_nothing(x: Symbol) -> bool:
     return x.expression.op is not None and x.expression.op.name == "nothing"
 
 
-def follow(function: Callable[..., Any], name: str, inputs: Sequence[tuple[Any, tuple[int, ...]]],
-           call: Callable[[Sequence[Any]], Any]) -> tuple[Trace, list[Expression], list[Expression], bool]:
-    """Call ``function`` with a symbol for each (dtype, shape); ``call`` places them among its arguments.
+def follow(
+    name: str, inputs: Sequence[tuple[Any, tuple[int, ...]]], call: Callable[[Sequence[Any]], Any]
+) -> tuple[Trace, list[Expression], list[Expression], bool]:
+    """Call a function of this name, by ``call``, with a symbol for each (dtype, shape).
 
     Returns the trace, the inputs, the results, and whether these came as a sequence.
     """
