@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 # In the order they are run: the control first, the longest last.
 NAMES = (
-    "control", "import_time", "folder", "overhead", "chain", "ladder", "mlp_step", "lstm_step", "nade_step", "works",
+    "control", "import_time", "folder", "overhead", "chain", "ladder", "fuse", "mlp_step", "lstm_step", "nade_step",
+    "works",
 )  # fmt: skip
 PAPERS = "papers"  # trains for hours, with options of its own: run alone, and not by `all`
 

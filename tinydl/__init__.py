@@ -84,6 +84,7 @@ if TYPE_CHECKING:
         distributions,
         fft,
         func,
+        fusion,
         generation,
         kernels,
         linalg,
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
         training,
         utils,
     )  # fmt: skip
+    from tinydl.fusion import fuse
     from tinydl.nn.functional import (
         conv1d,
         conv2d,
@@ -147,10 +149,11 @@ preserve_format, contiguous_format = memory_format("preserve_format"), memory_fo
 
 # Rooms and names that are imported when first used: `import tinydl` stays quick.
 _ROOMS = {
-    "accelerator", "backends", "cuda", "data", "distributions", "fft", "func", "generation", "kernels", "linalg",
-    "models", "nn", "optim", "random", "render", "special", "training", "utils",
+    "accelerator", "backends", "cuda", "data", "distributions", "fft", "func", "fusion", "generation", "kernels",
+    "linalg", "models", "nn", "optim", "random", "render", "special", "training", "utils",
 }  # fmt: skip
 _NAMES = {
+    "fusion": "fuse",
     "random": "Generator bernoulli default_generator get_rng_state initial_seed manual_seed multinomial normal poisson "
     "rand rand_like randint randint_like randn randn_like randperm seed set_rng_state",
     "serialization": "load save",
@@ -183,9 +186,9 @@ __all__ = [
     "contiguous_format", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
     "cuda", "data", "default_generator", "device", "distributions", "double", "DoubleTensor", "dtype", "e", "empty",
     "empty_like", "enable_grad", "eye", "fft", "finfo", "float", "float16", "float32", "float64", "FloatTensor",
-    "from_dlpack", "from_numpy", "full", "full_like", "func", "generation", "Generator", "get_default_dtype",
-    "get_num_threads", "get_rng_state", "half", "HalfTensor", "hamming_window", "hann_window", "iinfo", "inf",
-    "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8", "IntTensor", "is_grad_enabled",
+    "from_dlpack", "from_numpy", "full", "full_like", "func", "fuse", "fusion", "generation", "Generator",
+    "get_default_dtype", "get_num_threads", "get_rng_state", "half", "HalfTensor", "hamming_window", "hann_window",
+    "iinfo", "inf", "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8", "IntTensor", "is_grad_enabled",
     "is_tensor", "kaiser_window", "kernels", "layer_norm", "layout", "linalg", "linspace", "load", "logspace", "long",
     "LongTensor", "manual_seed", "memory_format", "meshgrid", "models", "multinomial", "nan", "nn", "no_grad",
     "normal", "ones", "ones_like", "ops", "optim", "pi", "poisson", "preserve_format", "promote_types", "rand",

@@ -27,6 +27,7 @@ from tinydl.autograd import hooks as _hooks
 from tinydl.autograd import primitives as _primitives
 from tinydl.autograd.mode import ANOMALY, mode
 from tinydl.autograd.primitives import PICK, Node, Primitive
+from tinydl.kernels.workspace import OWNERS
 
 _ndarray = np.ndarray
 
@@ -367,7 +368,7 @@ def _accumulate(create_graph: bool, x: Any, found: dict[int, Any], k: int) -> No
             x._grad = _fresh(r) if old is None else old + r
         elif old is None:
             # Nobody else holds it when the only references are `r` and the call's own: then there is nothing to copy.
-            if type(r) is _ndarray and r.base is None and getrefcount(r) == 2 and r.flags.carray:
+            if type(r) is _ndarray and type(r.base) in OWNERS and getrefcount(r) == 2 and r.flags.carray:
                 x._grad = tensor._from_array(r)
             else:
                 x._grad = tensor._from_array(_copy(r))
@@ -488,7 +489,7 @@ def _results(
                 r = hooked[id(x)]
             if create_graph:
                 results.append(_fresh(r))
-            elif type(r) is _ndarray and r.base is None and getrefcount(r) == 2 and r.flags.carray:
+            elif type(r) is _ndarray and type(r.base) in OWNERS and getrefcount(r) == 2 and r.flags.carray:
                 results.append(tensor._from_array(r))  # nobody else holds it
             else:
                 results.append(tensor._from_array(_copy(r)))

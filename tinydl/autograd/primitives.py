@@ -292,6 +292,7 @@ class _Built:
 
     def __init__(self, op: Primitive, args: tuple[str, ...]) -> None:
         self.op, self.args = op, args
+        self.given = ", ".join(f"{s}={s}" for s in op.static if not op.by_position.get(s))  # settings, passed on
         self.wants = self._declared()
         self.saves = self._saves()
         # Only arrays are worth freeing; shapes stay, so that a graph of views and sums can be walked twice, as in
@@ -409,7 +410,7 @@ class _Built:
             named += ["*" + s if takes_all else s if default is inspect.Parameter.empty else f"{s}=default_{s}"]
         head = f"def {op.name}({', '.join(named)}):"
         passed = "".join(f", *{s}" if op.by_position.get(s) else f", {s}={s}" for s in op.static)
-        given = ", ".join(f"{s}={s}" for s in op.static if not op.by_position.get(s))
+        given = self.given
         rest = "".join(f", {s}" for s in op.static if op.by_position.get(s))
         lift = f"lift(op, ({''.join(a + ', ' for a in args)}), dict({given}){rest})"
         line: list[str] = [head]
@@ -448,7 +449,9 @@ class _Built:
     def _unwrap(self, i: int, pad: str) -> list[str]:
         a = self.args[i]
         return [
-            f"{pad}if {a}.taken is not None and {a}.taken != {a}.ver[1]: stale({a}, {self.op.name!r})",
+            f"{pad}if {a}.taken is not None and {a}.taken != {a}.ver[1]:",
+            f"{pad}  h = stale({a}, op, ({''.join(a + ', ' for a in self.args)}), dict({self.given}))",
+            f"{pad}  if h is not None: return h",
             f"{pad}x{i} = {a}.array; r{i} = {a}.needs_grad",
         ]
 
@@ -615,10 +618,11 @@ class _Built:
         line += ["  shapes = n.shapes"]
         value = {s: f"s{j}" for j, s in enumerate(self.saves)}
         if op.joint is not None:
-            given = "".join(f", {value[s]}" for s in next(iter(self.wants.values()), ()))
+            wanted = next(iter(self.wants.values()), ())
+            given = "".join(f", {value[s]}" for s in wanted)
             needs = "".join(f"edges[{i}] is not None, " for i in range(len(args)))
             line += [f"  d = joint(({needs}), g{given})"]
-            dtype = "g.dtype" if len(op.public) == 1 else "None"
+            dtype = "g.dtype" if len(op.public) == 1 and not any(w.endswith("_dtype") for w in wanted) else "None"
             for i, a in enumerate(args):
                 if a in op.constants:
                     line += [f"  d{i} = None", f"  if edges[{i}] is not None: missing(op, {a!r})"]
@@ -844,8 +848,13 @@ def _no_memory(name: str, inputs: tuple[Any, ...], error: MemoryError) -> None:
     raise MemoryError(f"{name}: there is no memory{size}; the shapes given are {shapes}; make them smaller") from None
 
 
-def _stale(x: Any, name: str) -> None:
-    x._take_anew(name)
+def _stale(x: Any, op: Primitive, inputs: tuple[Any, ...], static: dict[str, Any]) -> Any:
+    """An input whose array is not to be used as it is: a view is taken anew. A symbol (:mod:`tinydl.fusion.tracing`),
+    which stands for a tensor to come, notes the call, and what it gives is the call's result."""
+    if hasattr(x, "tracer"):
+        return x.tracer.apply(op, inputs, static)
+    x._take_anew(op.name)
+    return None
 
 
 def _freed(op: Any) -> None:
