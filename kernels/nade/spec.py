@@ -285,6 +285,6 @@ describe(
         tolerance=TOLERANCE,
         flops=lambda u, b, c, w, v, *_: flops(np.ones(b.shape, bool), b, c, w, v) // 2,
         bytes=lambda u, b, c, w, v, *_: u.nbytes + bytes(u > 0.5, b, c, w, v),
-        cases={f"{frames} frames, 88 pitches, 128 units": _drawing(frames) for frames in (1, 16, 256)},
+        cases={f"{n} frame{'s' * (n > 1)}, 88 pitches, 128 units": _drawing(n) for n in (1, 16, 256)},
     )
 )

@@ -208,15 +208,15 @@ def _cost(x: Array, index: Array, *_: Any) -> int:
     return int(index.size * x.shape[1] // index.shape[1])
 
 
-def _images(count: int) -> Callable[[Any], tuple[Array, Array]]:
+def _images(count: int, size: int) -> Callable[[Any], tuple[Array, Array]]:
     def case(dtype: Any) -> tuple[Array, Array]:
         rng = np.random.default_rng(0)
-        return rng.standard_normal((count, 16, 4096)).astype(dtype), rng.integers(0, 4096, (count, 16, 1024))
+        return rng.standard_normal((count, 16, size)).astype(dtype), rng.integers(0, size, (count, 16, size // 4))
 
     return case
 
 
-_IMAGES = {f"{count}x16x4096, 1024": _images(count) for count in (1, 4, 32)}
+_IMAGES = {f"{count}x16x{n}, {n // 4}": _images(count, n) for count, n in ((1, 256), (8, 1024), (32, 4096))}
 
 
 def _turn(turn: Callable[..., Any], make: Callable[[Any], Any], dtype: Any) -> tuple[Any, ...]:

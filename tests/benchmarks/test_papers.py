@@ -417,9 +417,9 @@ def test_the_plan_is_made_of_models_and_bars() -> None:
     assert len({entry.key for entry in papers.PLAN}) == len(papers.PLAN)
     assert {entry.model for entry in papers.PLAN} >= {"lstm", "lstm-nade", "gru", "tanh-rnn"}
     limits = {"jsb": 2, "nottingham": 5, "musedata": 20, "piano-midi": 20}  # minutes that were promised
-    minutes = {e.array: e.minutes for e in papers.PLAN if e.model == "lstm-nade"}
+    minutes = {e.data: e.minutes for e in papers.PLAN if e.model == "lstm-nade"}
     assert set(minutes) == set(limits) and all(minutes[data] <= limits[data] for data in limits)
-    assert {(e.array, e.minutes) for e in papers.quick_plan(papers.PLAN)} == {("jsb", 0.5), ("piano-midi", 0.5)}
+    assert {(e.data, e.minutes) for e in papers.quick_plan(papers.PLAN)} == {("jsb", 0.5), ("piano-midi", 0.5)}
     for entry in papers.PLAN:
         if entry.model in registry.models():
             registry.configure(entry.model, **dict(option.split("=") for option in entry.options))
