@@ -205,6 +205,7 @@ def softmax_samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:
         yield x, np.where(rng.random(rows) < 0.3, 0, target), weight, 0, 0.0, "sum"
         yield np.asfortranarray(x), target, None, -100, 0.2, "none"  # columns side by side in memory
     yield np.array([[3e38, -3e38, 0], [1e4, 1e4, -1e4]], dtype), np.array([0, 1]), None, -100, 0.0, "none"
+    yield np.array([[0, 1e4, 0], [0, 0, 1e4]], dtype), np.array([1, 0]), None, -100, 0.0, "none"  # wherever it stands
 
 
 # -- cards ------------------------------------------------------------------------------------------------------------

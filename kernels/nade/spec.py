@@ -210,6 +210,11 @@ def _sampling_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
         u = rng.random(b.shape)
         for temperature in (1.0, 0.7, 0.0):
             yield u, b, c, w, v, temperature, np.zeros(len(x), bool)
+            yield u, b, c, w, v, temperature, np.arange(len(x)) % 2 == 0
+    low = np.full((4, 6), -1000, dtype)  # no pitch can sound, or the first alone
+    low[:2, 0] = 1
+    c, w, v = np.zeros((4, 3), dtype), np.zeros((6, 3), dtype), np.zeros((6, 3), dtype)
+    yield rng.random((4, 6)), low, c, w, v, 1.0, np.ones(4, bool)
 
 
 def _chords(frames: int) -> Callable[[Any], tuple[Array, ...]]:

@@ -144,7 +144,7 @@ def samples(dtype: Any = np.float64) -> Iterator[tuple[Array, Windows]]:
         windows = []
         for n, m, k in zip(size, out, reach):
             first = np.sort(rng.integers(0, n - k + 1, m))
-            last = first + rng.integers(1, k + 1, m)
+            last = first + (rng.integers(1, k + 1, m) if k < n else k)  # as long as the dimension: all of it
             windows.append((first, last, rng.standard_normal((m, k))))
         yield rng.standard_normal((N, *size)).astype(dtype), tuple(windows)
 

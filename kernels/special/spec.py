@@ -277,7 +277,7 @@ _EDGES = {
     "erfinv": (0.0, 1e-30, 0.5, -0.5, 0.999999, math.nan),
     "lgamma": (1.0, 2.0, 0.5, 1e-30, 1e10, math.inf, -math.inf, 0.0, -1.0, math.nan),
     "digamma": (1.0, 2.0, 1e10, math.inf, 0.0, -1.0, math.nan),
-    "polygamma": (1.0, 2.0, 1e5, math.inf, math.nan),
+    "polygamma": (1.0, 2.0, 1e5, -0.5, -1.25, -6.7, math.inf, math.nan),
     "sinc": (0.0, 1e-30, 1.0, -1.0, 0.5, 1e4, math.nan),
     "bessel_i": (0.0, 1e-30, 1.0, -1.0, 30.0, math.nan),
 }
