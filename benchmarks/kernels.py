@@ -109,14 +109,14 @@ def _rival(about: Card, side: str, dtype: str, case: str) -> Job:
     with numpy_forward(about):
         arguments = about.cases[case](np.dtype(dtype).type)
         smallest = next(iter(about.cases.values()))(np.dtype(dtype).type)
-    wrong = disagreement(about, make(torch, *_own(smallest)), smallest)
-    if wrong:
-        raise BenchmarkError(f"{about.op}: {wrong}")
     counted = costs(about, arguments)
     start = time.perf_counter()
     call = make(torch, *_own(arguments))
     call()
     first = time.perf_counter() - start
+    wrong = disagreement(about, make(torch, *_own(smallest)), smallest)
+    if wrong:
+        raise BenchmarkError(f"{about.op}: {wrong}")
     return Job(call, first=first, facts={"compiled": False, "threads": torch.get_num_threads(), **counted})
 
 

@@ -339,6 +339,7 @@ def test_an_operation_of_ones_own_from_end_to_end(
             harness.write([KernelRow(**typed)], results)
         assert main(command) == 0
         out = capsys.readouterr().out
+        assert "this machine allows 200 GFLOP/s in float32, 100 GFLOP/s in float64, 400 GB/s from L2, " in out
         assert "doubling: y = 2 x [float32]" in out and out.count(" is slower than on ") == len(rows)
         assert ("torch" in out) == TORCH or "PyTorch is not installed" in out
     finally:
@@ -368,7 +369,15 @@ def test_an_installed_torch_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> No
 
     (sides,) = sides_of(["matmul"], None, ["torch"]).values()
     assert sides.names == ["cpu.blocked"]
-    assert _notes([row()], {}) == ["PyTorch is not installed, so nothing is compared with it (pip install torch)"]
+    assert _notes([row()]) == ["PyTorch is not installed, so nothing is compared with it (pip install torch)"]
+
+
+def test_what_a_reader_must_know_is_noted() -> None:
+    from tinydl.cli.bench import _notes
+
+    said = " ".join(_notes([row(), row(clean="2/18"), row(roof=1.1), row(compiled=True)]))
+    assert "1 of 4 figures had fewer than 3 samples" in said and "above the roofs" in said and "* compiled" in said
+    assert all(words not in " ".join(_notes([row(roof=1.0)])) for words in ("figures", "roofs", "compiled"))
 
 
 def test_a_process_of_the_harness_measures_a_kernel() -> None:

@@ -93,7 +93,8 @@ def test_what_a_slip_reaches() -> None:
 def test_kernels_are_changed_and_cards_are_not() -> None:
     for file in FILES:
         names = {m.where.partition(".")[0] for m in kernel_mutants(file)}
-        assert not names & {"samples", "flops", "bytes", "state", "sample"} and not any("case" in n for n in names), file
+        assert not names & {"samples", "flops", "bytes", "state", "sample"}, file
+        assert not any("case" in name for name in names), file
     assert len(kernel_mutants("kernels/pool/cpu.py")) > 150
 
 

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from tests.page.test_page import Tree
-from tinydl.page import Dot, Page, Roofline, Rooflines
+from tinydl.page import Dot, Page, Roofline, Rooflines, Table, Tables
 from tinydl.page.roofline import _BOTTOM, _LEFT, _LINE, _RIGHT, _TOP, _apart, draw, scaled
 
 ROOFS = {"L2": 400e9, "L3": 160e9, "memory": 35e9}
@@ -76,3 +76,13 @@ def test_a_page_without_music_has_no_program() -> None:
     (policy,) = [a["content"] for a, _ in tree.all("meta") if a.get("http-equiv")]
     assert "script-src" not in policy and "default-src 'none'" in policy
     assert len(tree.all("svg")) == 1
+
+
+def test_figures_that_are_written_out_are_flushed_right() -> None:
+    rows = [["a", "12 %", "", "of all"], ["b", "1.14 to 1.2", "3*", "5 of all"]]
+    tree = Tree(Page("T", "S", [Tables("T", [Table("t", ("case", "of roof", "first", "note"), rows)])]).html())
+    kinds = {name: a.get("class", "") for a, name in tree.all("th", scope="col")}
+    assert kinds == {"case": "words", "of roof": "", "first": "", "note": ""}
+    rows[1][3] = "all"
+    tree = Tree(Page("T", "S", [Tables("T", [Table("t", ("case", "of roof", "first", "note"), rows)])]).html())
+    assert {name: a.get("class", "") for a, name in tree.all("th", scope="col")}["note"] == "words"

@@ -48,7 +48,6 @@ def _run(args: argparse.Namespace) -> int:
             found: list[KernelRow] = []
             changes: list[str] = []
             for op, sides in plan.items():
-                first = not args.json
                 for rows in kernels.measure(op, sides.dtype, sides.names, args.file, limits, note):
                     for row in rows:
                         row.control = words
@@ -59,16 +58,16 @@ def _run(args: argparse.Namespace) -> int:
                     found += rows
                     if target is not None:
                         harness.write(rows, target)
-                if first:
+                if not args.json:
                     _say_rows(op, [row for row in found if row.op == op])
         except harness.BenchmarkError as error:
             raise UsageError(f"{error}; it was not timed") from error
-        notes = _notes(found, plan)
+        notes = _notes(found)
         if args.json:
             say_json({**around, "control": words, "roofs": asdict(limits), "rows": [_row(r, limits) for r in found],
                       "changes": changes, "notes": notes})  # fmt: skip
         else:
-            for line in [*changes, *notes]:
+            for line in [_allowed(limits), *changes, *notes]:
                 say(line)
         if target is not None:
             note(f"{len(found)} rows added to {target}")
@@ -167,13 +166,26 @@ def _figure(value: float | None) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _notes(rows: Sequence[KernelRow], plan: dict[str, Sides]) -> list[str]:
+def _allowed(limits: Roofs) -> str:
+    from tinydl.page.roofline import scaled
+
+    rates = [f"{scaled(rate)}FLOP/s in {dtype}" for dtype, rate in limits.flops.items()]
+    rates += [f"{scaled(rate)}B/s from {level}" for level, rate in limits.bandwidth.items()]
+    return f"this machine allows {', '.join(rates)}, on {limits.threads} threads"
+
+
+def _notes(rows: Sequence[KernelRow]) -> list[str]:
     """What a reader of the figures must know."""
     notes = []
     if noisy := [row for row in rows if row.noisy]:
         notes.append(
             f"{len(noisy)} of {len(rows)} figures had fewer than 3 samples without a neighbour on the cores (threads "
             "waited in the run queue for more than 2 % of the time): on an idle machine they are lower"
+        )
+    if any((row.roof or 0) > 1.02 for row in rows):
+        notes.append(
+            "some kernels stand above the roofs: a kernel beats the matrix product and the copy that are taken for the "
+            "best, or the machine was slower when it ran those"
         )
     if any(row.compiled for row in rows):
         notes.append("first calls marked * compiled; the others loaded what an earlier process had compiled")

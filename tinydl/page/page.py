@@ -478,8 +478,13 @@ def _cell(value: Cell, digits: int) -> str:
     return f"{value:,}" if isinstance(value, int) else text(value)
 
 
+def _is_words(value: Cell) -> bool:
+    """Text that is no figure written out, as ``"12 %"`` and ``""`` are."""
+    return isinstance(value, str) and bool(value) and not value[0].isdigit()
+
+
 def _table(table: Table) -> str:
-    words = [all(isinstance(row[i], str) for row in table.rows) for i in range(len(table.columns))]
+    words = [all(_is_words(row[i]) for row in table.rows) for i in range(len(table.columns))]
     kinds = [' class="words"' if w else "" for w in words]
     head = "".join(f'<th scope="col"{kind}>{text(name)}</th>' for name, kind in zip(table.columns, kinds))
     rows = []

@@ -17,7 +17,7 @@ from tinydl.page.svg import number, text
 __all__ = ["Dot", "Roofline", "draw", "scaled"]
 
 _WIDTH, _HEIGHT = 460, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, _WIDTH - 10, 26, _HEIGHT - 38
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, _WIDTH - 10, 26, _HEIGHT - 38
 _LINE = 17.0  # between two labels, as large as letters become on a phone
 
 
@@ -77,7 +77,7 @@ def draw(picture: Roofline) -> str:
 
     label = text(_words(picture))
     out = [f'<svg class="chart roofline" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">']
-    out.append(f'<text class="title" x="{_LEFT - 44}" y="14">FLOP/s</text>')
+    out.append('<text class="title" x="2" y="14">FLOP/s</text>')
     for power in range(math.ceil(math.log10(y0)), math.floor(math.log10(y1)) + 1):
         y = py(10.0**power)
         out.append(f'<path class="rule" d="M{_LEFT} {number(y)}H{_RIGHT}"/>')
@@ -113,11 +113,11 @@ def draw(picture: Roofline) -> str:
 
 
 def _span(picture: Roofline) -> tuple[float, float, float, float]:
-    """What the axes show: the work, all ridges, and every dot."""
+    """What the axes show: the work, all ridges, every dot, and at the left room for the words along the slopes."""
     ridges = [picture.peak / bandwidth for bandwidth in picture.bandwidth.values()]
     rates = [dot.rate for dot in picture.dots]
     low, high = min([picture.intensity, *ridges]), max([picture.intensity, *ridges])
-    return low / 6, high * 6, min([*rates, picture.peak / 100]) / 2.5, max([*rates, picture.peak]) * 2.2
+    return low / 20, high * 4, min([*rates, picture.peak / 100]) / 2.5, max([*rates, picture.peak]) * 2.2
 
 
 def _dots(dots: Sequence[Dot], at: float, heights: list[float]) -> list[str]:
