@@ -269,7 +269,7 @@ def _picture(rows: Sequence[KernelRow], limits: Roofs) -> Any:
 
 def _arguments(parser: Parser) -> None:
     parser.add_argument("names", metavar="OP", nargs="*", help="an operation, OP:VARIANT or VARIANT")
-    parser.add_argument("--all", action="store_true", help="every operation (a quarter of an hour and more)")
+    parser.add_argument("--all", action="store_true", help="every operation (half an hour and more)")
     parser.add_argument(
         "--vs", metavar="VARIANT", nargs="+", help="compare with these alone; torch is PyTorch (default: with all)"
     )
