@@ -5,6 +5,7 @@
 #   make lint    ruff and mypy alone         make bench [NAME="..."]   the benchmarks
 #   make docs    the API reference, in build/docs; a warning is an error
 #   make mutation [MUTANTS=N]    change the engine N times and see whether a test notices (all: MUTANTS=all)
+#   make kernel-mutation          change bounds, indices and strides of kernels and see whether their cards notice
 #   make clean   remove what the above left
 
 SHELL := /bin/sh
@@ -16,7 +17,7 @@ NAME ?=
 MUTANTS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs mutation clean
+.PHONY: help demo test lint bench docs mutation kernel-mutation clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -42,6 +43,9 @@ docs: $(VENV)/.docs
 # Without PyTorch the differential tests kill nothing; results are kept in build/mutation, so that it can be interrupted.
 mutation: $(VENV)/.dev
 	@$(BIN)/python -m tests.mutation $(if $(filter all,$(MUTANTS)),,--sample $(MUTANTS))
+
+kernel-mutation: $(VENV)/.dev
+	@$(BIN)/python -W ignore -m tests.mutation.kernels
 
 clean:
 	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,6 +2,7 @@
 
 ``python -m tinydl.benchmarks`` lists them, ``python -m tinydl.benchmarks NAME ...`` runs some and appends a row per
 figure to ``benchmarks/results/NAME.csv``. How they measure stands in :mod:`tinydl.benchmarks.harness`.
+``tinydl bench`` measures kernels (:mod:`tinydl.benchmarks.kernels`).
 ``python -m tinydl.benchmarks papers`` retrains the papers' tables (:mod:`tinydl.benchmarks.papers`).
 """
 
@@ -15,13 +16,16 @@ if TYPE_CHECKING:
 
 # In the order they are run: the control first, the longest last.
 NAMES = (
-    "control", "import_time", "folder", "overhead", "chain", "ladder", "fuse", "mlp_step", "lstm_step", "nade_step",
-    "works",
+    "control", "roofs", "import_time", "folder", "overhead", "chain", "ladder", "fuse", "mlp_step", "lstm_step",
+    "nade_step", "works",
 )  # fmt: skip
 PAPERS = "papers"  # trains for hours, with options of its own: run alone, and not by `all`
 
 
 def load(name: str) -> Benchmark:
-    """The benchmark of that name (its module is imported only now)."""
+    """The benchmark of that name (its module is imported only now), or ``"kernels ..."``, one operation's kernels."""
+    if name.startswith("kernels "):
+        kernels: Benchmark = importlib.import_module("tinydl.benchmarks.kernels").load(name)
+        return kernels
     benchmark: Benchmark = importlib.import_module(f"tinydl.benchmarks.{name}").BENCHMARK
     return benchmark

@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import statistics
 import sys
 from collections.abc import Sequence
 
-from tinydl.benchmarks import NAMES, PAPERS, harness, load, report
-
-
-def control_now() -> tuple[str, list[harness.Row]]:
-    """The control's figures in this run, and a warning on stderr when this machine was faster before."""
-    measured = list(harness.measure(load("control"), say))
-    for row in measured:
-        before = [
-            float(old["ours"])
-            for old in harness.history("control")
-            if (old["machine"], old["case"]) == (harness.machine(), row.case)
-        ]
-        if before and row.ours > 1.25 * statistics.median(before):
-            times = row.ours / statistics.median(before)
-            say(f"warning: the control ({row.case}) takes {times:.2f} times its usual time: this machine is slow now")
-    return ", ".join(f"{row.case} {harness.figure(row.ours)} {row.unit}" for row in measured), measured
+from tinydl.benchmarks import NAMES, PAPERS, control, harness, load, report
 
 
 def say(line: str) -> None:
@@ -57,11 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             say(f"tinydl.benchmarks: error: there is no benchmark {name!r}; {hint}")
             return 2
     failed = False
-    control, control_rows = control_now()
+    control_words, control_rows = control.now(say)
     for name in wanted:
         try:
             for row in control_rows if name == "control" else harness.measure(load(name), say):
-                row.control = control
+                row.control = control_words
                 print(row.line(), flush=True)
                 if not options.no_record:
                     harness.append(row)

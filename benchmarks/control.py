@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Callable
+
 import numpy as np
 
+from tinydl.benchmarks import harness
 from tinydl.benchmarks.harness import Benchmark, Job
 
 
@@ -41,3 +45,18 @@ BENCHMARK = Benchmark(
     sample_seconds=0.05,
     seconds=3.0,
 )
+
+
+def now(say: Callable[[str], None]) -> tuple[str, list[harness.Row]]:
+    """The control's figures in this run, in words and as rows; a warning when this machine was faster before."""
+    measured = list(harness.measure(BENCHMARK, say))
+    for row in measured:
+        before = [
+            float(old["ours"])
+            for old in harness.history("control")
+            if (old["machine"], old["case"]) == (harness.machine(), row.case)
+        ]
+        if before and row.ours > 1.25 * statistics.median(before):
+            times = row.ours / statistics.median(before)
+            say(f"warning: the control ({row.case}) takes {times:.2f} times its usual time: this machine is slow now")
+    return ", ".join(f"{row.case} {harness.figure(row.ours)} {row.unit}" for row in measured), measured

@@ -17,8 +17,11 @@ percentiles, and the ratio rival / ours (above 1: we are faster).
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime
+import functools
+import importlib
 import importlib.metadata
 import json
 import math
@@ -31,7 +34,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 RESULTS = Path(__file__).resolve().parent / "results"
 MAX_DELAY = 0.02  # share of a sample that its threads may spend waiting for a core
@@ -43,16 +49,26 @@ class Job:
     """One side, set up: what to repeat, and what it computes.
 
     ``step`` does one unit of work. It may return its own timings, ``{part: seconds}``; otherwise the call is timed.
-    ``check`` holds numbers on which all sides must agree.
+    ``check`` holds numbers on which all sides must agree. ``first``: seconds of the first step, where the setup made
+    it. ``facts``: what else the harness's side should know, in JSON's types.
     """
 
-    step: Callable[[], Mapping[str, float] | None]
+    step: Callable[[], Any]
     check: Sequence[float] = ()
+    first: float | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Absent(Exception):
+    """A side that cannot take part in a case; the message says why."""
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What is compared. The first side is ours; a setup that needs an absent package raises ImportError."""
+    """What is compared. The first side is ours.
+
+    A setup that needs an absent package raises ImportError, one that cannot take part :class:`Absent`.
+    """
 
     name: str
     title: str
@@ -66,6 +82,8 @@ class Benchmark:
     seconds: float = 20.0  # and none after this time, once each side has three (a noisy machine; the row says so)
     max_delay: float = MAX_DELAY
     sample_seconds: float = 0.1
+    pause: float = 0.15  # seconds before each sample, in which the other side's threads stop spinning
+    cold: int = 0  # samples of a single step whose data no cache holds
     run: Callable[[], Iterator[Row]] | None = None  # replaces the comparison by a run of its own
 
 
@@ -174,17 +192,49 @@ def run_queue_delay() -> float:
     return total * 1e-9
 
 
-def timed(step: Callable[[], Mapping[str, float] | None], count: int) -> dict[str, float]:
+def timed(step: Callable[[], Any], count: int) -> dict[str, float]:
     """Mean seconds per part over ``count`` steps."""
     own: dict[str, float] = {}
     start = time.perf_counter()
     for _ in range(count):
         parts = step()
-        if parts:
+        if isinstance(parts, dict):
             for part, seconds in parts.items():
                 own[part] = own.get(part, 0.0) + seconds
     whole = time.perf_counter() - start
     return {part: seconds / count for part, seconds in (own or {WHOLE: whole}).items()}
+
+
+def cache_sizes() -> dict[str, int]:
+    """Bytes of the first core's caches, ``{"L1": ..., "L2": ..., "L3": ...}``, those that the system tells of."""
+    found = {}
+    for entry in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        with contextlib.suppress(OSError, ValueError):
+            level, kind, size = ((entry / name).read_text().strip() for name in ("level", "type", "size"))
+            if kind != "Instruction":
+                found[f"L{level}"] = int(size.rstrip("KMG")) << {"K": 10, "M": 20, "G": 30}.get(size[-1], 0)
+    return found
+
+
+@functools.cache
+def _elsewhere() -> Any:
+    """An array of twice the largest cache, at least 64 MiB, at most 1 GiB."""
+    import numpy as np
+
+    return np.ones(min(max(2 * max(cache_sizes().values(), default=0), 1 << 26), 1 << 30) // 8)
+
+
+def evict() -> None:
+    """Fill the caches with other data."""
+    other = _elsewhere()
+    other += 1.0
+
+
+def clean_step(step: Callable[[], Any], count: int) -> dict[str, Any]:
+    """Seconds per part of ``count`` steps, and the share of that time that threads waited for a core."""
+    before, start = run_queue_delay(), time.perf_counter()
+    parts = timed(step, count)
+    return {"parts": parts, "delay": (run_queue_delay() - before) / (time.perf_counter() - start)}
 
 
 def serve(benchmark: Benchmark, side: str) -> None:
@@ -199,7 +249,7 @@ def serve(benchmark: Benchmark, side: str) -> None:
             if "case" in request:
                 try:
                     job = benchmark.sides[side](request["case"])
-                except ImportError as error:
+                except (ImportError, Absent) as error:
                     answer = {"missing": str(error)}
                 else:
                     start = time.perf_counter()
@@ -214,14 +264,17 @@ def serve(benchmark: Benchmark, side: str) -> None:
                         job.step()
                         warm = time.perf_counter() - start
                     count = max(1, int(benchmark.sample_seconds / max(warm, 1e-7)))
-                    answer = {"check": list(job.check), "first": first, "count": count}
+                    answer = {"check": list(job.check), "first": job.first or first, "count": count}
+                    answer["facts"] = dict(job.facts)
+            elif "cold" in request:
+                assert job is not None
+                evict()
+                answer = clean_step(job.step, 1)
             else:
                 assert job is not None
                 if request["count"] > 1:
                     job.step()  # caches and pools as in the middle of a training
-                before, start = run_queue_delay(), time.perf_counter()
-                parts = timed(job.step, request["count"])
-                answer = {"parts": parts, "delay": (run_queue_delay() - before) / (time.perf_counter() - start)}
+                answer = clean_step(job.step, request["count"])
         except Exception as error:
             answer = {"failed": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(answer) + "\n")
@@ -234,7 +287,11 @@ class Worker:
     def __init__(self, name: str, side: str) -> None:
         self.side = side
         command = [sys.executable, "-m", "tinydl.benchmarks.worker", name, side]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # From whatever folder: what is measured is the code that asks.
+        here = str(Path(importlib.import_module("tinydl").__path__[0]).parent)
+        path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+        pipe, environment = subprocess.PIPE, {**os.environ, "PYTHONPATH": path}
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
 
     def ask(self, **request: Any) -> dict[str, Any]:
         """One request, one answer."""
@@ -267,22 +324,29 @@ class Worker:
 
 @dataclass
 class Samples:
-    """What one side's samples gave, per part."""
+    """What one side's samples gave, per part; its first step's seconds, and the facts of its job."""
 
     clean: list[dict[str, float]] = field(default_factory=list)
     noisy: list[dict[str, float]] = field(default_factory=list)
+    first: float = 0.0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    cold: Samples | None = None
+
+    def keep(self, answer: Mapping[str, Any], max_delay: float) -> None:
+        """Put a sample where it belongs."""
+        (self.clean if answer["delay"] <= max_delay else self.noisy).append(answer["parts"])
 
     def used(self, least: int = 3) -> list[dict[str, float]]:
         """The clean samples; with fewer than ``least``, all of them (the row says so)."""
         return self.clean if len(self.clean) >= least else self.clean + self.noisy
 
-    def quantiles(self, part: str) -> tuple[float, float, float]:
-        """(20th percentile, median, 80th percentile) of a part, in seconds."""
+    def quantiles(self, part: str, n: int = 5) -> tuple[float, float, float]:
+        """(first, median, last) of a part in seconds, first and last cutting off one n-th: percentiles 20 and 80."""
         values = sorted(sample[part] for sample in self.used())
         if len(values) == 1:
             return values[0], values[0], values[0]
-        fifths = statistics.quantiles(values, n=5, method="inclusive")
-        return fifths[0], statistics.median(values), fifths[3]
+        cuts = statistics.quantiles(values, n=n, method="inclusive")
+        return cuts[0], statistics.median(values), cuts[-1]
 
     def tally(self) -> str:
         """``clean/all``."""
@@ -300,37 +364,59 @@ def agree(checks: Mapping[str, Sequence[float]], tolerance: float) -> None:
 
 def compare(benchmark: Benchmark, case: str, say: Callable[[str], None]) -> list[Row]:
     """Measure one case: a row per rival and part."""
-    workers = {side: Worker(benchmark.name, side) for side in benchmark.sides}
+    ours = next(iter(benchmark.sides))
+    with at_work(benchmark) as workers:
+        samples = take(benchmark, case, workers, say)
+    if ours not in samples:
+        raise BenchmarkError(f"{ours} cannot be set up")
+    first = samples[ours].first
+    return rows(benchmark, case, samples, f"first call {first:.2f} s" if first > 0.5 else "")
+
+
+@contextlib.contextmanager
+def at_work(benchmark: Benchmark) -> Iterator[dict[str, Worker]]:
+    """A process for each side; all are ended at the end."""
+    workers: dict[str, Worker] = {}
     try:
-        counts: dict[str, int] = {}
-        checks: dict[str, Sequence[float]] = {}
-        first: dict[str, float] = {}
-        for side, worker in workers.items():
-            answer = worker.ask(case=case)
-            if "missing" in answer:
-                say(f"{benchmark.name}: {side} is left out ({answer['missing']})")
-                continue
-            counts[side], checks[side], first[side] = answer["count"], answer["check"], answer["first"]
-        ours = next(iter(benchmark.sides))
-        if ours not in counts:
-            raise BenchmarkError(f"{ours} cannot be set up")
-        agree(checks, benchmark.tolerance)
-        samples = {side: Samples() for side in counts}
-        end = time.monotonic() + benchmark.seconds
-        for round_ in range(int(benchmark.patience * benchmark.repeats)):
-            if round_ >= 3 and time.monotonic() > end:
-                break
-            if all(len(s.clean) >= benchmark.repeats for s in samples.values()):
-                break
-            for side in list(counts)[:: 1 if round_ % 2 == 0 else -1]:
-                time.sleep(0.15)  # the other side's threads stop spinning
-                answer = workers[side].ask(count=counts[side])
-                kept = samples[side].clean if answer["delay"] <= benchmark.max_delay else samples[side].noisy
-                kept.append(answer["parts"])
+        for side in benchmark.sides:
+            workers[side] = Worker(benchmark.name, side)
+        yield workers
     finally:
         for worker in workers.values():
             worker.close()
-    return rows(benchmark, case, samples, f"first call {first[ours]:.2f} s" if first[ours] > 0.5 else "")
+
+
+def take(
+    benchmark: Benchmark, case: str, workers: Mapping[str, Worker], say: Callable[[str], None]
+) -> dict[str, Samples]:
+    """The samples of one case, taken in turns, by the sides that can take part."""
+    samples: dict[str, Samples] = {}
+    counts: dict[str, int] = {}
+    checks: dict[str, Sequence[float]] = {}
+    for side, worker in workers.items():
+        answer = worker.ask(case=case)
+        if "missing" in answer:
+            say(f"{benchmark.name.partition(' ')[0]}: {side} is left out ({answer['missing']})")
+            continue
+        counts[side], checks[side] = answer["count"], answer["check"]
+        samples[side] = Samples(first=answer["first"], facts=answer.get("facts", {}))
+    if checks:
+        agree(checks, benchmark.tolerance)
+    for side in counts if benchmark.cold else ():
+        samples[side].cold = cold = Samples()
+        for _ in range(int(benchmark.patience * benchmark.cold)):
+            if len(cold.clean) < benchmark.cold:
+                cold.keep(workers[side].ask(cold=True), benchmark.max_delay)
+    end = time.monotonic() + benchmark.seconds
+    for round_ in range(int(benchmark.patience * benchmark.repeats)):
+        if round_ >= 3 and time.monotonic() > end:
+            break
+        if all(len(s.clean) >= benchmark.repeats for s in samples.values()):
+            break
+        for side in list(counts)[:: 1 if round_ % 2 == 0 else -1]:
+            time.sleep(benchmark.pause)
+            samples[side].keep(workers[side].ask(count=counts[side]), benchmark.max_delay)
+    return samples
 
 
 def rows(benchmark: Benchmark, case: str, samples: Mapping[str, Samples], note: str) -> list[Row]:
@@ -364,24 +450,40 @@ def measure(benchmark: Benchmark, say: Callable[[str], None]) -> Iterator[Row]:
 
 
 def append(row: Row, folder: Path = RESULTS) -> Path:
-    """Write a row down, with the circumstances it was measured in; the file's header comes with its first row."""
-    row.date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%MZ")
-    row.commit, row.machine, row.versions = commit(), machine(), versions()
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write a row down, with the circumstances it was measured in."""
+    for name, value in circumstances().items():
+        setattr(row, name, value)
     path = folder / f"{row.benchmark}.csv"
-    values = {k: figure(v) if isinstance(v, float) else ("" if v is None else v) for k, v in asdict(row).items()}
+    write([row], path)
+    return path
+
+
+def circumstances() -> dict[str, str]:
+    """Date, commit, machine and versions, now."""
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%MZ")
+    return {"date": date, "commit": commit(), "machine": machine(), "versions": versions()}
+
+
+def write(rows: Sequence[DataclassInstance], path: Path) -> None:
+    """Append rows, all of one class; the file's header comes with its first row."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     new = not path.exists()
     with open(path, "a", newline="") as file:
-        writer = csv.DictWriter(file, [f.name for f in fields(Row)], lineterminator="\n")
+        writer = csv.DictWriter(file, [f.name for f in fields(rows[0])], lineterminator="\n")
         if new:
             writer.writeheader()
-        writer.writerow(values)
-    return path
+        for row in rows:
+            values = asdict(row).items()
+            writer.writerow({k: figure(v) if isinstance(v, float) else ("" if v is None else v) for k, v in values})
 
 
 def history(name: str, folder: Path = RESULTS) -> list[dict[str, str]]:
     """The rows written so far."""
-    path = folder / f"{name}.csv"
+    return read(folder / f"{name}.csv")
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """The rows of a file; none where there is no file."""
     if not path.exists():
         return []
     with open(path, newline="") as file:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,15 @@ class Card:
         dtypes)
     flops, bytes: of a call with these arguments: the operations it cannot do without, and the least that it must read
         and write
-    cases: by name, ``case(dtype)`` gives the arguments of a size that is worth measuring
+    cases: by name, ``case(dtype)`` gives the arguments of a size that is worth measuring, from small to large
     results: how many of the results are the operation's; those behind them are between a variant and its backward
     apply: how a variant is called, ``apply(function, *arguments)``, where that is more than ``function(*arguments)``
         (optimizers reach their arrays through a table); what it gives are the results
+    prepare: what is timed, ``prepare(function, *arguments)() -> results``, where that is not ``function(*arguments)``:
+        flops and bytes are of the call without arguments, what is done before it (the table) is not timed
+    rivals: by a name that begins with ``"torch"`` and says the variant (``"torch channels_last"``), the same work in
+        PyTorch: ``rival(torch, *arguments)``, given the module and NumPy arrays, gives the call to time; what it
+        returns are the first of the operation's results (None: it has not that one)
     forward: of a backward that takes what a variant's own forward saved, the forward's name: the samples are then made
         with that variant in use
     serves: the primitive that calls it, as ``"tinydl.ops.products.mm"``, and in float64 what that is called with: its
@@ -52,6 +58,8 @@ class Card:
     exact: bool = False
     results: int | None = None
     apply: Callable[..., Any] | None = None
+    prepare: Callable[..., Callable[[], Any]] | None = None
+    rivals: Mapping[str, Callable[..., Callable[[], Any]]] = field(default_factory=dict)
     forward: str = ""
     serves: str = ""
     gradient: Callable[[np.random.Generator], tuple[Arguments, Mapping[str, Any]]] | None = None
@@ -61,6 +69,10 @@ class Card:
         """The operation's results from one variant."""
         result = function(*arguments) if self.apply is None else self.apply(function, *arguments)
         return (result if isinstance(result, tuple) else (result,))[: self.results]
+
+    def prepared(self, function: Callable[..., Any], arguments: Arguments) -> Callable[[], Any]:
+        """The call of one variant that is timed."""
+        return partial(function, *arguments) if self.prepare is None else self.prepare(function, *arguments)
 
     @property
     def reference(self) -> Callable[..., Any]:

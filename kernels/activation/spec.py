@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels import rivals
 from tinydl.kernels.card import Card, describe
 from tinydl.kernels.registry import register
 
@@ -196,11 +197,18 @@ def _samples(op: str) -> Callable[[Any], Iterator[tuple[Any, ...]]]:
     return samples
 
 
-def _million(op: str) -> Callable[[Any], tuple[Any, ...]]:
+def _drawn(op: str, rows: int, columns: int) -> Callable[[Any], tuple[Any, ...]]:
     settings = SETTINGS.get(op, ((),))[0]
     return lambda dtype: (
-        (np.random.default_rng(0).standard_normal((1000, 1000)) * 2).astype(dtype), *_typed(op, settings, dtype)
+        (np.random.default_rng(0).standard_normal((rows, columns)) * 2).astype(dtype), *_typed(op, settings, dtype)
     )  # fmt: skip
+
+
+#: PyTorch's names that are not ``nn.functional.<op>`` of the same arguments.
+_RIVALS = {
+    "elu": rivals.function("ops.aten.elu", lambda x, low, rate, high: (x, low / high, high, rate)),
+    "gelu_tanh": rivals.function("nn.functional.gelu", approximate="tanh"),
+}
 
 
 for _op, _flops in FLOPS.items():
@@ -212,6 +220,7 @@ for _op, _flops in FLOPS.items():
             tolerance={name: value * (4 if "softmax" in _op else 1) for name, value in TOLERANCE.items()},
             flops=lambda x, *_, each=_flops: each * x.size,
             bytes=lambda x, *_: 2 * x.nbytes,
-            cases={"1000x1000": _million(_op)},
+            cases={f"{m}x{n}": _drawn(_op, m, n) for m, n in ((10, 100), (100, 1000), (1000, 1000))},
+            rivals={"torch": _RIVALS.get(_op) or rivals.function(f"nn.functional.{_op}")},
         )
     )

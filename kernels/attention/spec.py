@@ -28,12 +28,14 @@ arXiv:2205.14135), unless the mask has a gradient.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels import rivals
 from tinydl.kernels.card import Card, describe
 from tinydl.kernels.registry import register
 
@@ -187,13 +189,17 @@ def _backward(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     return g, query, key, value, mask, kept, output, norm, scale, causal, dropout, needs
 
 
-def _heads(causal: bool) -> Callable[[Any], tuple[Any, ...]]:
+def _heads(*shape: int, causal: bool) -> Callable[[Any], tuple[Any, ...]]:
     def case(dtype: Any) -> tuple[Any, ...]:
         rng = np.random.default_rng(0)
-        q, k, v = (rng.standard_normal((8, 4, 512, 64)).astype(dtype) for _ in range(3))
+        q, k, v = (rng.standard_normal(shape).astype(dtype) for _ in range(3))
         return q, k, v, None, None, 0.125, causal, 0.0
 
     return case
+
+
+def _backward_case(make: Callable[[Any], tuple[Any, ...]], dtype: Any) -> tuple[Any, ...]:
+    return _backward(make(dtype))
 
 
 def _gradient(rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -201,7 +207,10 @@ def _gradient(rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]
     return (q, k, v, rng.standard_normal((3, 5)), None), {"scale": 0.5, "causal": False, "dropout": 0.0}
 
 
-_CASES = {"8x4x512x64": _heads(False), "8x4x512x64, causal": _heads(True)}
+_CASES = {
+    f"{B}x{H}x{T}x{E}{', causal' * causal}": _heads(B, H, T, E, causal=causal)
+    for B, H, T, E in ((1, 2, 32, 16), (4, 4, 128, 32), (8, 4, 512, 64)) for causal in (False, True)
+}  # fmt: skip
 describe(
     Card(
         op="attention_forward",
@@ -212,6 +221,7 @@ describe(
         flops=lambda *a: flops(*a) * 2 // 7,
         bytes=lambda *a: bytes(*a) // 3,
         cases=_CASES,
+        rivals={"torch": rivals.attention_forward},
         serves="tinydl.ops.attention.attention",
         gradient=_gradient,
     )
@@ -224,10 +234,8 @@ describe(
         tolerance={name: 8 * value for name, value in TOLERANCE.items()},
         flops=lambda g, *a: flops(*a) * 5 // 7,
         bytes=lambda g, *a: bytes(*a) * 2 // 3,
-        cases={
-            "8x4x512x64": lambda dtype: _backward(_heads(False)(dtype)),
-            "8x4x512x64, causal": lambda dtype: _backward(_heads(True)(dtype)),
-        },
+        cases={name: functools.partial(_backward_case, make) for name, make in _CASES.items()},
+        rivals={"torch": rivals.attention_backward},
         serves="tinydl.ops.attention.attention",
         gradient=_gradient,
     )

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels import rivals
 from tinydl.kernels.card import Card, describe
 from tinydl.kernels.registry import KernelError, register
 
@@ -183,6 +184,7 @@ def _turned_samples(turn: Callable[..., Any], dtype: Any) -> Iterator[tuple[Any,
 
 
 _CASES = {
+    "1x8x16x16, 3x3": _drawn((1, 8, 1, 16, 16), (8, 8, 1, 3, 3), (0, 1, 1)),
     "32x16x64x64, 3x3": _drawn((32, 16, 1, 64, 64), (16, 16, 1, 3, 3), (0, 1, 1)),
     "32x64x32x32, 3x3": _drawn((32, 64, 1, 32, 32), (64, 64, 1, 3, 3), (0, 1, 1)),
     "16x256x1x64, 1x5": _drawn((16, 256, 1, 1, 64), (256, 256, 1, 1, 5), (0, 0, 2)),
@@ -224,6 +226,7 @@ for _op, _says, _turn in (
                 name: make if _turn is None else functools.partial(_turned, _turn, make)
                 for name, make in _CASES.items()
             },
+            rivals={"torch": rivals.conv(_op, False), "torch channels_last": rivals.conv(_op, True)},
             serves="tinydl.ops.conv.conv",
             gradient=lambda rng: ((rng.standard_normal((2, 3, 5, 6)), rng.standard_normal((4, 3, 3, 2))), _SETTINGS),
         )

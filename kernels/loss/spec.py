@@ -36,12 +36,14 @@ sum of ``w_t`` over the rows that count (as PyTorch does with smoothing too); of
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels import rivals
 from tinydl.kernels.card import Card, describe
 from tinydl.kernels.registry import register
 
@@ -203,6 +205,7 @@ def softmax_samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:
         yield x, np.where(rng.random(rows) < 0.3, 0, target), weight, 0, 0.0, "sum"
         yield np.asfortranarray(x), target, None, -100, 0.2, "none"  # columns side by side in memory
     yield np.array([[3e38, -3e38, 0], [1e4, 1e4, -1e4]], dtype), np.array([0, 1]), None, -100, 0.0, "none"
+    yield np.array([[0, 1e4, 0], [0, 0, 1e4]], dtype), np.array([1, 0]), None, -100, 0.0, "none"  # wherever it stands
 
 
 # -- cards ------------------------------------------------------------------------------------------------------------
@@ -217,10 +220,13 @@ def _logits(rows: int, classes: int) -> Callable[[Any], tuple[Any, ...]]:
     return case
 
 
-def _frames(dtype: Any) -> tuple[Any, ...]:
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal(64 * 32 * 88).astype(dtype)
-    return x, (rng.random(x.size) < 0.05).astype(dtype), None, None, "mean"
+def _frames(count: int) -> Callable[[Any], tuple[Any, ...]]:
+    def case(dtype: Any) -> tuple[Any, ...]:
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal(count * 88).astype(dtype)
+        return x, (rng.random(x.size) < 0.05).astype(dtype), None, None, "mean"
+
+    return case
 
 
 describe(
@@ -231,7 +237,8 @@ describe(
         tolerance={name: 20 * value for name, value in TOLERANCE.items()},
         flops=flops,
         bytes=bytes,
-        cases={"64x32x88": _frames},
+        cases={"32x88": _frames(32), "64x32x88": _frames(64 * 32), "512x32x88": _frames(512 * 32)},
+        rivals={"torch": rivals.with_gradient("nn.functional.binary_cross_entropy_with_logits")},
         serves="tinydl.ops.losses.bce_with_logits",
         gradient=lambda rng: (
             (rng.standard_normal((3, 4)), (rng.random((3, 4)) < 0.5).astype(float), None, None), {"reduction": "mean"}
@@ -246,7 +253,8 @@ describe(
         tolerance={name: 20 * value for name, value in TOLERANCE.items()},
         flops=flops,
         bytes=bytes,
-        cases={"2048x96": _logits(2048, 96), "256x10000": _logits(256, 10000)},
+        cases={"32x10": _logits(32, 10), "2048x96": _logits(2048, 96), "256x10000": _logits(256, 10000)},
+        rivals={"torch": rivals.with_gradient("nn.functional.cross_entropy")},
         serves="tinydl.ops.losses.softmax_cross_entropy",
         gradient=lambda rng: (
             (rng.standard_normal((5, 4)), rng.integers(0, 4, 5), None),
@@ -280,8 +288,8 @@ for _op, _says, _settings in (
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return (rng.standard_normal((5, 4)), rng.integers(0, 4, 5), None), {"reduction": "mean", **settings}
 
-    def _case(dtype: Any, op: str = _op) -> tuple[Any, ...]:
-        x, target, *_ = _logits(2048, 96)(dtype)
+    def _case(make: Callable[[Any], tuple[Any, ...]], dtype: Any, op: str = _op) -> tuple[Any, ...]:
+        x, target, *_ = make(dtype)
         return (x, target, None, -100, "mean") if op == "nll" else (x, target, None, 1, 1.0, "mean")
 
     describe(
@@ -292,7 +300,12 @@ for _op, _says, _settings in (
             tolerance={name: 4 * value for name, value in TOLERANCE.items()},
             flops=lambda x, *_, op=_op: x.size * (1 if op == "nll" else 4),
             bytes=bytes,
-            cases={"2048x96": _case},
+            cases={
+                f"{m}x{n}": functools.partial(_case, _logits(m, n)) for m, n in ((32, 10), (2048, 96), (256, 10000))
+            },
+            rivals={
+                "torch": rivals.with_gradient(f"nn.functional.{'nll_loss' if _op == 'nll' else 'multi_margin_loss'}")
+            },
             serves=f"tinydl.ops.losses.{_op}",
             gradient=_gradient,
         )

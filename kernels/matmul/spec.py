@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels import rivals
 from tinydl.kernels.card import Card, describe
 from tinydl.kernels.registry import KernelError, register
 from tinydl.kernels.workspace import plain
@@ -116,6 +117,7 @@ describe(
             **{f"{n}^3": _case(n, n, n) for n in (64, 128, 256, 512, 1024, 2048)},
             "32x1024x256": _case(32, 1024, 256),
         },
+        rivals={"torch": rivals.function("mm")},
         serves="tinydl.ops.products.mm",
         gradient=lambda rng: ((rng.standard_normal((70, 66)), rng.standard_normal((66, 70))), {}),
     )

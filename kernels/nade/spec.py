@@ -43,7 +43,8 @@ every p_i is below the least number, the pitch with the largest z under h_1 soun
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -209,19 +210,43 @@ def _sampling_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
         u = rng.random(b.shape)
         for temperature in (1.0, 0.7, 0.0):
             yield u, b, c, w, v, temperature, np.zeros(len(x), bool)
+            yield u, b, c, w, v, temperature, np.arange(len(x)) % 2 == 0
+    low = np.full((4, 6), -1000, dtype)  # no pitch can sound, or the first alone
+    low[:2, 0] = 1
+    c, w, v = np.zeros((4, 3), dtype), np.zeros((6, 3), dtype), np.zeros((6, 3), dtype)
+    yield rng.random((4, 6)), low, c, w, v, 1.0, np.ones(4, bool)
 
 
-def _chords(dtype: Any) -> tuple[Array, ...]:
-    """2048 frames of four notes among 88 pitches, 128 units: a training step of chorales."""
-    rng = np.random.default_rng(0)
-    x = np.zeros((2048, 88), bool)
-    np.put_along_axis(x, rng.permuted(np.tile(np.arange(88), (2048, 1)), axis=1)[:, :4], True, 1)
-    b, c = (rng.standard_normal((2048, n)).astype(dtype) for n in (88, 128))
-    w, v = (rng.standard_normal((2, 88, 128)) / 11).astype(dtype)
-    return x, b, c, w, v
+def _chords(frames: int) -> Callable[[Any], tuple[Array, ...]]:
+    """Frames of four notes among 88 pitches, 128 units; a training step of chorales has 2048."""
+
+    def case(dtype: Any) -> tuple[Array, ...]:
+        rng = np.random.default_rng(0)
+        x = np.zeros((frames, 88), bool)
+        np.put_along_axis(x, rng.permuted(np.tile(np.arange(88), (frames, 1)), axis=1)[:, :4], True, 1)
+        b, c = (rng.standard_normal((frames, n)).astype(dtype) for n in (88, 128))
+        w, v = (rng.standard_normal((2, 88, 128)) / 11).astype(dtype)
+        return x, b, c, w, v
+
+    return case
+
+
+_CHORDS = {f"{frames} chords, 88 pitches, 128 units": _chords(frames) for frames in (32, 256, 2048)}
+
+
+def _drawing(frames: int) -> Callable[[Any], tuple[Any, ...]]:
+    def case(dtype: Any) -> tuple[Any, ...]:
+        u = np.random.default_rng(0).random((frames, 88))
+        return u, *_chords(frames)(dtype)[1:], 1.0, np.zeros(frames, bool)
+
+    return case
 
 
 _SAYS = "log p(x) = sum_i ln y_i^x_i (1 - y_i)^(1 - x_i), y_i = sigmoid(b_i + V_i . sigmoid(c + sum_{j<i} x_j W_j))"
+
+
+def _backward_case(make: Callable[[Any], tuple[Any, ...]], dtype: Any) -> tuple[Any, ...]:
+    return _backward(*make(dtype))
 
 
 def _gradient(rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -238,7 +263,7 @@ describe(
         floor=1e-3,
         flops=flops,
         bytes=bytes,
-        cases={"2048 chords, 88 pitches, 128 units": _chords},
+        cases=_CHORDS,
         serves="tinydl.ops.nade.nade",
         gradient=_gradient,
     )
@@ -252,7 +277,7 @@ describe(
         floor=1e-3,
         flops=lambda g, x, b, c, w, v, slope, needs: 3 * flops(x, b, c, w, v),
         bytes=lambda g, x, b, c, w, v, slope, needs: 2 * bytes(x, b, c, w, v),
-        cases={"2048 chords, 88 pitches, 128 units": lambda dtype: _backward(*_chords(dtype))},
+        cases={name: functools.partial(_backward_case, make) for name, make in _CHORDS.items()},
         serves="tinydl.ops.nade.nade",
         gradient=_gradient,
     )
@@ -265,11 +290,6 @@ describe(
         tolerance=TOLERANCE,
         flops=lambda u, b, c, w, v, *_: flops(np.ones(b.shape, bool), b, c, w, v) // 2,
         bytes=lambda u, b, c, w, v, *_: u.nbytes + bytes(u > 0.5, b, c, w, v),
-        cases={
-            "one frame, 88 pitches, 128 units": lambda dtype: (
-                np.random.default_rng(0).random((1, 88)), *(a[:1] for a in _chords(dtype)[1:3]), *_chords(dtype)[3:],
-                1.0, np.zeros(1, bool),
-            )
-        },  # fmt: skip
+        cases={f"{n} frame{'s' * (n > 1)}, 88 pitches, 128 units": _drawing(n) for n in (1, 16, 256)},
     )
 )

@@ -45,6 +45,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels import rivals
 from tinydl.kernels.card import Card, describe
 from tinydl.kernels.registry import register
 
@@ -213,12 +214,20 @@ def _drawn(*shape: int, channels: int) -> Callable[[Any], tuple[Any, ...]]:
     return case
 
 
-_layer, _image = _drawn(4096, 256, channels=256), _drawn(32, 64, 32 * 32, channels=64)
+def _grouped(make: Callable[[Any], tuple[Any, ...]], dtype: Any) -> tuple[Any, ...]:
+    return *make(dtype)[:3], 8, 1e-5
+
+
+_LAYERS = {f"{m}x{n}": _drawn(m, n, channels=n) for m, n in ((32, 64), (512, 256), (4096, 256))}
+_IMAGES = {
+    f"{b}x{c}x{h}x{h}": _drawn(b, c, h * h, channels=c) for b, c, h in ((4, 8, 8), (8, 32, 16), (32, 64, 32))
+}
+_GROUPS = {name: functools.partial(_grouped, make) for name, make in _IMAGES.items()}
 _SAYS = "y = (x - mean) / sqrt(var + eps) weight + bias over "
-for _op, _over, _arguments, _make, _settings in (
-    ("layer_norm", "the last dimension", samples, _layer, {}),
-    ("batch_norm", "batch and places of each channel", _batch_samples, _image, {}),
-    ("group_norm", "each group of channels", channel_samples, lambda d: (*_image(d)[:3], 8, 1e-5), {"groups": 2}),
+for _op, _over, _arguments, _cases, _settings in (
+    ("layer_norm", "the last dimension", samples, _LAYERS, {}),
+    ("batch_norm", "batch and places of each channel", _batch_samples, _IMAGES, {}),
+    ("group_norm", "each group of channels", channel_samples, _GROUPS, {"groups": 2}),
 ):
     _back = {"layer_norm": _layer_backward, "batch_norm": _batch_backward, "group_norm": _group_backward}[_op]
 
@@ -239,10 +248,9 @@ for _op, _over, _arguments, _make, _settings in (
                 flops=lambda *a, f=_forward: (7 if f else 13) * a[0].size,
                 bytes=lambda *a, f=_forward: (2 if f else 3) * a[0].nbytes,
                 cases={
-                    "4096x256" if _op == "layer_norm" else "32x64x32x32": _make
-                    if _forward
-                    else functools.partial(_one, _back, _make)
+                    name: make if _forward else functools.partial(_one, _back, make) for name, make in _cases.items()
                 },
+                rivals={"torch": (rivals.norm_forward if _forward else rivals.norm_backward)(_op)},
                 serves=f"tinydl.ops.norm.{_op}",
                 gradient=_gradient,
             )

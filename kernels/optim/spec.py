@@ -116,6 +116,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels import rivals
 from tinydl.kernels.card import Card, describe
 from tinydl.kernels.optim.table import CHUNK, COLUMNS, DTYPE, GRAD, NUMEL, OFFSET, PARAM, array_at, first_irregular
 from tinydl.kernels.registry import register
@@ -382,6 +383,10 @@ SCALARS: dict[str, list[list[float]]] = {
 }  # fmt: skip
 
 
+#: How many steps are tested, where it is not three: RAdam rectifies its variance from the sixth to the eighth step on.
+STEPS = {"radam_": 9}
+
+
 def flops(op: str, elements: int) -> int:
     """Floating-point operations of a plain step."""
     return FLOPS[op] * elements
@@ -438,12 +443,12 @@ def _halves(arrays: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple[Array, 
 
 
 def _steps(op: str) -> Callable[..., tuple[Array, ...]]:
-    """Three steps; what they leave of parameters and moments."""
+    """Some steps; what they leave of parameters and moments."""
 
     def apply(function: Callable[..., int], scalars: Scalars, *arrays: Array) -> tuple[Array, ...]:
         params, grads = _halves(arrays)
         table, moments, numbers = state(params, grads, op, arrays[0].dtype)
-        for _ in range(3):
+        for _ in range(STEPS.get(op, 3)):
             if (row := function(table, moments, numbers, np.array(scalars, np.float64))) != -1:
                 raise ValueError(f"row {row} is called irregular")
         return (*params, moments)
@@ -466,6 +471,44 @@ def _scaled(function: Callable[..., int], *grads: Array) -> tuple[Array, ...]:
     return grads
 
 
+# What is timed: the step alone, on a table that is there already.
+
+
+def _prepared_step(op: str) -> Callable[..., Callable[[], tuple[Array, ...]]]:
+    def prepare(function: Callable[..., int], scalars: Scalars, *arrays: Array) -> Callable[[], tuple[Array, ...]]:
+        params, grads = _halves(arrays)
+        table, moments, numbers = state(params, grads, op, arrays[0].dtype)
+        given = np.array(scalars, np.float64)
+
+        def step() -> tuple[Array, ...]:
+            function(table, moments, numbers, given)
+            return params
+
+        step.kept = grads  # type: ignore[attr-defined]  # the table holds addresses
+        return step
+
+    return prepare
+
+
+def _prepared_norm(function: Callable[..., tuple[int, float]], *grads: Array) -> Callable[[], float]:
+    table, like = state(grads, grads, "", grads[0].dtype)[0], np.empty(0, grads[0].dtype)
+
+    def norm(kept: tuple[Array, ...] = grads) -> float:
+        return function(table, like)[1]
+
+    return norm
+
+
+def _prepared_scaled(function: Callable[..., int], *grads: Array) -> Callable[[], tuple[Array, ...]]:
+    table, like = state(grads, grads, "", grads[0].dtype)[0], np.empty(0, grads[0].dtype)
+
+    def scale() -> tuple[Array, ...]:
+        function(table, like, -1.0)  # again and again: the numbers must stay of their size
+        return grads
+
+    return scale
+
+
 def _arrays(shapes: Sequence[tuple[int, ...]], dtype: Any, count: int = 2) -> tuple[Array, ...]:
     rng = np.random.default_rng(7)
     return tuple(np.asarray(rng.standard_normal(shape), dtype) for _ in range(count) for shape in shapes)
@@ -482,6 +525,7 @@ def _step_samples(op: str) -> Callable[[Any], Iterator[tuple[Any, ...]]]:
 
 
 _MANY: dict[str, list[tuple[int, ...]]] = {
+    "4 of 16x16": [(16, 16)] * 4,
     "20 of 64x64": [(64, 64)] * 20,
     "813k in 8": [(1024, 256), (1024,), (256, 1024), (256,), (256, 1024), (1024,), (88, 256), (88,)],
 }
@@ -490,22 +534,24 @@ _MANY: dict[str, list[tuple[int, ...]]] = {
 def _step_card(op: str) -> Card:
     return Card(
         op=op,
-        says=f"a step of {op.rstrip('_')} on every parameter (three, when it is tested)",
+        says=f"a step of {op.rstrip('_')} on every parameter ({STEPS.get(op, 3)}, when it is tested)",
         samples=_step_samples(op),
         tolerance=TOLERANCE,
         exact=True,
-        flops=lambda scalars, *arrays: 3 * flops(op, sum(p.size for p in _halves(arrays)[0])),
-        bytes=lambda scalars, *arrays: 3 * bytes(op, sum(p.size for p in _halves(arrays)[0]), arrays[0].itemsize),
+        flops=lambda scalars, *arrays: flops(op, sum(p.size for p in _halves(arrays)[0])),
+        bytes=lambda scalars, *arrays: bytes(op, sum(p.size for p in _halves(arrays)[0]), arrays[0].itemsize),
         cases={name: functools.partial(_step_case, op, shapes) for name, shapes in _MANY.items()},
+        rivals=rivals.optimizers(op),
         apply=_steps(op),
+        prepare=_prepared_step(op),
     )
 
 
 for _op in MOMENTS:
     describe(_step_card(_op))
-for _op, _apply, _says, _cost in (
-    ("squared_norm", _norm, "sum of g^2 over all gradients", 2),
-    ("scale_gradients_", _scaled, "g = coefficient g for every gradient", 1),
+for _op, _apply, _prepare, _rival, _says in (
+    ("squared_norm", _norm, _prepared_norm, rivals.squared_norm, "sum of g^2 over all gradients"),
+    ("scale_gradients_", _scaled, _prepared_scaled, rivals.scale_gradients, "g = coefficient g for every gradient"),
 ):
     describe(
         Card(
@@ -513,9 +559,11 @@ for _op, _apply, _says, _cost in (
             says=_says,
             samples=lambda dtype: (_arrays(shapes, dtype, 1) for shapes in SHAPES if shapes),
             tolerance={"float32": 1e-6, "float64": 1e-13},
-            flops=lambda *grads, cost=_cost: cost * sum(g.size for g in grads),
-            bytes=lambda *grads: sum(g.nbytes for g in grads),
+            flops=lambda *grads, op=_op: flops(op, sum(g.size for g in grads)),
+            bytes=lambda *grads, op=_op: bytes(op, sum(g.size for g in grads), grads[0].itemsize),
             cases={name: functools.partial(_arrays, shapes, count=1) for name, shapes in _MANY.items()},
+            rivals={"torch": _rival},
             apply=_apply,
+            prepare=_prepare,
         )
     )

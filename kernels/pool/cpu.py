@@ -93,7 +93,7 @@ def _weighted(table: Array, weights: Array) -> Any:
     end = begin + h0.size * longest
     hw = weights[begin:end].reshape((h0.size, longest))
     w0, w1, longest, at = _edges(table, at)
-    return (d0, d1, dw), (h0, h1, hw), (w0, w1, weights[end : end + w0.size * longest].reshape((w0.size, longest)))
+    return (d0, d1, dw), (h0, h1, hw), (w0, w1, weights[end:].reshape((w0.size, longest)))
 
 
 # ------------------------------------------------------------------------------------------------------------ maximum

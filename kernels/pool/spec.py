@@ -23,13 +23,15 @@ dimension, and window i of a dimension lies in ``first[i] <= position < last[i]`
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels import rivals
 from tinydl.kernels.card import Card, describe
 from tinydl.kernels.registry import register
 
@@ -142,7 +144,7 @@ def samples(dtype: Any = np.float64) -> Iterator[tuple[Array, Windows]]:
         windows = []
         for n, m, k in zip(size, out, reach):
             first = np.sort(rng.integers(0, n - k + 1, m))
-            last = first + rng.integers(1, k + 1, m)
+            last = first + (rng.integers(1, k + 1, m) if k < n else k)  # as long as the dimension: all of it
             windows.append((first, last, rng.standard_normal((m, k))))
         yield rng.standard_normal((N, *size)).astype(dtype), tuple(windows)
 
@@ -153,6 +155,11 @@ def samples(dtype: Any = np.float64) -> Iterator[tuple[Array, Windows]]:
 def _stepped(x: Array, windows: Windows) -> tuple[Array, Windows]:
     """The arguments of ``max_pool``: no window is empty, and each reads every element or every second."""
     return x, tuple((first, last, 1 + at % 2) for at, (first, last, _) in enumerate(windows))
+
+
+def _whole(x: Array, windows: Windows) -> tuple[Array, Windows]:
+    """The arguments of ``max_pool`` with every element of each window."""
+    return x, tuple((first, last, 1) for first, last, _ in windows)
 
 
 def _max_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
@@ -180,21 +187,46 @@ def _put_arguments(x: Array, index: Array) -> tuple[Any, ...]:
     return np.random.default_rng(9).standard_normal(shape).astype(x.dtype), index, x.shape[2]
 
 
-def _halved(dtype: Any) -> tuple[Array, Windows]:
-    """2 x 2 windows, side by side, of 32 images of 64 channels and 64 x 64 points."""
-    at = np.arange(0, 64, 2)
-    one = (np.zeros(1, np.int64), np.ones(1, np.int64), np.ones((1, 1)))
-    half = (at, at + 2, np.ones((32, 2)))
-    return np.random.default_rng(0).standard_normal((32 * 64, 1, 64, 64)).astype(dtype), (one, half, half)
+def _halved(planes: int, side: int) -> Callable[[Any], tuple[Array, Windows]]:
+    """2 x 2 windows, side by side, of square planes."""
+
+    def case(dtype: Any) -> tuple[Array, Windows]:
+        at = np.arange(0, side, 2)
+        one = (np.zeros(1, np.int64), np.ones(1, np.int64), np.ones((1, 1)))
+        half = (at, at + 2, np.ones((side // 2, 2)))
+        return np.random.default_rng(0).standard_normal((planes, 1, side, side)).astype(dtype), (one, half, half)
+
+    return case
+
+
+_HALVED = {
+    f"{b}x{c}x{side}x{side}, 2x2": _halved(b * c, side) for b, c, side in ((1, 8, 16), (8, 32, 32), (32, 64, 64))
+}
 
 
 def _cost(x: Array, index: Array, *_: Any) -> int:
     return int(index.size * x.shape[1] // index.shape[1])
 
 
-def _images(dtype: Any) -> tuple[Array, Array]:
-    rng = np.random.default_rng(0)
-    return rng.standard_normal((32, 16, 4096)).astype(dtype), rng.integers(0, 4096, (32, 16, 1024))
+def _images(count: int, size: int) -> Callable[[Any], tuple[Array, Array]]:
+    def case(dtype: Any) -> tuple[Array, Array]:
+        rng = np.random.default_rng(0)
+        return rng.standard_normal((count, 16, size)).astype(dtype), rng.integers(0, size, (count, 16, size // 4))
+
+    return case
+
+
+_IMAGES = {f"{count}x16x{n}, {n // 4}": _images(count, n) for count, n in ((1, 256), (8, 1024), (32, 4096))}
+
+
+def _turn(turn: Callable[..., Any], make: Callable[[Any], Any], dtype: Any) -> tuple[Any, ...]:
+    return turn(*make(dtype))  # type: ignore[no-any-return]
+
+
+def _turned(
+    turn: Callable[..., Any], cases: Mapping[str, Callable[[Any], Any]]
+) -> dict[str, Callable[[Any], tuple[Any, ...]]]:
+    return {name: functools.partial(_turn, turn, make) for name, make in cases.items()}
 
 
 _TOLERANCE = {name: 2 * value for name, value in TOLERANCE.items()}
@@ -202,29 +234,29 @@ for _card in (
     Card(
         op="max_pool", says="the greatest element of each window, and its place", samples=_max_samples,
         tolerance=_TOLERANCE, flops=flops, bytes=bytes,
-        cases={"32x64x64x64, 2x2": lambda dtype: _stepped(*_halved(dtype))},
+        cases=_turned(_whole, _HALVED), rivals={"torch": rivals.max_pool},
     ),
     Card(
         op="window_sum", says="the weighted sum of each window", samples=samples, tolerance=_TOLERANCE, flops=flops,
-        bytes=bytes, cases={"32x64x64x64, 2x2": _halved},
+        bytes=bytes, cases=_HALVED, rivals={"torch": rivals.sum_pool},
     ),
     Card(
         op="window_spread", says="the transpose of window_sum",
         samples=lambda dtype: (_spread_arguments(*a) for a in samples(dtype)), tolerance=_TOLERANCE,
         flops=lambda g, windows, size: flops(g, windows),
         bytes=lambda g, windows, size: g.nbytes + len(g) * int(np.prod(size)) * g.itemsize,
-        cases={"32x64x64x64, 2x2": lambda dtype: _spread_arguments(*_halved(dtype))},
+        cases=_turned(_spread_arguments, _HALVED), rivals={"torch": rivals.sum_pool_backward},
     ),
     Card(
         op="take_positions", says="x[n, c, index[n, c, m]]", samples=_position_samples, tolerance=_TOLERANCE,
         flops=_cost, bytes=lambda x, index: index.nbytes + 2 * _cost(x, index) * x.itemsize,
-        cases={"32x16x4096, 1024": _images},
+        cases=_IMAGES, rivals={"torch": rivals.function("gather", lambda x, index: (x, 2, index))},
     ),
     Card(
         op="put_positions", says="the transpose of take_positions",
         samples=lambda dtype: (_put_arguments(*a) for a in _position_samples(dtype)), tolerance=_TOLERANCE,
         flops=_cost, bytes=lambda g, index, size: g.nbytes + index.nbytes + g.shape[0] * g.shape[1] * size * g.itemsize,
-        cases={"32x16x4096, 1024": lambda dtype: _put_arguments(*_images(dtype))},
+        cases=_turned(_put_arguments, _IMAGES), rivals={"torch": rivals.scatter_add},
     ),
 ):  # fmt: skip
     describe(_card)

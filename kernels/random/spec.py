@@ -135,6 +135,10 @@ for _op, _dtype, _says in (
             exact=True,
             flops=flops,
             bytes=functools.partial(bytes, itemsize=8 if _dtype == "float64" else 4),
-            cases={"10^6": lambda dtype: (1, 0, 1_000_000), "10^3": lambda dtype: (1, 0, 1000)},
+            cases={
+                "10^3": lambda dtype: (1, 0, 1000),
+                "10^5": lambda dtype: (1, 0, 100_000),
+                "10^6": lambda dtype: (1, 0, 1_000_000),
+            },
         )
     )

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels import rivals
 from tinydl.kernels.card import Card, describe
 from tinydl.kernels.registry import register
 
@@ -106,10 +107,15 @@ def _running_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
             yield np.round(x), axis, lowest  # many ties
 
 
-def _case(axis: int, option: Any) -> Callable[[Any], tuple[Any, ...]]:
-    return lambda dtype: (np.random.default_rng(0).standard_normal((1000, 1000)).astype(dtype), axis, option)
+def _case(axis: int, option: Any, size: int) -> Callable[[Any], tuple[Any, ...]]:
+    return lambda dtype: (np.random.default_rng(0).standard_normal((size, size)).astype(dtype), axis, option)
 
 
+_RIVALS = {
+    "moments": rivals.moments,
+    "vector_norm": rivals.function("linalg.vector_norm", lambda x, axis, ord: (x, ord, axis)),
+    "running_extreme": rivals.function("cummax", lambda x, axis, lowest: (x, axis)),
+}
 for _op, _says, _samples, _option, _flops in (
     ("moments", "the variance and the mean along a dimension", _moments_samples, 1, 4),
     ("vector_norm", "(sum |x|^ord)^(1/ord) along a dimension", _norm_samples, 2.0, 2),
@@ -125,6 +131,10 @@ for _op, _says, _samples, _option, _flops in (
             bytes=lambda x, axis, option, _op=_op: (
                 x.nbytes * 4 if _op == "running_extreme" else x.nbytes + x.nbytes // max(x.shape[axis], 1)
             ),
-            cases={"1000x1000, rows": _case(1, _option), "1000x1000, columns": _case(0, _option)},
+            cases={
+                f"{n}x{n}, {name}": _case(axis, _option, n)
+                for n in (30, 300, 1000) for name, axis in (("rows", 1), ("columns", 0))
+            },
+            rivals={"torch": _RIVALS[_op]},
         )
     )

@@ -55,6 +55,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels import rivals
 from tinydl.kernels.card import Card, describe
 from tinydl.kernels.registry import KernelError, lookup, register, use
 
@@ -424,6 +425,7 @@ _EQUATION = {
 }
 #: T, B, I, H to measure.
 _SIZES = {
+    "T16 B4 H32": (16, 4, 32, 32),
     "T100 B32 H128": (100, 32, 128, 128), "T100 B32 H256": (100, 32, 256, 256), "T64 B32 I88 H256": (64, 32, 88, 256)
 }  # fmt: skip
 
@@ -494,6 +496,7 @@ def _describe(cell: str) -> None:
                     cell, *_sizes_of(cell, a[s:]), dtype=a[s].dtype, backward=b
                 ),
                 cases=_cases(cell, backward),
+                rivals={"torch": (rivals.rnn_backward if backward else rivals.rnn_forward)(cell)},
                 results=None if backward else 1 + _states(cell),
                 forward=f"{cell}_forward" if backward else "",
                 serves=f"tinydl.ops.rnn.{cell}",

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels import rivals
 from tinydl.kernels.card import Card, describe
 from tinydl.kernels.registry import register
 
@@ -276,7 +277,7 @@ _EDGES = {
     "erfinv": (0.0, 1e-30, 0.5, -0.5, 0.999999, math.nan),
     "lgamma": (1.0, 2.0, 0.5, 1e-30, 1e10, math.inf, -math.inf, 0.0, -1.0, math.nan),
     "digamma": (1.0, 2.0, 1e10, math.inf, 0.0, -1.0, math.nan),
-    "polygamma": (1.0, 2.0, 1e5, math.inf, math.nan),
+    "polygamma": (1.0, 2.0, 1e5, -0.5, -1.25, -6.7, math.inf, math.nan),
     "sinc": (0.0, 1e-30, 1.0, -1.0, 0.5, 1e4, math.nan),
     "bessel_i": (0.0, 1e-30, 1.0, -1.0, 30.0, math.nan),
 }
@@ -310,11 +311,20 @@ def _samples(op: str) -> Callable[[Any], Iterator[tuple[Any, ...]]]:
     return samples
 
 
-def _million(op: str) -> Callable[[Any], tuple[Any, ...]]:
+def _drawn(op: str, count: int) -> Callable[[Any], tuple[Any, ...]]:
     last = _ORDERS.get(op, ())[:1]
     return lambda dtype: (
-        np.random.default_rng(0).uniform(*_DOMAIN.get(op, (-5.0, 5.0)), 1_000_000).astype(dtype), *last
+        np.random.default_rng(0).uniform(*_DOMAIN.get(op, (-5.0, 5.0)), count).astype(dtype), *last
     )  # fmt: skip
+
+
+#: PyTorch's names that are not ``special.<op>`` of the same arguments.
+_RIVALS = {
+    "lgamma": rivals.function("lgamma"),
+    "polygamma": rivals.function("polygamma", lambda x, order: (order, x)),
+    "sinc": rivals.function("sinc", lambda x, order: (x,)),  # the cases have order 0
+    "bessel_i": rivals.function("special.i0", lambda x, order: (x,)),
+}
 
 
 for _op, _says in _SAYS.items():
@@ -326,6 +336,7 @@ for _op, _says in _SAYS.items():
             tolerance=TOLERANCE,
             flops=lambda x, *_: 30 * x.size,
             bytes=lambda x, *_: 2 * x.nbytes,
-            cases={"10^6": _million(_op)},
+            cases={name: _drawn(_op, n) for name, n in (("10^3", 1000), ("10^5", 100_000), ("10^6", 1_000_000))},
+            rivals={"torch": _RIVALS.get(_op) or rivals.function(f"special.{_op}")},
         )
     )

@@ -33,10 +33,13 @@ def test_every_kernel_is_right(variant: Variant) -> None:
 
 @pytest.mark.parametrize("about", kernels.cards(), ids=lambda c: c.op)
 def test_every_card_can_be_measured(about: Card) -> None:
-    assert about.cases
+    costs = []
     for make in about.cases.values():
         arguments = make(np.dtype(next(iter(about.tolerance))).type)
-        assert about.flops(*arguments) > 0 and about.bytes(*arguments) > 0
+        costs.append((about.flops(*arguments), about.bytes(*arguments)))
+    assert len(costs) >= 3 and min(map(min, costs)) > 0
+    assert costs[0][0] == min(flops for flops, _ in costs), "cases go from small to large"
+    assert max(flops for flops, _ in costs) >= 50 * costs[0][0]
 
 
 # ---------------------------------------------------------------------------------------------------- planted mistakes

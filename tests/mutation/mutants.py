@@ -54,11 +54,15 @@ class Mutant:
 
     def code(self) -> Any:
         """The file, with the change, compiled."""
+        return compile(self.tree(), str(ROOT / self.file), "exec")
+
+    def tree(self, changes: Changes | None = None) -> ast.Module:
+        """The file, with the change; ``changes`` as for :func:`mutants`."""
         tree = parse(self.file)
-        for number, site in enumerate(sites(tree, self.file)):
+        for number, site in enumerate(sites(tree, self.file, changes)):
             if number == self.number:
                 site.change()
-                return compile(ast.fix_missing_locations(tree), str(ROOT / self.file), "exec")
+                return ast.fix_missing_locations(tree)
         raise LookupError(f"{self.file} has no mutant {self.number}")
 
 
@@ -72,10 +76,10 @@ def _parse(file: str) -> ast.Module:
     return ast.parse((ROOT / file).read_text(encoding="utf-8"))
 
 
-def mutants(file: str) -> list[Mutant]:
-    """All mutants of a file, in the order of its text."""
+def mutants(file: str, changes: Changes | None = None) -> list[Mutant]:
+    """All mutants of a file, in the order of its text; ``changes`` says what is changed (default: the table above)."""
     found = []
-    for number, site in enumerate(sites(parse(file), file)):
+    for number, site in enumerate(sites(parse(file), file, changes)):
         before = site.show()
         undo = site.change()
         after = site.show()
@@ -85,6 +89,8 @@ def mutants(file: str) -> list[Mutant]:
 
 
 Change = Callable[[], Callable[[], None]]
+#: (node, parent, field, index) -> (how to show it, the change) for everything that can be changed of one node
+Changes = Callable[[ast.AST, ast.AST, str, "int | None"], Iterator[tuple[Callable[[], str], Change]]]
 
 
 @dataclass(frozen=True)
@@ -98,15 +104,15 @@ class Site:
     change: Change
 
 
-def sites(tree: ast.Module, file: str) -> Iterator[Site]:
+def sites(tree: ast.Module, file: str, changes: Changes | None = None) -> Iterator[Site]:
     """Every change of a tree, in the order of its text."""
-    only = target_of(file).only
-    for site in _walk(tree, 1, 1, "the module"):
+    only = () if changes else target_of(file).only
+    for site in _walk(tree, 1, 1, "the module", changes or _changes):
         if not only or set(only) & set(site.where.split(".")):
             yield site
 
 
-def _walk(node: ast.AST, line: int, first_line: int, where: str) -> Iterator[Site]:
+def _walk(node: ast.AST, line: int, first_line: int, where: str, changes: Changes) -> Iterator[Site]:
     for field, value in ast.iter_fields(node):
         for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
             if not isinstance(child, ast.AST) or _never_runs(field, child):
@@ -116,9 +122,9 @@ def _walk(node: ast.AST, line: int, first_line: int, where: str) -> Iterator[Sit
                 first = here
             if isinstance(child, (ast.FunctionDef, ast.ClassDef)):
                 place = child.name if where == "the module" else f"{where}.{child.name}"
-            for show, change in _changes(child, node, field, index):
+            for show, change in changes(child, node, field, index):
                 yield Site(here, first, place, show, change)
-            yield from _walk(child, here, first, place)
+            yield from _walk(child, here, first, place, changes)
 
 
 def _never_runs(field: str, child: ast.AST) -> bool:
@@ -146,18 +152,18 @@ def _changes(
         return ast.unparse(value if index is None else value[index])
 
     if isinstance(node, (ast.BinOp, ast.AugAssign)) and type(node.op) in BINARY:
-        yield itself, _set(node, "op", None, BINARY[type(node.op)]())
+        yield itself, replaced(node, "op", None, BINARY[type(node.op)]())
     elif isinstance(node, ast.Compare):
         for k, op in enumerate(node.ops):
             for other in COMPARISONS[type(op)]:
-                yield itself, _set(node, "ops", k, other())
+                yield itself, replaced(node, "ops", k, other())
     elif isinstance(node, ast.BoolOp):
-        yield itself, _set(node, "op", None, ast.Or() if isinstance(node.op, ast.And) else ast.And())
+        yield itself, replaced(node, "op", None, ast.Or() if isinstance(node.op, ast.And) else ast.And())
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.Not)):
-        yield around, _set(parent, field, index, node.operand)
+        yield around, replaced(parent, field, index, node.operand)
     elif isinstance(node, ast.Constant):
         for value in _other_values(node.value):
-            yield around, _set(node, "value", None, value)
+            yield around, replaced(node, "value", None, value)
     if isinstance(node, (ast.If, ast.While, ast.IfExp)) and _worth_negating(node.test):
         yield lambda: f"if {ast.unparse(node.test)}", _negate(node, "test", None)
     if isinstance(node, ast.comprehension):
@@ -180,7 +186,9 @@ def _worth_negating(test: ast.expr) -> bool:
     return not (compared or (isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)))
 
 
-def _set(owner: Any, field: str, index: int | None, new: Any) -> Change:
+def replaced(owner: Any, field: str, index: int | None, new: Any) -> Change:
+    """The change that puts ``new`` in the place of a field, or of one of the nodes in it."""
+
     def change() -> Callable[[], None]:
         if index is None:
             old = getattr(owner, field)
@@ -196,4 +204,4 @@ def _set(owner: Any, field: str, index: int | None, new: Any) -> Change:
 
 def _negate(owner: Any, field: str, index: int | None) -> Change:
     old = getattr(owner, field) if index is None else getattr(owner, field)[index]
-    return _set(owner, field, index, ast.copy_location(ast.UnaryOp(ast.Not(), old), old))
+    return replaced(owner, field, index, ast.copy_location(ast.UnaryOp(ast.Not(), old), old))

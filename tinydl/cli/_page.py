@@ -14,11 +14,16 @@ if TYPE_CHECKING:
     from tinydl.training.checkpoint import Card
 
 
-def add_force_and_html(parser: argparse.ArgumentParser, *, required: bool) -> None:
+def add_force_and_html(
+    parser: argparse.ArgumentParser,
+    *,
+    required: bool,
+    page: str = "also write a page to listen on: players, piano-rolls, settings",
+) -> None:
     """``--html`` and ``--force``, the same in every command that has them."""
     from tinydl.cli.parser import path_ending
 
-    what = "the page to write" if required else "also write a page to listen on: players, piano-rolls, settings"
+    what = "the page to write" if required else page
     parser.add_argument("--html", metavar="FILE.html", type=path_ending(".html"), required=required, help=what)
     parser.add_argument("--force", action="store_true", help="replace files that exist")
 

@@ -53,7 +53,7 @@ def chosen(names: list[str], file: str | None) -> list[Variant]:
     before = {(v.op, v.name, v.device) for v in variants()}
     if file is not None:
         try:
-            _run(file)
+            run_file(file)
         except KernelError as error:
             raise UsageError(f"{file}: {error}") from error
     known = variants()
@@ -73,7 +73,7 @@ def chosen(names: list[str], file: str | None) -> list[Variant]:
     return found
 
 
-def _run(file: str) -> None:
+def run_file(file: str) -> None:
     """Execute a file of the user's, which registers its kernels."""
     if not os.path.isfile(file):
         raise UsageError(f"there is no file {file!r}")

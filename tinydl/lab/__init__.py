@@ -1,4 +1,7 @@
 """The kernel lab: a kernel's card in, its proof and its figures out.
 
     verify.py    is it right? results, inputs left alone, no reliance on fresh memory, gradients
+    table.py     the table of all kernels in the documentation
+
+How fast it is, ``tinydl bench`` measures (:mod:`tinydl.benchmarks.kernels`).
 """

@@ -25,6 +25,7 @@ import numpy as np
 from tinydl.data import midi
 from tinydl.data.score import Score
 from tinydl.errors import DataError
+from tinydl.page.roofline import Roofline, draw
 from tinydl.page.svg import Roll, Series, chart, roll, text
 from tinydl.render import synth
 from tinydl.render.heat import BORDERS
@@ -32,7 +33,7 @@ from tinydl.render.layout import PALETTE, bars_of, facts
 from tinydl.utils.files import replacing
 from tinydl.version import __version__
 
-__all__ = ["Curves", "Interval", "Music", "Page", "Piece", "Settings", "Table", "Tables", "write"]
+__all__ = ["Curves", "Interval", "Music", "Page", "Piece", "Rooflines", "Settings", "Table", "Tables", "write"]
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,16 @@ class Settings:
     intro: str = ""
 
 
-Section = Music | Curves | Tables | Settings
+@dataclass(frozen=True)
+class Rooflines:
+    """A section of roofline pictures (:mod:`tinydl.page.roofline`)."""
+
+    title: str
+    pictures: Sequence[Roofline]
+    intro: str = ""
+
+
+Section = Music | Curves | Tables | Settings | Rooflines
 
 
 @dataclass(frozen=True)
@@ -143,9 +153,11 @@ class Page:
             MidiError: a piece that no MIDI file can hold.
             ValueError: as many surprises as notes were not given.
         """
-        style, program = _style(), _part("player.js")
+        plays = any(isinstance(section, Music) for section in self.sections)
+        style, program = _style(), _part("player.js") if plays else ""
+        scripts = f"script-src '{_sha256(program)}'; " if plays else ""
         policy = (
-            f"default-src 'none'; script-src '{_sha256(program)}'; style-src '{_sha256(style)}'; img-src data:; "
+            f"default-src 'none'; {scripts}style-src '{_sha256(style)}'; img-src data:; "
             "base-uri 'none'; form-action 'none'"
         )
         names = [f"section-{k}" for k in range(1, len(self.sections) + 1)]
@@ -160,6 +172,8 @@ class Page:
                 inner = _curves(section)
             elif isinstance(section, Tables):
                 inner = f'<div class="tables">{"".join(map(_table, section.tables))}</div>'
+            elif isinstance(section, Rooflines):
+                inner = f'<div class="curves">{"".join(map(_roofline, section.pictures))}</div>'
             else:
                 inner = _settings(section)
             body.append(
@@ -175,7 +189,9 @@ class Page:
             links=links,
             body="".join(body),
             version=text(__version__),
-            program=program,
+            silent=_SILENT if plays else "",
+            keys=_KEYS if plays else "",
+            program=f"<script>{program}</script>\n" if plays else "",
         )
 
 
@@ -217,17 +233,18 @@ _FRAME = """<!doctype html>
 <nav aria-label="Sections"><ul>{links}</ul></nav>
 </header>
 <main id="main" tabindex="-1">
-<noscript><p class="notice">Playing needs JavaScript, which is off in this browser; all else on this page is here, and \
-every piece can be saved as a .mid file.</p></noscript>
-<p class="notice" id="silent" role="status" hidden></p>
-{body}</main>
-<footer><p>Made by tinydl {version}. This page is one file and asks the network for nothing. \
-<span class="keys">Keys in a player: <kbd>Space</kbd> play or pause, <kbd>←</kbd> <kbd>→</kbd> one second, \
-<kbd>Page Up</kbd> <kbd>Page Down</kbd> one bar, <kbd>Home</kbd> <kbd>End</kbd>.</span></p></footer>
-<script>{program}</script>
-</body>
+{silent}{body}</main>
+<footer><p>Made by tinydl {version}. This page is one file and asks the network for nothing.{keys}</p></footer>
+{program}</body>
 </html>
 """
+# Where there is music.
+_SILENT = """<noscript><p class="notice">Playing needs JavaScript, which is off in this browser; all else on this page \
+is here, and every piece can be saved as a .mid file.</p></noscript>
+<p class="notice" id="silent" role="status" hidden></p>
+"""
+_KEYS = """ <span class="keys">Keys in a player: <kbd>Space</kbd> play or pause, <kbd>←</kbd> <kbd>→</kbd> one second, \
+<kbd>Page Up</kbd> <kbd>Page Down</kbd> one bar, <kbd>Home</kbd> <kbd>End</kbd>.</span>"""
 
 
 @cache
@@ -440,7 +457,14 @@ def _smoothed(values: Sequence[float], window: int) -> list[float]:
     return [float(x) for x in (total[last] - total[first]) / (last - first)]
 
 
-# Tables and settings
+# Rooflines, tables and settings
+
+
+def _roofline(picture: Roofline) -> str:
+    about = f'<span class="more">{text(picture.about)}</span>' if picture.about else ""
+    return (
+        f"<figure><figcaption><strong>{text(picture.title)}</strong>{about}</figcaption>{draw(picture)}</figure>"
+    )
 
 
 def _cell(value: Cell, digits: int) -> str:
@@ -454,8 +478,13 @@ def _cell(value: Cell, digits: int) -> str:
     return f"{value:,}" if isinstance(value, int) else text(value)
 
 
+def _is_words(value: Cell) -> bool:
+    """Text that is no figure written out, as ``"12 %"`` and ``""`` are."""
+    return isinstance(value, str) and bool(value) and not value[0].isdigit()
+
+
 def _table(table: Table) -> str:
-    words = [all(isinstance(row[i], str) for row in table.rows) for i in range(len(table.columns))]
+    words = [all(_is_words(row[i]) for row in table.rows) for i in range(len(table.columns))]
     kinds = [' class="words"' if w else "" for w in words]
     head = "".join(f'<th scope="col"{kind}>{text(name)}</th>' for name, kind in zip(table.columns, kinds))
     rows = []
