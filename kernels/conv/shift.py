@@ -50,43 +50,35 @@ PARTS = 8  # in which the weight's gradient is summed
 
 @dataclass(frozen=True)
 class Layout:
-    """How an image of ``size`` lies in memory, and what is computed of it. All lengths are in elements.
+    """How an image lies in memory, and what is computed of it, for the compiled code. All lengths are in elements.
 
-    phases: per phase its first row, column, ...; ``stride`` is how far its own are apart in the image
-    low: where the layout begins, in rows and columns of the phase (negative: in the padding)
-    extent: of a phase, padding included
-    space: elements of a channel of a phase, a little more, so that channels begin in different sets of the cache
+    lengths: of the image; how far neighbours of a phase are apart in it; where the layout begins, in rows and columns
+      of a phase (negative: in the padding); of a phase, padding included; how far neighbours of a part are apart in the
+      result; of the result; each of depth, rows, columns. Last, the elements of a channel of a phase, a little more,
+      so that channels begin in different sets of the cache
+    phases: per phase its first row, column, ...
     parts: the parts of the result: (first tap, last tap + 1, positions in three dimensions, first row, column, ...)
     taps: per tap of a part, its number in the kernel, its phase, and its shift in the layout
-    step: how far neighbours of a part are apart in the result
+    products: multiplications for a channel in and a channel out
     """
 
-    size: Ints
-    stride: Ints
-    low: Ints
-    extent: Ints
-    space: int
+    lengths: Array
     phases: Array
     parts: Array
     taps: Array
-    step: Ints
-
-    @property
-    def positions(self) -> int:
-        """Positions of the longest part, in the layout's numbering."""
-        return max((_last(part[2:5], self.extent) for part in self.parts.tolist()), default=0)
+    volume: int  # of a phase
+    space: int
+    products: int
 
 
-def _last(count: Ints, extent: Ints) -> int:
-    """One more than the number of the last position."""
-    if not all(count):
-        return 0
-    return ((count[0] - 1) * extent[1] + count[1] - 1) * extent[2] + count[2]
+def _ints(*values: Ints) -> tuple[Ints, ...]:
+    return tuple(tuple(int(n) for n in part) for part in values)
 
 
 def _laid_out(
-    size: Ints, kernel: Ints, stride: Ints, step: Ints, parts: list[tuple[list[list[tuple[int, int]]], Ints, Ints]]
-) -> Layout:
+    size: Ints, kernel: Ints, stride: Ints, step: Ints, result: Ints,
+    parts: list[tuple[list[list[tuple[int, int]]], Ints, Ints]],
+) -> Layout:  # fmt: skip
     """``parts``: per dimension (tap, offset in the image) of each tap; positions; the first place in the result."""
     low = tuple(
         min((offset // s for taps, _, _ in parts for _, offset in taps[d]), default=0) for d, s in enumerate(stride)
@@ -109,17 +101,27 @@ def _laid_out(
             number = (a * kernel[1] + b) * kernel[2] + c
             entries.append((number, phase, (i * extent[1] + j) * extent[2] + k))
         rows.append((begin, len(entries), *count, *first))
-    lines = -(-math.prod(extent) // 16)
+    volume = math.prod(extent)
+    lines = -(-volume // 16)
+    space = (lines + 1 - lines % 2) * 16
     return Layout(
-        size, stride, low, extent, (lines + 1 - lines % 2) * 16, np.array(list(numbers) or [(0, 0, 0)], np.int64),
-        np.array(rows, np.int64).reshape(-1, 8), np.array(entries, np.int64).reshape(-1, 3), step,
+        np.array([*size, *stride, *low, *extent, *step, *result, space], np.int64),
+        np.array(list(numbers) or [(0, 0, 0)], np.int64),
+        np.array(rows, np.int64).reshape(-1, 8),
+        np.array(entries, np.int64).reshape(-1, 3),
+        volume, space, len(entries) * math.prod(result) // max(1, len(rows)),
     )  # fmt: skip
 
 
 @functools.lru_cache(maxsize=1024)
-def _of_forward(size: Ints, kernel: Ints, out: Ints, stride: Ints, padding: Ints, dilation: Ints) -> Layout:
+def _of_forward(
+    size: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, out: Ints = ()
+) -> tuple[Layout, Ints]:
+    """And the size of the result, unless it was given."""
+    size, kernel, stride, padding, dilation = _ints(size, kernel, stride, padding, dilation)
+    out = out or spec.positions(size, kernel, stride, padding, dilation)
     taps = [[(t, t * d - p) for t in range(k)] for k, d, p in zip(kernel, dilation, padding)]
-    return _laid_out(size, kernel, stride, (1, 1, 1), [(taps, out, (0, 0, 0))])
+    return _laid_out(size, kernel, stride, (1, 1, 1), out, [(taps, out, (0, 0, 0))]), out
 
 
 @functools.lru_cache(maxsize=1024)
@@ -133,10 +135,19 @@ def _of_input(size: Ints, kernel: Ints, out: Ints, stride: Ints, padding: Ints, 
         ]
         count = tuple(-(-(n - r) // s) for n, s, r in zip(size, stride, first))
         parts.append((taps, count, first))
-    return _laid_out(out, kernel, (1, 1, 1), stride, parts)
+    return _laid_out(out, kernel, (1, 1, 1), stride, size, parts)
 
 
 # ------------------------------------------------------------------------------------------------------- the kernels
+
+
+@njit(forceinline=True)
+def _threes(lengths: Array) -> Any:
+    n = lengths
+    return (
+        (n[0], n[1], n[2]), (n[3], n[4], n[5]), (n[6], n[7], n[8]), (n[9], n[10], n[11]), (n[12], n[13], n[14]),
+        (n[15], n[16], n[17]),
+    )  # fmt: skip
 
 
 @njit
@@ -212,37 +223,45 @@ def _drop(tile: Array, at: int, wide: int, O: int, q0: int, q1: int, part: Array
         q += run
 
 
+@njit
+def _some_products(inner: int, thread: int, threads: int, images: int, G: int, cuts: int, C: int, O: int, T: int,
+                   lengths: Array, phases: Array, parts: Array, taps: Array, wide: int, x: Array, weights: Array,
+                   room: Array, room_size: int, tile: Array, y: Array) -> None:  # fmt: skip
+    """y[image, G, O, *result] from x[image, G, C, *size] and weights[G][tap][C][O]: one thread's share."""
+    size, stride, low, extent, step, result = _threes(lengths)
+    space, volume, positions = lengths[18], size[0] * size[1] * size[2], result[0] * result[1] * result[2]
+    at, tile_at = thread * room_size, thread * O * wide
+    for item in range(images * G * cuts * thread // threads, images * G * cuts * (thread + 1) // threads):
+        image, cut = item // cuts, item % cuts
+        _lay_out(x, image * C * volume, C, size, stride, low, extent, space, phases, room, at)
+        for number in range(len(parts)):
+            part = parts[number]
+            Q = ((part[2] - 1) * extent[1] + part[3] - 1) * extent[2] + part[4]
+            panels = (Q + wide - 1) // wide if part[2] * part[3] * part[4] > 0 else 0
+            for panel in range(panels * cut // cuts, panels * (cut + 1) // cuts):
+                q0 = panel * wide
+                if part[0] == part[1]:
+                    _fill(tile, tile_at, O * wide)
+                begun = 0
+                for c in range(0, C, DEPTH):
+                    now = min(DEPTH, C - c)
+                    for t in range(part[0], part[1]):
+                        a = ((image % G * T + taps[t, 0]) * C + c) * O
+                        b = at + (taps[t, 1] * C + c) * space + taps[t, 2] + q0
+                        multiply(inner, O, weights, a, 1, O, room, b, space, tile, tile_at, wide, now, begun)
+                        begun = 1
+                _drop(tile, tile_at, wide, O, q0, min(Q, q0 + wide), part, extent, step, result, y,
+                      image * O * positions)  # fmt: skip
+
+
 @njit(parallel=True)
-def _products(inner: int, threads: int, images: int, G: int, cuts: int, C: int, O: int, T: int, size: Any, stride: Any,
-              low: Any, extent: Any, space: int, phases: Array, parts: Array, taps: Array, step: Any, result: Any,
-              depth: int, wide: int, x: Array, weights: Array, room: Array, room_size: int, tile: Array,
-              y: Array) -> None:  # fmt: skip
-    """y[image, G, O, *result] from x[image, G, C, *size] and weights[G][tap][C][O]."""
-    volume, positions = size[0] * size[1] * size[2], result[0] * result[1] * result[2]
+def _products(inner: int, threads: int, images: int, G: int, cuts: int, C: int, O: int, T: int, lengths: Array,
+              phases: Array, parts: Array, taps: Array, wide: int, x: Array, weights: Array, room: Array,
+              room_size: int, tile: Array, y: Array) -> None:  # fmt: skip
     for index in prange(threads):
         thread: Any = np.int64(index)  # prange counts in uint64, which times int64 would be a float
-        at, tile_at = thread * room_size, thread * O * wide
-        for item in range(images * G * cuts * thread // threads, images * G * cuts * (thread + 1) // threads):
-            image, cut = item // cuts, item % cuts
-            _lay_out(x, image * C * volume, C, size, stride, low, extent, space, phases, room, at)
-            for number in range(len(parts)):
-                part = parts[number]
-                Q = ((part[2] - 1) * extent[1] + part[3] - 1) * extent[2] + part[4]
-                panels = (Q + wide - 1) // wide if part[2] * part[3] * part[4] > 0 else 0
-                for panel in range(panels * cut // cuts, panels * (cut + 1) // cuts):
-                    q0 = panel * wide
-                    if part[0] == part[1]:
-                        _fill(tile, tile_at, O * wide)
-                    begun = 0
-                    for c in range(0, C, depth):
-                        now = min(depth, C - c)
-                        for t in range(part[0], part[1]):
-                            a = ((image % G * T + taps[t, 0]) * C + c) * O
-                            b = at + (taps[t, 1] * C + c) * space + taps[t, 2] + q0
-                            multiply(inner, O, weights, a, 1, O, room, b, space, tile, tile_at, wide, now, begun)
-                            begun = 1
-                    _drop(tile, tile_at, wide, O, q0, min(Q, q0 + wide), part, extent, step, result, y,
-                          image * O * positions)  # fmt: skip
+        _some_products(inner, thread, threads, images, G, cuts, C, O, T, lengths, phases, parts, taps, wide, x, weights,
+                       room, room_size, tile, y)  # fmt: skip
 
 
 @njit
@@ -281,38 +300,46 @@ def _lay_out_channels_last(lanes: int, x: Array, x0: int, C: int, size: Any, str
                 _fill(out, target + end * C, (extent[2] - end) * C)
 
 
-@njit(parallel=True)
-def _weight(inner: int, lanes: int, threads: int, B: int, G: int, cuts: int, C: int, O: int, size: Any,
-            stride: Any, low: Any, extent: Any, phases: Array, part: Array, runs: Array, width: int,
-            wide: int, depth: int, out: Any, g: Array, x: Array, room: Array, room_size: int,
-            gradients: Array, space: int, sums: Array) -> None:  # fmt: skip
-    """sums[G][cut][run][O][width], each over the images of a cut."""
-    volume, positions = size[0] * size[1] * size[2], out[0] * out[1] * out[2]
+@njit
+def _some_weight(inner: int, lanes: int, thread: int, threads: int, B: int, G: int, cuts: int, C: int, O: int,
+                 lengths: Array, phases: Array, part: Array, runs: Array, width: int, wide: int, g: Array, x: Array,
+                 room: Array, room_size: int, gradients: Array, sums: Array) -> None:  # fmt: skip
+    """sums[G][cut][run][O][width], each over the images of a cut: one thread's share."""
+    size, stride, low, extent, _, out = _threes(lengths)
+    space, volume, positions = lengths[18], size[0] * size[1] * size[2], out[0] * out[1] * out[2]
     Q = ((part[2] - 1) * extent[1] + part[3] - 1) * extent[2] + part[4]
+    at, g_at = thread * room_size, thread * O * space
+    _fill(gradients, g_at, O * space)  # between the rows it stays zero
+    for item in range(G * cuts * thread // threads, G * cuts * (thread + 1) // threads):
+        group, cut = item // cuts, item % cuts
+        begun = 0
+        for image in range(B * cut // cuts, B * (cut + 1) // cuts):
+            _lay_out_channels_last(lanes, x, (image * G + group) * C * volume, C, size, stride, low, extent, phases,
+                                   room, at)  # fmt: skip
+            for o in range(O):
+                source = ((image * G + group) * O + o) * positions
+                for i in range(out[0]):
+                    for j in range(out[1]):
+                        target = g_at + o * space + (i * extent[1] + j) * extent[2]
+                        copy(gradients, target, g, source + (i * out[1] + j) * out[2], out[2])
+            for q in range(0, Q, DEPTH):
+                now = min(DEPTH, Q - q)
+                for run in range(len(runs)):
+                    b = at + ((runs[run, 0] * extent[0] * extent[1] * extent[2]) + runs[run, 1] + q) * C
+                    for first in range(0, width, wide):
+                        multiply(inner, O, gradients, g_at + q, space, 1, room, b + first, C, sums,
+                                 ((item * len(runs) + run) * O) * width + first, width, now, begun)  # fmt: skip
+                begun = 1
+
+
+@njit(parallel=True)
+def _weight(inner: int, lanes: int, threads: int, B: int, G: int, cuts: int, C: int, O: int, lengths: Array,
+            phases: Array, part: Array, runs: Array, width: int, wide: int, g: Array, x: Array, room: Array,
+            room_size: int, gradients: Array, sums: Array) -> None:  # fmt: skip
     for index in prange(threads):
         thread: Any = np.int64(index)
-        at, g_at = thread * room_size, thread * O * space
-        _fill(gradients, g_at, O * space)  # between the rows it stays zero
-        for item in range(G * cuts * thread // threads, G * cuts * (thread + 1) // threads):
-            group, cut = item // cuts, item % cuts
-            begun = 0
-            for image in range(B * cut // cuts, B * (cut + 1) // cuts):
-                _lay_out_channels_last(lanes, x, (image * G + group) * C * volume, C, size, stride, low, extent, phases,
-                                       room, at)  # fmt: skip
-                for o in range(O):
-                    source = ((image * G + group) * O + o) * positions
-                    for i in range(out[0]):
-                        for j in range(out[1]):
-                            target = g_at + o * space + (i * extent[1] + j) * extent[2]
-                            copy(gradients, target, g, source + (i * out[1] + j) * out[2], out[2])
-                for q in range(0, Q, depth):
-                    now = min(depth, Q - q)
-                    for run in range(len(runs)):
-                        b = at + ((runs[run, 0] * extent[0] * extent[1] * extent[2]) + runs[run, 1] + q) * C
-                        for first in range(0, width, wide):
-                            multiply(inner, O, gradients, g_at + q, space, 1, room, b + first, C, sums,
-                                     ((item * len(runs) + run) * O) * width + first, width, now, begun)  # fmt: skip
-                    begun = 1
+        _some_weight(inner, lanes, thread, threads, B, G, cuts, C, O, lengths, phases, part, runs, width, wide, g, x,
+                     room, room_size, gradients, sums)  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------- the variants
@@ -322,66 +349,74 @@ def _run(layout: Layout, result: Ints, x: Array, weights: Array, groups: int) ->
     """The products of one layout: x [B, G C, *size], weights [G, taps, C, O] -> [B, G O, *result]."""
     B, C, O, T, dtype = len(x), weights.shape[2], weights.shape[3], weights.shape[1], x.dtype
     y = np.empty((B, groups * O, *result), dtype)
-    threads = worthwhile(2 * B * groups * O * C * len(layout.taps) * math.prod(result) // max(1, len(layout.parts)))
+    threads = worthwhile(2 * B * groups * O * C * layout.products)
     cuts = 1 if B * groups >= threads else threads
-    wide = 4 * vector.lanes(dtype)
+    inner, wide = _panel(dtype, 4)
     room = -(-(len(layout.phases) * C * layout.space + wide) // 16) * 16
-    with num_threads(threads):
-        _products(vector.panel(dtype, 4), threads, B, groups, cuts, C, O, T, layout.size, layout.stride, layout.low,
-                  layout.extent, layout.space, layout.phases, layout.parts, layout.taps, layout.step, result, DEPTH,
-                  wide, plain(x).reshape(-1), weights.reshape(-1), scratch("shift_image", threads * room, dtype), room,
-                  scratch("shift_tile", threads * O * wide, dtype), y.reshape(-1))  # fmt: skip
+    arguments = (
+        B, groups, cuts, C, O, T, layout.lengths, layout.phases, layout.parts, layout.taps, wide,
+        plain(x).reshape(-1), weights.reshape(-1), scratch("shift_image", threads * room, dtype), room,
+        scratch("shift_tile", threads * O * wide, dtype), y.reshape(-1),
+    )  # fmt: skip
+    if threads == 1:
+        _some_products(inner, 0, 1, *arguments)
+    else:
+        with num_threads(threads):
+            _products(inner, threads, *arguments)
     return y
 
 
-def _ints(*values: Ints) -> tuple[Ints, ...]:
-    return tuple(tuple(int(n) for n in part) for part in values)
+@functools.lru_cache
+def _panel(dtype: Any, vectors: int) -> tuple[int, int]:
+    """The tile of so many vectors, and its columns."""
+    return vector.panel(dtype, vectors), vectors * vector.lanes(dtype)
 
 
 @register(op="conv_forward", name="cpu.shift", dtypes=("float32", "float64"), default=True)
 def conv_forward(x: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Array:
     """See the head of the file."""
     spec.check("conv_forward", "cpu.shift", groups, x=x, w=w)
-    size, kernel, stride, padding, dilation = _ints(x.shape[2:], w.shape[2:], stride, padding, dilation)
-    out = spec.positions(size, kernel, stride, padding, dilation)
+    layout, out = _of_forward(x.shape[2:], w.shape[2:], stride, padding, dilation)
     O, C = w.shape[0] // groups, w.shape[1]
     weights = np.ascontiguousarray(w.reshape(groups, O, C, -1).transpose(0, 3, 2, 1))
-    return _run(_of_forward(size, kernel, out, stride, padding, dilation), out, x, weights, groups)
+    return _run(layout, out, x, weights, groups)
 
 
 @register(op="conv_input", name="cpu.shift", dtypes=("float32", "float64"), default=True)
 def conv_input(g: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int, size: Ints) -> Array:
     """See the head of the file."""
     spec.check("conv_input", "cpu.shift", groups, g=g, w=w)
-    size, kernel, out, stride, padding, dilation = _ints(size, w.shape[2:], g.shape[2:], stride, padding, dilation)
+    layout = _of_input(size, w.shape[2:], g.shape[2:], stride, padding, dilation)
     O, C = w.shape[0] // groups, w.shape[1]
     weights = np.ascontiguousarray(w.reshape(groups, O, C, -1).transpose(0, 3, 1, 2))
-    return _run(_of_input(size, kernel, out, stride, padding, dilation), size, g, weights, groups)
+    return _run(layout, size, g, weights, groups)
 
 
 @register(op="conv_weight", name="cpu.shift", dtypes=("float32", "float64"), default=True)
 def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int, kernel: Ints) -> Array:
     """See the head of the file."""
     spec.check("conv_weight", "cpu.shift", groups, g=g, x=x)
-    size, out, kernel, stride, padding, dilation = _ints(x.shape[2:], g.shape[2:], kernel, stride, padding, dilation)
+    layout, _ = _of_forward(x.shape[2:], kernel, stride, padding, dilation, g.shape[2:])
     B, O, C, dtype = len(g), g.shape[1] // groups, x.shape[1] // groups, x.dtype
-    layout = _of_forward(size, kernel, out, stride, padding, dilation)
     together = kernel[2] if stride[2] == dilation[2] == 1 else 1  # entries that are one row of channels
     runs = np.ascontiguousarray(layout.taps[::together, 1:])
     lanes = vector.lanes(dtype)
     vectors = max(1, min(4, -(-together * C // lanes)))
-    wide = vectors * lanes
+    inner, wide = _panel(dtype, vectors)
     width = -(-together * C // wide) * wide
     cuts = max(1, min(B, PARTS, 16_000_000 // max(1, groups * len(runs) * O * width)))
     threads = min(worthwhile(2 * g.size * C * math.prod(kernel)), groups * cuts)
-    positions = math.prod(layout.extent)
-    room = -(-(len(layout.phases) * positions * C + width) // 16) * 16
+    room = -(-(len(layout.phases) * layout.volume * C + width) // 16) * 16
     sums = (np.empty if B else np.zeros)((groups, cuts, len(runs), O, width), dtype)
-    with num_threads(threads):
-        _weight(vector.panel(dtype, vectors), lanes, threads, B, groups, cuts, C, O, size, stride, layout.low,
-                layout.extent, layout.phases, layout.parts[0], runs, width, wide, DEPTH, out, plain(g).reshape(-1),
-                plain(x).reshape(-1), scratch("shift_image", threads * room, dtype), room,
-                scratch("shift_gradients", threads * O * layout.space, dtype), layout.space,
-                sums.reshape(-1))  # fmt: skip
+    arguments = (
+        B, groups, cuts, C, O, layout.lengths, layout.phases, layout.parts[0], runs, width, wide, plain(g).reshape(-1),
+        plain(x).reshape(-1), scratch("shift_image", threads * room, dtype), room,
+        scratch("shift_gradients", threads * O * layout.space, dtype), sums.reshape(-1),
+    )  # fmt: skip
+    if threads == 1:
+        _some_weight(inner, lanes, 0, 1, *arguments)
+    else:
+        with num_threads(threads):
+            _weight(inner, lanes, threads, *arguments)
     dw = np.add.reduce(sums, axis=1)[..., : together * C].reshape(groups, len(runs), O, together, C)
     return np.ascontiguousarray(dw.transpose(0, 2, 4, 1, 3)).reshape(groups * O, C, *kernel)

@@ -42,7 +42,8 @@ def _conv(rng: np.random.Generator) -> Iterator[Sample]:
 @entry("conv_data")
 def _data(rng: np.random.Generator) -> Iterator[Sample]:
     for x, w, out, static in _cases(rng):
-        yield Sample((draw(rng, *out), w), {**static, "size": x.shape[2:]})
+        yield Sample((draw(rng, *out), w, draw(rng, x.shape[1])), {**static, "size": x.shape[2:]})
+    yield Sample((draw(rng, *out), w, None), {**static, "size": x.shape[2:]}, note="no bias")
 
 
 @entry("conv_kernel")

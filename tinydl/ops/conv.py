@@ -60,12 +60,19 @@ def conv(input: Any, weight: Any, bias: Any = None, *, stride: Ints, padding: In
     weight=lambda g, input, weight_shape, stride, padding, dilation, groups: conv_kernel(
         input, g, stride=stride, padding=padding, dilation=dilation, groups=groups, kernel=weight_shape[2:]
     ),
+    bias=lambda g: reduce_sum(g, axis=(0, *range(2, len(g.shape))), keepdims=False),
 )
-def conv_data(input: Any, weight: Any, *, stride: Ints, padding: Ints, dilation: Ints, groups: int, size: Ints) -> Any:
-    """input [B, O, *P], weight [O, C/G, *K] -> [B, C, *size]: the transpose of :func:`conv` in its input."""
+def conv_data(
+    input: Any, weight: Any, bias: Any = None, *, stride: Ints, padding: Ints, dilation: Ints, groups: int, size: Ints
+) -> Any:
+    """input [B, O, *P], weight [O, C/G, *K], bias [C] or None -> [B, C, *size]: the transpose of :func:`conv` in its
+    input."""
     kernel = _CONV_INPUT[input.dtype]
     y = kernel(_five(input), _five(weight), *_options(stride, padding, dilation), groups, _three(tuple(size), 1))
-    return y.reshape(y.shape[:2] + tuple(size))
+    y = y.reshape(y.shape[:2] + tuple(size))
+    if bias is not None:
+        y += bias.reshape(-1, *(1,) * len(size))
+    return y
 
 
 @primitive(

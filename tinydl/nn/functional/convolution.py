@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +29,7 @@ def spread(name: str, what: str, value: Any, dimensions: int) -> Ints:
     return tuple(int(v) for v in found)
 
 
-def _options(name: str, dimensions: int, stride: Any, dilation: Any, **others: Any) -> tuple[Ints, Ints]:
+def _options(name: str, dimensions: int, stride: Any, dilation: Any) -> tuple[Ints, Ints]:
     strides, dilations = spread(name, "stride", stride, dimensions), spread(name, "dilation", dilation, dimensions)
     if min(strides) <= 0:
         raise RuntimeError(f"{name}: non-positive stride is not supported, got stride={list(strides)}")
@@ -37,87 +38,103 @@ def _options(name: str, dimensions: int, stride: Any, dilation: Any, **others: A
     return strides, dilations
 
 
-def _batched(name: str, input: Tensor, weight: Tensor, dimensions: int) -> Tensor:
-    """The input with a batch dimension, after a look at the ranks."""
-    if weight.ndim != dimensions + 2:
-        raise RuntimeError(
-            f"{name}: expected weight to be {dimensions + 2}-dimensional, but got shape {list(weight.shape)}"
-        )
-    if 0 in weight.shape[2:]:
-        raise RuntimeError(f"{name}: kernel size should be greater than zero, but got {list(weight.shape[2:])}")
-    if input.ndim not in (dimensions + 1, dimensions + 2):
+def _kept(value: Any) -> Any:
+    """An option as what a cache can look up."""
+    return value if isinstance(value, (int, str, tuple, np.integer)) else tuple(value)
+
+
+def _ranks(name: str, size: Ints, weight: Ints, dimensions: int) -> None:
+    if len(weight) != dimensions + 2:
+        raise RuntimeError(f"{name}: expected weight to be {dimensions + 2}-dimensional, but got shape {list(weight)}")
+    if 0 in weight[2:]:
+        raise RuntimeError(f"{name}: kernel size should be greater than zero, but got {list(weight[2:])}")
+    if len(size) not in (dimensions + 1, dimensions + 2):
         raise RuntimeError(
             f"Expected {dimensions + 1}D (unbatched) or {dimensions + 2}D (batched) input to {name}, but got input of "
-            f"size: {list(input.shape)}"
+            f"size: {list(size)}"
         )
-    return input if input.ndim == dimensions + 2 else shaping.unsqueeze(input, 0)
 
 
-def _bias(name: str, bias: Tensor | None, channels: int) -> None:
-    if bias is not None and bias.shape != (channels,):
+def _bias(name: str, bias: Ints | None, channels: int) -> None:
+    if bias is not None and bias != (channels,):
         raise RuntimeError(
             f"{name}: expected bias to be 1-dimensional with {channels} elements, but got bias of size "
-            f"{list(bias.shape)} instead"
+            f"{list(bias)} instead"
         )
+
+
+@functools.lru_cache(maxsize=1024)
+def _checked(
+    name: str, dimensions: int, size: Ints, weight: Ints, bias: Ints | None, stride: Any, padding: Any, dilation: Any,
+    groups: int,
+) -> tuple[Ints, Ints, Ints, Ints]:  # fmt: skip
+    """Strides, paddings, dilations, and the zeros to add at the end of each dimension, for arrays of these shapes."""
+    _ranks(name, size, weight, dimensions)
+    strides, dilations = _options(name, dimensions, stride, dilation)
+    channels, out = weight[1] * groups, weight[0]
+    if groups <= 0 or out % groups or size[-dimensions - 1] != channels:
+        if groups > 0 and out % groups == 0:
+            raise RuntimeError(
+                f"{name}: given groups={groups}, weight of size {list(weight)}, expected "
+                f"input{list(size)} to have {channels} channels, but got {size[-dimensions - 1]} channels instead"
+            )
+        raise RuntimeError(
+            f"{name}: given groups={groups}, expected weight to be divisible by groups at dimension 0, but got weight "
+            f"of size {list(weight)} instead"
+        )
+    _bias(name, bias, out)
+    kernel = weight[2:]
+    zeros: Ints = ()
+    if isinstance(padding, str):
+        paddings, zeros = _same_or_valid(name, padding, strides, dilations, kernel)
+    else:
+        paddings = spread(name, "padding", padding, dimensions)
+        if min(paddings) < 0:
+            raise RuntimeError(f"{name}: negative padding is not supported, got padding={list(paddings)}")
+    padded = [n + 2 * p for n, p in zip(size[-dimensions:], paddings)]
+    if zeros:
+        padded = [n + z for n, z in zip(padded, zeros)]
+    reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilations)]
+    if any(n < r for n, r in zip(padded, reach)):
+        raise RuntimeError(
+            f"{name}: calculated padded input size per channel: ({' x '.join(map(str, padded))}). Kernel size: "
+            f"({' x '.join(map(str, reach))}). Kernel size can't be greater than actual input size"
+        )
+    return strides, paddings, dilations, zeros
 
 
 def _convolve(
     name: str, dimensions: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any,
     dilation: Any, groups: int,
 ) -> Tensor:  # fmt: skip
-    x = _batched(name, input, weight, dimensions)
-    one_dtype(name, input=input, weight=weight, bias=bias)
-    strides, dilations = _options(name, dimensions, stride, dilation)
-    channels, out = weight.shape[1] * groups, weight.shape[0]
-    if groups <= 0 or out % groups or x.shape[1] != channels:
-        if groups > 0 and out % groups == 0:
-            raise RuntimeError(
-                f"{name}: given groups={groups}, weight of size {list(weight.shape)}, expected "
-                f"input{list(input.shape)} to have {channels} channels, but got {x.shape[1]} channels instead"
-            )
-        raise RuntimeError(
-            f"{name}: given groups={groups}, expected weight to be divisible by groups at dimension 0, but got weight "
-            f"of size {list(weight.shape)} instead"
-        )
-    _bias(name, bias, out)
-    kernel = weight.shape[2:]
-    if isinstance(padding, str):
-        x, paddings = _same_or_valid(name, x, padding, strides, dilations, kernel)
-    else:
-        paddings = spread(name, "padding", padding, dimensions)
-        if min(paddings) < 0:
-            raise RuntimeError(f"{name}: negative padding is not supported, got padding={list(paddings)}")
-    for n, k, p, d in zip(x.shape[2:], kernel, paddings, dilations):
-        if n + 2 * p < d * (k - 1) + 1:
-            padded = " x ".join(str(n + 2 * p) for n, p in zip(x.shape[2:], paddings))
-            reach = " x ".join(str(d * (k - 1) + 1) for k, d in zip(kernel, dilations))
-            raise RuntimeError(
-                f"{name}: calculated padded input size per channel: ({padded}). Kernel size: ({reach}). Kernel size "
-                "can't be greater than actual input size"
-            )
-    y = _conv.conv(x, weight, bias, stride=strides, padding=paddings, dilation=dilations, groups=groups)
-    return y if input.ndim == dimensions + 2 else shaping.reshape_result(y, y.shape[1:])  # type: ignore[no-any-return]
+    x, w = input.array, weight.array
+    strides, paddings, dilations, zeros = _checked(
+        name, dimensions, x.shape, w.shape, None if bias is None else bias.array.shape, _kept(stride), _kept(padding),
+        _kept(dilation), groups,
+    )  # fmt: skip
+    if x.dtype != w.dtype or (bias is not None and bias.array.dtype != x.dtype):
+        one_dtype(name, input=input, weight=weight, bias=bias)
+    batched = x.ndim == dimensions + 2
+    image = input if batched else shaping.unsqueeze(input, 0)
+    for axis, count in enumerate(zeros, 2):
+        if count:
+            shape = image.array.shape
+            nothing = np.zeros((*shape[:axis], count, *shape[axis + 1 :]), x.dtype)
+            image = shaping.cat([image, Tensor._wrap(nothing)], axis)
+    y = _conv.conv(image, weight, bias, stride=strides, padding=paddings, dilation=dilations, groups=groups)
+    return y if batched else shaping.reshape_result(y, y.shape[1:])  # type: ignore[no-any-return]
 
 
-def _same_or_valid(
-    name: str, x: Tensor, padding: str, stride: Ints, dilation: Ints, kernel: Ints
-) -> tuple[Tensor, Ints]:
-    """``"valid"`` pads nothing; ``"same"`` gives as many outputs as inputs, an odd zero going to the end."""
-    none = (0,) * len(kernel)
+def _same_or_valid(name: str, padding: str, stride: Ints, dilation: Ints, kernel: Ints) -> tuple[Ints, Ints]:
+    """Paddings, and zeros at the end: ``"valid"`` pads nothing; ``"same"`` gives as many outputs as inputs."""
     if padding == "valid":
-        return x, none
+        return (0,) * len(kernel), ()
     if padding != "same":
         raise RuntimeError(f"{name}: Invalid padding string: {padding!r}; use 'same', 'valid' or integers")
     if max(stride) > 1:
         raise RuntimeError(f"{name}: padding='same' is not supported for strided convolutions")
     total = [d * (k - 1) for k, d in zip(kernel, dilation)]
-    if not any(t % 2 for t in total):
-        return x, tuple(t // 2 for t in total)
-    for axis, t in enumerate(total, 2):
-        if t % 2:
-            zeros = np.zeros(x.shape[:axis] + (1,) + x.shape[axis + 1 :], x.dtype)
-            x = shaping.cat([x, Tensor._wrap(zeros)], axis)
-    return x, tuple(t // 2 for t in total)
+    return tuple(t // 2 for t in total), tuple(t % 2 for t in total)
 
 
 def conv1d(
@@ -174,12 +191,13 @@ def transposed_size(
     )
 
 
-def _transposed(
-    name: str, dimensions: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any,
+@functools.lru_cache(maxsize=1024)
+def _checked_transposed(
+    name: str, dimensions: int, given: Ints, weight: Ints, bias: Ints | None, stride: Any, padding: Any,
     output_padding: Any, groups: int, dilation: Any,
-) -> Tensor:  # fmt: skip
-    x = _batched(name, input, weight, dimensions)
-    one_dtype(name, input=input, weight=weight, bias=bias)
+) -> tuple[Ints, Ints, Ints, Ints]:  # fmt: skip
+    """Strides, paddings, dilations and the size of the result, for arrays of these shapes."""
+    _ranks(name, given, weight, dimensions)
     strides, dilations = _options(name, dimensions, stride, dilation)
     paddings = spread(name, "padding", padding, dimensions)
     extras = spread(name, "output_padding", output_padding, dimensions)
@@ -191,23 +209,39 @@ def _transposed(
                 f"{name}: output padding must be smaller than either stride or dilation, but got output_padding "
                 f"{list(extras)}, stride {list(strides)}, dilation {list(dilations)}"
             )
-    if groups <= 0 or weight.shape[0] % groups or x.shape[1] != weight.shape[0]:
+    channels = given[-dimensions - 1]
+    if groups <= 0 or weight[0] % groups or channels != weight[0]:
         raise RuntimeError(
-            f"{name}: given transposed=1, weight of size {list(weight.shape)} and groups={groups}, expected "
-            f"input{list(input.shape)} to have {weight.shape[0]} channels, but got {x.shape[1]} channels instead"
+            f"{name}: given transposed=1, weight of size {list(weight)} and groups={groups}, expected "
+            f"input{list(given)} to have {weight[0]} channels, but got {channels} channels instead"
         )
-    out = weight.shape[1] * groups
-    _bias(name, bias, out)
-    size = transposed_size(x.shape[2:], weight.shape[2:], strides, paddings, extras, dilations)
+    _bias(name, bias, weight[1] * groups)
+    size = transposed_size(given[-dimensions:], weight[2:], strides, paddings, extras, dilations)
     if min(size) <= 0:
         raise RuntimeError(
-            f"{name}: given input size per channel: {list(x.shape[2:])}. Calculated output size per channel: "
+            f"{name}: given input size per channel: {list(given[-dimensions:])}. Calculated output size per channel: "
             f"{list(size)}. Output size is too small"
         )
-    y = _conv.conv_data(x, weight, stride=strides, padding=paddings, dilation=dilations, groups=groups, size=size)
-    if bias is not None:
-        y = y + shaping.reshape(bias, (out, *(1,) * dimensions))
-    return y if input.ndim == dimensions + 2 else shaping.reshape_result(y, y.shape[1:])  # type: ignore[no-any-return]
+    return strides, paddings, dilations, size
+
+
+def _transposed(
+    name: str, dimensions: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any,
+    output_padding: Any, groups: int, dilation: Any,
+) -> Tensor:  # fmt: skip
+    x, w = input.array, weight.array
+    strides, paddings, dilations, size = _checked_transposed(
+        name, dimensions, x.shape, w.shape, None if bias is None else bias.array.shape, _kept(stride), _kept(padding),
+        _kept(output_padding), groups, _kept(dilation),
+    )  # fmt: skip
+    if x.dtype != w.dtype or (bias is not None and bias.array.dtype != x.dtype):
+        one_dtype(name, input=input, weight=weight, bias=bias)
+    batched = x.ndim == dimensions + 2
+    image = input if batched else shaping.unsqueeze(input, 0)
+    y = _conv.conv_data(
+        image, weight, bias, stride=strides, padding=paddings, dilation=dilations, groups=groups, size=size
+    )
+    return y if batched else shaping.reshape_result(y, y.shape[1:])  # type: ignore[no-any-return]
 
 
 def conv_transpose1d(
