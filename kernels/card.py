@@ -8,7 +8,7 @@ in a file of their own gets the same.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 from tinydl.kernels.registry import REFERENCE, KernelError, load_all, load_family_of, variants
 
 Arguments = tuple[Any, ...]
+Called = tuple[Arguments, Mapping[str, Any]]  # positional and by name
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Card:
     forward: of a backward that takes what a variant's own forward saved, the forward's name: the samples are then made
         with that variant in use
     serves: the primitive that calls it, as ``"tinydl.ops.products.mm"``, and in float64 what that is called with: its
-        gradient is checked through the kernel (the kernel of a backward is reached by its forward's primitive)
+        gradient is checked through the kernel (the kernel of a backward is reached by its forward's primitive). With
+        several such arguments a variant is checked by those that it accepts
     """
 
     op: str
@@ -62,8 +64,13 @@ class Card:
     rivals: Mapping[str, Callable[..., Callable[[], Any]]] = field(default_factory=dict)
     forward: str = ""
     serves: str = ""
-    gradient: Callable[[np.random.Generator], tuple[Arguments, Mapping[str, Any]]] | None = None
+    gradient: Callable[[np.random.Generator], Called] | Sequence[Callable[[np.random.Generator], Called]] | None = None
     floor: float = 0.05
+
+    @property
+    def gradients(self) -> Sequence[Callable[[np.random.Generator], Called]]:
+        """What ``gradient`` is, or are."""
+        return () if self.gradient is None else (self.gradient,) if callable(self.gradient) else self.gradient
 
     def call(self, function: Callable[..., Any], arguments: Arguments) -> Arguments:
         """The operation's results from one variant."""

@@ -25,6 +25,7 @@ from tinydl.kernels import vector
 from tinydl.kernels.cache import njit
 from tinydl.kernels.conv import shift as shift  # registers its variants
 from tinydl.kernels.conv import spec
+from tinydl.kernels.conv import winograd as winograd
 from tinydl.kernels.conv.spec import Ints
 from tinydl.kernels.registry import register
 from tinydl.kernels.threads import num_threads, worthwhile

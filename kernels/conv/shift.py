@@ -265,7 +265,7 @@ def _products(inner: int, threads: int, images: int, G: int, cuts: int, C: int, 
 
 
 @njit
-def _lay_out_channels_last(lanes: int, x: Array, x0: int, C: int, size: Any, stride: Any, low: Any, extent: Any,
+def lay_out_channels_last(lanes: int, x: Array, x0: int, C: int, size: Any, stride: Any, low: Any, extent: Any,
                            phases: Array, out: Array, at: int) -> None:  # fmt: skip
     """out[phase][position][c] of an image x[C, *size]."""
     D, H, W = size
@@ -314,7 +314,7 @@ def _some_weight(inner: int, lanes: int, thread: int, threads: int, B: int, G: i
         group, cut = item // cuts, item % cuts
         begun = 0
         for image in range(B * cut // cuts, B * (cut + 1) // cuts):
-            _lay_out_channels_last(lanes, x, (image * G + group) * C * volume, C, size, stride, low, extent, phases,
+            lay_out_channels_last(lanes, x, (image * G + group) * C * volume, C, size, stride, low, extent, phases,
                                    room, at)  # fmt: skip
             for o in range(O):
                 source = ((image * G + group) * O + o) * positions
@@ -372,7 +372,7 @@ def _panel(dtype: Any, vectors: int) -> tuple[int, int]:
     return vector.panel(dtype, vectors), vectors * vector.lanes(dtype)
 
 
-@register(op="conv_forward", name="cpu.shift", dtypes=("float32", "float64"), default=True)
+@register(op="conv_forward", name="cpu.shift", dtypes=("float32", "float64"))
 def conv_forward(x: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Array:
     """See the head of the file."""
     spec.check("conv_forward", "cpu.shift", groups, x=x, w=w)
@@ -382,7 +382,7 @@ def conv_forward(x: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints
     return _run(layout, out, x, weights, groups)
 
 
-@register(op="conv_input", name="cpu.shift", dtypes=("float32", "float64"), default=True)
+@register(op="conv_input", name="cpu.shift", dtypes=("float32", "float64"))
 def conv_input(g: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int, size: Ints) -> Array:
     """See the head of the file."""
     spec.check("conv_input", "cpu.shift", groups, g=g, w=w)
@@ -392,7 +392,7 @@ def conv_input(g: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, 
     return _run(layout, size, g, weights, groups)
 
 
-@register(op="conv_weight", name="cpu.shift", dtypes=("float32", "float64"), default=True)
+@register(op="conv_weight", name="cpu.shift", dtypes=("float32", "float64"))
 def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int, kernel: Ints) -> Array:
     """See the head of the file."""
     spec.check("conv_weight", "cpu.shift", groups, g=g, x=x)

@@ -130,7 +130,8 @@ def bytes(x: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, group
 
 
 def samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:
-    """Arguments of ``conv_forward``: odd sizes, strides, gaps, groups, a kernel as large as the input, no input."""
+    """Arguments of ``conv_forward``: odd sizes, strides, gaps, groups, a kernel as large as the input, no input, whole
+    vectors of channels."""
     rng = np.random.default_rng(4)
     one, none = (1, 1, 1), (0, 0, 0)
     for x, w, stride, padding, dilation, groups in (
@@ -144,6 +145,9 @@ def samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:
         ((0, 3, 1, 4, 4), (2, 3, 1, 3, 3), one, none, one, 1),
         ((2, 33, 1, 17, 19), (35, 33, 1, 3, 3), one, (0, 1, 1), one, 1),
         ((1, 2, 1, 3, 3), (2, 2, 1, 3, 3), (1, 5, 5), (0, 4, 4), one, 1),
+        ((3, 16, 1, 9, 11), (48, 16, 1, 3, 3), one, (0, 1, 0), one, 1),
+        ((2, 144, 1, 6, 13), (16, 144, 1, 3, 3), one, (0, 2, 2), one, 1),
+        ((1, 32, 1, 26, 30), (32, 32, 1, 3, 3), one, none, one, 1),
     ):
         arrays = rng.standard_normal(x).astype(dtype), rng.standard_normal(w).astype(dtype)
         yield (*arrays, stride, padding, dilation, groups)
@@ -190,6 +194,7 @@ _CASES = {
     "1x8x16x16, 3x3": _drawn((1, 8, 1, 16, 16), (8, 8, 1, 3, 3), (0, 1, 1)),
     "32x16x64x64, 3x3": _drawn((32, 16, 1, 64, 64), (16, 16, 1, 3, 3), (0, 1, 1)),
     "32x64x32x32, 3x3": _drawn((32, 64, 1, 32, 32), (64, 64, 1, 3, 3), (0, 1, 1)),
+    "32x256x8x8, 3x3": _drawn((32, 256, 1, 8, 8), (256, 256, 1, 3, 3), (0, 1, 1)),
     "16x256x1x64, 1x5": _drawn((16, 256, 1, 1, 64), (256, 256, 1, 1, 5), (0, 0, 2)),
     "32x64x64x1, 5x1": _drawn((32, 64, 1, 64, 1), (64, 64, 1, 5, 1), (0, 2, 0)),
     **{
@@ -198,6 +203,7 @@ _CASES = {
     },
     "32x64x32x32, depthwise 3x3": _drawn((32, 64, 1, 32, 32), (64, 1, 1, 3, 3), (0, 1, 1), groups=64),
 }
+_PLAIN = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
 _SETTINGS = {"stride": (1, 2), "padding": (1, 0), "dilation": (1, 1), "groups": 1}
 for _op, _says, _turn in (
     ("conv_forward", "y[b, o, p] = sum over c, k of w[o, c, k] x[b, c, p s + k d - padding]", None),
@@ -231,6 +237,9 @@ for _op, _says, _turn in (
             },
             rivals={"torch": rivals.conv(_op, False), "torch channels_last": rivals.conv(_op, True)},
             serves="tinydl.ops.conv.conv",
-            gradient=lambda rng: ((rng.standard_normal((2, 3, 5, 6)), rng.standard_normal((4, 3, 3, 2))), _SETTINGS),
+            gradient=(
+                lambda rng: ((rng.standard_normal((2, 3, 5, 6)), rng.standard_normal((4, 3, 3, 2))), _SETTINGS),
+                lambda rng: ((rng.standard_normal((2, 16, 6, 7)), rng.standard_normal((32, 16, 3, 3))), _PLAIN),
+            ),
         )
     )
