@@ -145,9 +145,11 @@ def samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:
         ((0, 3, 1, 4, 4), (2, 3, 1, 3, 3), one, none, one, 1),
         ((2, 33, 1, 17, 19), (35, 33, 1, 3, 3), one, (0, 1, 1), one, 1),
         ((1, 2, 1, 3, 3), (2, 2, 1, 3, 3), (1, 5, 5), (0, 4, 4), one, 1),
-        ((3, 16, 1, 9, 11), (48, 16, 1, 3, 3), one, (0, 1, 0), one, 1),
-        ((2, 144, 1, 6, 13), (16, 144, 1, 3, 3), one, (0, 2, 2), one, 1),
+        ((4, 16, 1, 9, 11), (48, 16, 1, 3, 3), one, (0, 1, 0), one, 1),
+        ((3, 144, 1, 6, 13), (16, 144, 1, 3, 3), one, (0, 2, 2), one, 1),
         ((1, 32, 1, 26, 30), (32, 32, 1, 3, 3), one, none, one, 1),
+        ((3, 16, 1, 26, 31), (16, 16, 1, 4, 4), (1, 2, 2), (0, 1, 1), one, 1),
+        ((3, 32, 1, 20, 23), (16, 32, 1, 5, 5), (1, 2, 2), (0, 2, 0), one, 1),
     ):
         arrays = rng.standard_normal(x).astype(dtype), rng.standard_normal(w).astype(dtype)
         yield (*arrays, stride, padding, dilation, groups)
@@ -195,6 +197,7 @@ _CASES = {
     "32x16x64x64, 3x3": _drawn((32, 16, 1, 64, 64), (16, 16, 1, 3, 3), (0, 1, 1)),
     "32x64x32x32, 3x3": _drawn((32, 64, 1, 32, 32), (64, 64, 1, 3, 3), (0, 1, 1)),
     "32x256x8x8, 3x3": _drawn((32, 256, 1, 8, 8), (256, 256, 1, 3, 3), (0, 1, 1)),
+    "32x64x64x64, 4x4, stride 2": _drawn((32, 64, 1, 64, 64), (32, 64, 1, 4, 4), (0, 1, 1), (1, 2, 2)),
     "16x256x1x64, 1x5": _drawn((16, 256, 1, 1, 64), (256, 256, 1, 1, 5), (0, 0, 2)),
     "32x64x64x1, 5x1": _drawn((32, 64, 1, 64, 1), (64, 64, 1, 5, 1), (0, 2, 0)),
     **{
@@ -239,7 +242,7 @@ for _op, _says, _turn in (
             serves="tinydl.ops.conv.conv",
             gradient=(
                 lambda rng: ((rng.standard_normal((2, 3, 5, 6)), rng.standard_normal((4, 3, 3, 2))), _SETTINGS),
-                lambda rng: ((rng.standard_normal((2, 16, 6, 7)), rng.standard_normal((32, 16, 3, 3))), _PLAIN),
+                lambda rng: ((rng.standard_normal((8, 16, 8, 9)), rng.standard_normal((32, 16, 3, 3))), _PLAIN),
             ),
         )
     )

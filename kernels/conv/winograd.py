@@ -1,4 +1,4 @@
-"""Convolution with kernels of 3 x 3 by Winograd's F(4 x 4, 3 x 3), float32 and float64 (``cpu.winograd``).
+"""Convolution by Winograd's F(4 x 4, 3 x 3), float32 and float64 (``cpu.winograd``): 3 x 3, and 4 x 4 with stride 2.
 
 Four neighbouring outputs of a filter of three taps see six inputs. Filter and inputs, taken as polynomials, can be
 multiplied by their values at six points: six multiplications instead of twelve; in two dimensions, a tile of 4 x 4
@@ -9,10 +9,13 @@ arXiv:1509.09308)::
     input     the same of the output's gradient, with the kernel turned round
     weight   dw = G^T [ sum over tiles of  (A g A^T) (B^T x B) ] G
 
-The sums over channels, and over tiles, are 36 products of matrices. The points are 0, 3/4, -3/4, 3/2, -3/2 and
-infinity: all constants of A and B are exact, and the error is a third of that of the points 0, 1, -1, 2, -2 which the
-paper takes: with 64 channels in single precision 1.1e-6 of the largest result against 3.9e-6, where the plain sum has
-0.8e-6 (Barabasz et al., arXiv:1803.10986, on the choice).
+The sums over channels, and over tiles, are 36 products of matrices. A kernel of 4 x 4 with a stride of 2 is one of
+3 x 3, a few of its entries zero, on the four phases of the image (every second row and column), and its transpose one
+whose outputs are four phases: 36 multiplications a phase instead of 64; 5 x 5 and 6 x 6 gain more.
+
+The points are 0, 3/4, -3/4, 3/2, -3/2 and infinity: all constants of A and B are exact, and the error is a third of
+that of the points 0, 1, -1, 2, -2 which the paper takes: with 64 channels in single precision 1.1e-6 of the largest
+result against 3.9e-6, where the plain sum has 0.8e-6 (Barabasz et al., arXiv:1803.10986, on the choice).
 
 An image is laid out with its channels last, so that a vector is one number of a tile for as many channels, and every
 transform is additions of whole vectors. Every entry of a result is summed by one thread in one order, the weight's
@@ -165,8 +168,8 @@ def _transform(typing: Any, kind: Any, source: Any, s0: Any, row: Any, column: A
 # -------------------------------------------------------------------------------------------------------- the kernels
 #
 # Channels are whole vectors. Tiles of several small images are taken together, T at once: tile t of a block stands at
-# [point][t][channel]. ``wide`` is the columns of a product's tile, ``C`` and ``O`` the channels of what is read and of
-# what is written.
+# [point][t][phase][channel]. ``wide`` is the columns of a product's tile, ``C`` and ``O`` the channels of what is read
+# and of what is written, ``read`` and ``written`` how many phases of them there are each way.
 
 
 @njit
@@ -187,24 +190,25 @@ def _weights(lanes: int, s: Array, w: Array) -> None:
 
 @njit
 def _some_products(inner: int, wide: int, lanes: int, thread: int, threads: int, images: int, together: int, cuts: int,
-                   C: int, O: int, size: Any, padding: Any, out: Any, T: int, phases: Array, x: Array, u: Array,
-                   room: Array, room_size: int, y: Array) -> None:  # fmt: skip
-    """y[image, O, *out] from x[image, C, *size] and u[point][C][O]: one thread's share."""
-    H, W = (out[0] + 3) // 4, (out[1] + 3) // 4  # tiles
-    wx, wy = 4 * W + 2, 4 * W
+                   C: int, O: int, read: int, written: int, size: Any, low: Any, out: Any, tiles: Any, T: int,
+                   phases: Array, x: Array, u: Array, room: Array, room_size: int, y: Array) -> None:  # fmt: skip
+    """y[image, O, *out] from x[image, C, *size] and u[point][read][read][C][written][written][O]: a thread's share."""
+    H, W = tiles
+    K, N = read * read * C, written * written * O
+    wx, wy = 4 * W + 2, 4 * W * written
     plane = (4 * H + 2) * wx * C
     at = thread * room_size
-    v_at = at + together * plane
-    m_at = v_at + 36 * T * C
-    y_at = m_at + 36 * T * O
+    v_at = at + together * read * read * plane
+    m_at = v_at + 36 * T * K
+    y_at = m_at + 36 * T * N
     groups = (images + together - 1) // together
     for item in range(groups * cuts * thread // threads, groups * cuts * (thread + 1) // threads):
         first, cut = item // cuts * together, item % cuts
         count = min(together, images - first)
         for image in range(count):
             lay_out_channels_last(
-                lanes, x, (first + image) * C * size[0] * size[1], C, (1, size[0], size[1]), (1, 1, 1),
-                (0, -padding[0], -padding[1]), (1, 4 * H + 2, wx), phases, room, at + image * plane,
+                lanes, x, (first + image) * C * size[0] * size[1], C, (1, size[0], size[1]), (1, read, read),
+                (0, low[0], low[1]), (1, 4 * H + 2, wx), phases, room, at + image * read * read * plane,
             )  # fmt: skip
         row0, row1 = H * cut // cuts, H * (cut + 1) // cuts
         begin, end = row0 * W, row1 * W + (count - 1) * H * W  # with several images there is one cut
@@ -212,93 +216,130 @@ def _some_products(inner: int, wide: int, lanes: int, thread: int, threads: int,
             now = min(T, end - start)
             for t in range(now):
                 i, j = (start + t) // W, (start + t) % W
-                source = at + i // H * plane + (i % H * 4 * wx + 4 * j) * C
-                for c in range(0, C, lanes):
-                    _transform(IMAGE, room, source + c, wx * C, C, room, v_at + t * C + c, 6 * T * C, T * C)
+                for phase in range(read * read):
+                    source = at + (i // H * read * read + phase) * plane + (i % H * 4 * wx + 4 * j) * C
+                    target = v_at + t * K + phase * C
+                    for c in range(0, C, lanes):
+                        _transform(IMAGE, room, source + c, wx * C, C, room, target + c, 6 * T * K, T * K)
             for point in range(36):
-                for c in range(0, C, DEPTH):
-                    for o in range(0, O, wide):
-                        multiply(inner, now, room, v_at + point * T * C + c, C, 1, u, (point * C + c) * O + o, O, room,
-                                 m_at + point * T * O + o, O, min(DEPTH, C - c), c)  # fmt: skip
+                for k in range(0, K, DEPTH):
+                    for n in range(0, N, wide):
+                        multiply(inner, now, room, v_at + point * T * K + k, K, 1, u, (point * K + k) * N + n, N, room,
+                                 m_at + point * T * N + n, N, min(DEPTH, K - k), k)  # fmt: skip
             for t in range(now):
                 i, j = (start + t) // W, (start + t) % W
-                target = y_at + (i * 4 * wy + 4 * j) * O
-                for o in range(0, O, lanes):
-                    _transform(RESULT, room, m_at + t * O + o, 6 * T * O, T * O, room, target + o, wy * O, O)
+                for phase in range(written * written):
+                    row, column = 4 * i * written + phase // written, 4 * j * written + phase % written
+                    source, target = m_at + t * N + phase * O, y_at + (row * wy + column) * O
+                    for o in range(0, O, lanes):
+                        _transform(RESULT, room, source + o, 6 * T * N, T * N, room, target + o, written * wy * O,
+                                   written * O)  # fmt: skip
         for image in range(count):
-            for row in range(4 * row0, min(4 * row1, out[0])):
+            for row in range(4 * row0 * written, min(4 * row1 * written, out[0])):
+                source = y_at + (image * 4 * H * written + row) * wy * O
                 target = (first + image) * O * out[0] * out[1] + row * out[1]
-                transpose(lanes, y, target, out[0] * out[1], room, y_at + (image * 4 * H + row) * wy * O, O, out[1], O)
+                transpose(lanes, y, target, out[0] * out[1], room, source, O, out[1], O)
 
 
 @njit(parallel=True)
 def _products(inner: int, wide: int, lanes: int, threads: int, images: int, together: int, cuts: int, C: int, O: int,
-              size: Any, padding: Any, out: Any, T: int, phases: Array, x: Array, u: Array, room: Array, room_size: int,
-              y: Array) -> None:  # fmt: skip
+              read: int, written: int, size: Any, low: Any, out: Any, tiles: Any, T: int, phases: Array, x: Array,
+              u: Array, room: Array, room_size: int, y: Array) -> None:  # fmt: skip
     for index in prange(threads):
         thread: Any = np.int64(index)  # prange counts in uint64, which times int64 would be a float
-        _some_products(inner, wide, lanes, thread, threads, images, together, cuts, C, O, size, padding, out, T, phases,
-                       x, u, room, room_size, y)  # fmt: skip
+        _some_products(inner, wide, lanes, thread, threads, images, together, cuts, C, O, read, written, size, low, out,
+                       tiles, T, phases, x, u, room, room_size, y)  # fmt: skip
 
 
 @njit
-def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, images: int, parts: int, C: int, O: int,
-               size: Any, padding: Any, out: Any, T: int, phases: Array, x: Array, g: Array, room: Array,
-               room_size: int, sums: Array) -> None:  # fmt: skip
-    """sums[part][point][O][C], each over the images of a part: one thread's share."""
-    H, W = (out[0] + 3) // 4, (out[1] + 3) // 4
+def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, images: int, together: int, parts: int,
+               C: int, O: int, read: int, size: Any, low: Any, out: Any, tiles: Any, T: int, phases: Array, x: Array,
+               g: Array, room: Array, room_size: int, sums: Array) -> None:  # fmt: skip
+    """sums[part][point][O][read][read][C], each over the images of a part: one thread's share."""
+    H, W = tiles
+    K = read * read * C
     wx, wy = 4 * W + 2, 4 * W
+    plane = (4 * H + 2) * wx * C
     at = thread * room_size
-    g_at = at + (4 * H + 2) * wx * C
-    v_at = g_at + 4 * H * wy * O
-    m_at = v_at + 36 * T * C
+    g_at = at + together * read * read * plane
+    v_at = g_at + together * 4 * H * wy * O
+    m_at = v_at + 36 * T * K
     for part in range(parts * thread // threads, parts * (thread + 1) // threads):
-        begun = 0
-        for image in range(images * part // parts, images * (part + 1) // parts):
-            lay_out_channels_last(
-                lanes, x, image * C * size[0] * size[1], C, (1, size[0], size[1]), (1, 1, 1),
-                (0, -padding[0], -padding[1]), (1, 4 * H + 2, wx), phases, room, at,
-            )  # fmt: skip
-            lay_out_channels_last(
-                lanes, g, image * O * out[0] * out[1], O, (1, out[0], out[1]), (1, 1, 1), (0, 0, 0), (1, 4 * H, wy),
-                phases, room, g_at,
-            )  # fmt: skip
-            for start in range(0, H * W, T):
-                now = min(T, H * W - start)
+        begun, last = 0, images * (part + 1) // parts
+        for first in range(images * part // parts, last, together):
+            count = min(together, last - first)
+            for image in range(count):
+                lay_out_channels_last(
+                    lanes, x, (first + image) * C * size[0] * size[1], C, (1, size[0], size[1]), (1, read, read),
+                    (0, low[0], low[1]), (1, 4 * H + 2, wx), phases, room, at + image * read * read * plane,
+                )  # fmt: skip
+                lay_out_channels_last(
+                    lanes, g, (first + image) * O * out[0] * out[1], O, (1, out[0], out[1]), (1, 1, 1), (0, 0, 0),
+                    (1, 4 * H, wy), phases[:1], room, g_at + image * 4 * H * wy * O,
+                )  # fmt: skip
+            for start in range(0, count * H * W, T):
+                now = min(T, count * H * W - start)
                 for t in range(now):
                     i, j = (start + t) // W, (start + t) % W
-                    source = at + (i * 4 * wx + 4 * j) * C
-                    for c in range(0, C, lanes):
-                        _transform(IMAGE, room, source + c, wx * C, C, room, v_at + t * C + c, 6 * T * C, T * C)
+                    for phase in range(read * read):
+                        source = at + (i // H * read * read + phase) * plane + (i % H * 4 * wx + 4 * j) * C
+                        target = v_at + t * K + phase * C
+                        for c in range(0, C, lanes):
+                            _transform(IMAGE, room, source + c, wx * C, C, room, target + c, 6 * T * K, T * K)
                     source = g_at + (i * 4 * wy + 4 * j) * O
                     for o in range(0, O, lanes):
                         _transform(GRADIENT, room, source + o, wy * O, O, room, m_at + t * O + o, 6 * T * O, T * O)
                 for point in range(36):
-                    for c in range(0, C, wide):
-                        multiply(inner, O, room, m_at + point * T * O, 1, O, room, v_at + point * T * C + c, C, sums,
-                                 (part * 36 + point) * O * C + c, C, now, begun)  # fmt: skip
+                    for k in range(0, K, wide):
+                        multiply(inner, O, room, m_at + point * T * O, 1, O, room, v_at + point * T * K + k, K, sums,
+                                 (part * 36 + point) * O * K + k, K, now, begun)  # fmt: skip
                 begun = 1
 
 
 @njit(parallel=True)
-def _sums(inner: int, wide: int, lanes: int, threads: int, images: int, parts: int, C: int, O: int, size: Any,
-          padding: Any, out: Any, T: int, phases: Array, x: Array, g: Array, room: Array, room_size: int,
-          sums: Array) -> None:  # fmt: skip
+def _sums(inner: int, wide: int, lanes: int, threads: int, images: int, together: int, parts: int, C: int, O: int,
+          read: int, size: Any, low: Any, out: Any, tiles: Any, T: int, phases: Array, x: Array, g: Array, room: Array,
+          room_size: int, sums: Array) -> None:  # fmt: skip
     for index in prange(threads):
         thread: Any = np.int64(index)
-        _some_sums(inner, wide, lanes, thread, threads, images, parts, C, O, size, padding, out, T, phases, x, g, room,
-                   room_size, sums)  # fmt: skip
+        _some_sums(inner, wide, lanes, thread, threads, images, together, parts, C, O, read, size, low, out, tiles, T,
+                   phases, x, g, room, room_size, sums)  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------- the variants
 
-_ONE = np.zeros((1, 3), np.int64)  # the one phase of an image that is read with stride 1
+Pair = tuple[int, int]
 
 
-def _block(C: int, O: int, size: int) -> int:
+@functools.lru_cache(maxsize=1024)
+def _taps(kernel: int, stride: int, padding: int) -> tuple[int, list[Pair]] | None:
+    """Where the three taps of a phase begin, seen from an output, and each tap's phase and number; None if they are
+    not three or fewer."""
+    low = -padding // stride
+    taps = [((k - padding) % stride, (k - padding) // stride - low) for k in range(kernel)]
+    return (low, taps) if taps[-1][1] <= 2 else None
+
+
+def _both(w: Array, stride: Ints, padding: Ints) -> tuple[Pair, list[tuple[Pair, tuple[int, int, int, int]]]]:
+    """Where the taps begin in both dimensions, and for each entry of the kernel (row, column) its taps and phases."""
+    down, across = (_taps(k, s, p) for k, s, p in zip(w.shape[3:], stride[1:], padding[1:]))
+    assert down is not None and across is not None, "accepts() let it through"
+    return (down[0], across[0]), [
+        ((i, j), (a, b, r, s)) for i, (r, a) in enumerate(down[1]) for j, (s, b) in enumerate(across[1])
+    ]
+
+
+def _phases(count: int) -> Array:
+    return np.array([(0, i, j) for i in range(count) for j in range(count)], np.int64)
+
+
+_PHASES = {count: _phases(count) for count in (1, 2)}
+
+
+def _block(K: int, N: int, size: int) -> int:
     """Tiles at once: their numbers at all points fill half of a second-level cache of a megabyte, unless there are so
     many channels that the filters, which are read anew for every block, would be most of what is read."""
-    return max(8, min(128, max((1 << 19) // (36 * (C + O) * size), C * O // (C + O))))
+    return max(8, min(128, max((1 << 19) // (36 * (K + N) * size), K * N // (K + N))))
 
 
 @functools.lru_cache
@@ -309,23 +350,24 @@ def _panel(dtype: Any, columns: int) -> tuple[int, int]:
     return vector.panel(dtype, vectors), vectors * lanes
 
 
-def _convolved(x: Array, w: Array, padding: Ints, out: Ints) -> Array:
-    """x [B, C, 1, H, W], w [3, 3, C, O] -> [B, O, 1, *out]."""
-    B, C, O, dtype = len(x), w.shape[2], w.shape[3], x.dtype
+def _convolved(x: Array, w: Array, low: Pair, read: int, written: int, out: Ints) -> Array:
+    """x [B, C, 1, H, W], w [3, 3, read, read, C, written, written, O] -> [B, O, 1, *out]."""
+    B, C, O, dtype = len(x), w.shape[4], w.shape[7], x.dtype
+    K, N = read * read * C, written * written * O
     y = np.empty((B, O, 1, *out), dtype)
-    lanes, (inner, wide) = vector.lanes(dtype), _panel(dtype, O)
-    u = scratch("winograd_filters", 36 * C * O, dtype)
+    lanes, (inner, wide) = vector.lanes(dtype), _panel(dtype, N)
+    u = scratch("winograd_filters", 36 * K * N, dtype)
     _filters(lanes, w.reshape(-1), u)
-    tiles = -(-out[0] // 4), -(-out[1] // 4)
+    tiles = -(-out[0] // (4 * written)), -(-out[1] // (4 * written))
     number = tiles[0] * tiles[1]
-    threads = worthwhile(2 * 36 * B * number * C * O)
+    threads = worthwhile(2 * 36 * B * number * K * N)
     together = max(1, min(-(-B // threads), -(-32 // number)))
     cuts = 1 if together > 1 or B >= threads else min(threads, tiles[0])
-    T = min(_block(C, O, x.itemsize), together * number)
-    room = together * ((4 * tiles[0] + 2) * (4 * tiles[1] + 2) * C + 16 * number * O) + 36 * T * (C + O)
+    T = min(_block(K, N, x.itemsize), together * number)
+    room = together * ((4 * tiles[0] + 2) * (4 * tiles[1] + 2) * K + 16 * number * N) + 36 * T * (K + N)
     arguments = (
-        B, together, cuts, C, O, x.shape[3:], padding, out, T, _ONE, plain(x).reshape(-1), u,
-        scratch("winograd", threads * room, dtype), room, y.reshape(-1),
+        B, together, cuts, C, O, read, written, x.shape[3:], low, out, tiles, T, _PHASES[read],
+        plain(x).reshape(-1), u, scratch("winograd", threads * room, dtype), room, y.reshape(-1),
     )  # fmt: skip
     if threads == 1:
         _some_products(inner, wide, lanes, 0, 1, *arguments)
@@ -335,71 +377,110 @@ def _convolved(x: Array, w: Array, padding: Ints, out: Ints) -> Array:
     return y
 
 
-def _fits(x: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> bool:
-    lanes = vector.lanes(x.dtype)
+def _fits(kernel: Ints, channels: int, others: int, dtype: Any, stride: Ints, padding: Ints, dilation: Ints,
+          groups: int) -> bool:  # fmt: skip
+    """3 x 3, or with a stride of 2 what has up to three taps a phase and more than 3 x 3 in all, whose transforms are
+    fewer multiplications too; whole vectors of channels."""
+    step, lanes = stride[2], vector.lanes(dtype)
     return (
         groups == 1
-        and w.shape[2:] == (1, 3, 3)
-        and tuple(stride) == tuple(dilation) == (1, 1, 1)
+        and tuple(dilation) == (1, 1, 1)
+        and kernel[0] == stride[0] == 1
         and padding[0] == 0
+        and kernel[1] == kernel[2]
+        and stride[1] == step
+        and (kernel[2] == 3 if step == 1 else step == 2 and kernel[2] >= 4)
+        and channels % lanes == 0
+        and others % lanes == 0
+        and all(_taps(kernel[2], step, p) is not None for p in padding[1:])
         and max(padding) <= 2
-        and w.shape[0] % lanes == 0
-        and w.shape[1] % lanes == 0
-        and len(x) > 0
     )
 
 
+def _enough(images: int, out: Ints, least: int = 256) -> bool:
+    """Whether there are so many outputs that transforming the filters, and a rest of a tile, do not matter."""
+    return min(out) >= 4 and images * out[0] * out[1] >= least
+
+
 def _accepts(x: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> bool:
-    """3 x 3 and nothing special, whole vectors of channels, and at least a tile each way."""
-    return _fits(x, w, stride, padding, dilation, groups) and x.shape[2] == 1 and min(x.shape[3:]) >= 6
+    kernel = w.shape[2:]
+    return (
+        _fits(kernel, w.shape[0], w.shape[1], x.dtype, stride, padding, dilation, groups)
+        and x.shape[2] == 1
+        and _enough(len(x), spec.positions(x.shape[3:], kernel[1:], stride[1:], padding[1:], (1, 1)))
+    )
 
 
 def _accepts_input(g: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int, size: Ints) -> bool:
-    return _fits(g, w, stride, padding, dilation, groups) and size[0] == 1 and min(size[1:]) >= 6
+    return (
+        _fits(w.shape[2:], w.shape[0], w.shape[1], g.dtype, stride, padding, dilation, groups)
+        and size[0] == 1
+        and _enough(len(g), g.shape[3:])
+    )
 
 
 def _accepts_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int, kernel: Ints) -> bool:
-    w = np.broadcast_to(g[:1, :1, :1, :1, :1], (g.shape[1], x.shape[1], *kernel)) if len(g) else g
-    return len(g) > 0 and _accepts(x, w, stride, padding, dilation, groups)
+    return (
+        _fits(kernel, g.shape[1], x.shape[1], x.dtype, stride, padding, dilation, groups)
+        and x.shape[2] == 1
+        and _enough(len(g), g.shape[3:], 512)
+    )
 
 
 @register(op="conv_forward", name="cpu.winograd", dtypes=("float32", "float64"), accepts=_accepts, default=True)
 def conv_forward(x: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Array:
     """See the head of the file."""
     spec.check("conv_forward", "cpu.winograd", groups, x=x, w=w)
-    out = spec.positions(x.shape[3:], (3, 3), (1, 1), padding[1:], (1, 1))
-    return _convolved(x, np.ascontiguousarray(w[:, :, 0].transpose(2, 3, 1, 0)), tuple(padding[1:]), out)
+    step, O, C = stride[2], w.shape[0], w.shape[1]
+    out = spec.positions(x.shape[3:], w.shape[3:], stride[1:], padding[1:], (1, 1))
+    low, entries = _both(w, stride, padding)
+    small = np.zeros((3, 3, step, step, C, 1, 1, O), w.dtype)
+    for (i, j), (a, b, r, s) in entries:
+        small[a, b, r, s, :, 0, 0] = w[:, :, 0, i, j].T
+    return _convolved(x, small, low, step, 1, out)
 
 
 @register(op="conv_input", name="cpu.winograd", dtypes=("float32", "float64"), accepts=_accepts_input, default=True)
 def conv_input(g: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int, size: Ints) -> Array:
     """See the head of the file."""
     spec.check("conv_input", "cpu.winograd", groups, g=g, w=w)
-    turned = np.ascontiguousarray(w[:, :, 0, ::-1, ::-1].transpose(2, 3, 0, 1))
-    return _convolved(g, turned, (2 - padding[1], 2 - padding[2]), tuple(size[1:]))
+    step, O, C = stride[2], w.shape[0], w.shape[1]
+    low, entries = _both(w, stride, padding)
+    small = np.zeros((3, 3, 1, 1, O, step, step, C), w.dtype)
+    for (i, j), (a, b, r, s) in entries:  # what was seen a taps on sees from 2 - a taps on
+        small[2 - a, 2 - b, 0, 0, :, r, s] = w[:, :, 0, i, j]
+    return _convolved(g, small, (-2 - low[0], -2 - low[1]), 1, step, tuple(size[1:]))
 
 
 @register(op="conv_weight", name="cpu.winograd", dtypes=("float32", "float64"), accepts=_accepts_weight, default=True)
 def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int, kernel: Ints) -> Array:
     """See the head of the file."""
     spec.check("conv_weight", "cpu.winograd", groups, g=g, x=x)
-    B, O, C, dtype, out = len(g), g.shape[1], x.shape[1], x.dtype, g.shape[3:]
-    lanes, (inner, wide) = vector.lanes(dtype), _panel(dtype, C)
+    B, O, C, dtype, out, step = len(g), g.shape[1], x.shape[1], x.dtype, g.shape[3:], stride[2]
+    K = step * step * C
+    dw = np.empty((O, C, *kernel), dtype)
+    low, entries = _both(dw, stride, padding)
+    lanes, (inner, wide) = vector.lanes(dtype), _panel(dtype, K)
     tiles = -(-out[0] // 4), -(-out[1] // 4)
-    parts = max(1, min(B, PARTS, 16_000_000 // (36 * O * C)))
-    threads = min(worthwhile(2 * 36 * B * tiles[0] * tiles[1] * C * O), parts)
-    T = min(_block(C, O, x.itemsize), tiles[0] * tiles[1])
-    room = (4 * tiles[0] + 2) * (4 * tiles[1] + 2) * C + 16 * tiles[0] * tiles[1] * O + 36 * T * (C + O)
-    sums = np.empty((parts, 36, O, C), dtype)
+    number = tiles[0] * tiles[1]
+    T = max(64, _block(K, O, x.itemsize))  # as many as make it worth while to read the sums and write them back
+    parts = max(1, min(B, PARTS, B * number // 64, 16_000_000 // (36 * O * K)))
+    together = min(-(-B // parts), -(-T // number))
+    T = min(T, together * number)
+    threads = min(worthwhile(2 * 36 * B * number * K * O), parts)
+    room = together * ((4 * tiles[0] + 2) * (4 * tiles[1] + 2) * K + 16 * number * O) + 36 * T * (K + O)
+    sums = np.empty((parts, 36, O, K), dtype)
     arguments = (
-        B, parts, C, O, x.shape[3:], tuple(padding[1:]), out, T, _ONE, plain(x).reshape(-1), plain(g).reshape(-1),
-        scratch("winograd", threads * room, dtype), room, sums.reshape(-1),
+        B, together, parts, C, O, step, x.shape[3:], low, out, tiles, T, _PHASES[step], plain(x).reshape(-1),
+        plain(g).reshape(-1), scratch("winograd", threads * room, dtype), room, sums.reshape(-1),
     )  # fmt: skip
     if threads == 1:
         _some_sums(inner, wide, lanes, 0, 1, *arguments)
     else:
         with num_threads(threads):
             _sums(inner, wide, lanes, threads, *arguments)
-    dw = np.empty((9, O, C), dtype)
-    _weights(lanes, np.add.reduce(sums, axis=0).reshape(-1), dw.reshape(-1))
-    return np.ascontiguousarray(dw.transpose(1, 2, 0)).reshape(O, C, 1, 3, 3)
+    small = np.empty((3, 3, O, step, step, C), dtype)
+    _weights(lanes, np.add.reduce(sums, axis=0).reshape(-1), small.reshape(-1))
+    for (i, j), (a, b, r, s) in entries:
+        dw[:, :, 0, i, j] = small[a, b, :, r, s]
+    return dw

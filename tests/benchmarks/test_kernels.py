@@ -195,9 +195,9 @@ def test_which_sides_are_meant(names: list[str], vs: list[str] | None, names_exp
 
 def test_every_variant_of_a_rival_is_meant_by_its_first_word() -> None:
     (sides,) = sides_of(["conv_forward"], None, ["torch"]).values()
-    assert sides.names == ["cpu.shift", *(["torch", "torch channels_last"] if TORCH else [])]
+    assert sides.names == ["cpu.winograd", *(["torch", "torch channels_last"] if TORCH else [])]
     (sides,) = sides_of(["conv_forward"], None, ["torch channels_last"]).values()
-    assert sides.names == ["cpu.shift", *(["torch channels_last"] if TORCH else [])]
+    assert sides.names == ["cpu.winograd", *(["torch channels_last"] if TORCH else [])]
 
 
 def test_all_operations_can_be_meant() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinydl.kernels import threads, variants
-from tinydl.kernels.conv import cpu, spec
+from tinydl.kernels.conv import cpu, shift, spec, winograd
 from tinydl.kernels.registry import KernelError
 
 OPS = ("conv_forward", "conv_input", "conv_weight")
@@ -42,6 +42,8 @@ def test_variant_equals_the_float64_reference_and_leaves_its_inputs(op, dtype, p
         # The largest sum there could be of terms of these sizes bounds how far roundings add up.
         scale = getattr(spec, op)(*(np.abs(a) for a in wide), *args[2:]).max(initial=1e-30)
         for variant in variants(op):
+            if variant.accepts is not None and not variant.accepts(*args):
+                continue
             got = variant.function(*args)
             assert got.dtype == dtype and got.shape == wanted.shape and got.flags.c_contiguous
             assert np.abs(got - wanted).max(initial=0) <= spec.TOLERANCE[dtype] * scale
@@ -73,30 +75,62 @@ def test_the_gradients_are_the_transposes(sample):
     assert (spec.conv_weight(*arguments("conv_weight", sample)) * w).sum() == pytest.approx(value)
 
 
+@pytest.mark.parametrize("images", [1, 3])
+@pytest.mark.parametrize(
+    ("module", "channels", "stride"),
+    [(cpu, (9, 11), (1, 1, 2)), (shift, (9, 11), (1, 1, 2)), (winograd, (16, 32), (1, 1, 1))],
+)
 @pytest.mark.parametrize("op", OPS)
-def test_threads_do_not_change_the_bits(op, monkeypatch):
+def test_threads_do_not_change_the_bits(op, module, channels, stride, images, monkeypatch):
     monkeypatch.setattr(threads, "SERIAL", 0)
     rng = np.random.default_rng(3)
-    x, w = rng.standard_normal((3, 9, 1, 13, 21)), rng.standard_normal((11, 9, 1, 3, 3))
-    sample = (x.astype(np.float32), w.astype(np.float32), (1, 1, 2), (0, 1, 0), (1, 1, 1), 1)
+    x, w = rng.standard_normal((images, channels[0], 1, 13, 21)), rng.standard_normal((*channels[::-1], 1, 3, 3))
+    sample = (x.astype(np.float32), w.astype(np.float32), stride, (0, 1, 0), (1, 1, 1), 1)
     results = []
     for count in range(1, threads.max_threads() + 1):
         with threads.num_threads(count):
-            results += [getattr(cpu, op)(*arguments(op, sample)) for _ in range(2)]
+            results += [getattr(module, op)(*arguments(op, sample)) for _ in range(2)]
     for other in results[1:]:
         assert np.array_equal(results[0], other)
 
 
-def test_nan_stays_where_the_kernel_sees_it():
+@pytest.mark.parametrize("module", [cpu, shift])
+def test_nan_stays_where_the_kernel_sees_it(module):
     x, w = np.ones((1, 1, 1, 5, 9), np.float32), np.ones((1, 1, 1, 3, 3), np.float32)
     x[0, 0, 0, 2, 4] = np.nan
-    y = cpu.conv_forward(x, w, (1, 1, 1), (0, 1, 1), (1, 1, 1), 1)[0, 0, 0]
+    y = module.conv_forward(x, w, (1, 1, 1), (0, 1, 1), (1, 1, 1), 1)[0, 0, 0]
     seen = np.zeros_like(y, bool)
     seen[1:4, 3:6] = True
     assert np.array_equal(np.isnan(y), seen)
 
 
-@pytest.mark.parametrize("variant", ["numpy", "cpu.implicit"])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation", "groups", "channels", "size", "taken"),
+    [
+        (3, 1, 1, 1, 1, 16, 16, True),
+        (4, 2, 1, 1, 1, 16, 32, True),
+        (5, 2, 2, 1, 1, 16, 32, True),
+        (6, 2, 2, 1, 1, 16, 33, True),
+        (3, 2, 1, 1, 1, 16, 32, False),  # 3 x 3 are 9 multiplications an output, and the phases' transforms 9 too
+        (6, 2, 1, 1, 1, 16, 32, False),  # four taps in a phase
+        (5, 1, 2, 1, 1, 16, 16, False),
+        (3, 1, 1, 2, 1, 16, 16, False),
+        (3, 1, 1, 1, 2, 32, 16, False),
+        (3, 1, 1, 1, 1, 17, 16, False),
+        (3, 1, 1, 1, 1, 16, 4, False),  # four tiles in all
+        (3, 1, 3, 1, 1, 16, 16, False),
+    ],
+)
+def test_which_convolutions_are_transformed(kernel, stride, padding, dilation, groups, channels, size, taken):
+    x = np.ones((4, channels, 1, size, size), np.float32)
+    w = np.ones((channels, channels // groups, 1, kernel, kernel), np.float32)
+    sample = (x, w, (1, stride, stride), (0, padding, padding), (1, dilation, dilation), groups)
+    for op in OPS:
+        (accepts,) = (v.accepts for v in variants(op) if v.name == "cpu.winograd")
+        assert accepts(*arguments(op, sample)) == taken
+
+
+@pytest.mark.parametrize("variant", ["numpy", "cpu.implicit", "cpu.shift", "cpu.winograd"])
 def test_misuse_names_the_argument(variant):
     functions = {v.op: v.function for op in OPS for v in variants(op) if v.name == variant}
     none = ((1, 1, 1), (0, 0, 0), (1, 1, 1))
