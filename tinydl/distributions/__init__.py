@@ -17,7 +17,10 @@ from tinydl.distributions.distribution import Distribution
 from tinydl.distributions.gamma import Beta, Dirichlet, Gamma, StudentT
 from tinydl.distributions.kl import kl_divergence, register_kl
 from tinydl.distributions.multivariate import MultivariateNormal
+from tinydl.errors import say_absent
 from tinydl.places import places
+
+say_absent(__name__)
 
 _CONTINUOUS = ("exponential", "gumbel", "laplace", "log_normal", "normal", "uniform")
 _DISCRETE = ("bernoulli", "categorical", "one_hot_categorical", "poisson")

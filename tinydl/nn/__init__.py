@@ -1,5 +1,6 @@
 """Layers, losses and their building blocks, with PyTorch's names: ``tinydl.nn``."""
 
+from tinydl.errors import say_absent
 from tinydl.nn import functional, init, modules, parallel, utils
 from tinydl.nn.activation import (
     CELU,
@@ -142,6 +143,8 @@ from tinydl.nn.upsampling import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
+
+say_absent(__name__)
 
 __all__ = [
     "AdaptiveAvgPool1d",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinydl.errors import absent
+from tinydl.errors import say_absent
 from tinydl.nn.module import Module
+
+say_absent(__name__)
 
 
 class DataParallel(Module):
@@ -34,7 +36,3 @@ class DistributedDataParallel(Module):
             "DistributedDataParallel needs several processes, and tinydl computes in one; what to do instead is listed "
             "in docs/unsupported.md"
         )
-
-
-def __getattr__(name: str) -> Any:
-    raise absent(__name__, name)

@@ -4,6 +4,7 @@ Inputs and parameters of one call have one floating dtype; a mixture raises. Fun
 operations underneath (:mod:`tinydl.ops`) do the work.
 """
 
+from tinydl.errors import say_absent
 from tinydl.nn.functional.activation import (
     celu,
     elu,
@@ -114,6 +115,8 @@ from tinydl.ops.padding import channel_shuffle, pad, pixel_shuffle, pixel_unshuf
 from tinydl.ops.padding import fold_image as fold
 from tinydl.ops.padding import unfold_image as unfold
 from tinydl.ops.products import bilinear, linear
+
+say_absent(__name__)
 
 __all__ = [
     "adaptive_avg_pool1d",

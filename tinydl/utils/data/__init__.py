@@ -4,6 +4,7 @@ What differs from PyTorch: the order of a shuffled epoch is a pure function of (
 the middle of one; worker processes are always started by spawn.
 """
 
+from tinydl.errors import say_absent
 from tinydl.places import places
 from tinydl.utils.data.collate import default_collate
 from tinydl.utils.data.dataset import (
@@ -25,6 +26,8 @@ from tinydl.utils.data.sampler import (
     WeightedRandomSampler,
 )
 from tinydl.utils.data.worker import get_worker_info
+
+say_absent(__name__)
 
 places(__name__, {"dataloader": "utils.data.loader utils.data.collate"})
 
