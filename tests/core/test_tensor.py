@@ -139,7 +139,7 @@ def test_devices() -> None:
     assert repr(tinydl.device("cuda:1")) == "device(type='cuda', index=1)" and tinydl.device("cuda", 1).index == 1
     assert copy.deepcopy(tinydl.device("cuda:1")).index == 1 and tinydl.device(cpu) is cpu
     for name in ("tpu", "cuda:x", "", "cpu:-1"):
-        with pytest.raises(RuntimeError, match="Expected one of cpu, cuda device type at start of device string"):
+        with pytest.raises(RuntimeError, match="Expected one of cpu, cuda, mps, xpu device type at start"):
             tinydl.device(name)
     assert tinydl.device("cuda" if tinydl.cuda.is_available() else "cpu") == cpu and tinydl.cuda.device_count() == 0
     tinydl.cuda.manual_seed_all(1)

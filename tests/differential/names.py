@@ -198,7 +198,9 @@ backends.cudnn.benchmark backends.cudnn.deterministic backends.cudnn.enabled bac
 backends.mps.is_available backends.cuda.is_built backends.cuda.matmul accelerator.is_available
 accelerator.current_accelerator accelerator.device_count set_default_device use_deterministic_algorithms
 set_num_threads get_num_threads set_float32_matmul_precision initial_seed seed random.fork_rng Tensor.is_cuda
-Tensor.get_device Tensor.cuda nn.Module.cuda version.cuda __version__
+Tensor.get_device Tensor.cuda nn.Module.cuda version.cuda __version__ autocast amp.autocast amp.GradScaler
+cuda.amp.autocast cuda.amp.GradScaler cuda.memory_allocated cuda.max_memory_allocated cuda.is_bf16_supported
+set_default_tensor_type bfloat16
 """.split()
 
 SCRIPTS = """
