@@ -23,16 +23,22 @@ def _leaf(array: Any, requires_grad: bool) -> Tensor:
     return out
 
 
-def _sizes(size: tuple[Any, ...]) -> tuple[int, ...]:
+def sizes_of(size: tuple[Any, ...]) -> tuple[int, ...]:
+    """``(2, 3)`` of ``f(2, 3)`` or ``f((2, 3))``. Raises TypeError for what is no integer, RuntimeError below 0."""
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
         size = tuple(size[0])
-    try:
-        found = tuple(operator.index(s) for s in size)
-    except TypeError:
-        raise TypeError(f"a size is made of integers, got {size}") from None
+    found = []
+    for s in size:
+        try:
+            found.append(operator.index(s))
+        except TypeError:
+            raise TypeError(
+                f"argument 'size' must be a tuple of ints, but found an element of type {type(s).__name__}: {s!r} in "
+                f"{tuple(size)}"
+            ) from None
     if any(s < 0 for s in found):
-        raise RuntimeError(f"Trying to create tensor with negative dimension {min(found)}: {list(found)}")
-    return found
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(found)}: {found}")
+    return tuple(found)
 
 
 def _dtype(dtype: Any) -> Any:
@@ -49,7 +55,7 @@ def sized(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
             refuse_unless_cpu(device, function.__name__)
         if "size" in options:
             size = (*size, options.pop("size"))
-        sizes = _sizes(size)
+        sizes = sizes_of(size)
         try:
             return function(*sizes, **options)
         except (MemoryError, ValueError) as error:
@@ -240,7 +246,7 @@ def logspace(
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """1 on the diagonal of an n x m matrix (m = n by default), 0 elsewhere."""
     refuse_unless_cpu(device, "eye")
-    return _leaf(np.eye(*_sizes((n, n if m is None else m)), dtype=_dtype(dtype)), requires_grad)
+    return _leaf(np.eye(*sizes_of((n, n if m is None else m)), dtype=_dtype(dtype)), requires_grad)
 
 
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = dtypes.int64, device: Any = None) -> Tensor:

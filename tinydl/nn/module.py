@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from tinydl import dtypes
+from tinydl.creation import sizes_of
 from tinydl.devices import device as as_device
 from tinydl.devices import gpu
 from tinydl.nn import hooks
@@ -590,9 +591,7 @@ def new_parameter(shape: tuple[int, ...], device: str | None = None, dtype: Any 
     wanted = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
     if wanted.kind != "f":
         raise TypeError(f"a parameter needs a floating dtype, but got {wanted}")
-    if any(size < 0 for size in shape):
-        raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
-    return Parameter(np.empty(shape, wanted))
+    return Parameter(np.empty(sizes_of(shape), wanted))
 
 
 def _misfit(key: str, value: Any, tensor: Tensor) -> str:
