@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from tinydl import dtypes
 from tinydl.devices import refuse_unless_cpu
 from tinydl.ops import shaping
+from tinydl.size import sizes_of
 from tinydl.tensor import Tensor, as_array
 
 
@@ -21,24 +21,6 @@ def _leaf(array: Any, requires_grad: bool) -> Tensor:
     if requires_grad:
         out.requires_grad = True
     return out
-
-
-def sizes_of(size: tuple[Any, ...]) -> tuple[int, ...]:
-    """``(2, 3)`` of ``f(2, 3)`` or ``f((2, 3))``. Raises TypeError for what is no integer, RuntimeError below 0."""
-    if len(size) == 1 and isinstance(size[0], (tuple, list)):
-        size = tuple(size[0])
-    found = []
-    for s in size:
-        try:
-            found.append(operator.index(s))
-        except TypeError:
-            raise TypeError(
-                f"argument 'size' must be a tuple of ints, but found an element of type {type(s).__name__}: {s!r} in "
-                f"{tuple(size)}"
-            ) from None
-    if any(s < 0 for s in found):
-        raise RuntimeError(f"Trying to create tensor with negative dimension {min(found)}: {found}")
-    return tuple(found)
 
 
 def _dtype(dtype: Any) -> Any:

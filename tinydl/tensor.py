@@ -960,7 +960,7 @@ class Tensor(InPlace):
 
     gather, take, take_along_dim = indexing.gather, indexing.take, scattering.take_along_dim
     index_select, index_add, index_copy = indexing.index_select, scattering.index_add, scattering.index_copy
-    index_fill, index_put = scattering.index_fill, scattering.index_put
+    index_fill, index_put, put = scattering.index_fill, scattering.index_put, scattering.put
     scatter, scatter_add, scatter_reduce = scattering.scatter, scattering.scatter_add, scattering.scatter_reduce
     masked_fill, masked_select, masked_scatter = (
         indexing.masked_fill, indexing.masked_select, indexing.masked_scatter,

@@ -15,7 +15,15 @@ import tinydl as t
 from tinydl import nn, optim
 from tinydl.nn import functional as F
 from tinydl.utils.checkpoint import checkpoint
-from tinydl.utils.data import DataLoader, IterableDataset, TensorDataset, default_collate, random_split
+from tinydl.utils.data import (
+    ChainDataset,
+    DataLoader,
+    IterableDataset,
+    StackDataset,
+    TensorDataset,
+    default_collate,
+    random_split,
+)
 
 
 def world() -> SimpleNamespace:
@@ -136,6 +144,10 @@ CASES: list[Case] = [
     ("copy of another shape", lambda e: e.m23.copy_(e.m45), R, ("copy_", "(4, 5)", "(2, 3)")),
     ("in-place result too large", lambda e: e.v.add_(e.m23), R, ("add_", "[3]", "[2, 3]")),
     ("meshgrid of matrices", lambda e: t.meshgrid(e.m23, e.m23, indexing="ij"), R, ("meshgrid", "(2, 3)")),
+    ("resizing what is learnt", lambda e: e.w.resize_(3), R, ("cannot resize variables that require grad", "reshape")),
+    ("resizing a view", lambda e: e.m23[0].resize_(2), R, ("resize_", "(3,)", "(2,)", "clone()")),
+    ("as many places as numbers", lambda e: e.v.put_(e.i[:2], e.v), R,
+     ("source.numel() = 3", "index.numel() = 2")),
     ("sum_to_size", lambda e: e.m23.sum_to_size(4), R, ("[4]", "[2, 3]")),
     ("fill_diagonal_", lambda e: e.v.fill_diagonal_(1), R, ("fill_diagonal_", "(3,)")),
     ("ragged rows", lambda e: t.tensor([[1, 2], [3]]), V, ("ragged", "rows of one length")),
@@ -293,6 +305,8 @@ CASES: list[Case] = [
     ("a state of other groups", lambda e: e.optimizer.load_state_dict({"state": {}, "param_groups": []}), V,
      ("different number of parameter groups",)),
     # ------------------------------------------------------------------------------------------------------ data
+    ("data side by side", lambda e: StackDataset(range(3), range(4)), V, ("StackDataset", "[3, 4]")),
+    ("a chain of lists", lambda e: list(ChainDataset([[1]])), AssertionError, ("IterableDataset", "list", "Concat")),
     ("tensors of different lengths", lambda e: TensorDataset(e.m23, e.m45), V, ("(2, 3)", "(4, 5)", "first dimension")),
     ("a batch of none", lambda e: DataLoader(range(3), batch_size=0), V, ("batch_size", "positive", "0")),
     ("data without a length", lambda e: next(iter(DataLoader(iter([1])))), T,

@@ -48,7 +48,7 @@ nn.functional.one_hot
 
 INDEXING = """
 Tensor.__getitem__ Tensor.__setitem__ gather scatter scatter_add scatter_reduce index_select index_add index_copy
-index_fill index_put take take_along_dim masked_fill masked_select masked_scatter nonzero argwhere
+index_fill index_put put take take_along_dim masked_fill masked_select masked_scatter nonzero argwhere
 """.split()
 
 LINEAR_ALGEBRA = """
@@ -75,7 +75,8 @@ Tensor.itemsize Tensor.nbytes Tensor.element_size Tensor.data_ptr Tensor.storage
 Tensor.new_zeros Tensor.new_ones Tensor.new_empty Tensor.new_full Tensor.fill_ Tensor.zero_ Tensor.copy_
 Tensor.detach_ Tensor.apply_ Tensor.masked_fill_ Tensor.index_put_ Tensor.index_add_ Tensor.index_copy_
 Tensor.index_fill_ Tensor.scatter_ Tensor.scatter_add_ Tensor.squeeze_ Tensor.unsqueeze_ Tensor.t_ Tensor.transpose_
-Tensor.fill_diagonal_ Tensor.sum_to_size float32 float64 float16 int8 int16 int32 int64 uint8 bool double float half
+Tensor.fill_diagonal_ Tensor.sum_to_size Tensor.put_ Tensor.resize_ Tensor.resize_as_
+float32 float64 float16 int8 int16 int32 int64 uint8 bool double float half
 long int short device Size dtype is_grad_enabled set_grad_enabled no_grad enable_grad inference_mode get_default_dtype
 set_default_dtype promote_types result_type can_cast finfo iinfo save load set_printoptions pi inf nan e
 """.split()
@@ -139,7 +140,7 @@ nn.CircularPad2d
 
 NORMALIZATION = """
 nn.BatchNorm1d nn.BatchNorm2d nn.BatchNorm3d nn.LayerNorm nn.GroupNorm nn.InstanceNorm1d nn.InstanceNorm2d
-nn.InstanceNorm3d nn.RMSNorm nn.LocalResponseNorm nn.functional.batch_norm nn.functional.layer_norm
+nn.InstanceNorm3d nn.RMSNorm nn.LocalResponseNorm nn.SyncBatchNorm nn.functional.batch_norm nn.functional.layer_norm
 nn.functional.group_norm nn.functional.instance_norm nn.functional.rms_norm nn.functional.local_response_norm
 """.split()
 
@@ -227,7 +228,7 @@ DATA = """
 utils.data.Dataset utils.data.IterableDataset utils.data.TensorDataset utils.data.ConcatDataset utils.data.Subset
 utils.data.random_split utils.data.DataLoader utils.data.Sampler utils.data.SequentialSampler utils.data.RandomSampler
 utils.data.WeightedRandomSampler utils.data.SubsetRandomSampler utils.data.BatchSampler utils.data.default_collate
-utils.data.get_worker_info
+utils.data.get_worker_info utils.data.ChainDataset utils.data.StackDataset
 """.split()
 
 # Groups join this list when all their names are there and compared.

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from tinydl import dtypes
-from tinydl.creation import sizes_of
 from tinydl.devices import device as as_device
 from tinydl.devices import gpu
 from tinydl.nn import hooks
 from tinydl.nn.hooks import Hook, RemovableHandle
 from tinydl.nn.members import Members
 from tinydl.nn.parameter import Parameter
+from tinydl.size import sizes_of
 from tinydl.tensor import Tensor
 
 ModuleT = TypeVar("ModuleT", bound="Module")

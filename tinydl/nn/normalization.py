@@ -295,6 +295,48 @@ class BatchNorm3d(_BatchNorm):
     ranks = (5,)
 
 
+class SyncBatchNorm(_BatchNorm):
+    """:class:`BatchNorm2d` of [B, C, ...] with any number of dimensions: PyTorch takes the batch of all processes, of
+    which there is one.
+
+    Args:
+        num_features, eps, momentum, affine, track_running_stats: as for :class:`BatchNorm1d`.
+        process_group: taken, and without effect.
+    """
+
+    ranks = (2, 3, 4, 5)
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        process_group: Any = None,
+        device: str | None = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
+        """``module`` with such a layer, of the same parameters and averages, in the place of each batch norm in it."""
+        if isinstance(module, _BatchNorm):
+            old = module
+            module = cls(
+                old.num_features, old.eps, old.momentum, old.affine, old.track_running_stats, bias=old.bias is not None
+            )
+            for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
+                setattr(module, name, getattr(old, name))
+            return module.train(old.training)
+        for name, child in list(module.named_children()):
+            setattr(module, name, cls.convert_sync_batchnorm(child, process_group))
+        return module
+
+
 class _InstanceNorm(_RunningNorm):
     """Instance normalisation: by each image, or in evaluation by running averages where they are tracked."""
 

@@ -8,9 +8,11 @@ from tinydl.errors import say_absent
 from tinydl.places import places
 from tinydl.utils.data.collate import default_collate
 from tinydl.utils.data.dataset import (
+    ChainDataset,
     ConcatDataset,
     Dataset,
     IterableDataset,
+    StackDataset,
     Subset,
     TensorDataset,
     random_split,
@@ -34,6 +36,7 @@ places(__name__, {"dataloader": "utils.data.loader utils.data.collate"})
 __all__ = [
     "BatchSampler",
     "BucketBatchSampler",
+    "ChainDataset",
     "ConcatDataset",
     "DataLoader",
     "Dataset",
@@ -41,6 +44,7 @@ __all__ = [
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "StackDataset",
     "Subset",
     "SubsetRandomSampler",
     "TensorDataset",
