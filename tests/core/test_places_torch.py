@@ -70,6 +70,8 @@ OTHERS = {
     "distributions.mixture_same_family": "MixtureSameFamily",
     "distributions.normal": "Normal",
     "distributions.one_hot_categorical": "OneHotCategorical",
+    "distributions.transformed_distribution": "TransformedDistribution",
+    "distributions.transforms": "Transform TanhTransform AffineTransform",
     "distributions.uniform": "Uniform",
 }
 PATHS = {**{f"nn.modules.{name}": names for name, names in LAYERS.items()}, **OTHERS}

@@ -222,6 +222,10 @@ distributions.Categorical distributions.OneHotCategorical distributions.Uniform 
 distributions.Exponential distributions.Gumbel distributions.Logistic distributions.Independent
 distributions.MixtureSameFamily distributions.Gamma distributions.Beta distributions.Dirichlet distributions.StudentT
 distributions.Poisson distributions.MultivariateNormal distributions.kl_divergence distributions.register_kl
+distributions.TransformedDistribution distributions.Transform distributions.ComposeTransform
+distributions.IndependentTransform distributions.AffineTransform distributions.ExpTransform distributions.PowerTransform
+distributions.SigmoidTransform distributions.SoftplusTransform distributions.TanhTransform distributions.AbsTransform
+distributions.SoftmaxTransform distributions.ReshapeTransform distributions.identity_transform
 """.split()
 
 DATA = """
