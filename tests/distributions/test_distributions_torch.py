@@ -198,7 +198,8 @@ def test_a_map_remembers_where_a_draw_came_from(t: Any) -> None:
     tanh = k.TanhTransform(cache_size=1)
     y = tanh(x)
     assert tanh.inv(y) is x and tanh(x) is y and tanh.inv.inv is tanh
-    assert k.TanhTransform().inv(k.TanhTransform()(x)).isinf().all()
+    with np.errstate(divide="ignore"):
+        assert k.TanhTransform().inv(k.TanhTransform()(x)).isinf().all()
     policy = k.TransformedDistribution(k.Normal(x, 1.0), tanh)
     draw = policy.rsample()
     assert policy.log_prob(draw).isfinite().all()
