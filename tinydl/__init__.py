@@ -148,6 +148,7 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=_SILENT)
 
 # Every tensor keeps the layout that its operation gives it: these change nothing.
 preserve_format, contiguous_format = memory_format("preserve_format"), memory_format("contiguous_format")
+channels_last, channels_last_3d = memory_format("channels_last"), memory_format("channels_last_3d")
 
 # Rooms and names that are imported when first used: `import tinydl` stays quick.
 _ROOMS = {
@@ -185,13 +186,13 @@ def is_tensor(obj: Any) -> Any:
 __all__ = [
     "__version__", "accelerator", "amp", "arange", "as_tensor", "asarray", "autocast", "autograd", "backends",
     "bartlett_window", "bernoulli", "bfloat16", "blackman_window", "bool", "BoolTensor", "ByteTensor", "can_cast",
-    "cartesian_prod", "CharTensor", "contiguous_format", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
-    "conv_transpose2d", "conv_transpose3d", "cuda", "data", "default_generator", "device", "distributions", "double",
-    "DoubleTensor", "dtype", "e", "empty", "empty_like", "enable_grad", "eye", "fft", "finfo", "float", "float16",
-    "float32", "float64", "FloatTensor", "from_dlpack", "from_numpy", "full", "full_like", "func", "generation",
-    "Generator", "get_default_dtype", "get_num_threads", "get_rng_state", "half", "HalfTensor", "hamming_window",
-    "hann_window", "iinfo", "inf", "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8",
-    "IntTensor", "is_grad_enabled", "is_tensor", "kaiser_window", "kernels", "layer_norm", "layout", "linalg",
+    "cartesian_prod", "channels_last", "channels_last_3d", "CharTensor", "contiguous_format", "conv1d", "conv2d",
+    "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cuda", "data", "default_generator", "device",
+    "distributions", "double", "DoubleTensor", "dtype", "e", "empty", "empty_like", "enable_grad", "eye", "fft",
+    "finfo", "float", "float16", "float32", "float64", "FloatTensor", "from_dlpack", "from_numpy", "full", "full_like",
+    "func", "generation", "Generator", "get_default_dtype", "get_num_threads", "get_rng_state", "half", "HalfTensor",
+    "hamming_window", "hann_window", "iinfo", "inf", "inference_mode", "initial_seed", "int", "int16", "int32", "int64",
+    "int8", "IntTensor", "is_grad_enabled", "is_tensor", "kaiser_window", "kernels", "layer_norm", "layout", "linalg",
     "linspace", "load", "logspace", "long", "LongTensor", "manual_seed", "memory_format", "meshgrid", "models",
     "multinomial", "nan", "nn", "no_grad", "normal", "ones", "ones_like", "ops", "optim", "pi", "poisson",
     "preserve_format", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "random",

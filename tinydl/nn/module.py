@@ -401,7 +401,8 @@ class Module:
         alone.
         """
         dtype, device = kwargs.pop("dtype", None), kwargs.pop("device", None)
-        kwargs.pop("non_blocking", None)
+        for option in ("non_blocking", "memory_format"):
+            kwargs.pop(option, None)
         if kwargs:
             raise TypeError(f"to() got an unexpected keyword argument '{next(iter(kwargs))}'")
         for argument in args:
