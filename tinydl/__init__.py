@@ -65,6 +65,7 @@ from tinydl.functions import __all__ as _functions
 from tinydl.limits import can_cast, finfo, iinfo
 from tinydl.printing import set_printoptions
 from tinydl.settings import (
+    compile,
     get_num_threads,
     set_default_device,
     set_default_tensor_type,
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
         backends,
         cuda,
         data,
+        distributed,
         distributions,
         fft,
         func,
@@ -152,8 +154,8 @@ channels_last, channels_last_3d = memory_format("channels_last"), memory_format(
 
 # Rooms and names that are imported when first used: `import tinydl` stays quick.
 _ROOMS = {
-    "accelerator", "amp", "backends", "cuda", "data", "distributions", "fft", "func", "generation", "kernels", "linalg",
-    "models", "nn", "optim", "random", "render", "special", "training", "utils",
+    "accelerator", "amp", "backends", "cuda", "data", "distributed", "distributions", "fft", "func", "generation",
+    "kernels", "linalg", "models", "nn", "optim", "random", "render", "special", "training", "utils",
 }  # fmt: skip
 _NAMES = {
     "amp": "autocast",
@@ -186,20 +188,20 @@ def is_tensor(obj: Any) -> Any:
 __all__ = [
     "__version__", "accelerator", "amp", "arange", "as_tensor", "asarray", "autocast", "autograd", "backends",
     "bartlett_window", "bernoulli", "bfloat16", "blackman_window", "bool", "BoolTensor", "ByteTensor", "can_cast",
-    "cartesian_prod", "channels_last", "channels_last_3d", "CharTensor", "contiguous_format", "conv1d", "conv2d",
-    "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cuda", "data", "default_generator", "device",
-    "distributions", "double", "DoubleTensor", "dtype", "e", "empty", "empty_like", "enable_grad", "eye", "fft",
-    "finfo", "float", "float16", "float32", "float64", "FloatTensor", "from_dlpack", "from_numpy", "full", "full_like",
-    "func", "generation", "Generator", "get_default_dtype", "get_num_threads", "get_rng_state", "half", "HalfTensor",
-    "hamming_window", "hann_window", "iinfo", "inf", "inference_mode", "initial_seed", "int", "int16", "int32", "int64",
-    "int8", "IntTensor", "is_grad_enabled", "is_tensor", "kaiser_window", "kernels", "layer_norm", "layout", "linalg",
-    "linspace", "load", "logspace", "long", "LongTensor", "manual_seed", "memory_format", "meshgrid", "models",
-    "multinomial", "nan", "nn", "no_grad", "normal", "ones", "ones_like", "ops", "optim", "pi", "poisson",
-    "preserve_format", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "random",
-    "randperm", "render", "result_type", "save", "seed", "set_default_device", "set_default_dtype",
-    "set_default_tensor_type", "set_float32_matmul_precision", "set_grad_enabled", "set_num_threads",
-    "set_printoptions", "set_rng_state", "short", "ShortTensor", "Size", "special", "strided", "Tensor", "tensor",
-    "TinydlError", "training", "tril_indices", "triu_indices", "uint8", "use_deterministic_algorithms", "utils",
-    "zeros", "zeros_like",
+    "cartesian_prod", "channels_last", "channels_last_3d", "CharTensor", "compile", "contiguous_format", "conv1d",
+    "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cuda", "data", "default_generator",
+    "device", "distributed", "distributions", "double", "DoubleTensor", "dtype", "e", "empty", "empty_like",
+    "enable_grad", "eye", "fft", "finfo", "float", "float16", "float32", "float64", "FloatTensor", "from_dlpack",
+    "from_numpy", "full", "full_like", "func", "generation", "Generator", "get_default_dtype", "get_num_threads",
+    "get_rng_state", "half", "HalfTensor", "hamming_window", "hann_window", "iinfo", "inf", "inference_mode",
+    "initial_seed", "int", "int16", "int32", "int64", "int8", "IntTensor", "is_grad_enabled", "is_tensor",
+    "kaiser_window", "kernels", "layer_norm", "layout", "linalg", "linspace", "load", "logspace", "long", "LongTensor",
+    "manual_seed", "memory_format", "meshgrid", "models", "multinomial", "nan", "nn", "no_grad", "normal", "ones",
+    "ones_like", "ops", "optim", "pi", "poisson", "preserve_format", "promote_types", "rand", "rand_like", "randint",
+    "randint_like", "randn", "randn_like", "random", "randperm", "render", "result_type", "save", "seed",
+    "set_default_device", "set_default_dtype", "set_default_tensor_type", "set_float32_matmul_precision",
+    "set_grad_enabled", "set_num_threads", "set_printoptions", "set_rng_state", "short", "ShortTensor", "Size",
+    "special", "strided", "Tensor", "tensor", "TinydlError", "training", "tril_indices", "triu_indices", "uint8",
+    "use_deterministic_algorithms", "utils", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _functions

@@ -39,6 +39,14 @@ def say_absent(module: str) -> None:
     vars(sys.modules[module])["__getattr__"] = refuse
 
 
+def one_process(name: str) -> NotImplementedError:
+    """The error for what is of use to several processes."""
+    return NotImplementedError(
+        f"{name} needs several processes, and tinydl computes in one; what to do instead is listed in "
+        "docs/unsupported.md"
+    )
+
+
 class TinydlError(Exception):
     """Base of every error that a user's files, data or configuration can cause."""
 

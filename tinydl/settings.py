@@ -57,6 +57,25 @@ def set_default_tensor_type(t: Any) -> None:
     set_default_dtype(found.dtype)
 
 
+def compile(
+    model: Any = None,
+    *,
+    fullgraph: bool = False,
+    dynamic: bool | None = None,
+    backend: Any = "inductor",
+    mode: str | None = None,
+    options: Any = None,
+    disable: bool = False,
+) -> Any:
+    """``model`` (a module or a function) itself: there is no compiler, and operations are as fast as they are.
+
+    Also a decorator, with or without options. Raises RuntimeError for a ``mode`` and ``options`` together.
+    """
+    if mode is not None and options is not None:
+        raise RuntimeError("Either mode or options can be specified, but both can't be specified at the same time.")
+    return (lambda function: function) if model is None else model
+
+
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
     """Nothing: every operation gives the same bits each time, on any number of threads, whatever is asked for."""
 

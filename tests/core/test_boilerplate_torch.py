@@ -80,6 +80,35 @@ def test_a_gpu_is_refused(use: Any, words: str) -> None:
 
 
 @BOTH
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_compiled_function_does_what_it_did(t: Any) -> None:
+    @t.compile
+    def twice(x: Any) -> Any:
+        return x * 2
+
+    @t.compile(dynamic=True, disable=True)
+    def thrice(x: Any) -> Any:
+        return x * 3
+
+    if t is tinydl:  # PyTorch's needs a compiler
+        assert twice(t.ones(1)).item() == 2 and t.compile(layer := t.nn.Linear(1, 1), mode="max-autotune") is layer
+    assert thrice(t.ones(1)).item() == 3
+    with pytest.raises(RuntimeError, match="Either mode or options can be specified"):
+        t.compile(thrice, mode="default", options={})
+
+
+def test_one_process() -> None:
+    import tinydl.distributed as dist
+    from tinydl.utils.data.distributed import DistributedSampler
+
+    assert not dist.is_available() and not dist.is_initialized() and not torch.distributed.is_initialized()
+    with pytest.raises(AttributeError, match="'init_process_group'.*docs/unsupported.md"):
+        dist.init_process_group("gloo")
+    with pytest.raises(NotImplementedError, match="DistributedSampler needs several processes.*docs/unsupported.md"):
+        DistributedSampler(range(3))
+
+
+@BOTH
 def test_devices_that_are_not_here_have_names(t: Any) -> None:
     for kind in ("mps", "xpu"):
         place = t.device(kind)

@@ -147,14 +147,16 @@ nn.functional.group_norm nn.functional.instance_norm nn.functional.rms_norm nn.f
 ACTIVATIONS = """
 nn.ReLU nn.ReLU6 nn.LeakyReLU nn.PReLU nn.RReLU nn.ELU nn.SELU nn.CELU nn.GELU nn.SiLU nn.Mish nn.Softplus nn.Softsign
 nn.Sigmoid nn.LogSigmoid nn.Tanh nn.Tanhshrink nn.Hardtanh nn.Hardsigmoid nn.Hardswish nn.Hardshrink nn.Softshrink
-nn.Threshold nn.GLU nn.Softmin nn.Softmax nn.Softmax2d nn.LogSoftmax nn.functional.relu nn.functional.relu6
-nn.functional.leaky_relu nn.functional.prelu nn.functional.elu nn.functional.selu nn.functional.celu
-nn.functional.gelu nn.functional.silu nn.functional.mish nn.functional.softplus nn.functional.softsign
-nn.functional.sigmoid nn.functional.logsigmoid nn.functional.tanh nn.functional.tanhshrink nn.functional.hardtanh
-nn.functional.hardsigmoid nn.functional.hardswish nn.functional.hardshrink nn.functional.softshrink
-nn.functional.threshold nn.functional.glu nn.functional.softmin nn.functional.softmax nn.functional.log_softmax
-nn.functional.gumbel_softmax nn.functional.rrelu nn.functional.dropout nn.functional.dropout1d nn.functional.dropout2d
-nn.functional.dropout3d nn.functional.alpha_dropout nn.functional.feature_alpha_dropout
+nn.functional.relu_ nn.functional.elu_ nn.functional.leaky_relu_ nn.functional.hardtanh_ nn.functional.selu_
+nn.functional.celu_ nn.functional.rrelu_ nn.functional.threshold_ nn.Threshold nn.GLU nn.Softmin nn.Softmax
+nn.Softmax2d nn.LogSoftmax nn.functional.relu nn.functional.relu6 nn.functional.leaky_relu nn.functional.prelu
+nn.functional.elu nn.functional.selu nn.functional.celu nn.functional.gelu nn.functional.silu nn.functional.mish
+nn.functional.softplus nn.functional.softsign nn.functional.sigmoid nn.functional.logsigmoid nn.functional.tanh
+nn.functional.tanhshrink nn.functional.hardtanh nn.functional.hardsigmoid nn.functional.hardswish
+nn.functional.hardshrink nn.functional.softshrink nn.functional.threshold nn.functional.glu nn.functional.softmin
+nn.functional.softmax nn.functional.log_softmax nn.functional.gumbel_softmax nn.functional.rrelu nn.functional.dropout
+nn.functional.dropout1d nn.functional.dropout2d nn.functional.dropout3d nn.functional.alpha_dropout
+nn.functional.feature_alpha_dropout
 """.split()
 
 LOSSES = """
@@ -201,7 +203,7 @@ accelerator.current_accelerator accelerator.device_count set_default_device use_
 set_num_threads get_num_threads set_float32_matmul_precision initial_seed seed random.fork_rng Tensor.is_cuda
 Tensor.get_device Tensor.cuda nn.Module.cuda version.cuda __version__ autocast amp.autocast amp.GradScaler
 cuda.amp.autocast cuda.amp.GradScaler cuda.memory_allocated cuda.max_memory_allocated cuda.is_bf16_supported
-set_default_tensor_type bfloat16
+set_default_tensor_type bfloat16 channels_last channels_last_3d compile distributed.is_initialized
 """.split()
 
 SCRIPTS = """
@@ -275,6 +277,8 @@ NAMES: list[str] = [
 ELSEWHERE: dict[str, str] = {
     "Tensor.data": "core/test_tensor.py",
     **dict.fromkeys(BOILERPLATE, "core/test_boilerplate_torch.py"),
+    "channels_last": "core/test_tensor.py",
+    "channels_last_3d": "core/test_tensor.py",
     "save": "core/test_serialization.py",
     "load": "core/test_serialization.py",
     "set_printoptions": "core/test_printing_torch.py",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinydl.errors import say_absent
+from tinydl.errors import one_process, say_absent
 from tinydl.nn.module import Module
 
 say_absent(__name__)
@@ -32,7 +32,4 @@ class DistributedDataParallel(Module):
     """Refused: scripts import the name where they may not need it. Raises NotImplementedError when it is made."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise NotImplementedError(
-            "DistributedDataParallel needs several processes, and tinydl computes in one; what to do instead is listed "
-            "in docs/unsupported.md"
-        )
+        raise one_process("DistributedDataParallel")

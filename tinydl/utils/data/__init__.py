@@ -17,6 +17,7 @@ from tinydl.utils.data.dataset import (
     TensorDataset,
     random_split,
 )
+from tinydl.utils.data.distributed import DistributedSampler
 from tinydl.utils.data.loader import DataLoader
 from tinydl.utils.data.sampler import (
     BatchSampler,
@@ -40,6 +41,7 @@ __all__ = [
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "DistributedSampler",
     "IterableDataset",
     "RandomSampler",
     "Sampler",
