@@ -178,7 +178,7 @@ def _reset_affine(layer: Any) -> None:
 class _RunningNorm(Module):
     """A weight and a bias for each channel, and running averages of mean and variance as buffers."""
 
-    ranks: tuple[int, ...]  # how many dimensions an input may have
+    ranks: tuple[int, ...] = ()  # how many dimensions an input may have
     weight: Parameter | None
     bias: Parameter | None
     running_mean: Tensor | None
@@ -216,7 +216,10 @@ class _RunningNorm(Module):
         self.reset_running_stats()
         _reset_affine(self)
 
-    def _check(self, input: Tensor) -> None:
+    def _check_input_dim(self, input: Tensor) -> None:
+        """What a layer of a user's own that derives from this one overrides, or names its ``ranks``."""
+        if not self.ranks:
+            raise NotImplementedError(f"{type(self).__name__} should say by _check_input_dim which inputs it takes")
         if input.ndim not in self.ranks:
             expected = " or ".join(f"{rank}D" for rank in self.ranks)
             raise ValueError(f"expected {expected} input (got {input.ndim}D input)")
@@ -247,7 +250,7 @@ class _BatchNorm(_RunningNorm):
 
     def forward(self, input: Tensor) -> Tensor:
         """[B, num_features, ...] -> the same shape; in training the running averages move."""
-        self._check(input)
+        self._check_input_dim(input)
         follow = self.training and self.track_running_stats
         use = not self.training or self.track_running_stats
         momentum = self.momentum
@@ -356,7 +359,7 @@ class _InstanceNorm(_RunningNorm):
 
     def forward(self, input: Tensor) -> Tensor:
         """[B, num_features, ...], or without B, -> the same shape; in training running averages move."""
-        self._check(input)
+        self._check_input_dim(input)
         single = input.ndim == self.ranks[0]
         channels = input.shape[0 if single else 1]
         if channels != self.num_features:
