@@ -980,6 +980,7 @@ class Tensor(InPlace):
         products.addmm, products.addmv, products.addr, products.addbmm, products.baddbmm,
     )  # fmt: skip
     det, slogdet, logdet, inverse = linalg.det, linalg.slogdet, linalg.logdet, linalg.inverse
+    cholesky_solve = linalg.cholesky_solve
     cholesky, matrix_power, pinverse, svd = linalg.cholesky, linalg.matrix_power, linalg.pinverse, linalg.older_svd
     cov, corrcoef, renorm = norms.cov, norms.corrcoef, norms.renorm
     as_strided = slicing.as_strided

@@ -53,7 +53,8 @@ index_fill index_put put take take_along_dim masked_fill masked_select masked_sc
 
 LINEAR_ALGEBRA = """
 matmul mm bmm mv dot inner outer ger vdot addmm addmv addbmm baddbmm addr einsum tensordot kron cross chain_matmul
-matrix_power det slogdet logdet inverse cholesky cdist linalg.norm linalg.vector_norm linalg.matrix_norm linalg.det
+matrix_power det slogdet logdet inverse cholesky cholesky_solve cdist linalg.norm linalg.vector_norm
+linalg.matrix_norm linalg.det
 linalg.slogdet linalg.inv linalg.solve linalg.solve_triangular linalg.cholesky linalg.matrix_power linalg.multi_dot
 linalg.vecdot linalg.diagonal linalg.eigh linalg.svdvals linalg.qr linalg.pinv linalg.lstsq linalg.matrix_rank
 linalg.cross cov corrcoef nn.functional.linear nn.functional.bilinear nn.functional.cosine_similarity
