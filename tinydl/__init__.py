@@ -37,6 +37,7 @@ from tinydl.creation import (
 from tinydl.devices import STRIDED as strided
 from tinydl.devices import device, layout, memory_format
 from tinydl.dtypes import (
+    bfloat16,
     bool,
     double,
     dtype,
@@ -64,8 +65,10 @@ from tinydl.functions import __all__ as _functions
 from tinydl.limits import can_cast, finfo, iinfo
 from tinydl.printing import set_printoptions
 from tinydl.settings import (
+    compile,
     get_num_threads,
     set_default_device,
+    set_default_tensor_type,
     set_float32_matmul_precision,
     set_num_threads,
     use_deterministic_algorithms,
@@ -78,9 +81,11 @@ from tinydl.windows import bartlett_window, blackman_window, hamming_window, han
 if TYPE_CHECKING:
     from tinydl import (
         accelerator,
+        amp,
         backends,
         cuda,
         data,
+        distributed,
         distributions,
         fft,
         func,
@@ -97,6 +102,7 @@ if TYPE_CHECKING:
         training,
         utils,
     )  # fmt: skip
+    from tinydl.amp import autocast
     from tinydl.fusion import fuse
     from tinydl.nn.functional import (
         conv1d,
@@ -146,13 +152,15 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=_SILENT)
 
 # Every tensor keeps the layout that its operation gives it: these change nothing.
 preserve_format, contiguous_format = memory_format("preserve_format"), memory_format("contiguous_format")
+channels_last, channels_last_3d = memory_format("channels_last"), memory_format("channels_last_3d")
 
 # Rooms and names that are imported when first used: `import tinydl` stays quick.
 _ROOMS = {
-    "accelerator", "backends", "cuda", "data", "distributions", "fft", "func", "fusion", "generation", "kernels",
-    "linalg", "models", "nn", "optim", "random", "render", "special", "training", "utils",
+    "accelerator", "amp", "backends", "cuda", "data", "distributed", "distributions", "fft", "func", "fusion",
+    "generation", "kernels", "linalg", "models", "nn", "optim", "random", "render", "special", "training", "utils",
 }  # fmt: skip
 _NAMES = {
+    "amp": "autocast",
     "fusion": "fuse",
     "random": "Generator bernoulli default_generator get_rng_state initial_seed manual_seed multinomial normal poisson "
     "rand rand_like randint randint_like randn randn_like randperm seed set_rng_state",
@@ -181,10 +189,11 @@ def is_tensor(obj: Any) -> Any:
 
 
 __all__ = [
-    "__version__", "accelerator", "arange", "as_tensor", "asarray", "autograd", "backends", "bartlett_window",
-    "bernoulli", "blackman_window", "bool", "BoolTensor", "ByteTensor", "can_cast", "cartesian_prod", "CharTensor",
-    "contiguous_format", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
-    "cuda", "data", "default_generator", "device", "distributions", "double", "DoubleTensor", "dtype", "e", "empty",
+    "__version__", "accelerator", "amp", "arange", "as_tensor", "asarray", "autocast", "autograd", "backends",
+    "bartlett_window", "bernoulli", "bfloat16", "blackman_window", "bool", "BoolTensor", "ByteTensor", "can_cast",
+    "cartesian_prod", "channels_last", "channels_last_3d", "CharTensor", "compile", "contiguous_format", "conv1d",
+    "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cuda", "data",
+    "default_generator", "device", "distributed", "distributions", "double", "DoubleTensor", "dtype", "e", "empty",
     "empty_like", "enable_grad", "eye", "fft", "finfo", "float", "float16", "float32", "float64", "FloatTensor",
     "from_dlpack", "from_numpy", "full", "full_like", "func", "fuse", "fusion", "generation", "Generator",
     "get_default_dtype", "get_num_threads", "get_rng_state", "half", "HalfTensor", "hamming_window", "hann_window",
@@ -193,9 +202,9 @@ __all__ = [
     "load", "logspace", "long", "LongTensor", "manual_seed", "memory_format", "meshgrid", "models", "multinomial",
     "nan", "nn", "no_grad", "normal", "ones", "ones_like", "ops", "optim", "pi", "poisson", "preserve_format",
     "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "random", "randperm",
-    "render", "result_type", "save", "seed", "set_default_device", "set_default_dtype",
+    "render", "result_type", "save", "seed", "set_default_device", "set_default_dtype", "set_default_tensor_type",
     "set_float32_matmul_precision", "set_grad_enabled", "set_num_threads", "set_printoptions", "set_rng_state",
-    "short", "ShortTensor", "Size", "special", "strided", "tensor", "Tensor", "TinydlError", "training",
+    "short", "ShortTensor", "Size", "special", "strided", "Tensor", "tensor", "TinydlError", "training",
     "tril_indices", "triu_indices", "uint8", "use_deterministic_algorithms", "utils", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _functions

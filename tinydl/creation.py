@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from tinydl import dtypes
 from tinydl.devices import refuse_unless_cpu
 from tinydl.ops import shaping
+from tinydl.size import sizes_of
 from tinydl.tensor import Tensor, as_array
 
 
@@ -21,18 +21,6 @@ def _leaf(array: Any, requires_grad: bool) -> Tensor:
     if requires_grad:
         out.requires_grad = True
     return out
-
-
-def _sizes(size: tuple[Any, ...]) -> tuple[int, ...]:
-    if len(size) == 1 and isinstance(size[0], (tuple, list)):
-        size = tuple(size[0])
-    try:
-        found = tuple(operator.index(s) for s in size)
-    except TypeError:
-        raise TypeError(f"a size is made of integers, got {size}") from None
-    if any(s < 0 for s in found):
-        raise RuntimeError(f"Trying to create tensor with negative dimension {min(found)}: {list(found)}")
-    return found
 
 
 def _dtype(dtype: Any) -> Any:
@@ -49,7 +37,7 @@ def sized(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
             refuse_unless_cpu(device, function.__name__)
         if "size" in options:
             size = (*size, options.pop("size"))
-        sizes = _sizes(size)
+        sizes = sizes_of(size)
         try:
             return function(*sizes, **options)
         except (MemoryError, ValueError) as error:
@@ -240,7 +228,7 @@ def logspace(
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """1 on the diagonal of an n x m matrix (m = n by default), 0 elsewhere."""
     refuse_unless_cpu(device, "eye")
-    return _leaf(np.eye(*_sizes((n, n if m is None else m)), dtype=_dtype(dtype)), requires_grad)
+    return _leaf(np.eye(*sizes_of((n, n if m is None else m)), dtype=_dtype(dtype)), requires_grad)
 
 
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = dtypes.int64, device: Any = None) -> Tensor:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+KINDS = ("cpu", "cuda", "mps", "xpu")  # the first is there; scripts compare with the others
+
 
 class device(str):
     """``device("cpu")``, ``device("cuda:1")``, ``device("cuda", 1)``: a string with a ``type`` and an ``index``.
@@ -25,8 +27,8 @@ class device(str):
         if isinstance(type, device) and index is None:
             return type
         kind, _, number = str(type).partition(":")
-        if kind not in ("cpu", "cuda") or (number and (index is not None or not number.isdecimal())):
-            raise RuntimeError(f"Expected one of cpu, cuda device type at start of device string: {type}")
+        if kind not in KINDS or (number and (index is not None or not number.isdecimal())):
+            raise RuntimeError(f"Expected one of {', '.join(KINDS)} device type at start of device string: {type}")
         if number:
             index = int(number)
         self = str.__new__(cls, kind if index is None else f"{kind}:{index}")
@@ -66,5 +68,5 @@ def gpu(which: Any = None) -> device:
 
 def refuse_unless_cpu(wanted: Any, what: str) -> None:
     """Raise RuntimeError when ``wanted`` (None or a device) is not the CPU."""
-    if wanted is not None and device(wanted).type != "cpu":
-        raise RuntimeError(f"{what}: no CUDA backend is available for device '{wanted}'; stay on 'cpu'")
+    if wanted is not None and (kind := device(wanted).type) != "cpu":
+        raise RuntimeError(f"{what}: no {kind.upper()} backend is available for device '{wanted}'; stay on 'cpu'")

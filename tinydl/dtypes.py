@@ -26,6 +26,18 @@ int32 = int = np.dtype(np.int32)
 int64 = long = np.dtype(np.int64)
 bool = np.dtype(np.bool_)
 
+
+class _NameAlone:
+    """A dtype of PyTorch's that NumPy has not: scripts compare with it and list it, and a tensor of it is refused."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"tinydl.{self.name}"
+
+
+bfloat16 = _NameAlone("bfloat16")
 _builtin_float, _builtin_int, _builtin_bool = (1.0).__class__, (1).__class__, True.__class__
 _NAMES = {"float16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "bool"}
 # What is usually asked for; a dtype's ``name`` is made anew by each question, in 3 us.
@@ -50,7 +62,7 @@ def as_dtype(dtype: Any) -> np.dtype[Any]:
     except TypeError:
         found = None  # type: ignore[assignment]
     if found is None or found.name not in _NAMES:
-        name = dtype if found is None else found.name
+        name = getattr(dtype, "name", dtype) if found is None else found.name
         raise TypeError(f"tinydl has no dtype {name!r}; use one of {', '.join(sorted(_NAMES))}")
     return found
 
@@ -71,7 +83,7 @@ def get_default_dtype() -> np.dtype[Any]:
 def set_default_dtype(dtype: Any) -> None:
     """Set the dtype of new floating tensors; raises TypeError unless ``dtype`` is floating."""
     global _default
-    found = np.dtype(dtype)
+    found = as_dtype(dtype)
     if found.kind != "f":
         raise TypeError(f"only floating-point types are supported as the default type, got {found.name}")
     _default = found

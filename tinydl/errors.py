@@ -7,12 +7,43 @@ what reaches the command line from files, data and configuration derives from :c
 
 from __future__ import annotations
 
+import dis
+import sys
+from typing import NoReturn
 
-def absent(module: str, name: str) -> AttributeError:
-    """The error for a name that a module has not, which may be one of PyTorch's."""
-    return AttributeError(
+
+def absent(module: str, name: str) -> AttributeError | ImportError:
+    """The error for a name that a module has not, which may be one of PyTorch's; for its ``__getattr__`` to raise.
+
+    Of ``from module import name`` it is an ImportError: Python would replace an AttributeError by words of its own.
+    """
+    words = (
         f"module {module!r} has no attribute {name!r}; what PyTorch has and tinydl has not, and what to do instead, is "
         "listed in docs/unsupported.md"
+    )
+    asking = sys._getframe(2)  # who asks the module: past this function and __getattr__
+    if asking.f_code.co_code[asking.f_lasti] == dis.opmap["IMPORT_FROM"]:
+        return ImportError(words, name=name)
+    return AttributeError(words)
+
+
+def say_absent(module: str) -> None:
+    """Let ``module`` refuse names that it has not by :func:`absent`.
+
+    Set from here, since type checkers take a module with a ``__getattr__`` of its own for one that has every name.
+    """
+
+    def refuse(name: str) -> NoReturn:
+        raise absent(module, name)
+
+    vars(sys.modules[module])["__getattr__"] = refuse
+
+
+def one_process(name: str) -> NotImplementedError:
+    """The error for what is of use to several processes."""
+    return NotImplementedError(
+        f"{name} needs several processes, and tinydl computes in one; what to do instead is listed in "
+        "docs/unsupported.md"
     )
 
 

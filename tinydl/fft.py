@@ -11,8 +11,11 @@ tensor([[1., 0.],
 
 from __future__ import annotations
 
+from tinydl.errors import say_absent
 from tinydl.functions import _converting
 from tinydl.ops import spectral
+
+say_absent(__name__)
 
 rfft, irfft = _converting(spectral.rfft), _converting(spectral.irfft)
 fftshift, ifftshift = _converting(spectral.fftshift), _converting(spectral.ifftshift)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from tinydl.errors import absent
+from tinydl.errors import say_absent
 from tinydl.nn.utils.stateless import call_with as functional_call
 
+say_absent(__name__)
+
 __all__ = ["functional_call"]
-
-
-def __getattr__(name: str) -> Any:
-    raise absent(__name__, name)

@@ -186,9 +186,9 @@ _FUNCTIONS = {
     arranging: "flip fliplr flipud roll rot90 tile repeat_interleave tril triu diag diag_embed diagflat trace",
     joining: "combinations",
     indexing: "gather index_select take masked_fill masked_select masked_scatter nonzero argwhere",
-    scattering: "scatter scatter_add scatter_reduce index_add index_copy index_fill index_put take_along_dim",
+    scattering: "scatter scatter_add scatter_reduce index_add index_copy index_fill index_put put take_along_dim",
     products: "matmul mv bmm outer ger dot vdot inner tensordot kron cross addmm addmv addr addbmm baddbmm",
-    linalg: "matrix_power det slogdet logdet inverse pinverse cholesky",
+    linalg: "matrix_power det slogdet logdet inverse pinverse cholesky cholesky_solve",
     norms: "cdist pdist cosine_similarity renorm cov corrcoef",
     spectral: "stft istft",
 }

@@ -203,6 +203,7 @@ class InPlace(Writing):
     index_copy_ = _form(scattering.index_copy)
     index_fill_ = _form(scattering.index_fill)
     index_put_ = _form(scattering.index_put)
+    put_ = _form(scattering.put)
     tril_ = _form(arranging.tril)
     triu_ = _form(arranging.triu)
     fill_diagonal_ = _form(arranging.fill_diagonal)

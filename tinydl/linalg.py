@@ -10,10 +10,12 @@ tensor([[ 3., -1.],
 
 from __future__ import annotations
 
-from tinydl.errors import LinAlgError
+from tinydl.errors import LinAlgError, say_absent
 from tinydl.functions import _converting
 from tinydl.ops import linalg as _linalg
 from tinydl.ops import norms, products, vector_norms
+
+say_absent(__name__)
 
 norm, vector_norm, matrix_norm = (
     _converting(norms.norm),

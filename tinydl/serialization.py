@@ -91,11 +91,17 @@ def load(f: Any, map_location: Any = None, *, weights_only: bool = True) -> Any:
     """What :func:`save` wrote to ``f`` (a path, or a file open for reading bytes); of a ``.safetensors`` file of
     another program, the dictionary of its tensors.
 
-    ``map_location`` may be the CPU only; ``weights_only`` changes nothing, since no file can run code. Raises
-    CheckpointError, in one sentence, for a file that is missing (FileNotFoundError too), damaged, of another kind, or
-    of a newer tinydl.
+    ``map_location`` says where the tensors go, all of which come from the CPU: a device, a dictionary from device to
+    device, or a function ``(tensor, "cpu")`` that gives the tensor; only the CPU is there. ``weights_only`` changes
+    nothing, since no file can run code. Raises RuntimeError for another device, and CheckpointError, in one sentence,
+    for a file that is missing (FileNotFoundError too), damaged, of another kind, or of a newer tinydl.
     """
-    refuse_unless_cpu(map_location, "load")
+    if isinstance(map_location, dict):
+        map_location = map_location.get("cpu")
+    if callable(map_location):
+        map_location(Tensor._from_array(np.zeros(())), "cpu")  # raises what .cuda() raises
+    else:
+        refuse_unless_cpu(map_location, "load")
     if hasattr(f, "read"):
         name = str(getattr(f, "name", "the file"))
         arrays, metadata = tensorfile.read_from(f, name, foreign=True)

@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from tinydl.devices import refuse_unless_cpu
+from tinydl.dtypes import set_default_dtype
 
 
 def get_num_threads() -> int:
@@ -40,6 +41,39 @@ def set_num_threads(num: int) -> None:
 def set_default_device(device: Any) -> None:
     """Nothing for the CPU (or None), where every tensor is made. Raises RuntimeError for another device."""
     refuse_unless_cpu(device, "set_default_device")
+
+
+def set_default_tensor_type(t: Any) -> None:
+    """:func:`tinydl.set_default_dtype` by an older name of a dtype: ``"torch.DoubleTensor"``, or the type itself.
+
+    Raises TypeError for what is no such name, for integers, and for the types of a GPU.
+    """
+    from tinydl.typed import TYPED, Typed
+
+    library, _, name = t.rpartition(".") if isinstance(t, str) else ("", "", "")
+    found = t if isinstance(t, Typed) else TYPED.get(name) if library in ("torch", "tinydl") else None
+    if found is None:
+        raise TypeError(f"invalid type object, or no type of this CPU: {t!r}; one is 'torch.FloatTensor'")
+    set_default_dtype(found.dtype)
+
+
+def compile(
+    model: Any = None,
+    *,
+    fullgraph: bool = False,
+    dynamic: bool | None = None,
+    backend: Any = "inductor",
+    mode: str | None = None,
+    options: Any = None,
+    disable: bool = False,
+) -> Any:
+    """``model`` (a module or a function) itself: there is no compiler, and operations are as fast as they are.
+
+    Also a decorator, with or without options. Raises RuntimeError for a ``mode`` and ``options`` together.
+    """
+    if mode is not None and options is not None:
+        raise RuntimeError("Either mode or options can be specified, but both can't be specified at the same time.")
+    return (lambda function: function) if model is None else model
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+from typing import Any
 
 
 class Size(tuple[int, ...]):
@@ -33,3 +35,21 @@ class _Sizes(dict[tuple[int, ...], Size]):
 
 
 SIZES = _Sizes()
+
+
+def sizes_of(size: tuple[Any, ...]) -> tuple[int, ...]:
+    """``(2, 3)`` of ``f(2, 3)`` or ``f((2, 3))``. Raises TypeError for what is no integer, RuntimeError below 0."""
+    if len(size) == 1 and isinstance(size[0], (tuple, list)):
+        size = tuple(size[0])
+    found = []
+    for s in size:
+        try:
+            found.append(operator.index(s))
+        except TypeError:
+            raise TypeError(
+                f"argument 'size' must be a tuple of ints, but found an element of type {type(s).__name__}: {s!r} in "
+                f"{tuple(size)}"
+            ) from None
+    if any(s < 0 for s in found):
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(found)}: {found}")
+    return tuple(found)

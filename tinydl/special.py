@@ -6,7 +6,10 @@ from typing import Any
 
 from tinydl import functions
 from tinydl.creation import as_tensor
+from tinydl.errors import say_absent
 from tinydl.ops import special as _special
+
+say_absent(__name__)
 
 _functions: Any = functions  # its names are made from a table
 erf, erfc, erfinv, xlogy, sinc = (

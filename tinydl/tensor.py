@@ -393,12 +393,12 @@ class Tensor(InPlace):
             base = base.base
         return places_in(self.array, address(base))[0]
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in row-major order without gaps."""
-        return bool(self.array.flags.c_contiguous)
+    def is_contiguous(self, memory_format: Any = "contiguous_format") -> bool:
+        """Whether the elements lie in row-major order without gaps; in PyTorch's other ``memory_format`` none do."""
+        return memory_format == "contiguous_format" and bool(self.array.flags.c_contiguous)
 
-    def contiguous(self) -> Tensor:
-        """Itself when contiguous, else a contiguous copy."""
+    def contiguous(self, memory_format: Any = None) -> Tensor:
+        """Itself when contiguous, else a contiguous copy. ``memory_format`` changes nothing."""
         return self if self.array.flags.c_contiguous else casting.contiguous(self)
 
     def is_floating_point(self) -> bool:
@@ -515,10 +515,16 @@ class Tensor(InPlace):
     # ------------------------------------------------------------------------------------------- conversions
 
     def to(
-        self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: Any = False, copy: Any = False
+        self,
+        *args: Any,
+        dtype: Any = None,
+        device: Any = None,
+        non_blocking: Any = False,
+        copy: Any = False,
+        memory_format: Any = None,
     ) -> Any:
         """In another dtype: ``to(dtype)``, ``to("cpu", dtype)``, ``to(other)``. Itself when nothing changes, unless
-        ``copy``. Raises RuntimeError for a device that is not there."""
+        ``copy``; ``memory_format`` changes nothing. Raises RuntimeError for a device that is not there."""
         flags: list[Any] = []  # non_blocking and copy, by position
         for a in args:
             if isinstance(a, Tensor):
@@ -960,7 +966,7 @@ class Tensor(InPlace):
 
     gather, take, take_along_dim = indexing.gather, indexing.take, scattering.take_along_dim
     index_select, index_add, index_copy = indexing.index_select, scattering.index_add, scattering.index_copy
-    index_fill, index_put = scattering.index_fill, scattering.index_put
+    index_fill, index_put, put = scattering.index_fill, scattering.index_put, scattering.put
     scatter, scatter_add, scatter_reduce = scattering.scatter, scattering.scatter_add, scattering.scatter_reduce
     masked_fill, masked_select, masked_scatter = (
         indexing.masked_fill, indexing.masked_select, indexing.masked_scatter,
@@ -974,6 +980,7 @@ class Tensor(InPlace):
         products.addmm, products.addmv, products.addr, products.addbmm, products.baddbmm,
     )  # fmt: skip
     det, slogdet, logdet, inverse = linalg.det, linalg.slogdet, linalg.logdet, linalg.inverse
+    cholesky_solve = linalg.cholesky_solve
     cholesky, matrix_power, pinverse, svd = linalg.cholesky, linalg.matrix_power, linalg.pinverse, linalg.older_svd
     cov, corrcoef, renorm = norms.cov, norms.corrcoef, norms.renorm
     as_strided = slicing.as_strided

@@ -8,6 +8,7 @@ view is changed, and views taken earlier are taken anew when next used. Leaves r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from tinydl.autograd.mode import ANOMALY, mode
 from tinydl.ops import casting, indexing, shaping, slicing
+from tinydl.size import sizes_of
 
 
 def address(array: Any) -> int:
@@ -234,6 +236,32 @@ class Writing:
             self.node = out.node
         self.array = out.array
         return self
+
+    def resize_(self: Any, *size: Any, memory_format: Any = None) -> Any:
+        """Another shape: the first elements in order, and zeros (in PyTorch, anything) where it has more.
+
+        Raises RuntimeError for a tensor that requires a gradient, or whose memory is another's, or in another order.
+        """
+        shape = sizes_of(size)
+        if self._has_history():
+            raise RuntimeError("cannot resize variables that require grad; use reshape, or resize x.detach()")
+        if shape == self.array.shape:
+            return self
+        if self.taken is not None or not self.array.flags.c_contiguous:
+            raise RuntimeError(
+                f"resize_: a tensor of shape {tuple(self.shape)} that is a view, or is not contiguous, cannot get the "
+                f"shape {shape}; clone() it first"
+            )
+        count, old = math.prod(shape), self.array.reshape(-1)
+        if count > old.size:
+            old = np.concatenate([old, np.zeros(count - old.size, old.dtype)])
+            self.ver = None  # a memory of its own
+        self.array = old[:count].reshape(shape)
+        return self
+
+    def resize_as_(self: Any, the_template: Any, memory_format: Any = None) -> Any:
+        """:meth:`resize_` to the shape of another tensor."""
+        return self.resize_(*the_template.shape)
 
     def fill_(self: Any, value: Any) -> Any:
         """Every element becomes ``value``."""

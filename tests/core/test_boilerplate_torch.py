@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from typing import Any
@@ -19,7 +20,8 @@ SAME = """
 backends.cudnn.enabled backends.cudnn.benchmark backends.cudnn.deterministic backends.cudnn.allow_tf32
 backends.cudnn.is_available backends.cudnn.version backends.mps.is_available backends.mps.is_built
 backends.cuda.is_built backends.cuda.matmul.allow_tf32 accelerator.is_available accelerator.device_count
-accelerator.current_accelerator cuda.is_available cuda.device_count version.cuda
+accelerator.current_accelerator cuda.is_available cuda.device_count version.cuda cuda.memory_allocated
+cuda.max_memory_allocated cuda.is_bf16_supported
 """.split()
 
 
@@ -64,6 +66,7 @@ def test_modules_are_imported_by_their_paths() -> None:
 @pytest.mark.parametrize(
     ("use", "words"),
     [
+        (lambda: tinydl.set_default_device("mps"), "set_default_device: no MPS backend"),
         (lambda: tinydl.set_default_device("cuda"), "set_default_device: no CUDA backend"),
         (lambda: tinydl.ones(2).cuda(), "cuda: no CUDA backend is available for device 'cuda'; stay on 'cpu'"),
         (lambda: tinydl.ones(2).cuda(1), "'cuda:1'"),
@@ -75,6 +78,95 @@ def test_modules_are_imported_by_their_paths() -> None:
 def test_a_gpu_is_refused(use: Any, words: str) -> None:
     with pytest.raises(RuntimeError, match=words):
         use()
+
+
+def test_a_compiled_function_is_the_function() -> None:
+    """PyTorch's is not called: it needs a compiler, and its first call changes how distributions check arguments."""
+
+    @tinydl.compile
+    def twice(x: Any) -> Any:
+        return x * 2
+
+    @tinydl.compile(dynamic=True, backend="eager")
+    def thrice(x: Any) -> Any:
+        return x * 3
+
+    layer = tinydl.nn.Linear(1, 1)
+    assert tinydl.compile(layer, mode="max-autotune", fullgraph=True) is layer
+    assert twice(tinydl.ones(1)).item() == 2 and thrice(tinydl.ones(1)).item() == 3
+    with pytest.raises(RuntimeError, match="Either mode or options can be specified"):
+        tinydl.compile(thrice, mode="default", options={})
+    assert set(inspect.signature(tinydl.compile).parameters) <= set(inspect.signature(torch.compile).parameters)
+
+
+def test_one_process() -> None:
+    import tinydl.distributed as dist
+    from tinydl.utils.data.distributed import DistributedSampler
+
+    assert not dist.is_available() and not dist.is_initialized() and not torch.distributed.is_initialized()
+    with pytest.raises(AttributeError, match="'init_process_group'.*docs/unsupported.md"):
+        dist.init_process_group("gloo")
+    with pytest.raises(NotImplementedError, match="DistributedSampler needs several processes.*docs/unsupported.md"):
+        DistributedSampler(range(3))
+
+
+@BOTH
+def test_devices_that_are_not_here_have_names(t: Any) -> None:
+    for kind in ("mps", "xpu"):
+        place = t.device(kind)
+        assert (place.type, place.index, repr(place)) == (kind, None, f"device(type='{kind}')")
+        assert place == t.device(kind) and place != t.device("cpu") and t.device(kind, 1) == t.device(f"{kind}:1")
+    assert t.bfloat16 != t.float16 and t.ones(1).dtype not in (t.float16, t.bfloat16)
+    assert {"bfloat16": t.bfloat16, "float32": t.float32}["float32"] == t.get_default_dtype()
+
+
+def one_step(t: Any, autocast: Any, scaler: Any) -> list[float]:
+    w = t.ones(2, requires_grad=True)
+    optimizer = t.optim.SGD([w], lr=0.5)
+    with autocast:
+        loss = (w * w).sum()
+    optimizer.zero_grad(set_to_none=True)
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimizer)
+    scaler.step(optimizer)
+    scaler.update()
+    assert scaler.get_scale() == 1.0 and not scaler.is_enabled() and scaler.state_dict() == {}
+    scaler.load_state_dict({})
+    return w.tolist()  # type: ignore[no-any-return]
+
+
+@BOTH
+@pytest.mark.filterwarnings("ignore:.*is deprecated:FutureWarning")
+def test_mixed_precision_that_is_off(t: Any) -> None:
+    for autocast, scaler in (
+        (t.autocast("cpu", enabled=False), t.amp.GradScaler("cpu", enabled=False)),
+        (t.amp.autocast(device_type="cuda", dtype=t.bfloat16, enabled=False), t.amp.GradScaler(enabled=False)),
+        (t.cuda.amp.autocast(enabled=False), t.cuda.amp.GradScaler(enabled=False)),
+    ):
+        assert one_step(t, autocast, scaler) == [0.0, 0.0]
+    for make in (
+        lambda: t.autocast("cuda", dtype=t.float16), lambda: t.amp.autocast("cuda"), lambda: t.cuda.amp.autocast(True),
+    ):  # fmt: skip
+        with pytest.warns(UserWarning, match="CUDA is not available.* Disabling"):
+            assert make()(lambda: t.ones(1).dtype)() == t.float32
+    for make in (lambda: t.amp.GradScaler("cuda"), lambda: t.cuda.amp.GradScaler(init_scale=2.0)):
+        with pytest.warns(UserWarning, match="CUDA is not available.* Disabling"):
+            assert make().get_scale() == 1.0
+
+
+@BOTH
+@pytest.mark.filterwarnings("ignore:torch.set_default_tensor_type:UserWarning")
+def test_an_older_name_of_the_default_dtype(t: Any) -> None:
+    try:
+        t.set_default_tensor_type("torch.DoubleTensor")
+        assert t.ones(1).dtype == t.float64
+        t.set_default_tensor_type(t.FloatTensor)
+        assert t.ones(1).dtype == t.float32
+        for other in (t.LongTensor, "torch.cuda.FloatTensor", 3):
+            with pytest.raises(TypeError, match="only floating-point types are supported|type"):
+                t.set_default_tensor_type(other)
+    finally:
+        t.set_default_dtype(t.float32)
 
 
 def test_threads_are_set_where_they_are_used() -> None:

@@ -311,6 +311,19 @@ def test_stale_views_refuse_every_use() -> None:
             use()
 
 
+def test_aliases_that_are_no_views_do_not_go_on_without_a_word() -> None:
+    h = tinydl.ones(2, 3, requires_grad=True) * 1
+    aliases, array = [h.detach(), h.data, h.detach()[0], h[0].detach()], h.detach().numpy()
+    with tinydl.no_grad():
+        h *= 2  # seen by all
+    assert all(alias.unique().tolist() == [2.0] for alias in aliases) and (array == 2).all()
+    h *= 2
+    for alias in aliases:
+        with pytest.raises(RuntimeError, match="a recorded in-place operation has replaced since; take the view again"):
+            alias.tolist()
+    assert h.detach().unique().tolist() == [4.0] and (array == 2).all()  # an array of NumPy's cannot know
+
+
 def test_retain_grad_counts_once_and_follows_the_handle() -> None:
     x = leaf(1)
     h = x * 2

@@ -15,7 +15,15 @@ import tinydl as t
 from tinydl import nn, optim
 from tinydl.nn import functional as F
 from tinydl.utils.checkpoint import checkpoint
-from tinydl.utils.data import DataLoader, TensorDataset, default_collate, random_split
+from tinydl.utils.data import (
+    ChainDataset,
+    DataLoader,
+    IterableDataset,
+    StackDataset,
+    TensorDataset,
+    default_collate,
+    random_split,
+)
 
 
 def world() -> SimpleNamespace:
@@ -105,6 +113,10 @@ class WrongShape(TwoGradients):
         return t.ones(7)
 
 
+class Stream(IterableDataset[int]):
+    """A data set without indices."""
+
+
 Case = tuple[str, Callable[[Any], Any], type[Exception], tuple[str, ...]]
 R, V, T, I = RuntimeError, ValueError, TypeError, IndexError
 CASES: list[Case] = [
@@ -113,6 +125,8 @@ CASES: list[Case] = [
     ("matrix and vector", lambda e: e.m23 @ t.ones(4), R, ("(2x3 and 4)", "3 and 4 must be equal")),
     ("batches that differ", lambda e: t.ones(2, 3, 4) @ t.ones(3, 4, 5), R, ("batch", "(2, 3, 4)", "(3, 4, 5)")),
     ("product with a number", lambda e: t.tensor(2.0) @ e.v, R, ("at least 1D",)),
+    ("a matrix times a list", lambda e: e.m23 @ [1.0, 2.0, 3.0], T, ("for @: 'Tensor' and 'list'", "tinydl.tensor()")),
+    ("a number times a matrix", lambda e: 3 @ e.m23, T, ("for @: 'int' and 'Tensor'", "with *")),
     ("sum of shapes", lambda e: e.m23 + e.m45, R, ("add", "(2, 3)", "(4, 5)", "must match")),
     ("comparison of shapes", lambda e: e.m23 < e.m45, R, ("lt", "(2, 3)", "(4, 5)")),
     ("maximum of shapes", lambda e: t.maximum(e.m23, e.m45), R, ("maximum", "(2, 3)", "(4, 5)")),
@@ -130,6 +144,10 @@ CASES: list[Case] = [
     ("copy of another shape", lambda e: e.m23.copy_(e.m45), R, ("copy_", "(4, 5)", "(2, 3)")),
     ("in-place result too large", lambda e: e.v.add_(e.m23), R, ("add_", "[3]", "[2, 3]")),
     ("meshgrid of matrices", lambda e: t.meshgrid(e.m23, e.m23, indexing="ij"), R, ("meshgrid", "(2, 3)")),
+    ("resizing what is learnt", lambda e: e.w.resize_(3), R, ("cannot resize variables that require grad", "reshape")),
+    ("resizing a view", lambda e: e.m23[0].resize_(2), R, ("resize_", "(3,)", "(2,)", "clone()")),
+    ("as many places as numbers", lambda e: e.v.put_(e.i[:2], e.v), R,
+     ("source.numel() = 3", "index.numel() = 2")),
     ("sum_to_size", lambda e: e.m23.sum_to_size(4), R, ("[4]", "[2, 3]")),
     ("fill_diagonal_", lambda e: e.v.fill_diagonal_(1), R, ("fill_diagonal_", "(3,)")),
     ("ragged rows", lambda e: t.tensor([[1, 2], [3]]), V, ("ragged", "rows of one length")),
@@ -172,6 +190,8 @@ CASES: list[Case] = [
     ("the length of a number", lambda e: len(t.tensor(1.0)), T, ("len() of a 0-d tensor",)),
     ("limits of integers", lambda e: t.finfo(t.int32), T, ("finfo", "int32", "iinfo")),
     ("not of a floating tensor", lambda e: ~e.v, T, ("~ (operator.invert)", "integer and Boolean", "float32")),
+    ("bits of numbers", lambda e: e.v & e.v, NotImplementedError, ('"bitwise_and"', "float32", "(x > 0) & (y > 0)")),
+    ("bits of a number", lambda e: e.v << 1, NotImplementedError, ('"bitwise_left_shift"', "float32", ".long()")),
     ("softmax of integers", lambda e: e.i.softmax(0), NotImplementedError, ('"softmax"', "int64", "dtype=")),
     ("log_softmax of booleans", lambda e: F.log_softmax(e.v > 1, 0), NotImplementedError, ('"log_softmax"', "bool")),
     ("a number too large", lambda e: t.tensor([300], dtype=t.uint8), R, ("300", "uint8", "without overflow")),
@@ -181,6 +201,12 @@ CASES: list[Case] = [
     ("to a GPU", lambda e: e.v.to("cuda"), R, ("no CUDA backend", "'cuda'", "stay on 'cpu'")),
     ("made on a GPU", lambda e: t.ones(2, device="cuda:1"), R, ("ones", "no CUDA backend", "'cuda:1'")),
     ("a module on a GPU", lambda e: e.model.to("cuda"), R, ("Sequential", "'cuda'", "only 'cpu'")),
+    ("to a GPU of Apple's", lambda e: e.v.to("mps"), R, ("no MPS backend", "'mps'", "stay on 'cpu'")),
+    ("mixed precision", lambda e: t.autocast("cpu"), NotImplementedError, ("autocast", "'cpu'", "enabled=False")),
+    ("a dtype that has only a name", lambda e: e.v.to(t.bfloat16), T, ("no dtype 'bfloat16'", "float32")),
+    ("a state for a GPU", lambda e: t.load("f", map_location=lambda storage, place: storage.cuda(0)), R,
+     ("no CUDA backend", "'cuda:0'")),
+    ("a state for a GPU by name", lambda e: t.load("f", map_location={"cpu": "cuda:1"}), R, ("load", "'cuda:1'")),
     ("to what is neither", lambda e: e.v.to("foo"), R, ("Expected one of cpu, cuda", "foo")),
     ("a module to what is neither", lambda e: e.model.to("foo"), R, ("Expected one of cpu, cuda", "foo")),
     ("an unknown device", lambda e: t.device("tpu"), R, ("Expected one of cpu, cuda", "tpu")),
@@ -242,12 +268,24 @@ CASES: list[Case] = [
     ("a pair for a recurrent layer", lambda e: nn.GRU(3, 4)((e.m23, e.v)), T, ("must be Tensor, not tuple",
      "one by one", "in GRU")),
     ("fewer inputs than none", lambda e: nn.Linear(-1, 4), R, ("negative dimension -1", "[4, -1]")),
+    ("features by halves", lambda e: nn.Linear(4.0, 2), T, ("tuple of ints", "type float: 4.0 in (2, 4.0)")),
+    ("features by name", lambda e: nn.Linear("a", 2), T, ("tuple of ints", "type str: 'a' in (2, 'a')")),
+    ("sizes by halves", lambda e: t.zeros(2, 1.5), T, ("tuple of ints", "type float: 1.5 in (2, 1.5)")),
+    ("a stride by name", lambda e: nn.Conv2d(1, 1, 3, stride="a"), T, ("Conv2d: argument 'stride'", "ints, not 'a'")),
+    ("a stride by halves", lambda e: F.conv1d(t.ones(1, 1, 4), t.ones(1, 1, 2), stride=1.5), T,
+     ("conv1d: argument 'stride'", "ints, not 1.5")),
+    ("a window by name", lambda e: F.max_pool2d(t.ones(1, 4, 4), "a"), T, ("argument 'kernel_size'", "not 'a'")),
+    ("rows of a vector", lambda e: F.embedding(e.i, e.v), R, ("'weight' must be 2-D", "(3,)")),
     ("a kernel of nothing", lambda e: nn.Conv2d(3, 4, 0), R, ("kernel size should be greater than zero", "[0, 0]")),
     ("a kernel of nothing, called", lambda e: F.conv1d(t.ones(1, 3, 4), t.ones(2, 3, 0)), R,
      ("conv1d", "kernel size should be greater than zero", "[0]")),
     # ---------------------------------------------------------------------------------------------------- losses
     ("targets out of range", lambda e: F.cross_entropy(t.ones(2, 3), t.tensor([0, 3])), I, ("3", "out of bounds")),
     ("too few targets", lambda e: F.cross_entropy(t.ones(2, 3), t.tensor([0])), V, ("(2, 3)", "(2,)", "(1,)")),
+    ("classes as probabilities", lambda e: F.binary_cross_entropy(t.ones(3), e.i > 1), R,
+     ("binary_cross_entropy", "Found dtype bool but expected float32", ".float()")),
+    ("classes as probabilities of logits", lambda e: F.binary_cross_entropy_with_logits(e.v, e.i), R,
+     ("binary_cross_entropy_with_logits", "Found dtype int64 but expected float32", ".float()")),
     ("an unknown reduction", lambda e: F.mse_loss(e.m23, e.m23, reduction="most"), V, ("most is not", "mean", "sum")),
     ("targets of 32 bits", lambda e: F.cross_entropy(t.ones(2, 3), t.tensor([0, 1], dtype=t.int32)), R,
      ("expected a target of dtype int64 or uint8", "int32", ".long()")),
@@ -256,6 +294,10 @@ CASES: list[Case] = [
     ("a parameter that is an array", lambda e: optim.SGD([e.v.array], lr=0.1), T, ("ndarray",)),
     ("one tensor instead of a list", lambda e: optim.SGD(e.w, lr=0.1), T, ("iterable", "Tensor")),
     ("a negative learning rate", lambda e: optim.Adam([e.w], lr=-1.0), V, ("learning rate", "-1.0")),
+    ("a learning rate that is text", lambda e: optim.Adam([e.w], lr="0.1"), T, ("Adam: lr", "'0.1'", "float()")),
+    ("one beta", lambda e: optim.Adam([e.w], betas=0.9), T, ("betas", "two numbers", "0.9")),
+    ("no state", lambda e: e.optimizer.load_state_dict({}), V, ("'param_groups'", "state_dict() of an optimizer")),
+    ("the state of a model", lambda e: e.optimizer.load_state_dict(e.state), V, ("no 'param_groups'", "optimizer")),
     ("a learning rate that is NaN", lambda e: optim.Adam([e.w], lr=math.nan), V, ("learning rate", "nan")),
     ("a result instead of a leaf", lambda e: optim.SGD([e.w * 2], lr=0.1), V, ("non-leaf",)),
     ("one parameter twice", lambda e: e.optimizer.add_param_group({"params": [e.model[0].weight]}), V,
@@ -263,8 +305,16 @@ CASES: list[Case] = [
     ("a state of other groups", lambda e: e.optimizer.load_state_dict({"state": {}, "param_groups": []}), V,
      ("different number of parameter groups",)),
     # ------------------------------------------------------------------------------------------------------ data
+    ("data side by side", lambda e: StackDataset(range(3), range(4)), V, ("StackDataset", "[3, 4]")),
+    ("a chain of lists", lambda e: list(ChainDataset([[1]])), AssertionError, ("IterableDataset", "list", "Concat")),
     ("tensors of different lengths", lambda e: TensorDataset(e.m23, e.m45), V, ("(2, 3)", "(4, 5)", "first dimension")),
     ("a batch of none", lambda e: DataLoader(range(3), batch_size=0), V, ("batch_size", "positive", "0")),
+    ("data without a length", lambda e: next(iter(DataLoader(iter([1])))), T,
+     ("'list_iterator' has no len()", "__getitem__", "IterableDataset")),
+    ("data without a length, shuffled", lambda e: DataLoader(iter([1]), shuffle=True), T, ("no len()",)),
+    ("workers by name", lambda e: DataLoader(range(3), num_workers="2"), T, ("num_workers", "'2'")),
+    ("workers that fork", lambda e: DataLoader(range(3), multiprocessing_context="fork"), V, ("'spawn'", "'fork'")),
+    ("a stream shuffled", lambda e: DataLoader(Stream(), shuffle=True), V, ("IterableDataset", "shuffle=True")),
     ("shuffle and sampler", lambda e: DataLoader(range(3), shuffle=True, sampler=[0]), V, ("mutually exclusive",)),
     ("fewer workers than none", lambda e: DataLoader(range(3), num_workers=-1), V, ("num_workers", "-1")),
     ("items of different shapes", lambda e: default_collate([e.m23, e.m45]), V, ("(2, 3)", "(4, 5)", "collate_fn")),

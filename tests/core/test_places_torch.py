@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import tinydl
+from tests.differential import names
 from tinydl import nn
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
@@ -69,6 +70,8 @@ OTHERS = {
     "distributions.mixture_same_family": "MixtureSameFamily",
     "distributions.normal": "Normal",
     "distributions.one_hot_categorical": "OneHotCategorical",
+    "distributions.transformed_distribution": "TransformedDistribution",
+    "distributions.transforms": "Transform TanhTransform AffineTransform",
     "distributions.uniform": "Uniform",
 }
 PATHS = {**{f"nn.modules.{name}": names for name, names in LAYERS.items()}, **OTHERS}
@@ -127,11 +130,23 @@ def test_a_module_on_all_devices_there_are() -> None:
     assert made[0] == made[1]
 
 
-@pytest.mark.parametrize("path", ["nn.parallel", "nn.modules", "nn.modules.batchnorm", "distributions.normal"])
+# Every module that has a promised name, and PyTorch's places of ours.
+ROOMS = {name.rpartition(".")[0] for name in names.NAMES if "Tensor" not in name and "Module." not in name}
+ROOMS -= {"", "backends.cuda.matmul", "version"}
+ROOMS |= {"nn.parallel", "nn.modules", "nn.modules.batchnorm", "distributions.normal", "distributions.constraints"}
+
+
+@pytest.mark.parametrize("path", sorted(ROOMS | {"utils", "autograd.functional", "backends.mps"}))
 def test_what_is_not_there_says_where_to_look(path: str) -> None:
     room = importlib.import_module(f"tinydl.{path}")
-    with pytest.raises(AttributeError, match=rf"'tinydl.{path}' has no attribute 'Foo'.*docs/unsupported.md"):
+    words = rf"module 'tinydl.{path}' has no attribute 'Foo'.*docs/unsupported.md"
+    with pytest.raises(AttributeError, match=words):
         room.Foo  # noqa: B018
+    assert not hasattr(room, "Foo") and getattr(room, "Foo", None) is None
+    with pytest.raises(ImportError, match=words):
+        exec(f"from tinydl.{path} import Foo")  # the path is the case's
+    with pytest.raises(ImportError, match="module 'tinydl' has no attribute 'Foo'.*docs/unsupported.md"):
+        from tinydl import Foo  # noqa: F401
 
 
 def test_a_name_that_is_imported_in_case_is_refused_when_it_is_used() -> None:

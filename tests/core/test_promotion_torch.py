@@ -74,3 +74,20 @@ def test_where_and_cat_promote() -> None:
         got = tinydl.cat([operands(tinydl, a)[0], operands(tinydl, b)[0]])
         want = torch.cat([operands(torch, a)[0], operands(torch, b)[0]])
         assert str(want.dtype) == f"torch.{got.dtype.name}", (a, b)
+
+
+@pytest.mark.parametrize("name", ["uint8", "int8", "int16", "int32"])
+@pytest.mark.parametrize("number", [300, -1, -40000, 70000, 2**40, 5])
+def test_a_number_that_an_integer_dtype_has_not(name: str, number: int) -> None:
+    """Arithmetic wraps around, as PyTorch's does; comparisons compare the numbers."""
+    x, t = tinydl.tensor([0, 1, 100], dtype=name), torch.tensor([0, 1, 100], dtype=getattr(torch, name))
+    for op in ("add", "mul", "sub", "bitwise_and"):
+        got, want = getattr(tinydl, op)(x, number), getattr(torch, op)(t, number)
+        assert got.tolist() == want.tolist() and str(want.dtype) == f"torch.{got.dtype.name}", op
+    assert (number - x).tolist() == (number - t).tolist()
+    for op in ("eq", "ne", "lt", "le", "gt", "ge"):
+        assert getattr(tinydl, op)(x, number).tolist() == getattr(torch, op)(t.long(), number).tolist(), op
+    assert (number < x).tolist() == (number < t.long()).tolist()
+    x += number
+    t += number
+    assert x.tolist() == t.tolist()

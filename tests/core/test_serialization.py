@@ -324,3 +324,12 @@ def test_arrays_of_numpys_own_dtypes_come_back(tmp_path) -> None:
     tinydl.save({"state": state, "w": tinydl.ones(2)}, tmp_path / "a.pt")
     found = tinydl.load(tmp_path / "a.pt")
     assert found["state"][1].dtype == np.uint32 and np.array_equal(found["state"][1], state[1])
+
+
+PLACES = ["cpu", tinydl.device("cpu"), {"cuda:0": "cpu"}, {}, lambda storage, place: storage, None]
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_what_says_cpu_is_taken_for_a_place(where: Any, tmp_path: Path) -> None:
+    tinydl.save({"w": tinydl.ones(2)}, tmp_path / "w.pt")
+    assert tinydl.load(tmp_path / "w.pt", map_location=where)["w"].tolist() == [1.0, 1.0]

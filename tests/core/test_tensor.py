@@ -139,7 +139,7 @@ def test_devices() -> None:
     assert repr(tinydl.device("cuda:1")) == "device(type='cuda', index=1)" and tinydl.device("cuda", 1).index == 1
     assert copy.deepcopy(tinydl.device("cuda:1")).index == 1 and tinydl.device(cpu) is cpu
     for name in ("tpu", "cuda:x", "", "cpu:-1"):
-        with pytest.raises(RuntimeError, match="Expected one of cpu, cuda device type at start of device string"):
+        with pytest.raises(RuntimeError, match="Expected one of cpu, cuda, mps, xpu device type at start"):
             tinydl.device(name)
     assert tinydl.device("cuda" if tinydl.cuda.is_available() else "cpu") == cpu and tinydl.cuda.device_count() == 0
     tinydl.cuda.manual_seed_all(1)
@@ -311,3 +311,13 @@ def test_pythons_float_is_float64_and_new_keeps_the_dtype() -> None:
     y = tinydl.ones(2, 3).T
     assert y.clone(memory_format=tinydl.preserve_format).stride() == y.stride()
     assert tinydl.zeros_like(y, memory_format=tinydl.preserve_format).shape == y.shape
+
+
+def test_memory_formats_change_nothing() -> None:
+    x = tinydl.ones(1, 2, 3, 3)
+    assert x.to(memory_format=tinydl.channels_last) is x.contiguous(memory_format=tinydl.channels_last) is x
+    assert x.is_contiguous() and x.is_contiguous(memory_format=tinydl.contiguous_format)
+    assert not x.is_contiguous(memory_format=tinydl.channels_last)
+    layer = tinydl.nn.Conv2d(2, 2, 1)
+    assert layer.to("cpu", memory_format=tinydl.channels_last) is layer
+    assert tinydl.nn.Conv3d(2, 2, 1).to(memory_format=tinydl.channels_last_3d)(tinydl.ones(1, 2, 1, 1, 1)).ndim == 5

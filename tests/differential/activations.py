@@ -121,6 +121,11 @@ def _in_place(name: str, loose: float = 1.0, **options: Any) -> None:
 
 for name in ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "silu", "mish", "hardtanh", "hardswish"):
     _in_place(name)
+for name in ("relu_", "leaky_relu_", "elu_", "selu_", "celu_", "hardtanh_", "rrelu_"):
+    row(f"nn.functional.{name}", draw(3, 4, away=(0.0,)), smooth=False,
+        call=lambda t, x, name=name: [getattr(t.nn.functional, name)(y := x * 2), y * 3])  # fmt: skip
+row("nn.functional.threshold_", draw(3, 4, away=(0.25,)), smooth=False,
+    call=lambda t, x: [t.nn.functional.threshold_(y := x * 2, 0.5, 1.0), y * 3])  # fmt: skip
 _in_place("hardsigmoid", loose=20)
 _in_place("rrelu")
 _in_place("threshold", threshold=0.5, value=1.0)

@@ -288,3 +288,85 @@ row(
         t.distributions.Uniform(t.zeros_like(low), t.ones_like(low)), t.distributions.Uniform(low, high)
     ),
 )  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------------------- transforms
+
+
+def moved(transform: Any, x: Any) -> list[Any]:
+    """What a map makes of x, whence that came, and how it stretches."""
+    y = transform(x)
+    return [y, transform.inv(y), transform.log_abs_det_jacobian(x, y), transform.inv.log_abs_det_jacobian(y, x)]
+
+
+def squashed(t: Any, x: Any) -> Any:
+    """The map of a user's own: vectors, one factor and one shift each."""
+
+    class Squashed(t.distributions.Transform):  # type: ignore[misc]
+        domain = codomain = t.distributions.constraints.real_vector
+        bijective = True
+
+        def _call(self, x: Any) -> Any:
+            return x.flip(-1).sinh()
+
+        def _inverse(self, y: Any) -> Any:
+            return y.asinh().flip(-1)
+
+        def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
+            return x.cosh().log().sum(-1)
+
+    return Squashed()
+
+
+for _name in ("Exp", "Sigmoid", "Softplus", "Tanh"):
+    row(f"distributions.{_name}Transform", draw(3, 4),
+        call=lambda t, x, n=f"{_name}Transform": moved(getattr(t.distributions, n)(), x))  # fmt: skip
+row("distributions.PowerTransform", positive(3, 4), positive(4),
+    call=lambda t, x, e: moved(t.distributions.PowerTransform(e), x))  # fmt: skip
+row("distributions.AbsTransform", positive(3), smooth=False,
+    call=lambda t, x: [(m := t.distributions.AbsTransform())(-x), m.inv(x), m.bijective])  # fmt: skip
+row("distributions.SoftmaxTransform", draw(2, 3),
+    call=lambda t, x: [(m := t.distributions.SoftmaxTransform())(x), m.inv(m(x)), m.event_dim])  # fmt: skip
+row("distributions.AffineTransform", draw(3, 4), draw(4), positive(3, 1),
+    call=lambda t, x, loc, scale: moved(t.distributions.AffineTransform(loc, -scale), x))  # fmt: skip
+row("distributions.AffineTransform", draw(2, 3, 4), note="of numbers, vectors",
+    call=lambda t, x: [*moved(m := t.distributions.AffineTransform(1, -2.0, event_dim=2), x), m.sign, m.event_dim],
+    )  # fmt: skip
+row("distributions.IndependentTransform", draw(2, 3, 4),
+    call=lambda t, x: moved((d := t.distributions).IndependentTransform(d.ExpTransform(), 2), x))  # fmt: skip
+row("distributions.ReshapeTransform", draw(2, 3, 4),
+    call=lambda t, x: [*moved(m := t.distributions.ReshapeTransform((3, 4), (6, 2)), x), m.forward_shape((5, 3, 4))],
+    )  # fmt: skip
+row("distributions.ComposeTransform", draw(2, 4), positive(4), call=lambda t, x, scale: moved(
+    (d := t.distributions).ComposeTransform([d.TanhTransform(), squashed(t, x), d.AffineTransform(0.5, scale)]), x,
+))  # fmt: skip
+row("distributions.Transform", draw(2, 4), call=lambda t, x: moved(squashed(t, x), x))
+row("distributions.identity_transform", draw(2), call=lambda t, x: moved(t.distributions.identity_transform, x))
+
+
+def transformed(which: str) -> Make:
+    """A normal distribution under maps."""
+
+    def make(t: Any, loc: Any, scale: Any) -> Any:
+        d = t.distributions
+        moves = {
+            "one": d.AffineTransform(0.5, -2.0),
+            "several": [d.AffineTransform(0.5, 0.1), d.SigmoidTransform(), d.SigmoidTransform().inv],
+            "none": [],
+            "of vectors": [d.TanhTransform(), squashed(t, loc), d.ExpTransform()],
+            "of a batch": d.AffineTransform(t.zeros(2, 3, 4, dtype=loc.dtype), scale),
+        }[which]
+        return d.TransformedDistribution(d.Normal(loc, scale), moves)
+
+    return make
+
+
+for _which in ("one", "several", "none", "of a batch"):
+    rows("TransformedDistribution", [draw(3, 4), positive(3, 4)], draw(3, 4), f"cdf icdf {SHAPES}", note=_which,
+         make=transformed(_which))  # fmt: skip
+rows("TransformedDistribution", [draw(3, 4), positive(3, 4)], positive(3, 4, ), SHAPES, note="of vectors",
+     make=transformed("of vectors"))  # fmt: skip
+row("distributions.TransformedDistribution", draw(3, 4), positive(3, 4), note="expanded", call=lambda t, loc, scale: [
+    (e := transformed("of vectors")(t, loc, scale).expand((2, 3))).batch_shape, e.event_shape, e.base_dist.batch_shape,
+    e.has_rsample, repr(e), e.log_prob(t.full((4,), 0.7, dtype=loc.dtype)),
+])  # fmt: skip

@@ -205,6 +205,13 @@ row(
     call=lambda t, x, v: t.index_put(x, (t.tensor(1),), v, accumulate=True),
     note="one row, accumulate",
 )
+row("put", draw(3, 4), np.array([[0, 11], [-2, 5]]), draw(4))
+row("put", draw(3, 4), np.array([1, 1, 7]), draw(3, 1), accumulate=True, note="accumulate")
+row("put", ints(3, 4), np.array([1, -12]), ints(2), note="ints")
+row(
+    "Tensor.put_", draw(3, 4), np.array([1, 7]), draw(2),
+    call=lambda t, x, i, v: [(h := x.T * 2).put_(i, v), h[1].put_(i[:1], v[:1], accumulate=True), h],
+)  # fmt: skip
 row("masked_fill", draw(3, 4), bools(3, 4), 2.0)
 row("masked_fill", draw(3, 4), bools(4), draw(), note="a tensor")
 row("masked_fill", ints(3, 4), bools(3, 1), 3, note="ints")

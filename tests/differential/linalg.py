@@ -163,6 +163,11 @@ for _upper in (False, True):
                 loose=5,  # a unit triangle of numbers up to 2 is badly conditioned
             )
 row("linalg.solve_triangular", draw(2, 1, 3, 3, make=regular), draw(4, 3, 2), upper=True, note="broadcast")
+for _upper in (False, True):
+    row("cholesky_solve", draw(3, 2), draw(3, 3, make=regular), note=str(_upper), loose=5,
+        call=lambda t, b, x, u=_upper: t.cholesky_solve(b, x.triu() if u else x.tril(), u))  # fmt: skip
+row("cholesky_solve", draw(4, 3, 1), draw(2, 1, 3, 3, make=regular), note="broadcast", loose=5,
+    call=lambda t, b, x: b.cholesky_solve(x.tril()))  # fmt: skip
 row("linalg.pinv", draw(4, 2, make=apart), note="tall")
 row("linalg.pinv", draw(2, 4, make=apart), note="wide")
 row("linalg.pinv", draw(3, 3, make=apart), rtol=0.5, note="rtol", smooth=False)

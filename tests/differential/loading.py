@@ -47,6 +47,15 @@ row(
     call=lambda t: [(d := t.utils.data.ConcatDataset([squares(t, 2), squares(t, 3)]))[i] for i in (0, 1, 2, 4, -1, -5)]
     + [len(d), d.cumulative_sizes],
 )  # fmt: skip
+row(
+    "utils.data.ChainDataset",
+    call=lambda t: [*t.utils.data.ChainDataset([stream(t, 2), stream(t, 3)]), *(stream(t, 1) + stream(t, 2))],
+)  # fmt: skip
+row(
+    "utils.data.StackDataset",
+    call=lambda t: [len(d := t.utils.data.StackDataset(squares(t, 3), [7, 8, 9])), d[1],
+                    t.utils.data.StackDataset(x=squares(t, 3), y=[7, 8, 9])[2]],
+)  # fmt: skip
 row("utils.data.Subset", call=lambda t: [len(d := t.utils.data.Subset(squares(t, 9), [3, 1, 3])), d[0], d[1], d[2]])
 for lengths in ([7, 3], [0.5, 0.3, 0.2], [0.55, 0.45]):
     row(

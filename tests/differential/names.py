@@ -48,12 +48,13 @@ nn.functional.one_hot
 
 INDEXING = """
 Tensor.__getitem__ Tensor.__setitem__ gather scatter scatter_add scatter_reduce index_select index_add index_copy
-index_fill index_put take take_along_dim masked_fill masked_select masked_scatter nonzero argwhere
+index_fill index_put put take take_along_dim masked_fill masked_select masked_scatter nonzero argwhere
 """.split()
 
 LINEAR_ALGEBRA = """
 matmul mm bmm mv dot inner outer ger vdot addmm addmv addbmm baddbmm addr einsum tensordot kron cross chain_matmul
-matrix_power det slogdet logdet inverse cholesky cdist linalg.norm linalg.vector_norm linalg.matrix_norm linalg.det
+matrix_power det slogdet logdet inverse cholesky cholesky_solve cdist linalg.norm linalg.vector_norm
+linalg.matrix_norm linalg.det
 linalg.slogdet linalg.inv linalg.solve linalg.solve_triangular linalg.cholesky linalg.matrix_power linalg.multi_dot
 linalg.vecdot linalg.diagonal linalg.eigh linalg.svdvals linalg.qr linalg.pinv linalg.lstsq linalg.matrix_rank
 linalg.cross cov corrcoef nn.functional.linear nn.functional.bilinear nn.functional.cosine_similarity
@@ -75,7 +76,8 @@ Tensor.itemsize Tensor.nbytes Tensor.element_size Tensor.data_ptr Tensor.storage
 Tensor.new_zeros Tensor.new_ones Tensor.new_empty Tensor.new_full Tensor.fill_ Tensor.zero_ Tensor.copy_
 Tensor.detach_ Tensor.apply_ Tensor.masked_fill_ Tensor.index_put_ Tensor.index_add_ Tensor.index_copy_
 Tensor.index_fill_ Tensor.scatter_ Tensor.scatter_add_ Tensor.squeeze_ Tensor.unsqueeze_ Tensor.t_ Tensor.transpose_
-Tensor.fill_diagonal_ Tensor.sum_to_size float32 float64 float16 int8 int16 int32 int64 uint8 bool double float half
+Tensor.fill_diagonal_ Tensor.sum_to_size Tensor.put_ Tensor.resize_ Tensor.resize_as_
+float32 float64 float16 int8 int16 int32 int64 uint8 bool double float half
 long int short device Size dtype is_grad_enabled set_grad_enabled no_grad enable_grad inference_mode get_default_dtype
 set_default_dtype promote_types result_type can_cast finfo iinfo save load set_printoptions pi inf nan e
 """.split()
@@ -139,21 +141,23 @@ nn.CircularPad2d
 
 NORMALIZATION = """
 nn.BatchNorm1d nn.BatchNorm2d nn.BatchNorm3d nn.LayerNorm nn.GroupNorm nn.InstanceNorm1d nn.InstanceNorm2d
-nn.InstanceNorm3d nn.RMSNorm nn.LocalResponseNorm nn.functional.batch_norm nn.functional.layer_norm
+nn.InstanceNorm3d nn.RMSNorm nn.LocalResponseNorm nn.SyncBatchNorm nn.functional.batch_norm nn.functional.layer_norm
 nn.functional.group_norm nn.functional.instance_norm nn.functional.rms_norm nn.functional.local_response_norm
 """.split()
 
 ACTIVATIONS = """
 nn.ReLU nn.ReLU6 nn.LeakyReLU nn.PReLU nn.RReLU nn.ELU nn.SELU nn.CELU nn.GELU nn.SiLU nn.Mish nn.Softplus nn.Softsign
 nn.Sigmoid nn.LogSigmoid nn.Tanh nn.Tanhshrink nn.Hardtanh nn.Hardsigmoid nn.Hardswish nn.Hardshrink nn.Softshrink
-nn.Threshold nn.GLU nn.Softmin nn.Softmax nn.Softmax2d nn.LogSoftmax nn.functional.relu nn.functional.relu6
-nn.functional.leaky_relu nn.functional.prelu nn.functional.elu nn.functional.selu nn.functional.celu
-nn.functional.gelu nn.functional.silu nn.functional.mish nn.functional.softplus nn.functional.softsign
-nn.functional.sigmoid nn.functional.logsigmoid nn.functional.tanh nn.functional.tanhshrink nn.functional.hardtanh
-nn.functional.hardsigmoid nn.functional.hardswish nn.functional.hardshrink nn.functional.softshrink
-nn.functional.threshold nn.functional.glu nn.functional.softmin nn.functional.softmax nn.functional.log_softmax
-nn.functional.gumbel_softmax nn.functional.rrelu nn.functional.dropout nn.functional.dropout1d nn.functional.dropout2d
-nn.functional.dropout3d nn.functional.alpha_dropout nn.functional.feature_alpha_dropout
+nn.functional.relu_ nn.functional.elu_ nn.functional.leaky_relu_ nn.functional.hardtanh_ nn.functional.selu_
+nn.functional.celu_ nn.functional.rrelu_ nn.functional.threshold_ nn.Threshold nn.GLU nn.Softmin nn.Softmax
+nn.Softmax2d nn.LogSoftmax nn.functional.relu nn.functional.relu6 nn.functional.leaky_relu nn.functional.prelu
+nn.functional.elu nn.functional.selu nn.functional.celu nn.functional.gelu nn.functional.silu nn.functional.mish
+nn.functional.softplus nn.functional.softsign nn.functional.sigmoid nn.functional.logsigmoid nn.functional.tanh
+nn.functional.tanhshrink nn.functional.hardtanh nn.functional.hardsigmoid nn.functional.hardswish
+nn.functional.hardshrink nn.functional.softshrink nn.functional.threshold nn.functional.glu nn.functional.softmin
+nn.functional.softmax nn.functional.log_softmax nn.functional.gumbel_softmax nn.functional.rrelu nn.functional.dropout
+nn.functional.dropout1d nn.functional.dropout2d nn.functional.dropout3d nn.functional.alpha_dropout
+nn.functional.feature_alpha_dropout
 """.split()
 
 LOSSES = """
@@ -198,7 +202,9 @@ backends.cudnn.benchmark backends.cudnn.deterministic backends.cudnn.enabled bac
 backends.mps.is_available backends.cuda.is_built backends.cuda.matmul accelerator.is_available
 accelerator.current_accelerator accelerator.device_count set_default_device use_deterministic_algorithms
 set_num_threads get_num_threads set_float32_matmul_precision initial_seed seed random.fork_rng Tensor.is_cuda
-Tensor.get_device Tensor.cuda nn.Module.cuda version.cuda __version__
+Tensor.get_device Tensor.cuda nn.Module.cuda version.cuda __version__ autocast amp.autocast amp.GradScaler
+cuda.amp.autocast cuda.amp.GradScaler cuda.memory_allocated cuda.max_memory_allocated cuda.is_bf16_supported
+set_default_tensor_type bfloat16 channels_last channels_last_3d compile distributed.is_initialized
 """.split()
 
 SCRIPTS = """
@@ -219,13 +225,17 @@ distributions.Categorical distributions.OneHotCategorical distributions.Uniform 
 distributions.Exponential distributions.Gumbel distributions.Logistic distributions.Independent
 distributions.MixtureSameFamily distributions.Gamma distributions.Beta distributions.Dirichlet distributions.StudentT
 distributions.Poisson distributions.MultivariateNormal distributions.kl_divergence distributions.register_kl
+distributions.TransformedDistribution distributions.Transform distributions.ComposeTransform
+distributions.IndependentTransform distributions.AffineTransform distributions.ExpTransform distributions.PowerTransform
+distributions.SigmoidTransform distributions.SoftplusTransform distributions.TanhTransform distributions.AbsTransform
+distributions.SoftmaxTransform distributions.ReshapeTransform distributions.identity_transform
 """.split()
 
 DATA = """
 utils.data.Dataset utils.data.IterableDataset utils.data.TensorDataset utils.data.ConcatDataset utils.data.Subset
 utils.data.random_split utils.data.DataLoader utils.data.Sampler utils.data.SequentialSampler utils.data.RandomSampler
 utils.data.WeightedRandomSampler utils.data.SubsetRandomSampler utils.data.BatchSampler utils.data.default_collate
-utils.data.get_worker_info
+utils.data.get_worker_info utils.data.ChainDataset utils.data.StackDataset
 """.split()
 
 # Groups join this list when all their names are there and compared.
@@ -268,6 +278,8 @@ NAMES: list[str] = [
 ELSEWHERE: dict[str, str] = {
     "Tensor.data": "core/test_tensor.py",
     **dict.fromkeys(BOILERPLATE, "core/test_boilerplate_torch.py"),
+    "channels_last": "core/test_tensor.py",
+    "channels_last_3d": "core/test_tensor.py",
     "save": "core/test_serialization.py",
     "load": "core/test_serialization.py",
     "set_printoptions": "core/test_printing_torch.py",

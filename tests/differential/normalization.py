@@ -55,6 +55,7 @@ row("nn.functional.local_response_norm", draw(2, 5, 3, 2), 3, 0.5, 0.6, 2.0, not
 row("nn.functional.local_response_norm", draw(1, 4, 2, 2, 2), 4, alpha=1.0, note="volumes")
 
 module("BatchNorm1d", 3, inputs=[draw(5, 3)])
+module("SyncBatchNorm", 3, inputs=[draw(5, 3, 2)], note="in evaluation", call=lambda layer, x: layer.eval()(x))
 module("BatchNorm1d", 3, momentum=None, inputs=[draw(4, 3, 2)], note="the mean over all batches",
        call=lambda layer, x: layer(x * 2) + layer(x))  # fmt: skip
 module("BatchNorm1d", 3, bias=False, inputs=[draw(4, 3, 2)], note="no bias")

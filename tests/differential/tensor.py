@@ -184,6 +184,10 @@ row("Tensor.apply_", draw(2, 3), call=lambda t, x: x.detach().clone().apply_(lam
 row("Tensor.apply_", ints(4), call=lambda t, x: x.clone().apply_(lambda v: 2 * v), note="int")
 row("Tensor.masked_fill_", draw(2, 3), bools(2, 3), call=lambda t, x, m: (x * 1).masked_fill_(m, 7.0))
 row("Tensor.masked_fill_", ints(2, 3), bools(3), call=lambda t, x, m: x.clone().masked_fill_(m, 7), note="broadcast")
+for wider in ((3, 2), (4,), (2, 2, 1), (6,), ()):
+    row("Tensor.resize_", ints(2, 3), call=lambda t, x, n=wider: x.clone().resize_(n), note=str(wider))
+row("Tensor.resize_", ints(2, 3), call=lambda t, x: x.clone().resize_(5, 2).fill_(1), note="to more")
+row("Tensor.resize_as_", ints(2, 3), ints(4), call=lambda t, x, y: x.clone().resize_as_(y).copy_(y))
 row("Tensor.fill_diagonal_", draw(3, 3), call=lambda t, x: (x * 1).fill_diagonal_(5.0))
 row("Tensor.fill_diagonal_", draw(7, 3), call=lambda t, x: (x * 1).fill_diagonal_(5.0), note="tall")
 row("Tensor.fill_diagonal_", draw(7, 3), call=lambda t, x: (x * 1).fill_diagonal_(5.0, wrap=True), note="wrap")

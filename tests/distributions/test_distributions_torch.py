@@ -122,6 +122,14 @@ REFUSED: dict[str, tuple[Build, type[Exception], str]] = {
                    "The right-most size of value must match event_shape: (4,) vs (3,)."),
     "number": (lambda t, k: k.Normal(0.0, 1.0).log_prob(1.0), ValueError,
                "The value argument to log_prob must be a Tensor"),
+    "no maps": (lambda t, k: k.TransformedDistribution(k.Normal(0.0, 1.0), [3]), ValueError,
+                "transforms must be a Transform or a list of Transforms"),
+    "maps of vectors": (lambda t, k: k.TransformedDistribution(k.Normal(0.0, 1.0), k.AffineTransform(0, 1, 1)),
+                        ValueError, "base_distribution needs to have shape with size at least 1, but got ()."),
+    "off the range": (lambda t, k: k.TransformedDistribution(k.Normal(0.0, 1.0), k.TanhTransform()).log_prob(
+                      t.tensor(1.5)), ValueError, "support (Interval(lower_bound=-1.0, upper_bound=1.0))"),
+    "cache": (lambda t, k: k.ExpTransform(2), ValueError, "cache_size must be 0 or 1"),
+    "elements": (lambda t, k: k.ReshapeTransform((2,), (3,)), ValueError, "have different numbers of elements"),
     "pair": (lambda t, k: k.kl_divergence(k.Bernoulli(0.5), k.Laplace(0.0, 1.0)), NotImplementedError,
              "No KL(p || q) is implemented for p type Bernoulli and q type Laplace"),
     "no quantiles": (lambda t, k: k.Bernoulli(0.5).icdf(t.tensor(0.5)), NotImplementedError, ""),
@@ -182,3 +190,20 @@ def test_parameters_get_gradients_whatever_the_mode_was_when_they_were_first_use
         distribution.sample()  # computes and keeps the probabilities
     distribution.probs[0].backward()
     np.testing.assert_allclose(logits.grad.array, [2 / 9, -1 / 9, -1 / 9], rtol=1e-6)
+
+
+@pytest.mark.parametrize("t", [tinydl, torch], ids=["tinydl", "torch"])
+def test_a_map_remembers_where_a_draw_came_from(t: Any) -> None:
+    k, x = t.distributions, t.tensor([30.0, -40.0])
+    tanh = k.TanhTransform(cache_size=1)
+    y = tanh(x)
+    assert tanh.inv(y) is x and tanh(x) is y and tanh.inv.inv is tanh
+    with np.errstate(divide="ignore"):
+        assert k.TanhTransform().inv(k.TanhTransform()(x)).isinf().all()
+    policy = k.TransformedDistribution(k.Normal(x, 1.0), tanh)
+    draw = policy.rsample()
+    assert policy.log_prob(draw).isfinite().all()
+    whole = k.ComposeTransform([k.AffineTransform(0.0, 2.0), tanh], cache_size=1)
+    assert all(part.with_cache(1) is part for part in whole.parts) and whole.with_cache(1) is whole
+    assert whole.inv.inv is whole and whole.bijective and whole.inv(whole(x)) is x
+    assert k.AffineTransform(1.0, 2.0).with_cache()(x).tolist() == (1 + 2 * x).tolist()

@@ -28,6 +28,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / name, copy)
     for floor in FLOORS:
         shutil.copytree(ROOT / floor, copy / floor, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "src").mkdir()
+    (copy / "src" / "tinydl").symlink_to("../tinydl")
     out = tmp_path_factory.mktemp("wheel")
     command = [
         "pip",
@@ -79,6 +81,26 @@ def test_links_point_at_the_floors() -> None:
     for floor in FLOORS:
         if floor != "tinydl":
             assert os.readlink(ROOT / "tinydl" / floor) == f"../{floor}"
+    assert os.readlink(ROOT / "src" / "tinydl") == "../tinydl"
+
+
+def test_an_editable_install_wins_over_a_clone_in_the_current_folder(tmp_path: Path) -> None:
+    clone = tmp_path / "tinydl"  # a folder without __init__.py, which Python takes for a package of that name
+    (clone / "src").mkdir(parents=True)
+    for link in ("tinydl", "models"):
+        (clone / link).symlink_to(ROOT / link)
+    (clone / "src" / "tinydl").symlink_to("../tinydl")
+    # What pip adds to the path is src: the packages lie below one folder, so setuptools needs no import hook.
+    code = (
+        "import importlib.util, tinydl, tinydl.models\n"
+        "print(tinydl.__file__, tinydl.models.__file__, importlib.util.find_spec('models'))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(clone / "src")}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    home = clone / "src" / "tinydl"
+    assert done.stdout.split() == [str(home / "__init__.py"), str(home / "models" / "__init__.py"), "None"]
 
 
 def test_wheel_holds_what_the_tree_holds(wheel: Path) -> None:

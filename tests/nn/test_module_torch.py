@@ -486,6 +486,33 @@ def parameter_dict(t: Any) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore:Full backward hook is firing")  # PyTorch's, where no input needs a gradient
+@script
+def a_batch_norm_of_ones_own(t: Any) -> Any:
+    class Own(t.nn.modules.batchnorm._BatchNorm):  # type: ignore[misc]
+        def _check_input_dim(self, input: Any) -> None:
+            if input.dim() != 2:
+                raise ValueError("expected 2D")
+
+    layer = Own(3)
+    yield layer, layer(number(t, 4, 3)), layer.running_mean
+    for wrong in (layer, t.nn.modules.batchnorm._BatchNorm(3)):
+        try:
+            wrong(number(t, 2, 3, 1))
+        except (ValueError, NotImplementedError) as error:
+            yield type(error).__name__
+
+
+@script
+def batch_norms_of_many_processes(t: Any) -> Any:
+    net = t.nn.Sequential(t.nn.Conv2d(1, 2, 1), t.nn.BatchNorm2d(2, eps=0.1), t.nn.Sequential(t.nn.BatchNorm1d(2)))
+    for converted in (
+        t.nn.SyncBatchNorm.convert_sync_batchnorm(net.eval()),
+        t.nn.SyncBatchNorm.convert_sync_batchnorm(t.nn.BatchNorm2d(3, affine=False)),
+    ):
+        yield [type(m) for m in converted.modules()], list(converted.state_dict()), converted.training
+    yield net[1].eps, net[1].running_var, net[1](number(t, 2, 2, 3, 3))
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda f: f.__name__)
 def test_script_tells_the_same(script: Callable[[Any], Any]) -> None:
     ours, theirs = list(script(tinydl)), list(script(torch))

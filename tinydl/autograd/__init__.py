@@ -13,6 +13,7 @@ from tinydl.autograd.function import Function, once_differentiable
 from tinydl.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from tinydl.autograd.mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from tinydl.autograd.primitives import Node, primitive, registry
+from tinydl.errors import absent
 
 
 def __getattr__(name: str) -> Any:
@@ -20,7 +21,7 @@ def __getattr__(name: str) -> Any:
         from tinydl.typed import Variable
 
         return Variable
-    raise AttributeError(f"module 'tinydl.autograd' has no attribute {name!r}")
+    raise absent(__name__, name)
 
 
 __all__ = [

@@ -18,6 +18,9 @@ from typing import Any
 from tinydl.autograd import primitives as _primitives
 from tinydl.autograd.engine import grad
 from tinydl.autograd.mode import enable_grad
+from tinydl.errors import say_absent
+
+say_absent(__name__)
 
 
 def _tuple(values: Any, what: str) -> tuple[tuple[Any, ...], bool]:

@@ -755,6 +755,14 @@ def _picked(node: Node, k: int) -> Node:
     return (known and known[k]()) or _pick(node, k)
 
 
+_COMPARISONS = frozenset(("eq", "ne", "lt", "le", "gt", "ge"))
+
+
+def _wraps(number: int, dtype: Any) -> bool:
+    """Whether an integer dtype has not this number."""
+    return bool(np.asarray(number).astype(dtype) != number)
+
+
 def _mixed(op: Primitive, inputs: tuple[Any, ...], static: dict[str, Any]) -> Any:
     """Bring operands of several dtypes to one by PyTorch's table (recording the casts), then call again."""
     from tinydl.ops.casting import cast
@@ -769,11 +777,13 @@ def _mixed(op: Primitive, inputs: tuple[Any, ...], static: dict[str, Any]) -> An
     want = dtypes.result_type(*plain)
     if op.promote == "float" and want.kind != "f":
         want = dtypes.get_default_dtype()
+    if want.kind in "ui" and op.name in _COMPARISONS and any(type(x) is int and _wraps(x, want) for x in plain):
+        want = np.dtype(np.int64)  # 300 is greater than any uint8, whatever it would wrap around to
 
     def convert(x: Any) -> Any:
         if isinstance(x, tensor):
             return x if x.array.dtype == want and x.array.dtype is want else cast(x, dtype=want)
-        return np.asarray(x, dtype=want)
+        return np.asarray(x).astype(want)  # a number that is too large for an integer dtype wraps around
 
     return op.call(*[convert(x) for x in inputs], **static)
 

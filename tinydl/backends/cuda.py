@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from tinydl.errors import say_absent
+
+say_absent(__name__)
+
 matmul = SimpleNamespace(allow_tf32=False)
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from tinydl.errors import say_absent
+
+say_absent(__name__)
+
 enabled = True
 benchmark = False
 deterministic = False

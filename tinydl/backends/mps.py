@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from tinydl.errors import say_absent
+
+say_absent(__name__)
+
 
 def is_available() -> bool:
     """False: tensors live on the CPU."""

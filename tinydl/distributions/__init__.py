@@ -9,20 +9,38 @@ tensor([-0.9189, -1.7371])
 tensor([0.6681, 0.1416])
 """
 
-from tinydl.distributions import constraints
-from tinydl.distributions.combined import Independent, MixtureSameFamily
+from tinydl.distributions import constraints, transforms
+from tinydl.distributions.combined import Independent, MixtureSameFamily, TransformedDistribution
 from tinydl.distributions.continuous import Exponential, Gumbel, Laplace, Logistic, LogNormal, Normal, Uniform
 from tinydl.distributions.discrete import Bernoulli, Categorical, OneHotCategorical, Poisson
 from tinydl.distributions.distribution import Distribution
 from tinydl.distributions.gamma import Beta, Dirichlet, Gamma, StudentT
 from tinydl.distributions.kl import kl_divergence, register_kl
 from tinydl.distributions.multivariate import MultivariateNormal
+from tinydl.distributions.transforms import (
+    AbsTransform,
+    AffineTransform,
+    ComposeTransform,
+    ExpTransform,
+    IndependentTransform,
+    PowerTransform,
+    ReshapeTransform,
+    SigmoidTransform,
+    SoftmaxTransform,
+    SoftplusTransform,
+    TanhTransform,
+    Transform,
+    identity_transform,
+)
+from tinydl.errors import say_absent
 from tinydl.places import places
+
+say_absent(__name__)
 
 _CONTINUOUS = ("exponential", "gumbel", "laplace", "log_normal", "normal", "uniform")
 _DISCRETE = ("bernoulli", "categorical", "one_hot_categorical", "poisson")
 _OF_GAMMA = ("beta", "dirichlet", "studentT")
-_COMBINED = ("independent", "mixture_same_family")
+_COMBINED = ("independent", "mixture_same_family", "transformed_distribution")
 places(__name__, dict.fromkeys(_CONTINUOUS, "distributions.continuous"))
 places(__name__, dict.fromkeys(_DISCRETE, "distributions.discrete"))
 places(__name__, dict.fromkeys(_COMBINED, "distributions.combined"))
@@ -30,15 +48,20 @@ places(__name__, dict.fromkeys(_OF_GAMMA, "distributions.gamma"))
 places(__name__, {"multivariate_normal": "distributions.multivariate"})
 
 __all__ = [
+    "AbsTransform",
+    "AffineTransform",
     "Bernoulli",
     "Beta",
     "Categorical",
+    "ComposeTransform",
     "Dirichlet",
     "Distribution",
+    "ExpTransform",
     "Exponential",
     "Gamma",
     "Gumbel",
     "Independent",
+    "IndependentTransform",
     "Laplace",
     "LogNormal",
     "Logistic",
@@ -47,9 +70,19 @@ __all__ = [
     "Normal",
     "OneHotCategorical",
     "Poisson",
+    "PowerTransform",
+    "ReshapeTransform",
+    "SigmoidTransform",
+    "SoftmaxTransform",
+    "SoftplusTransform",
     "StudentT",
+    "TanhTransform",
+    "Transform",
+    "TransformedDistribution",
     "Uniform",
     "constraints",
+    "identity_transform",
     "kl_divergence",
     "register_kl",
+    "transforms",
 ]

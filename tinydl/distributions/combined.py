@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tinydl.autograd import no_grad
 from tinydl.distributions import constraints
 from tinydl.distributions.constraints import Constraint
 from tinydl.distributions.discrete import Categorical
 from tinydl.distributions.distribution import Distribution, Shape, sum_rightmost
+from tinydl.distributions.transforms import ComposeTransform, Transform
 from tinydl.tensor import Tensor
 
 
@@ -90,6 +93,101 @@ class Independent(Distribution):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base_dist!r}, {self.reinterpreted_batch_ndims})"
+
+
+class TransformedDistribution(Distribution):
+    """What becomes of a draw under maps: ``log p(y) = log p_base(x) - log |det dy/dx|`` with ``x = t.inv(y)``.
+
+    Args:
+        base_distribution: where x is drawn from.
+        transforms: a map (:mod:`tinydl.distributions.transforms`) or a list of maps, the first first.
+        validate_args: see :class:`Distribution`.
+
+    Raises ValueError for what is no map, and for a base with too few dimensions.
+    """
+
+    def __init__(
+        self,
+        base_distribution: Distribution,
+        transforms: Transform | list[Transform],
+        validate_args: bool | None = None,
+    ) -> None:
+        self.transforms: list[Transform] = [transforms] if isinstance(transforms, Transform) else transforms
+        if not isinstance(self.transforms, list) or not all(isinstance(t, Transform) for t in self.transforms):
+            raise ValueError(f"transforms must be a Transform or a list of Transforms, but was {transforms}")
+        whole = ComposeTransform(self.transforms)
+        shape = base_distribution.batch_shape + base_distribution.event_shape
+        own = len(base_distribution.event_shape)
+        if len(shape) < whole.domain.event_dim:
+            raise ValueError(
+                f"base_distribution needs to have shape with size at least {whole.domain.event_dim}, but got {shape}."
+            )
+        after = whole.forward_shape(shape)
+        before = whole.inverse_shape(after)
+        if before != shape:  # the parameters of a map have a batch
+            base_distribution = base_distribution.expand(before[: len(before) - own])
+        if whole.domain.event_dim > own:
+            base_distribution = Independent(base_distribution, whole.domain.event_dim - own)
+        self.base_dist = base_distribution
+        events = max(whole.codomain.event_dim, own + whole.codomain.event_dim - whole.domain.event_dim)
+        cut = len(after) - events
+        super().__init__(after[:cut], after[cut:], validate_args=validate_args)
+
+    def expand(self, batch_shape: Shape) -> TransformedDistribution:
+        new = super().expand(batch_shape)
+        shape = ComposeTransform(self.transforms).inverse_shape((*batch_shape, *self._event_shape))
+        new.base_dist = self.base_dist.expand(shape[: len(shape) - len(self.base_dist.event_shape)])
+        return new
+
+    @property
+    def has_rsample(self) -> bool:  # type: ignore[override]
+        """Whether the base has reparameterised samples."""
+        return self.base_dist.has_rsample
+
+    @property
+    def arg_constraints(self) -> dict[str, Constraint]:
+        return {}
+
+    @property
+    def support(self) -> Constraint:
+        if not self.transforms:
+            return self.base_dist.support
+        support = self.transforms[-1].codomain
+        more = len(self._event_shape) - support.event_dim
+        return constraints.independent(support, more) if more > 0 else support
+
+    def sample(self, sample_shape: Shape = ()) -> Tensor:
+        with no_grad():
+            return ComposeTransform(self.transforms)(self.base_dist.sample(sample_shape))
+
+    def rsample(self, sample_shape: Shape = ()) -> Tensor:
+        return ComposeTransform(self.transforms)(self.base_dist.rsample(sample_shape))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        if self._validate_args:
+            self._validate_sample(value)
+        dims, y = len(self._event_shape), value
+        log_dets: Any = 0.0
+        for transform in reversed(self.transforms):
+            x = transform.inv(y)
+            dims += transform.domain.event_dim - transform.codomain.event_dim
+            log_dets = log_dets + sum_rightmost(transform.log_abs_det_jacobian(x, y), dims - transform.domain.event_dim)
+            y = x
+        return sum_rightmost(self.base_dist.log_prob(y), dims - len(self.base_dist.event_shape)) - log_dets
+
+    def cdf(self, value: Tensor) -> Tensor:
+        value = ComposeTransform(self.transforms).inv(value)
+        if self._validate_args:
+            self.base_dist._validate_sample(value)
+        return self._rising(self.base_dist.cdf(value))
+
+    def icdf(self, value: Tensor) -> Tensor:
+        return ComposeTransform(self.transforms)(self.base_dist.icdf(self._rising(value)))
+
+    def _rising(self, probability: Tensor) -> Tensor:
+        """The probability, or what it lacks of 1 where the maps fall."""
+        sign = ComposeTransform(self.transforms).sign
+        return probability if isinstance(sign, int) and sign == 1 else sign * (probability - 0.5) + 0.5
 
 
 class MixtureSameFamily(Distribution):

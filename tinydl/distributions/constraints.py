@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinydl.errors import say_absent
 from tinydl.linalg import eigvalsh
 from tinydl.tensor import Tensor
+
+say_absent(__name__)
 
 
 class Constraint:

@@ -122,7 +122,7 @@ class Symbol(Tensor):
         finally:
             mode.on = before
 
-    def contiguous(self) -> Any:
+    def contiguous(self, memory_format: Any = None) -> Any:
         return self
 
     def _in_place(self, op: Callable[..., Any], *_: Any, **__: Any) -> NoReturn:

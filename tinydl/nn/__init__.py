@@ -1,5 +1,6 @@
 """Layers, losses and their building blocks, with PyTorch's names: ``tinydl.nn``."""
 
+from tinydl.errors import say_absent
 from tinydl.nn import functional, init, modules, parallel, utils
 from tinydl.nn.activation import (
     CELU,
@@ -83,6 +84,7 @@ from tinydl.nn.normalization import (
     LayerNorm,
     LocalResponseNorm,
     RMSNorm,
+    SyncBatchNorm,
 )
 from tinydl.nn.padding import (
     CircularPad1d,
@@ -142,6 +144,8 @@ from tinydl.nn.upsampling import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
+
+say_absent(__name__)
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -271,6 +275,7 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "SyncBatchNorm",
     "Tanh",
     "Tanhshrink",
     "Threshold",

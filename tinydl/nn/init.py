@@ -19,8 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.errors import say_absent
 from tinydl.random import Generator, default_generator
 from tinydl.tensor import Tensor
+
+say_absent(__name__)
 
 if TYPE_CHECKING:
     from tinydl.nn.module import Module

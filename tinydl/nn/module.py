@@ -20,6 +20,7 @@ from tinydl.nn import hooks
 from tinydl.nn.hooks import Hook, RemovableHandle
 from tinydl.nn.members import Members
 from tinydl.nn.parameter import Parameter
+from tinydl.size import sizes_of
 from tinydl.tensor import Tensor
 
 ModuleT = TypeVar("ModuleT", bound="Module")
@@ -400,7 +401,8 @@ class Module:
         alone.
         """
         dtype, device = kwargs.pop("dtype", None), kwargs.pop("device", None)
-        kwargs.pop("non_blocking", None)
+        for option in ("non_blocking", "memory_format"):
+            kwargs.pop(option, None)
         if kwargs:
             raise TypeError(f"to() got an unexpected keyword argument '{next(iter(kwargs))}'")
         for argument in args:
@@ -590,9 +592,7 @@ def new_parameter(shape: tuple[int, ...], device: str | None = None, dtype: Any 
     wanted = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
     if wanted.kind != "f":
         raise TypeError(f"a parameter needs a floating dtype, but got {wanted}")
-    if any(size < 0 for size in shape):
-        raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
-    return Parameter(np.empty(shape, wanted))
+    return Parameter(np.empty(sizes_of(shape), wanted))
 
 
 def _misfit(key: str, value: Any, tensor: Tensor) -> str:

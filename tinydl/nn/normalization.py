@@ -178,7 +178,7 @@ def _reset_affine(layer: Any) -> None:
 class _RunningNorm(Module):
     """A weight and a bias for each channel, and running averages of mean and variance as buffers."""
 
-    ranks: tuple[int, ...]  # how many dimensions an input may have
+    ranks: tuple[int, ...] = ()  # how many dimensions an input may have
     weight: Parameter | None
     bias: Parameter | None
     running_mean: Tensor | None
@@ -216,7 +216,10 @@ class _RunningNorm(Module):
         self.reset_running_stats()
         _reset_affine(self)
 
-    def _check(self, input: Tensor) -> None:
+    def _check_input_dim(self, input: Tensor) -> None:
+        """What a layer of a user's own that derives from this one overrides, or names its ``ranks``."""
+        if not self.ranks:
+            raise NotImplementedError(f"{type(self).__name__} should say by _check_input_dim which inputs it takes")
         if input.ndim not in self.ranks:
             expected = " or ".join(f"{rank}D" for rank in self.ranks)
             raise ValueError(f"expected {expected} input (got {input.ndim}D input)")
@@ -247,7 +250,7 @@ class _BatchNorm(_RunningNorm):
 
     def forward(self, input: Tensor) -> Tensor:
         """[B, num_features, ...] -> the same shape; in training the running averages move."""
-        self._check(input)
+        self._check_input_dim(input)
         follow = self.training and self.track_running_stats
         use = not self.training or self.track_running_stats
         momentum = self.momentum
@@ -295,6 +298,48 @@ class BatchNorm3d(_BatchNorm):
     ranks = (5,)
 
 
+class SyncBatchNorm(_BatchNorm):
+    """:class:`BatchNorm2d` of [B, C, ...] with any number of dimensions: PyTorch takes the batch of all processes, of
+    which there is one.
+
+    Args:
+        num_features, eps, momentum, affine, track_running_stats: as for :class:`BatchNorm1d`.
+        process_group: taken, and without effect.
+    """
+
+    ranks = (2, 3, 4, 5)
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        process_group: Any = None,
+        device: str | None = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
+        """``module`` with such a layer, of the same parameters and averages, in the place of each batch norm in it."""
+        if isinstance(module, _BatchNorm):
+            old = module
+            module = cls(
+                old.num_features, old.eps, old.momentum, old.affine, old.track_running_stats, bias=old.bias is not None
+            )
+            for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
+                setattr(module, name, getattr(old, name))
+            return module.train(old.training)
+        for name, child in list(module.named_children()):
+            setattr(module, name, cls.convert_sync_batchnorm(child, process_group))
+        return module
+
+
 class _InstanceNorm(_RunningNorm):
     """Instance normalisation: by each image, or in evaluation by running averages where they are tracked."""
 
@@ -314,7 +359,7 @@ class _InstanceNorm(_RunningNorm):
 
     def forward(self, input: Tensor) -> Tensor:
         """[B, num_features, ...], or without B, -> the same shape; in training running averages move."""
-        self._check(input)
+        self._check_input_dim(input)
         single = input.ndim == self.ranks[0]
         channels = input.shape[0 if single else 1]
         if channels != self.num_features:

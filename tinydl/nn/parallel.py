@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinydl.errors import absent
+from tinydl.errors import one_process, say_absent
 from tinydl.nn.module import Module
+
+say_absent(__name__)
 
 
 class DataParallel(Module):
@@ -30,11 +32,4 @@ class DistributedDataParallel(Module):
     """Refused: scripts import the name where they may not need it. Raises NotImplementedError when it is made."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise NotImplementedError(
-            "DistributedDataParallel needs several processes, and tinydl computes in one; what to do instead is listed "
-            "in docs/unsupported.md"
-        )
-
-
-def __getattr__(name: str) -> Any:
-    raise absent(__name__, name)
+        raise one_process("DistributedDataParallel")

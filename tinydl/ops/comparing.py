@@ -14,6 +14,22 @@ def _plain(ufunc: Any, args: str, name: str, promote: str | None = "same") -> An
     return primitive(ufunc, args=args, name=name, promote=promote, differentiable=False)
 
 
+def _bits(ufunc: Any, args: str, name: str) -> Any:
+    """Of integers and booleans; NumPy's own words for the rest do not say what to do."""
+
+    def forward(*inputs: Any) -> Any:
+        try:
+            return ufunc(*inputs)
+        except TypeError:
+            raise NotImplementedError(
+                f'"{name}" not implemented for {inputs[0].dtype}; compare first, as in (x > 0) & (y > 0), or convert '
+                "with .long()"
+            ) from None
+
+    forward.__doc__ = ufunc.__doc__
+    return _plain(forward, args, name)
+
+
 eq = _plain(np.equal, "input other", "eq")
 ne = _plain(np.not_equal, "input other", "ne")
 lt = _plain(np.less, "input other", "lt")
@@ -24,12 +40,12 @@ logical_and = _plain(np.logical_and, "input other", "logical_and")
 logical_or = _plain(np.logical_or, "input other", "logical_or")
 logical_xor = _plain(np.logical_xor, "input other", "logical_xor")
 logical_not = _plain(np.logical_not, "input", "logical_not")
-bitwise_and = _plain(np.bitwise_and, "input other", "bitwise_and")
-bitwise_or = _plain(np.bitwise_or, "input other", "bitwise_or")
-bitwise_xor = _plain(np.bitwise_xor, "input other", "bitwise_xor")
-bitwise_not = _plain(np.invert, "input", "bitwise_not")
-bitwise_left_shift = _plain(np.left_shift, "input other", "bitwise_left_shift")
-bitwise_right_shift = _plain(np.right_shift, "input other", "bitwise_right_shift")
+bitwise_and = _bits(np.bitwise_and, "input other", "bitwise_and")
+bitwise_or = _bits(np.bitwise_or, "input other", "bitwise_or")
+bitwise_xor = _bits(np.bitwise_xor, "input other", "bitwise_xor")
+bitwise_not = _bits(np.invert, "input", "bitwise_not")
+bitwise_left_shift = _bits(np.left_shift, "input other", "bitwise_left_shift")
+bitwise_right_shift = _bits(np.right_shift, "input other", "bitwise_right_shift")
 isnan = _plain(np.isnan, "input", "isnan", None)
 isfinite = _plain(np.isfinite, "input", "isfinite", None)
 isinf = _plain(np.isinf, "input", "isinf", None)

@@ -151,6 +151,12 @@ def solve_triangular(A: Any, B: Any, *, upper: bool, left: bool = True, unitrian
     return swap_last(factors.solved_triangle(swap_last(A), swap_last(B), upper=not upper, unit=unitriangular))
 
 
+def cholesky_solve(input: Any, other: Any, upper: bool = False) -> Any:
+    """X with A X = ``input`` [..., n, k], of a symmetric A whose factor :func:`cholesky` gave as ``other``."""
+    first = solve_triangular(swap_last(other) if upper else other, input, upper=False)
+    return solve_triangular(other if upper else swap_last(other), first, upper=True)
+
+
 def pinv(A: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False) -> Any:
     """The Moore-Penrose inverse; singular values up to max(atol, rtol s_max) count as 0 (rtol: max(m, n) eps, unless
     one of the two is given). Differentiable where the rank is constant."""

@@ -143,7 +143,14 @@ def _refuse(name: str, a: Any, b: Any) -> None:
 
 def matmul(input: Any, other: Any) -> Any:
     """Product of vectors, matrices or batches of matrices, as PyTorch's ``matmul`` (one dtype)."""
-    a, b = input.shape, other.shape
+    try:
+        a, b = input.shape, other.shape
+    except AttributeError:
+        left, right = type(input).__name__, type(other).__name__
+        raise TypeError(
+            f"unsupported operand type(s) for @: {left!r} and {right!r}; multiply by a number with *, and make a list "
+            "a tensor with tinydl.tensor()"
+        ) from None
     if input.dtype is not other.dtype and input.dtype != other.dtype:
         raise RuntimeError(
             f"matmul: expected m1 and m2 to have the same dtype, but got: {input.dtype} != {other.dtype}"

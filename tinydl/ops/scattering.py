@@ -340,3 +340,19 @@ def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -
     wide = reshape_to(expand_to(values, shape=places.shape), shape=(places.size,))
     added = put_index(wide, index=(places.reshape(-1),), shape=(size,))
     return input + reshape_to(added, shape=input.shape)
+
+
+def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
+    """``input`` with ``source`` written (or added, with ``accumulate``) at places of the flattened input, one of
+    ``index`` an element."""
+    at = index.array if hasattr(index, "node") else index
+    if at.dtype.kind not in "iu":
+        raise RuntimeError(f"put(): Expected a long tensor for index, but got {at.dtype}")
+    if at.size != (given := math.prod(source.shape)):
+        raise RuntimeError(
+            "put(): Expected source and index to have the same number of elements, but got source.numel() = "
+            f"{given}, index.numel() = {at.size}"
+        )
+    flat = reshape_to(input, shape=(math.prod(input.shape),))
+    changed = index_put(flat, (at.reshape(-1),), reshape_to(source, shape=(at.size,)), accumulate)
+    return reshape_to(changed, shape=input.shape)

@@ -1,5 +1,6 @@
 """Optimizers, schedules of rates and batch sizes, averages of weights, with PyTorch's names and ``state_dict``."""
 
+from tinydl.errors import say_absent
 from tinydl.optim import batch_scheduler, lr_scheduler, swa_utils
 from tinydl.optim.adadelta import Adadelta
 from tinydl.optim.adagrad import Adagrad
@@ -16,6 +17,8 @@ from tinydl.optim.rmsprop import RMSprop
 from tinydl.optim.rprop import Rprop
 from tinydl.optim.sgd import SGD
 from tinydl.places import places
+
+say_absent(__name__)
 
 places(__name__, {"adamw": "optim.adam"})
 

@@ -51,6 +51,12 @@ class FusedOptimizer(Optimizer):
         return {}
 
     def _validate(self, group: dict[str, Any]) -> None:
+        for name in self.defaults:
+            if isinstance(group[name], str):
+                raise TypeError(
+                    f"{type(self).__name__}: {name} should be a number, but got {group[name]!r} of type str; convert "
+                    "it with float()"
+                )
         require(finite(group["lr"]), f"Invalid learning rate: {group['lr']}")
         require(finite(group.get("weight_decay", 0)), f"Invalid weight_decay value: {group.get('weight_decay')}")
         require(not group.get("differentiable"), "differentiable=True is not supported: the step is a kernel")

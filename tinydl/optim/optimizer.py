@@ -36,7 +36,10 @@ def finite(value: Any, least: float = 0.0, below: float = math.inf) -> bool:
 def check_moments(group: dict[str, Any]) -> None:
     """Refuse an ``eps`` or ``betas`` that make no sense: the options that Adam's relatives share."""
     require(finite(group["eps"]), f"Invalid epsilon value: {group['eps']}")
-    for index, beta in enumerate(group["betas"]):
+    betas = group["betas"]
+    if not isinstance(betas, (tuple, list)):
+        raise TypeError(f"betas should be a tuple of two numbers, but got {betas!r}")
+    for index, beta in enumerate(betas):
         require(finite(beta, below=1.0), f"Invalid beta parameter at index {index}: {beta}")
 
 
@@ -150,6 +153,10 @@ class Optimizer:
 
         Raises ValueError, and changes nothing, when groups or shapes do not fit.
         """
+        require(
+            "param_groups" in state_dict and "state" in state_dict,
+            "loaded state dict has no 'param_groups' and 'state': it is not what the state_dict() of an optimizer gave",
+        )
         saved = state_dict["param_groups"]
         require(
             len(saved) == len(self.param_groups),

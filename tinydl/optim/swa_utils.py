@@ -10,11 +10,14 @@ from typing import Any, Literal
 
 from tinydl.autograd import no_grad
 from tinydl.creation import tensor
+from tinydl.errors import say_absent
 from tinydl.nn import Module
 from tinydl.optim.lr_scheduler import LRScheduler
 from tinydl.optim.lr_scheduler.base import per_group
 from tinydl.optim.optimizer import Optimizer, require
 from tinydl.tensor import Tensor
+
+say_absent(__name__)
 
 __all__ = [
     "SWALR",

@@ -4,6 +4,7 @@
 top of it, and :mod:`~tinydl.random.in_place` what fills a tensor (``Tensor.normal_`` and so on).
 """
 
+from tinydl.errors import say_absent
 from tinydl.random.functions import (
     bernoulli,
     multinomial,
@@ -27,6 +28,8 @@ from tinydl.random.generator import (
     seed,
     set_rng_state,
 )
+
+say_absent(__name__)
 
 __all__ = [
     "Generator",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tinydl.errors import absent
+
 if TYPE_CHECKING:
     from tinydl.utils import checkpoint, data
 
@@ -15,7 +17,7 @@ def __getattr__(name: str) -> Any:
 
     if name in _ROOMS:
         return importlib.import_module(f"tinydl.utils.{name}")
-    raise AttributeError(f"module 'tinydl.utils' has no attribute {name!r}")
+    raise absent(__name__, name)
 
 
 __all__ = ["checkpoint", "data"]

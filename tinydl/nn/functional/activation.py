@@ -300,3 +300,18 @@ def gumbel_softmax(
 
 def _as_floating(input: Tensor) -> Tensor:
     return input if input.array.dtype.kind == "f" else input.to(dtypes.get_default_dtype())
+
+
+def _written(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """``function`` with ``inplace=True``, under its name with an underscore."""
+
+    def form(input: Tensor, *args: Any, **options: Any) -> Tensor:
+        return function(input, *args, **options, inplace=True)
+
+    form.__name__ = form.__qualname__ = f"{function.__name__}_"
+    form.__doc__ = f"In place: :func:`{function.__name__}` with ``inplace=True``."
+    return form
+
+
+relu_, elu_, leaky_relu_, hardtanh_ = _written(relu), _written(elu), _written(leaky_relu), _written(hardtanh)
+selu_, celu_, rrelu_, threshold_ = _written(selu), _written(celu), _written(rrelu), _written(threshold)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -57,12 +58,18 @@ def _of_each(count: int) -> Callable[[Any], tuple[Any, ...]]:
 _single, _pair, _triple, _quadruple = map(_of_each, (1, 2, 3, 4))
 
 
+def whole_numbers(name: str, what: str, value: Any) -> tuple[int, ...]:
+    """One integer or several as a tuple. Raises TypeError for anything else."""
+    try:
+        return tuple(map(operator.index, (value,) if isinstance(value, (int, np.integer)) else value))
+    except TypeError:
+        raise TypeError(f"{name}: argument {what!r} must be an int or a tuple of ints, not {value!r}") from None
+
+
 def per_dimension(name: str, what: str, value: Any, rank: int) -> tuple[int, ...]:
     """One integer for all dimensions, or one for each, as a tuple of ``rank``. Raises RuntimeError for another
     number."""
-    if isinstance(value, (int, np.integer)):
-        return (int(value),) * rank
-    values = tuple(int(v) for v in value)
+    values = whole_numbers(name, what, value)
     if len(values) == 1:
         return values * rank
     if len(values) != rank:

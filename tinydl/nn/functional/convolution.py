@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydl.nn.functional.checks import one_dtype
+from tinydl.nn.functional.checks import one_dtype, whole_numbers
 from tinydl.ops import conv as _conv
 from tinydl.ops import shaping
 from tinydl.tensor import Tensor
@@ -18,7 +18,7 @@ Ints = tuple[int, ...]
 
 def spread(name: str, what: str, value: Any, dimensions: int) -> Ints:
     """An option as a tuple with one integer a dimension. Raises RuntimeError for another number of them."""
-    found = (value,) * dimensions if isinstance(value, (int, np.integer)) else tuple(value)
+    found = whole_numbers(name, what, value)
     if len(found) == 1:
         found = found * dimensions
     if len(found) != dimensions:
@@ -26,7 +26,7 @@ def spread(name: str, what: str, value: Any, dimensions: int) -> Ints:
             f"{name}: expected {what} to be a single integer value or a list of {dimensions} values to match the "
             f"convolution dimensions, but got {what}={list(found)}"
         )
-    return tuple(int(v) for v in found)
+    return found
 
 
 def _options(name: str, dimensions: int, stride: Any, dilation: Any) -> tuple[Ints, Ints]:

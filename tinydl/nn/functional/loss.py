@@ -17,6 +17,14 @@ from tinydl.ops import losses as _losses
 from tinydl.tensor import Tensor
 
 
+def _floating_target(name: str, input: Tensor, target: Tensor) -> None:
+    """Refuse classes as probabilities: where they are meant as such, the script says so."""
+    if target.array.dtype.kind != "f":
+        raise RuntimeError(
+            f"{name}: Found dtype {target.dtype} but expected {input.dtype} of the target; convert it with .float()"
+        )
+
+
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -33,6 +41,7 @@ def binary_cross_entropy_with_logits(
     """
     if target.shape != input.shape:
         raise ValueError(f"Target size {tuple(target.shape)} must be the same as input size {tuple(input.shape)}")
+    _floating_target("binary_cross_entropy_with_logits", input, target)
     reduction = checked_reduction(reduction, size_average, reduce)
     dtype = input.array.dtype
     for w in (weight, pos_weight):
@@ -152,6 +161,7 @@ def binary_cross_entropy(
             f"Using a target size ({tuple(target.shape)}) that is different to the input size ({tuple(input.shape)}) "
             "is deprecated. Please ensure they have the same size."
         )
+    _floating_target("binary_cross_entropy", input, target)
     reduction = checked_reduction(reduction, size_average, reduce)
     for what, tensor in (("input", input), ("target", target)):
         x = tensor.array

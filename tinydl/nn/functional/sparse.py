@@ -28,6 +28,8 @@ def embedding(
     Raises TypeError for an input that is not integer, IndexError, naming the index, for one outside [0, V), and
     NotImplementedError for ``sparse=True``: gradients are dense.
     """
+    if weight.ndim != 2:
+        raise RuntimeError(f"'weight' must be 2-D, one row an index, but has shape {tuple(weight.shape)} (embedding)")
     rows = _indices("embedding", input, weight)
     index = rows.array if isinstance(rows, Tensor) else rows
     _dense("embedding", sparse)

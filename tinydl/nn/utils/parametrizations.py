@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinydl.errors import say_absent
 from tinydl.nn.module import Module
 from tinydl.nn.utils.parametrize import register_parametrization
 from tinydl.nn.utils.spectral_norm import as_matrix, largest_value, normalised, output_dim, unit, write
@@ -11,6 +12,8 @@ from tinydl.nn.utils.weight_norm import lengthened, norm_except
 from tinydl.ops.elementwise import square
 from tinydl.ops.reducing import reduce_sum, root
 from tinydl.tensor import Tensor
+
+say_absent(__name__)
 
 __all__ = ["spectral_norm", "weight_norm"]
 

@@ -14,10 +14,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinydl.autograd.mode import no_grad
+from tinydl.errors import say_absent
 from tinydl.nn.container import ModuleDict, ModuleList
 from tinydl.nn.module import Module
 from tinydl.nn.parameter import Parameter
 from tinydl.tensor import Tensor
+
+say_absent(__name__)
 
 
 def _register(module: Module, name: str, tensor: Tensor) -> None:

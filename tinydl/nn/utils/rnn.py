@@ -11,9 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinydl.errors import say_absent
 from tinydl.ops.packing import pack_steps, pad_steps
 from tinydl.ops.shaping import cat
 from tinydl.tensor import Tensor
+
+say_absent(__name__)
 
 __all__ = [
     "PackedSequence",

@@ -7,8 +7,11 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from tinydl.errors import say_absent
 from tinydl.nn.module import Module
 from tinydl.nn.parallel import DataParallel
+
+say_absent(__name__)
 
 Place = tuple[dict[str, Any], str]
 

@@ -4,6 +4,7 @@ Recurrences, not closed forms, wherever PyTorch uses them: schedules can then be
 changed by hand stays changed. Call ``step()`` after ``optimizer.step()``, once per epoch or per batch, as you count.
 """
 
+from tinydl.errors import say_absent
 from tinydl.optim.lr_scheduler.base import LRScheduler
 from tinydl.optim.lr_scheduler.combined import ChainedScheduler, SequentialLR
 from tinydl.optim.lr_scheduler.cyclic import CosineAnnealingLR, CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
@@ -18,6 +19,8 @@ from tinydl.optim.lr_scheduler.decay import (
     StepLR,
 )
 from tinydl.optim.lr_scheduler.plateau import ReduceLROnPlateau
+
+say_absent(__name__)
 
 _LRScheduler = LRScheduler  # its older name
 

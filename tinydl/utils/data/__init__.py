@@ -4,16 +4,20 @@ What differs from PyTorch: the order of a shuffled epoch is a pure function of (
 the middle of one; worker processes are always started by spawn.
 """
 
+from tinydl.errors import say_absent
 from tinydl.places import places
 from tinydl.utils.data.collate import default_collate
 from tinydl.utils.data.dataset import (
+    ChainDataset,
     ConcatDataset,
     Dataset,
     IterableDataset,
+    StackDataset,
     Subset,
     TensorDataset,
     random_split,
 )
+from tinydl.utils.data.distributed import DistributedSampler
 from tinydl.utils.data.loader import DataLoader
 from tinydl.utils.data.sampler import (
     BatchSampler,
@@ -26,18 +30,23 @@ from tinydl.utils.data.sampler import (
 )
 from tinydl.utils.data.worker import get_worker_info
 
+say_absent(__name__)
+
 places(__name__, {"dataloader": "utils.data.loader utils.data.collate"})
 
 __all__ = [
     "BatchSampler",
     "BucketBatchSampler",
+    "ChainDataset",
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "DistributedSampler",
     "IterableDataset",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "StackDataset",
     "Subset",
     "SubsetRandomSampler",
     "TensorDataset",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
-from typing import TYPE_CHECKING, Generic, TypeVar
+from itertools import accumulate, chain
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tinydl.tensor import Tensor
 
@@ -24,7 +24,7 @@ class Dataset(Generic[ItemT]):
     def __len__(self) -> int:
         raise NotImplementedError("Subclasses of Dataset should implement __len__.")
 
-    def __add__(self, other: Dataset[ItemT]) -> ConcatDataset[ItemT]:
+    def __add__(self, other: Dataset[ItemT]) -> Dataset[ItemT]:
         return ConcatDataset([self, other])
 
 
@@ -34,6 +34,9 @@ class IterableDataset(Dataset[ItemT]):
 
     def __iter__(self) -> Iterator[ItemT]:
         raise NotImplementedError("Subclasses of IterableDataset should implement __iter__.")
+
+    def __add__(self, other: Dataset[ItemT]) -> Dataset[ItemT]:
+        return ChainDataset([self, other])
 
     def __getitem__(self, index: int) -> ItemT:
         raise TypeError("an IterableDataset has no items by index: iterate over it")
@@ -104,6 +107,54 @@ class ConcatDataset(Dataset[ItemT]):
 
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
+
+
+class ChainDataset(IterableDataset[ItemT]):
+    """Streams one after the other. Raises AssertionError, when it comes to one, for what is no IterableDataset."""
+
+    def __init__(self, datasets: Iterable[Dataset[ItemT]]) -> None:
+        self.datasets = datasets
+
+    def _streams(self) -> Iterator[IterableDataset[ItemT]]:
+        for dataset in self.datasets:
+            if not isinstance(dataset, IterableDataset):
+                raise AssertionError(
+                    f"ChainDataset only supports IterableDataset, but got a {type(dataset).__name__}; ConcatDataset "
+                    "takes data sets with indices"
+                )
+            yield dataset
+
+    def __iter__(self) -> Iterator[ItemT]:
+        return chain.from_iterable(self._streams())
+
+    def __len__(self) -> int:
+        return sum(map(len, self._streams()))
+
+
+class StackDataset(Dataset[Any]):
+    """Data sets side by side: item i is the tuple of their items i; of data sets given by name, the dictionary.
+
+    Raises ValueError, naming the sizes, unless all have one.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if args and kwargs:
+            raise ValueError("StackDataset makes tuples (of arguments) or dicts (of named ones), and both are given")
+        if not args and not kwargs:
+            raise ValueError("StackDataset: At least one dataset should be passed")
+        self.datasets: Any = kwargs or args
+        sizes = [len(dataset) for dataset in (kwargs.values() if kwargs else args)]
+        if len(set(sizes)) > 1:
+            raise ValueError(f"StackDataset: Size mismatch between datasets: {sizes}; give all one length")
+        self._size = sizes[0]
+
+    def __getitem__(self, index: int) -> Any:
+        if isinstance(self.datasets, dict):
+            return {name: dataset[index] for name, dataset in self.datasets.items()}
+        return tuple(dataset[index] for dataset in self.datasets)
+
+    def __len__(self) -> int:
+        return self._size
 
 
 def random_split(

@@ -54,7 +54,8 @@ class DataLoader:
             worker, the default generator is keyed by (seed, epoch, batch), so that random transforms can be resumed
         too. prefetch_factor: batches that each worker loads ahead (default 2).
         persistent_workers: keep the processes from one pass to the next.
-        pin_memory: accepted and without effect.
+        pin_memory, pin_memory_device, in_order: taken, and without effect.
+        multiprocessing_context: None or ``"spawn"``, which is what workers are started by.
 
     An error in loading an item is raised again here, with its own type where that can be built from a sentence, and
     names the worker and the item's index.
@@ -77,9 +78,19 @@ class DataLoader:
         prefetch_factor: int | None = None,
         persistent_workers: bool = False,
         pin_memory: bool = False,
+        multiprocessing_context: Any = None,
+        pin_memory_device: str = "",
+        in_order: bool = True,
     ) -> None:
+        if not isinstance(num_workers, int):
+            raise TypeError(f"num_workers should be an int, but got num_workers={num_workers!r}")
         if num_workers < 0:
             raise ValueError(f"num_workers should be 0 or more, but got num_workers={num_workers}")
+        context = getattr(multiprocessing_context, "get_start_method", lambda: multiprocessing_context)()
+        if context not in (None, "spawn"):
+            raise ValueError(
+                f"multiprocessing_context should be None or 'spawn', but got {context!r}: workers are spawned"
+            )
         if timeout < 0:
             raise ValueError(f"timeout should be 0 or more seconds, but got timeout={timeout}")
         if num_workers == 0 and (prefetch_factor is not None or persistent_workers):

@@ -7,7 +7,7 @@ until :meth:`Sampler.set_epoch` is called, which the DataLoader does before ever
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Sized
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -33,6 +33,16 @@ class Sampler(Generic[IndexT]):
         raise NotImplementedError("Subclasses of Sampler should implement __len__.")
 
 
+def length(data_source: Any) -> int:
+    """``len(data_source)``. Raises TypeError, saying what a data set needs, for what has none."""
+    if not hasattr(data_source, "__len__"):
+        raise TypeError(
+            f"object of type {type(data_source).__name__!r} has no len(): a data set has __len__ and __getitem__, or "
+            "it derives from IterableDataset"
+        )
+    return len(data_source)
+
+
 class SequentialSampler(Sampler[int]):
     """0, 1, …, len - 1."""
 
@@ -40,10 +50,10 @@ class SequentialSampler(Sampler[int]):
         self.data_source = data_source
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(len(self.data_source)))
+        return iter(range(length(self.data_source)))
 
     def __len__(self) -> int:
-        return len(self.data_source)
+        return length(self.data_source)
 
 
 class RandomSampler(Sampler[int]):
@@ -63,6 +73,8 @@ class RandomSampler(Sampler[int]):
     ) -> None:
         if num_samples is not None and num_samples <= 0:
             raise ValueError(f"num_samples should be a positive integer value, but got num_samples={num_samples}")
+        if num_samples is None:
+            length(data_source)
         self.data_source = data_source
         self.replacement = replacement
         self._num_samples = num_samples
@@ -71,10 +83,10 @@ class RandomSampler(Sampler[int]):
     @property
     def num_samples(self) -> int:
         """How many indices an epoch has."""
-        return len(self.data_source) if self._num_samples is None else self._num_samples
+        return length(self.data_source) if self._num_samples is None else self._num_samples
 
     def __iter__(self) -> Iterator[int]:
-        size, wanted = len(self.data_source), self.num_samples
+        size, wanted = length(self.data_source), self.num_samples
         if size == 0:
             return iter(())
         stream = self.generator.fork(f"epoch {self.epoch}")
