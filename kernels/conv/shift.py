@@ -33,15 +33,15 @@ from numpy.typing import NDArray
 from tinydl.kernels import vector
 from tinydl.kernels.cache import njit
 from tinydl.kernels.conv import spec
+from tinydl.kernels.conv.layout import DEPTH, fill, lay_out, lay_out_channels_last
 from tinydl.kernels.conv.spec import Ints
 from tinydl.kernels.registry import register
 from tinydl.kernels.threads import num_threads, worthwhile
-from tinydl.kernels.vector import copy, multiply, transpose
+from tinydl.kernels.vector import copy, multiply
 from tinydl.kernels.workspace import plain, scratch
 
 Array = NDArray[Any]
 
-DEPTH = 128  # channels, or positions, at once: a panel of them stays in the first-level cache
 PARTS = 8  # in which the weight's gradient is summed
 
 
@@ -151,57 +151,6 @@ def _threes(lengths: Array) -> Any:
 
 
 @njit
-def _fill(out: Array, at: int, count: int) -> None:
-    for i in range(count):
-        out[at + i] = 0
-
-
-@njit
-def _together(size: Any, stride: Any, low: Any, extent: Any) -> tuple[int, int]:
-    """The rows of the layout that are rows of the image, where neither stride nor padding parts them; else none."""
-    if stride[1] != 1 or stride[2] != 1 or low[2] != 0 or extent[2] != size[2]:
-        return 0, 0
-    return max(0, -low[1]), min(extent[1], size[1] - low[1])
-
-
-@njit
-def _lay_out(x: Array, x0: int, C: int, size: Any, stride: Any, low: Any, extent: Any, space: int, phases: Array,
-             out: Array, at: int) -> None:  # fmt: skip
-    """out[phase][c][position] of an image x[C, *size]."""
-    D, H, W = size
-    rows0, rows1 = _together(size, stride, low, extent)
-    for phase in range(len(phases)):
-        p0, p1, p2 = phases[phase]
-        begin = min(extent[2], max(0, (-p2 + stride[2] - 1) // stride[2] - low[2]))
-        end = min(extent[2], max(begin, (W - p2 + stride[2] - 1) // stride[2] - low[2]))
-        for c in range(C):
-            target = at + (phase * C + c) * space
-            for i in range(extent[0]):
-                depth = (i + low[0]) * stride[0] + p0
-                if rows1 > rows0 and 0 <= depth < D:
-                    _fill(out, target, rows0 * W)
-                    source = x0 + ((c * D + depth) * H + rows0 + low[1]) * W
-                    copy(out, target + rows0 * W, x, source, (rows1 - rows0) * W)
-                    _fill(out, target + rows1 * W, (extent[1] - rows1) * W)
-                    target += extent[1] * W
-                    continue
-                for j in range(extent[1]):
-                    row = (j + low[1]) * stride[1] + p1
-                    if depth < 0 or depth >= D or row < 0 or row >= H:
-                        _fill(out, target, extent[2])
-                    else:
-                        source = x0 + ((c * D + depth) * H + row) * W + (begin + low[2]) * stride[2] + p2
-                        _fill(out, target, begin)
-                        if stride[2] == 1:
-                            copy(out, target + begin, x, source, end - begin)
-                        else:
-                            for k in range(end - begin):
-                                out[target + begin + k] = x[source + k * stride[2]]
-                        _fill(out, target + end, extent[2] - end)
-                    target += extent[2]
-
-
-@njit
 def _drop(tile: Array, at: int, wide: int, O: int, q0: int, q1: int, part: Array, extent: Any, step: Any, size: Any,
           y: Array, y0: int) -> None:  # fmt: skip
     """The positions q0 to q1 - 1 of a part that are any, from tile[o][q - q0] into y[O, *size]."""
@@ -233,7 +182,7 @@ def _some_products(inner: int, thread: int, threads: int, images: int, G: int, c
     at, tile_at = thread * room_size, thread * O * wide
     for item in range(images * G * cuts * thread // threads, images * G * cuts * (thread + 1) // threads):
         image, cut = item // cuts, item % cuts
-        _lay_out(x, image * C * volume, C, size, stride, low, extent, space, phases, room, at)
+        lay_out(x, image * C * volume, C, size, stride, low, extent, space, phases, room, at)
         for number in range(len(parts)):
             part = parts[number]
             Q = ((part[2] - 1) * extent[1] + part[3] - 1) * extent[2] + part[4]
@@ -241,7 +190,7 @@ def _some_products(inner: int, thread: int, threads: int, images: int, G: int, c
             for panel in range(panels * cut // cuts, panels * (cut + 1) // cuts):
                 q0 = panel * wide
                 if part[0] == part[1]:
-                    _fill(tile, tile_at, O * wide)
+                    fill(tile, tile_at, O * wide)
                 begun = 0
                 for c in range(0, C, DEPTH):
                     now = min(DEPTH, C - c)
@@ -265,42 +214,6 @@ def _products(inner: int, threads: int, images: int, G: int, cuts: int, C: int, 
 
 
 @njit
-def lay_out_channels_last(lanes: int, x: Array, x0: int, C: int, size: Any, stride: Any, low: Any, extent: Any,
-                           phases: Array, out: Array, at: int) -> None:  # fmt: skip
-    """out[phase][position][c] of an image x[C, *size]."""
-    D, H, W = size
-    rows0, rows1 = _together(size, stride, low, extent)
-    for phase in range(len(phases)):
-        p0, p1, p2 = phases[phase]
-        begin = min(extent[2], max(0, (-p2 + stride[2] - 1) // stride[2] - low[2]))
-        end = min(extent[2], max(begin, (W - p2 + stride[2] - 1) // stride[2] - low[2]))
-        for i in range(extent[0]):
-            depth = (i + low[0]) * stride[0] + p0
-            if rows1 > rows0 and 0 <= depth < D:
-                target = at + (phase * extent[0] + i) * extent[1] * W * C
-                _fill(out, target, rows0 * W * C)
-                source = x0 + (depth * H + rows0 + low[1]) * W
-                transpose(lanes, out, target + rows0 * W * C, C, x, source, D * H * W, C, (rows1 - rows0) * W)
-                _fill(out, target + rows1 * W * C, (extent[1] - rows1) * W * C)
-                continue
-            for j in range(extent[1]):
-                row = (j + low[1]) * stride[1] + p1
-                target = at + ((phase * extent[0] + i) * extent[1] + j) * extent[2] * C
-                if depth < 0 or depth >= D or row < 0 or row >= H:
-                    _fill(out, target, extent[2] * C)
-                    continue
-                _fill(out, target, begin * C)
-                source = x0 + (depth * H + row) * W + (begin + low[2]) * stride[2] + p2
-                if stride[2] == 1:
-                    transpose(lanes, out, target + begin * C, C, x, source, D * H * W, C, end - begin)
-                else:
-                    for c in range(C):
-                        for k in range(end - begin):
-                            out[target + (begin + k) * C + c] = x[source + c * D * H * W + k * stride[2]]
-                _fill(out, target + end * C, (extent[2] - end) * C)
-
-
-@njit
 def _some_weight(inner: int, lanes: int, thread: int, threads: int, B: int, G: int, cuts: int, C: int, O: int,
                  lengths: Array, phases: Array, part: Array, runs: Array, width: int, wide: int, g: Array, x: Array,
                  room: Array, room_size: int, gradients: Array, sums: Array) -> None:  # fmt: skip
@@ -309,7 +222,7 @@ def _some_weight(inner: int, lanes: int, thread: int, threads: int, B: int, G: i
     space, volume, positions = lengths[18], size[0] * size[1] * size[2], out[0] * out[1] * out[2]
     Q = ((part[2] - 1) * extent[1] + part[3] - 1) * extent[2] + part[4]
     at, g_at = thread * room_size, thread * O * space
-    _fill(gradients, g_at, O * space)  # between the rows it stays zero
+    fill(gradients, g_at, O * space)  # between the rows it stays zero
     for item in range(G * cuts * thread // threads, G * cuts * (thread + 1) // threads):
         group, cut = item // cuts, item % cuts
         begun = 0

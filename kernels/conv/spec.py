@@ -150,6 +150,9 @@ def samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:
         ((1, 32, 1, 26, 30), (32, 32, 1, 3, 3), one, none, one, 1),
         ((3, 16, 1, 26, 31), (16, 16, 1, 4, 4), (1, 2, 2), (0, 1, 1), one, 1),
         ((3, 32, 1, 20, 23), (16, 32, 1, 5, 5), (1, 2, 2), (0, 2, 0), one, 1),
+        ((2, 32, 1, 1, 2100), (48, 32, 1, 1, 2), one, (0, 0, 3), (1, 1, 7), 1),
+        ((4, 160, 1, 3, 70), (32, 160, 1, 1, 3), one, (0, 0, 1), one, 1),
+        ((2, 32, 1, 120, 5), (64, 32, 1, 4, 1), one, (0, 1, 0), (1, 2, 1), 1),
     ):
         arrays = rng.standard_normal(x).astype(dtype), rng.standard_normal(w).astype(dtype)
         yield (*arrays, stride, padding, dilation, groups)
@@ -206,6 +209,7 @@ _CASES = {
     },
     "32x64x32x32, depthwise 3x3": _drawn((32, 64, 1, 32, 32), (64, 1, 1, 3, 3), (0, 1, 1), groups=64),
 }
+_ALONG = {"stride": (1, 1), "padding": (0, 3), "dilation": (1, 2), "groups": 1}
 _PLAIN = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
 _SETTINGS = {"stride": (1, 2), "padding": (1, 0), "dilation": (1, 1), "groups": 1}
 for _op, _says, _turn in (
@@ -242,6 +246,7 @@ for _op, _says, _turn in (
             serves="tinydl.ops.conv.conv",
             gradient=(
                 lambda rng: ((rng.standard_normal((2, 3, 5, 6)), rng.standard_normal((4, 3, 3, 2))), _SETTINGS),
+                lambda rng: ((rng.standard_normal((9, 32, 1, 64)), rng.standard_normal((32, 32, 1, 2))), _ALONG),
                 lambda rng: ((rng.standard_normal((8, 16, 8, 9)), rng.standard_normal((32, 16, 3, 3))), _PLAIN),
             ),
         )

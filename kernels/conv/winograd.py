@@ -1,9 +1,7 @@
 """Convolution by Winograd's F(4 x 4, 3 x 3), float32 and float64 (``cpu.winograd``): 3 x 3, and 4 x 4 with stride 2.
 
-Four neighbouring outputs of a filter of three taps see six inputs. Filter and inputs, taken as polynomials, can be
-multiplied by their values at six points: six multiplications instead of twelve; in two dimensions, a tile of 4 x 4
-outputs takes 36 instead of 144 (Winograd, "Arithmetic complexity of computations", 1980; Lavin and Gray,
-arXiv:1509.09308)::
+A tile of 4 x 4 outputs takes 36 multiplications instead of 144; what stands on both sides of them, and their error, is
+in :mod:`tinydl.kernels.conv.transforms`::
 
     forward   Y = A^T [ sum over c of  (G w G^T) (B^T x B) ] A        per tile: x 6 x 6, Y 4 x 4
     input     the same of the output's gradient, with the kernel turned round
@@ -13,12 +11,7 @@ The sums over channels, and over tiles, are 36 products of matrices. A kernel of
 3 x 3, a few of its entries zero, on the four phases of the image (every second row and column), and its transpose one
 whose outputs are four phases: 36 multiplications a phase instead of 64; 5 x 5 and 6 x 6 gain more.
 
-The points are 0, 3/4, -3/4, 3/2, -3/2 and infinity: all constants of A and B are exact, and the error is a third of
-that of the points 0, 1, -1, 2, -2 which the paper takes: with 64 channels in single precision 1.1e-6 of the largest
-result against 3.9e-6, where the plain sum has 0.8e-6 (Barabasz et al., arXiv:1803.10986, on the choice).
-
-An image is laid out with its channels last, so that a vector is one number of a tile for as many channels, and every
-transform is additions of whole vectors. Every entry of a result is summed by one thread in one order, the weight's
+An image is laid out with its channels last. Every entry of a result is summed by one thread in one order, the weight's
 gradient in a fixed number of parts: bits do not depend on the number of threads. An infinity in the input makes NaN of
 the tiles that see it, not only of the outputs (``use(conv_forward="cpu.shift")`` where that matters).
 """
@@ -26,143 +19,26 @@ the tiles that see it, not only of the outputs (``use(conv_forward="cpu.shift")`
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import prange, types
+from numba import prange
 from numpy.typing import NDArray
 
 from tinydl.kernels import vector
 from tinydl.kernels.cache import njit
 from tinydl.kernels.conv import spec
-from tinydl.kernels.conv.shift import DEPTH, lay_out_channels_last
+from tinydl.kernels.conv.layout import DEPTH, lay_out_channels_last, panel
 from tinydl.kernels.conv.spec import Ints
+from tinydl.kernels.conv.transforms import FILTER, GRADIENT, IMAGE, RESULT, WEIGHT, tile
 from tinydl.kernels.registry import register
 from tinydl.kernels.threads import num_threads, worthwhile
-from tinydl.kernels.vector import (
-    I64,
-    Vector,
-    define,
-    element,
-    emitted,
-    flat,
-    multiply,
-    named,
-    scalar_of,
-    transpose,
-)
+from tinydl.kernels.vector import multiply, transpose
 from tinydl.kernels.workspace import plain, scratch
 
 Array = NDArray[Any]
 
 PARTS = 8  # in which the weight's gradient is summed
-A, B = 0.75, 1.5  # the points, and their negatives
-A2, B2, A3, B3 = A**2, B**2, A**3, B**3
-FA, FB = 2 * A2 * (A2 - B2), 2 * B2 * (B2 - A2)  # the products of their distances from the other finite points
-
-
-# ----------------------------------------------------------------------------------------------------- the transforms
-
-
-def _image(d: Sequence[Vector]) -> list[Vector]:
-    """B^T d: d times the polynomial that vanishes at all finite points but one, for each, and at all of them."""
-    even_a, odd_a = d[4] - d[2] * B2, d[3] * A - d[1] * (A * B2)
-    even_b, odd_b = d[4] - d[2] * A2, d[3] * B - d[1] * (A2 * B)
-    return [
-        d[0] * (A2 * B2) - d[2] * (A2 + B2) + d[4],
-        even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b,
-        d[1] * (A2 * B2) - d[3] * (A2 + B2) + d[5],
-    ]  # fmt: skip
-
-
-def _result(m: Sequence[Vector]) -> list[Vector]:
-    """A^T m: powers of the points."""
-    even_a, odd_a, even_b, odd_b = m[1] + m[2], m[1] - m[2], m[3] + m[4], m[3] - m[4]
-    return [
-        m[0] + even_a + even_b, odd_a * A + odd_b * B, even_a * A2 + even_b * B2, odd_a * A3 + odd_b * B3 + m[5],
-    ]  # fmt: skip
-
-
-def _gradient(g: Sequence[Vector]) -> list[Vector]:
-    """A g: the values of a cubic polynomial at the points."""
-    even_a, odd_a = g[0] + g[2] * A2, g[1] * A + g[3] * A3
-    even_b, odd_b = g[0] + g[2] * B2, g[1] * B + g[3] * B3
-    return [g[0], even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, g[3]]
-
-
-def _filter(w: Sequence[Vector]) -> list[Vector]:
-    """G w: the values of a quadratic polynomial at the points, over the products of distances."""
-    even_a, odd_a = w[0] * (1 / FA) + w[2] * (A2 / FA), w[1] * (A / FA)
-    even_b, odd_b = w[0] * (1 / FB) + w[2] * (B2 / FB), w[1] * (B / FB)
-    return [w[0] * (1 / (A2 * B2)), even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, w[2]]
-
-
-def _weight(s: Sequence[Vector]) -> list[Vector]:
-    """G^T s."""
-    even_a, odd_a, even_b, odd_b = s[1] + s[2], s[1] - s[2], s[3] + s[4], s[3] - s[4]
-    return [
-        s[0] * (1 / (A2 * B2)) + even_a * (1 / FA) + even_b * (1 / FB),
-        odd_a * (A / FA) + odd_b * (B / FB),
-        even_a * (A2 / FA) + even_b * (B2 / FB) + s[5],
-    ]  # fmt: skip
-
-
-IMAGE, RESULT, GRADIENT, FILTER, WEIGHT = range(5)
-TRANSFORMS: dict[int, tuple[int, Callable[[Sequence[Vector]], list[Vector]]]] = {
-    IMAGE: (6, _image), RESULT: (6, _result), GRADIENT: (4, _gradient), FILTER: (3, _filter), WEIGHT: (6, _weight),
-}  # fmt: skip
-
-
-def transform_function(module: ir.Module, scalar: ir.Type, kind: int, size: int) -> ir.Function:
-    """The LLVM function of a transform both ways; its arguments are (source, its row and column, target, its row and
-    column), and a number of the tile is a vector of ``size`` bytes."""
-    side, one_way = TRANSFORMS[kind]
-
-    def body(builder: ir.IRBuilder, arguments: Any) -> None:
-        source, row, column, target, target_row, target_column = arguments
-        v = vector.lanes_of(builder, scalar, size)
-
-        def at(base: ir.Value, stride: ir.Value, number: int) -> ir.Value:
-            return v.pointer(base, builder.mul(stride, ir.Constant(I64, number)))
-
-        columns = [
-            one_way([v.load(at(at(source, column, j), row, i)) for i in range(side)]) for j in range(side)
-        ]
-        for i in range(len(columns[0])):
-            place = at(target, target_row, i)
-            for j, value in enumerate(one_way([done[i] for done in columns])):
-                v.store(at(place, target_column, j), value)
-        builder.ret_void()
-
-    pointer = scalar.as_pointer()
-    return define(
-        module, f"tinydl_winograd_{kind}_{named(scalar, size)}", [pointer, I64, I64, pointer, I64, I64], body
-    )
-
-
-@emitted
-def _transform(typing: Any, kind: Any, source: Any, s0: Any, row: Any, column: Any, target: Any, t0: Any,
-               target_row: Any, target_column: Any) -> Any:  # fmt: skip
-    """:func:`transform_function` of a literal kind, between places of flat arrays."""
-    if not flat(source, target) or not isinstance(kind, types.IntegerLiteral):
-        return None
-    i = types.int64
-
-    def emit(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
-        _, source, s0, row, column, target, t0, target_row, target_column = values
-        kinds = signature.args
-        function = transform_function(
-            builder.module, scalar_of(kinds[1]), kind.literal_value, vector.host_bytes()
-        )
-        builder.call(function, [
-            element(context, builder, kinds[1], source, s0), row, column,
-            element(context, builder, kinds[5], target, t0), target_row, target_column,
-        ])  # fmt: skip
-        return context.get_dummy_value()
-
-    return types.void(kind, source, i, i, i, target, i, i, i), emit
 
 
 # -------------------------------------------------------------------------------------------------------- the kernels
@@ -177,7 +53,7 @@ def _filters(lanes: int, w: Array, u: Array) -> None:
     """u[point][...] of w[tap][...]."""
     count = w.size // 9
     for n in range(0, count, lanes):
-        _transform(FILTER, w, n, 3 * count, count, u, n, 6 * count, count)
+        tile(FILTER, 4, w, n, 3 * count, count, u, n, 6 * count, count)
 
 
 @njit
@@ -185,7 +61,7 @@ def _weights(lanes: int, s: Array, w: Array) -> None:
     """w[tap][...] of the sums s[point][...]."""
     count = s.size // 36
     for n in range(0, count, lanes):
-        _transform(WEIGHT, s, n, 6 * count, count, w, n, 3 * count, count)
+        tile(WEIGHT, 4, s, n, 6 * count, count, w, n, 3 * count, count)
 
 
 @njit
@@ -220,7 +96,7 @@ def _some_products(inner: int, wide: int, lanes: int, thread: int, threads: int,
                     source = at + (i // H * read * read + phase) * plane + (i % H * 4 * wx + 4 * j) * C
                     target = v_at + t * K + phase * C
                     for c in range(0, C, lanes):
-                        _transform(IMAGE, room, source + c, wx * C, C, room, target + c, 6 * T * K, T * K)
+                        tile(IMAGE, 4, room, source + c, wx * C, C, room, target + c, 6 * T * K, T * K)
             for point in range(36):
                 for k in range(0, K, DEPTH):
                     for n in range(0, N, wide):
@@ -232,7 +108,7 @@ def _some_products(inner: int, wide: int, lanes: int, thread: int, threads: int,
                     row, column = 4 * i * written + phase // written, 4 * j * written + phase % written
                     source, target = m_at + t * N + phase * O, y_at + (row * wy + column) * O
                     for o in range(0, O, lanes):
-                        _transform(RESULT, room, source + o, 6 * T * N, T * N, room, target + o, written * wy * O,
+                        tile(RESULT, 4, room, source + o, 6 * T * N, T * N, room, target + o, written * wy * O,
                                    written * O)  # fmt: skip
         for image in range(count):
             for row in range(4 * row0 * written, min(4 * row1 * written, out[0])):
@@ -285,10 +161,10 @@ def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, ima
                         source = at + (i // H * read * read + phase) * plane + (i % H * 4 * wx + 4 * j) * C
                         target = v_at + t * K + phase * C
                         for c in range(0, C, lanes):
-                            _transform(IMAGE, room, source + c, wx * C, C, room, target + c, 6 * T * K, T * K)
+                            tile(IMAGE, 4, room, source + c, wx * C, C, room, target + c, 6 * T * K, T * K)
                     source = g_at + (i * 4 * wy + 4 * j) * O
                     for o in range(0, O, lanes):
-                        _transform(GRADIENT, room, source + o, wy * O, O, room, m_at + t * O + o, 6 * T * O, T * O)
+                        tile(GRADIENT, 4, room, source + o, wy * O, O, room, m_at + t * O + o, 6 * T * O, T * O)
                 for point in range(36):
                     for k in range(0, K, wide):
                         multiply(inner, O, room, m_at + point * T * O, 1, O, room, v_at + point * T * K + k, K, sums,
@@ -342,20 +218,12 @@ def _block(K: int, N: int, size: int) -> int:
     return max(8, min(128, max((1 << 19) // (36 * (K + N) * size), K * N // (K + N))))
 
 
-@functools.lru_cache
-def _panel(dtype: Any, columns: int) -> tuple[int, int]:
-    """The tile of a product with so many columns, and its own columns: the widest that has no rest."""
-    lanes = vector.lanes(dtype)
-    vectors = max(n for n in range(1, 5) if columns % (n * lanes) == 0)
-    return vector.panel(dtype, vectors), vectors * lanes
-
-
 def _convolved(x: Array, w: Array, low: Pair, read: int, written: int, out: Ints) -> Array:
     """x [B, C, 1, H, W], w [3, 3, read, read, C, written, written, O] -> [B, O, 1, *out]."""
     B, C, O, dtype = len(x), w.shape[4], w.shape[7], x.dtype
     K, N = read * read * C, written * written * O
     y = np.empty((B, O, 1, *out), dtype)
-    lanes, (inner, wide) = vector.lanes(dtype), _panel(dtype, N)
+    lanes, (inner, wide) = vector.lanes(dtype), panel(dtype, N)
     u = scratch("winograd_filters", 36 * K * N, dtype)
     _filters(lanes, w.reshape(-1), u)
     tiles = -(-out[0] // (4 * written)), -(-out[1] // (4 * written))
@@ -460,7 +328,7 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
     K = step * step * C
     dw = np.empty((O, C, *kernel), dtype)
     low, entries = _both(dw, stride, padding)
-    lanes, (inner, wide) = vector.lanes(dtype), _panel(dtype, K)
+    lanes, (inner, wide) = vector.lanes(dtype), panel(dtype, K)
     tiles = -(-out[0] // 4), -(-out[1] // 4)
     number = tiles[0] * tiles[1]
     T = max(64, _block(K, O, x.itemsize))  # as many as make it worth while to read the sums and write them back

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinydl.kernels import threads, variants
-from tinydl.kernels.conv import cpu, shift, spec, winograd
+from tinydl.kernels.conv import cpu, line, shift, spec, winograd
 from tinydl.kernels.registry import KernelError
 
 OPS = ("conv_forward", "conv_input", "conv_weight")
@@ -78,13 +78,19 @@ def test_the_gradients_are_the_transposes(sample):
 @pytest.mark.parametrize("images", [1, 3])
 @pytest.mark.parametrize(
     ("module", "channels", "stride"),
-    [(cpu, (9, 11), (1, 1, 2)), (shift, (9, 11), (1, 1, 2)), (winograd, (16, 32), (1, 1, 1))],
+    [
+        (cpu, (9, 11), (1, 1, 2)),
+        (shift, (9, 11), (1, 1, 2)),
+        (winograd, (16, 32), (1, 1, 1)),
+        (line, (32, 48), (1, 1, 1)),
+    ],
 )
 @pytest.mark.parametrize("op", OPS)
 def test_threads_do_not_change_the_bits(op, module, channels, stride, images, monkeypatch):
     monkeypatch.setattr(threads, "SERIAL", 0)
     rng = np.random.default_rng(3)
-    x, w = rng.standard_normal((images, channels[0], 1, 13, 21)), rng.standard_normal((*channels[::-1], 1, 3, 3))
+    x = rng.standard_normal((images, channels[0], 1, 13, 21))
+    w = rng.standard_normal((*channels[::-1], 1, 3, 1 if module is line else 3))
     sample = (x.astype(np.float32), w.astype(np.float32), stride, (0, 1, 0), (1, 1, 1), 1)
     results = []
     for count in range(1, threads.max_threads() + 1):
@@ -130,7 +136,32 @@ def test_which_convolutions_are_transformed(kernel, stride, padding, dilation, g
         assert accepts(*arguments(op, sample)) == taken
 
 
-@pytest.mark.parametrize("variant", ["numpy", "cpu.implicit", "cpu.shift", "cpu.winograd"])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation", "groups", "channels", "size", "taken"),
+    [
+        ((1, 2), 1, (0, 0), 1, 1, 32, (1, 601), True),
+        ((1, 2), 1, (0, 0), 16, 1, 32, (1, 2000), True),
+        ((3, 1), 1, (1, 0), 1, 1, 32, (120, 5), True),
+        ((1, 4), 1, (0, 2), 1, 1, 32, (3, 200), True),
+        ((1, 5), 1, (0, 2), 1, 1, 32, (1, 600), False),
+        ((1, 2), 2, (0, 0), 1, 1, 32, (1, 600), False),
+        ((1, 2), 1, (1, 0), 1, 1, 32, (1, 600), False),
+        ((1, 2), 1, (0, 0), 1, 2, 32, (1, 600), False),
+        ((1, 2), 1, (0, 0), 1, 1, 16, (1, 600), False),  # so few channels are mostly transforms
+        ((1, 2), 1, (0, 0), 512, 1, 32, (1, 8704), False),  # 8192 outputs are 3.2 blocks: a fifth would be dropped
+        ((1, 2), 1, (0, 0), 1, 1, 32, (1, 90), False),
+    ],
+)
+def test_which_convolutions_go_by_lines(kernel, stride, padding, dilation, groups, channels, size, taken):
+    x = np.ones((2, channels, 1, *size), np.float32)
+    w = np.ones((channels, channels // groups, 1, *kernel), np.float32)
+    sample = (x, w, (1, stride, stride), (0, *padding), (1, dilation, dilation), groups)
+    for op in OPS:
+        (accepts,) = (v.accepts for v in variants(op) if v.name == "cpu.line")
+        assert accepts(*arguments(op, sample)) == taken
+
+
+@pytest.mark.parametrize("variant", ["numpy", "cpu.implicit", "cpu.shift", "cpu.line", "cpu.winograd"])
 def test_misuse_names_the_argument(variant):
     functions = {v.op: v.function for op in OPS for v in variants(op) if v.name == variant}
     none = ((1, 1, 1), (0, 0, 0), (1, 1, 1))
