@@ -291,6 +291,8 @@ class Worker:
         here = str(Path(importlib.import_module("tinydl").__path__[0]).parent)
         path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
         pipe, environment = subprocess.PIPE, {**os.environ, "PYTHONPATH": path}
+        if side.startswith("torch"):
+            environment["TINYDL_KEEP_MEMORY"] = "0"  # PyTorch as it comes, though the harness imports tinydl
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
 
     def ask(self, **request: Any) -> dict[str, Any]:

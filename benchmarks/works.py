@@ -28,8 +28,10 @@ def draw(torch: Library, *shape: int, seed: int = 0, scale: float = 1.0, grad: b
 
 
 def both_ways(torch: Library, compute: Callable[[], Any], leaves: list[Any]) -> Job:
-    """``compute()`` and the gradients of all ``leaves`` from a gradient of its result; checked by their sizes."""
-    upstream = draw(torch, *compute().shape, seed=1, grad=False)
+    """``compute()`` and the gradients of all ``leaves`` from a gradient of its result (1 where that is one number, as
+    losses have it); checked by their sizes."""
+    shape = compute().shape
+    upstream = draw(torch, *shape, seed=1, grad=False) if shape else torch.ones(())
 
     def step() -> None:
         for leaf in leaves:

@@ -62,6 +62,7 @@ from tinydl.dtypes import (
 from tinydl.errors import TinydlError, absent
 from tinydl.functions import *  # noqa: F403 - PyTorch's functions, listed in functions.__all__
 from tinydl.functions import __all__ as _functions
+from tinydl.kernels.workspace import keep_memory
 from tinydl.limits import can_cast, finfo, iinfo
 from tinydl.printing import set_printoptions
 from tinydl.settings import (
@@ -149,6 +150,7 @@ if TYPE_CHECKING:
 # log(-1) is nan, 1 / 0 is inf: results, as in PyTorch, and no news. NumPy would warn of a line of ours.
 _SILENT = r"tinydl\.(primitives|ops|autograd|kernels|nn|optim)\b"
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=_SILENT)
+keep_memory()
 
 # Every tensor keeps the layout that its operation gives it: these change nothing.
 preserve_format, contiguous_format = memory_format("preserve_format"), memory_format("contiguous_format")

@@ -73,10 +73,7 @@ def _backward_row(g: Any, x: Any, weight: Any, mean: Any, rstd: Any, dx: Any, dw
         mean_q /= d
         mean_qh /= d
         for j in range(x.size):
-            h = (x[j] - mean) * rstd
-            dx[j] = rstd * (g[j] * weight[j] - mean_q - h * mean_qh)
-            dweight[j] += g[j] * h
-            dbias[j] += g[j]
+            dx[j] = rstd * (g[j] * weight[j] - mean_q - (x[j] - mean) * rstd * mean_qh)
     else:
         for j in range(x.size):
             mean_q += g[j]
@@ -84,10 +81,11 @@ def _backward_row(g: Any, x: Any, weight: Any, mean: Any, rstd: Any, dx: Any, dw
         mean_q /= d
         mean_qh /= d
         for j in range(x.size):
-            h = (x[j] - mean) * rstd
-            dx[j] = rstd * (g[j] - mean_q - h * mean_qh)
-            dweight[j] += g[j] * h
-            dbias[j] += g[j]
+            dx[j] = rstd * (g[j] - mean_q - (x[j] - mean) * rstd * mean_qh)
+    # A loop of its own: with three arrays written LLVM will not check that none overlaps another, and makes no vectors.
+    for j in range(x.size):
+        dweight[j] += g[j] * ((x[j] - mean) * rstd)
+        dbias[j] += g[j]
 
 
 def _backward(g: Any, x: Any, weight: Any, mean: Any, rstd: Any, dx: Any, dweights: Any, dbiases: Any) -> Any:

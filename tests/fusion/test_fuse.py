@@ -16,7 +16,7 @@ import tinydl
 import tinydl.nn.functional as F
 from tests.meta.tree import ROOT
 from tinydl.fusion import Fused, FusionError
-from tinydl.kernels import fused, workspace
+from tinydl.kernels import fused
 
 
 def gate(a: Any, x: Any, b: Any, c: Any) -> Any:
@@ -460,37 +460,3 @@ def test_importing_tinydl_loads_nothing_of_it() -> None:
            "print('numba' in sys.modules)"  # fmt: skip
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[0] == "[]", done.stderr
-
-
-def test_large_results_take_the_memory_of_earlier_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tinydl.fusion.calling.LARGE", 64)
-    monkeypatch.setattr(workspace, "_free", {})
-    xs = tensors((50,), (50,), (50,), (50,))
-    f = tinydl.fuse(lambda a, x, b, c: gate(a, x, b, c) + 0.125)
-    want = (gate(*xs) + 0.125).detach().array
-    places = set()
-    for _ in range(4):
-        y = f(*xs)
-        assert np.allclose(y.detach().array, want, atol=1e-6)
-        y.backward(tinydl.ones_like(y))
-        places.add(y.data_ptr())
-        first = xs[0].grad.array
-        assert type(first.base) is workspace.Block and first.flags.carray  # the gradient is taken over, not copied
-        view = xs[0].grad[3:5]
-        for x in xs:
-            x.grad = None
-        workspace.poison()
-        assert not view.isnan().any()  # memory goes back with its last view
-        del y, first, view
-    assert len(places) <= 2
-    assert 5 <= sum(map(len, workspace._free.values())) <= 6
-
-
-def test_what_is_kept_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workspace, "_free", {})
-    monkeypatch.setattr(workspace, "KEPT", 10_000)
-    for size in (500, 1000, 1500, 4000):  # of float32
-        held = [workspace.recycled((size,), np.dtype(np.float32)) for _ in range(3)]
-        assert len({a.ctypes.data for a in held}) == 3 and all(a.ctypes.data % 64 == 0 for a in held)
-        del held
-        assert sum(n * len(kept) for n, kept in workspace._free.items()) <= max(10_000, 4 * size)

@@ -27,7 +27,6 @@ from tinydl.autograd import hooks as _hooks
 from tinydl.autograd import primitives as _primitives
 from tinydl.autograd.mode import ANOMALY, mode
 from tinydl.autograd.primitives import PICK, Node, Primitive
-from tinydl.kernels.workspace import OWNERS
 
 _ndarray = np.ndarray
 
@@ -368,7 +367,7 @@ def _accumulate(create_graph: bool, x: Any, found: dict[int, Any], k: int) -> No
             x._grad = _fresh(r) if old is None else old + r
         elif old is None:
             # Nobody else holds it when the only references are `r` and the call's own: then there is nothing to copy.
-            if type(r) is _ndarray and type(r.base) in OWNERS and getrefcount(r) == 2 and r.flags.carray:
+            if type(r) is _ndarray and getrefcount(r) == 2 and r.flags.carray and _unshared(r.base, r.size):
                 x._grad = tensor._from_array(r)
             else:
                 x._grad = tensor._from_array(_copy(r))
@@ -380,6 +379,15 @@ def _accumulate(create_graph: bool, x: Any, found: dict[int, Any], k: int) -> No
     if hooks is not None:
         for hook in tuple(hooks["after"]):
             hook.after(x)
+
+
+def _unshared(base: Any, size: int) -> bool:
+    """Whether an array of this base and size has its memory to itself: there is no base, or it is all of a base that
+    nobody else holds (which it had another shape in)."""
+    if base is None:
+        return True
+    # Held by the array, by this function's argument and by getrefcount's.
+    return type(base) is _ndarray and base.size == size and getrefcount(base) == 3 and base.base is None
 
 
 def _fresh(r: Any) -> Any:
@@ -489,7 +497,7 @@ def _results(
                 r = hooked[id(x)]
             if create_graph:
                 results.append(_fresh(r))
-            elif type(r) is _ndarray and type(r.base) in OWNERS and getrefcount(r) == 2 and r.flags.carray:
+            elif type(r) is _ndarray and getrefcount(r) == 2 and r.flags.carray and _unshared(r.base, r.size):
                 results.append(tensor._from_array(r))  # nobody else holds it
             else:
                 results.append(tensor._from_array(_copy(r)))

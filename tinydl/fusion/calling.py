@@ -15,7 +15,6 @@ from tinydl.autograd.primitives import Primitive
 from tinydl.fusion.text import Store, described, identifiers, kernel_text, space
 from tinydl.fusion.tracing import FLOATING, Expression, FusionError, Symbol, follow
 from tinydl.kernels.fused import cut, kernel
-from tinydl.kernels.workspace import LARGE, recycled
 from tinydl.tensor import Tensor
 
 #: Combinations of shapes that are remembered; following a function again takes about a millisecond.
@@ -87,7 +86,7 @@ class _Loop:
         flat = [f"{o}.reshape(-1)" if len(s) != 1 else o for o, s in zip(operands, self.operands)]
         outs = [f"o{k}" for k in range(len(self.made))]
         run = self.kernel.chosen(self.elements, self.numbers[0])
-        names = {"zeros": np.zeros, "empty": np.empty, "recycled": recycled, "kernel": run, "total": _total,
+        names = {"zeros": np.zeros, "empty": np.empty, "kernel": run, "total": _total,
                  "otherwise": otherwise}  # fmt: skip
         lines = [f"def {name}({', '.join(parameters)}):"]
         if otherwise is not None:
@@ -95,8 +94,7 @@ class _Loop:
             lines += [f"  if not ({checks}): return otherwise({', '.join(parameters)})"]
         for k, (shape, dtype, places_) in enumerate(self.made):
             names[f"s{k}"], names[f"d{k}"] = shape, dtype
-            large = np.prod(shape) * dtype.itemsize >= LARGE
-            lines += [f"  o{k} = {'zeros' if places_ else 'recycled' if large else 'empty'}(s{k}, d{k})"]
+            lines += [f"  o{k} = {'zeros' if places_ else 'empty'}(s{k}, d{k})"]
             flat += [f"o{k}.reshape(-1)" if len(shape) != 1 else f"o{k}"]
         lines += [f"  kernel({', '.join([*map(str, self.numbers), *flat, *map(str, self.steps)])})"]
         for k, ((shape, dtype), (_, _, places_)) in enumerate(zip(self.results, self.made)):
@@ -291,7 +289,7 @@ def _arranged(a: Any, order: Any) -> Any:
 # Names that the texts of generated calls use themselves: single letters, and what their namespaces hold.
 _GENERATED = re.compile(
     r"[a-z]\d*|[A-Z].*|new|mode|next_id|ndarray|as_array|op|forward|mixed|stale|user_line|freed|misfit|no_memory|one_of|"
-    r"changed|missing|settle|picks?|result|joint|lift|shares|write|kernel|total|zeros|empty|recycled|otherwise|rule\d+|"
+    r"changed|missing|settle|picks?|result|joint|lift|shares|write|kernel|total|zeros|empty|otherwise|rule\d+|"
     r"default_.*|isinstance|type|dict|is|needs|saved|shapes|out\d*|.*_(shape|dtype)"
 )
 

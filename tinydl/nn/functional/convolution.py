@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ def _options(name: str, dimensions: int, stride: Any, dilation: Any) -> tuple[In
 
 def _kept(value: Any) -> Any:
     """An option as what a cache can look up."""
-    return value if isinstance(value, (int, str, tuple, np.integer)) else tuple(value)
+    return value if isinstance(value, Hashable) else tuple(value)
 
 
 def _ranks(name: str, size: Ints, weight: Ints, dimensions: int) -> None:
@@ -63,7 +63,7 @@ def _bias(name: str, bias: Ints | None, channels: int) -> None:
         )
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=1024, typed=True)
 def _checked(
     name: str, dimensions: int, size: Ints, weight: Ints, bias: Ints | None, stride: Any, padding: Any, dilation: Any,
     groups: int,
@@ -191,7 +191,7 @@ def transposed_size(
     )
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=1024, typed=True)
 def _checked_transposed(
     name: str, dimensions: int, given: Ints, weight: Ints, bias: Ints | None, stride: Any, padding: Any,
     output_padding: Any, groups: int, dilation: Any,
