@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 from tinydl.kernels import vector
 from tinydl.kernels.cache import njit
 from tinydl.kernels.conv import spec
-from tinydl.kernels.conv.layout import DEPTH, lay_out_channels_last, panel
+from tinydl.kernels.conv.layout import lay_out_channels_last, panel
 from tinydl.kernels.conv.spec import Ints
-from tinydl.kernels.conv.transforms import FILTER, GRADIENT, IMAGE, POINTS, RESULT, WEIGHT, line
+from tinydl.kernels.conv.transforms import DEPTH, FILTER, GRADIENT, IMAGE, POINTS, RESULT, WEIGHT, line
 from tinydl.kernels.registry import register
 from tinydl.kernels.threads import num_threads, worthwhile
 from tinydl.kernels.vector import multiply, transpose
