@@ -7,6 +7,7 @@ written, that names imported when first used are there, and how the docstrings o
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 from pathlib import Path
@@ -85,4 +86,6 @@ def item(line: str, deep: bool) -> str:
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]))
+    target = Path(sys.argv[1]).resolve()
+    os.chdir(Path(__file__).parent)  # beside a folder of that name pdoc would ask which tinydl is meant
+    build(target)
