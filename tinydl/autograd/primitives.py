@@ -763,10 +763,50 @@ def _wraps(number: int, dtype: Any) -> bool:
     return bool(np.asarray(number).astype(dtype) != number)
 
 
+_wanted: dict[Any, np.dtype[Any]] = {}  # what `_mixed` found for operands of such dtypes, ranks and kinds
+
+
 def _mixed(op: Primitive, inputs: tuple[Any, ...], static: dict[str, Any]) -> Any:
     """Bring operands of several dtypes to one by PyTorch's table (recording the casts), then call again."""
-    from tinydl.ops.casting import cast
+    tensor = globals()["Tensor"]
+    key: list[Any] = [op.promote, dtypes.get_default_dtype()]
+    for x in inputs:
+        if isinstance(x, tensor):
+            key += [x.array.dtype, x.array.ndim == 0, type(x.array)]
+        else:
+            key += [type(x)] if type(x) in (int, float, bool) else [None, x]  # an array is no key: found anew
+    try:
+        want = _wanted[tuple(key)]
+    except (KeyError, TypeError):
+        want = _common(op, inputs)
+        if None not in key:
+            _wanted[tuple(key)] = want
+    if want.kind in "ui" and op.name in _COMPARISONS and any(type(x) is int and _wraps(x, want) for x in inputs):
+        want = np.dtype(np.int64)  # 300 is greater than any uint8, whatever it would wrap around to
+    operands: list[Any] = []
+    lone: int | None = None  # the first operand that is no tensor any more; one of them must be
+    found = False
+    for i, x in enumerate(inputs):
+        if isinstance(x, tensor):
+            if x.array.dtype is want:
+                found = True
+            elif x.needs_grad:
+                x, found = _cast(x, want), True
+            else:  # nothing to record
+                x = x.array.astype(want)
+                lone = i if lone is None else lone
+        elif type(x) is float or type(x) is int and want.kind == "f":
+            x = x if want.kind == "f" else np.asarray(x).astype(want)
+        else:
+            x = np.asarray(x).astype(want)  # a number that is too large for an integer dtype wraps around
+        operands.append(x)
+    if not found and lone is not None:
+        operands[lone] = tensor._wrap(operands[lone])
+    return op.call(*operands, **static)
 
+
+def _common(op: Primitive, inputs: tuple[Any, ...]) -> np.dtype[Any]:
+    """The dtype in which ``op`` computes on operands of several; operands on two devices are refused."""
     tensor = globals()["Tensor"]
     plain = [x.array if isinstance(x, tensor) else x for x in inputs]
     for x in plain:
@@ -775,17 +815,13 @@ def _mixed(op: Primitive, inputs: tuple[Any, ...], static: dict[str, Any]) -> An
                 f"{op.name}: expected all tensors to be on the same device, but found cpu and cuda; move one with .to()"
             )
     want = dtypes.result_type(*plain)
-    if op.promote == "float" and want.kind != "f":
-        want = dtypes.get_default_dtype()
-    if want.kind in "ui" and op.name in _COMPARISONS and any(type(x) is int and _wraps(x, want) for x in plain):
-        want = np.dtype(np.int64)  # 300 is greater than any uint8, whatever it would wrap around to
+    return dtypes.get_default_dtype() if op.promote == "float" and want.kind != "f" else want
 
-    def convert(x: Any) -> Any:
-        if isinstance(x, tensor):
-            return x if x.array.dtype == want and x.array.dtype is want else cast(x, dtype=want)
-        return np.asarray(x).astype(want)  # a number that is too large for an integer dtype wraps around
 
-    return op.call(*[convert(x) for x in inputs], **static)
+def _cast(x: Any, dtype: np.dtype[Any]) -> Any:
+    from tinydl.ops.casting import cast
+
+    return cast(x, dtype=dtype)
 
 
 def _user_line() -> dict[str, Any]:
