@@ -37,10 +37,13 @@ FAMILIES: dict[str, str] = {
     ),
     "bce_with_logits": "loss",
     **dict.fromkeys(("softmax_cross_entropy", "nll", "multi_margin"), "loss"),
-    "layer_norm_forward": "norm",
-    "layer_norm_backward": "norm",
     **dict.fromkeys(("attention_forward", "attention_backward"), "attention"),
-    **{f"{kind}_norm_{direction}": "norm" for kind in ("batch", "group") for direction in ("forward", "backward")},
+    **{
+        f"{kind}_norm_{direction}": "norm"
+        for kind in ("layer", "rms", "batch", "fixed", "group")
+        for direction in ("forward", "backward")
+    },
+    "moving_average": "norm",
     **dict.fromkeys(("max_pool", "window_sum", "window_spread", "take_positions", "put_positions"), "pool"),
     **{
         f"{cell}_{direction}": "rnn"

@@ -91,21 +91,30 @@ def conv(op: str, channels_last: bool) -> Rival:
 # -- normalisation ----------------------------------------------------------------------------------------------------
 
 
-def _norm(torch: Torch, kind: str, x: Any, weight: Any, bias: Any, groups: int, eps: float) -> Any:
+def _norm(torch: Torch, kind: str, x: Any, *arguments: Any) -> Any:
     f = torch.nn.functional
     if kind == "layer_norm":
+        weight, bias, eps = arguments
         return f.layer_norm(x, x.shape[1:], weight, bias, eps)
+    if kind == "rms_norm":
+        weight, eps = arguments
+        return f.rms_norm(x, x.shape[1:], weight, eps)
+    if kind == "fixed_norm":
+        mean, variance, weight, bias, eps = arguments
+        return f.batch_norm(x, mean, variance, weight, bias, False, 0.1, eps)
     if kind == "group_norm":
+        weight, bias, groups, eps = arguments
         return f.group_norm(x, groups, weight, bias, eps)
+    weight, bias, eps = arguments
     return f.batch_norm(x, None, None, weight, bias, True, 0.1, eps)
 
 
 def norm_forward(kind: str) -> Rival:
-    """Layer, batch or group normalisation."""
+    """A normalisation by the name of its operation."""
 
     def rival(torch: Torch, *arguments: Any) -> Call:
-        x, weight, bias, *groups, eps = tensors(torch, *arguments)
-        return lambda: _norm(torch, kind, x, weight, bias, groups[0] if groups else 0, eps)
+        given = tensors(torch, *arguments)
+        return lambda: _norm(torch, kind, *given)
 
     return rival
 
@@ -113,10 +122,19 @@ def norm_forward(kind: str) -> Rival:
 def norm_backward(kind: str) -> Rival:
     """Its gradients."""
 
-    def rival(torch: Torch, g: Any, x: Any, weight: Any, mean: Any, spread: Any, last: Any = None) -> Call:
-        inputs = a, b, c = leaves(torch, x, weight, np.zeros_like(weight))
-        groups, eps = (last, 1e-5) if kind == "group_norm" else (0, last or 1e-5)
-        return backward(torch, _norm(torch, kind, a, b, c, groups, eps), inputs, (g,))
+    def rival(torch: Torch, g: Any, x: Any, *arguments: Any) -> Call:
+        # As ours are called; what a forward left for its backward, PyTorch finds itself.
+        settings: tuple[Any, ...] = ()
+        if kind == "fixed_norm":
+            mean, variance, weight, eps = arguments
+            settings = tensors(torch, mean, variance)
+        elif kind in ("batch_norm", "group_norm"):
+            weight, _, _, *groups, eps = arguments
+        else:
+            weight, eps, groups = arguments[0], 1e-5, []
+        inputs = a, b, *c = leaves(torch, x, weight, *(() if kind == "rms_norm" else (np.zeros_like(weight),)))
+        after = groups if kind == "group_norm" else ()
+        return backward(torch, _norm(torch, kind, a, *settings, b, *c, *after, eps), inputs, (g,))
 
     return rival
 

@@ -72,5 +72,4 @@ def poison() -> None:
 
 def plain(array: NDArray[Any]) -> NDArray[Any]:
     """The array itself, or a contiguous and writable copy: the one memory layout that kernels are compiled for."""
-    flags = array.flags
-    return array if flags.c_contiguous and flags.writeable and flags.aligned else np.array(array, order="C")
+    return array if array.flags.carray else np.array(array, order="C")

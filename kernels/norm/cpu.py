@@ -17,8 +17,10 @@ from numba import prange
 from numpy.typing import NDArray
 
 from tinydl.kernels.cache import njit
+from tinydl.kernels.norm import spec
 from tinydl.kernels.registry import register
 from tinydl.kernels.scalar import IN_ORDER
+from tinydl.kernels.ufunc import Ufunc
 from tinydl.kernels.workspace import plain
 
 Array = NDArray[Any]
@@ -49,15 +51,18 @@ def _forward_row(x: Any, weight: Any, bias: Any, eps: Any, y: Any) -> Any:
     elif weight.size:
         for j in range(x.size):
             y[j] = (x[j] - mean) * rstd * weight[j]
+    elif bias.size:
+        for j in range(x.size):
+            y[j] = (x[j] - mean) * rstd + bias[j]
     else:
         for j in range(x.size):
             y[j] = (x[j] - mean) * rstd
     return mean, rstd
 
 
-def _forward(x: Any, weight: Any, bias: Any, eps: Any, y: Any, mean: Any, rstd: Any) -> Any:
+def _forward(x: Any, weight: Any, bias: Any, eps: Any, y: Any, moments: Any) -> Any:
     for n in prange(x.shape[0]):
-        mean[n], rstd[n] = _forward_row(x[n], weight, bias, eps, y[n])
+        moments[0, n], moments[1, n] = _forward_row(x[n], weight, bias, np.float32(eps), y[n])
 
 
 @njit(fastmath=_SUMS, error_model="numpy", forceinline=True)
@@ -99,21 +104,22 @@ _forward_parallel = njit(_forward, parallel=True, error_model="numpy")
 _backward_serial = njit(_backward, error_model="numpy")
 _backward_parallel = njit(_backward, parallel=True, error_model="numpy")
 _NOTHING = np.empty(0, np.float32)
+_FLOAT32 = np.dtype(np.float32)
+
+
+def _given(parameter: Array | None) -> Array:
+    """The parameter, or no numbers where there is none."""
+    return _NOTHING if parameter is None else plain(parameter)
 
 
 @register(op="layer_norm_forward", name="cpu.fused", dtypes=("float32",), default=True)
 def layer_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
     """Normalise rows; see the card."""
     x = plain(x)
-    y = np.empty_like(x)
-    mean, rstd = np.empty((2, len(x)), np.float32)
-    w = _NOTHING if weight is None else plain(weight)
-    b = _NOTHING if bias is None else plain(bias)
-    if bias is not None and weight is None:
-        w = np.ones_like(b)
+    y, moments = np.empty(x.shape, _FLOAT32), np.empty((2, len(x)), _FLOAT32)
     kernel = _forward_parallel if x.size >= PARALLEL_FROM else _forward_serial
-    kernel(x, w, b, _f(eps), y, mean, rstd)
-    return y, mean, rstd
+    kernel(x, _given(weight), _given(bias), eps, y, moments)
+    return y, moments[0], moments[1]
 
 
 @register(op="layer_norm_backward", name="cpu.fused", dtypes=("float32",), default=True)
@@ -125,12 +131,88 @@ def layer_norm_backward(
     dx = np.empty_like(x)
     blocks = -(-len(x) // _ROWS)
     dweights, dbiases = np.zeros((2, blocks, x.shape[1]), np.float32)
-    w = _NOTHING if weight is None else plain(weight)
+    w = _given(weight)
     kernel = _backward_parallel if x.size >= PARALLEL_FROM else _backward_serial
     kernel(g, x, w, mean, rstd, dx, dweights, dbiases)
     if blocks == 1:
         return dx, dweights[0], dbiases[0]
     return dx, dweights.sum(axis=0), dbiases.sum(axis=0)
+
+
+# ------------------------------------------------------------------------------------------------ root mean square
+
+
+@njit(fastmath=_SUMS, error_model="numpy", forceinline=True)
+def _rms_row(x: Any, weight: Any, eps: Any, y: Any) -> Any:
+    square = _ZERO
+    for j in range(x.size):
+        square += x[j] * x[j]
+    scale = _ONE / np.sqrt(square / np.float32(x.size) + eps)
+    if weight.size:
+        for j in range(x.size):
+            y[j] = x[j] * scale * weight[j]
+    else:
+        for j in range(x.size):
+            y[j] = x[j] * scale
+    return scale
+
+
+def _rms_forward(x: Any, weight: Any, eps: Any, y: Any, scales: Any) -> Any:
+    for n in prange(x.shape[0]):
+        scales[n] = _rms_row(x[n], weight, np.float32(eps), y[n])
+
+
+@njit(fastmath=_SUMS, error_model="numpy", forceinline=True)
+def _rms_row_backward(g: Any, x: Any, weight: Any, scale: Any, dx: Any, dweight: Any) -> Any:
+    mean_qh = _ZERO
+    if weight.size:
+        for j in range(x.size):
+            mean_qh += g[j] * weight[j] * (x[j] * scale)
+        mean_qh /= np.float32(x.size)
+        for j in range(x.size):
+            dx[j] = scale * (g[j] * weight[j] - x[j] * scale * mean_qh)
+    else:
+        for j in range(x.size):
+            mean_qh += g[j] * (x[j] * scale)
+        mean_qh /= np.float32(x.size)
+        for j in range(x.size):
+            dx[j] = scale * (g[j] - x[j] * scale * mean_qh)
+    for j in range(x.size):
+        dweight[j] += g[j] * (x[j] * scale)
+
+
+def _rms_backward(g: Any, x: Any, weight: Any, scales: Any, dx: Any, dweights: Any) -> Any:
+    for block in prange(dweights.shape[0]):
+        for n in range(block * _ROWS, min((block + 1) * _ROWS, x.shape[0])):
+            _rms_row_backward(g[n], x[n], weight, scales[n], dx[n], dweights[block])
+
+
+_rms_forward_serial = njit(_rms_forward, error_model="numpy")
+_rms_forward_parallel = njit(_rms_forward, parallel=True, error_model="numpy")
+_rms_backward_serial = njit(_rms_backward, error_model="numpy")
+_rms_backward_parallel = njit(_rms_backward, parallel=True, error_model="numpy")
+
+
+@register(op="rms_norm_forward", name="cpu.fused", dtypes=("float32",), default=True)
+def rms_norm_forward(x: Array, weight: Array | None, eps: float) -> tuple[Array, Array]:
+    """Scale rows; see the card."""
+    x = plain(x)
+    y, scales = np.empty(x.shape, _FLOAT32), np.empty(len(x), _FLOAT32)
+    kernel = _rms_forward_parallel if x.size >= PARALLEL_FROM else _rms_forward_serial
+    kernel(x, _given(weight), eps, y, scales)
+    return y, scales
+
+
+@register(op="rms_norm_backward", name="cpu.fused", dtypes=("float32",), default=True)
+def rms_norm_backward(g: Array, x: Array, weight: Array | None, scale: Array) -> tuple[Array, Array]:
+    """Gradients of the input and the weight; see the card."""
+    g, x = plain(g), plain(x)
+    dx = np.empty(x.shape, _FLOAT32)
+    blocks = -(-len(x) // _ROWS)
+    dweights = np.zeros((blocks, x.shape[1]), _FLOAT32)
+    kernel = _rms_backward_parallel if x.size >= PARALLEL_FROM else _rms_backward_serial
+    kernel(g, x, _given(weight), scale, dx, dweights)
+    return dx, dweights[0] if blocks == 1 else dweights.sum(axis=0)
 
 
 # ------------------------------------------------------------------------------------------------ channels and groups
@@ -174,7 +256,13 @@ def _slope(g: Any, x: Any, mean: Any, scale: Any, offset: Any, tilt: Any, dx: An
         dx[i] = scale * g[i] - offset - tilt * (x[i] - mean)
 
 
-def _batch_forward(x: Any, weight: Any, bias: Any, eps: Any, y: Any, means: Any, variances: Any) -> Any:
+@njit(error_model="numpy", forceinline=True)
+def _or_else(parameter: Any, c: int, otherwise: Any) -> Any:
+    """A channel's entry of a parameter, which may have been left out."""
+    return parameter[c] if parameter.size else otherwise
+
+
+def _batch_forward(x: Any, weight: Any, bias: Any, eps: Any, y: Any, moments: Any) -> Any:
     B, C, L = x.shape
     for c in prange(C):
         total = 0.0
@@ -185,32 +273,51 @@ def _batch_forward(x: Any, weight: Any, bias: Any, eps: Any, y: Any, means: Any,
         for b in range(B):
             square += _squares(x[b, c], mean)
         variance = np.float32(square / (B * L))
-        means[c], variances[c] = mean, variance
-        scale = weight[c] / np.sqrt(variance + eps)
+        moments[0, c], moments[1, c] = mean, variance
+        scale = _or_else(weight, c, _ONE) / np.sqrt(variance + np.float32(eps))
         for b in range(B):
-            _scaled(x[b, c], mean, scale, bias[c], y[b, c])
+            _scaled(x[b, c], mean, scale, _or_else(bias, c, _ZERO), y[b, c])
 
 
-def _batch_backward(g: Any, x: Any, weight: Any, means: Any, variances: Any, eps: Any, dx: Any, dweight: Any,
-                    dbias: Any) -> Any:  # fmt: skip
+def _batch_backward(g: Any, x: Any, weight: Any, means: Any, variances: Any, eps: Any, dx: Any, slopes: Any) -> Any:
     B, C, L = x.shape
     for c in prange(C):
-        mean, rstd = means[c], _ONE / np.sqrt(variances[c] + eps)
+        mean, rstd = means[c], _ONE / np.sqrt(variances[c] + np.float32(eps))
         total, product = 0.0, 0.0
         for b in range(B):
             total += _sum(g[b, c])
             product += _product(g[b, c], x[b, c], mean)
-        dbias[c], dweight[c] = np.float32(total), np.float32(product * rstd)
-        scale = weight[c] * rstd
+        slopes[0, c], slopes[1, c] = np.float32(product * rstd), np.float32(total)
+        scale = _or_else(weight, c, _ONE) * rstd
         offset = np.float32(scale * (total / (B * L)))
         tilt = np.float32(scale * rstd * rstd * (product / (B * L)))
         for b in range(B):
             _slope(g[b, c], x[b, c], mean, scale, offset, tilt, dx[b, c])
 
 
-def _group_forward(x: Any, weight: Any, bias: Any, eps: Any, y: Any, means: Any, rstds: Any) -> Any:
+def _fixed_forward(x: Any, means: Any, variances: Any, weight: Any, bias: Any, eps: Any, y: Any) -> Any:
+    B, C, _ = x.shape
+    for row in prange(B * C):
+        b, c = row // C, row % C
+        scale = _or_else(weight, c, _ONE) / np.sqrt(variances[c] + np.float32(eps))
+        _scaled(x[b, c], means[c], scale, _or_else(bias, c, _ZERO), y[b, c])
+
+
+def _fixed_backward(g: Any, x: Any, means: Any, variances: Any, weight: Any, eps: Any, dx: Any, slopes: Any) -> Any:
+    B, C, _ = x.shape
+    for c in prange(C):
+        rstd = _ONE / np.sqrt(variances[c] + np.float32(eps))
+        total, product = 0.0, 0.0
+        for b in range(B):
+            total += _sum(g[b, c])
+            product += _product(g[b, c], x[b, c], means[c])
+            _scaled(g[b, c], _ZERO, _or_else(weight, c, _ONE) * rstd, _ZERO, dx[b, c])
+        slopes[0, c], slopes[1, c] = np.float32(product * rstd), np.float32(total)
+
+
+def _group_forward(x: Any, weight: Any, bias: Any, eps: Any, y: Any, moments: Any) -> Any:
     B, C, L = x.shape
-    G = means.shape[1]
+    G = moments.shape[2]
     each = C // G
     for row in prange(B * G):
         b, group = row // G, row % G
@@ -221,99 +328,142 @@ def _group_forward(x: Any, weight: Any, bias: Any, eps: Any, y: Any, means: Any,
         square = 0.0
         for c in range(group * each, (group + 1) * each):
             square += _squares(x[b, c], mean)
-        rstd = _ONE / np.sqrt(np.float32(square / (each * L)) + eps)
-        means[b, group], rstds[b, group] = mean, rstd
+        variance = np.float32(square / (each * L))
+        moments[0, b, group], moments[1, b, group] = mean, variance
+        rstd = _ONE / np.sqrt(variance + np.float32(eps))
         for c in range(group * each, (group + 1) * each):
-            _scaled(x[b, c], mean, weight[c] * rstd, bias[c], y[b, c])
+            _scaled(x[b, c], mean, _or_else(weight, c, _ONE) * rstd, _or_else(bias, c, _ZERO), y[b, c])
 
 
-def _group_backward(g: Any, x: Any, weight: Any, means: Any, rstds: Any, dx: Any, dweights: Any, dbiases: Any) -> Any:
+def _group_backward(g: Any, x: Any, weight: Any, means: Any, variances: Any, eps: Any, dx: Any, slopes: Any) -> Any:
     B, C, L = x.shape
     G = means.shape[1]
     each = C // G
     for row in prange(B * G):
         b, group = row // G, row % G
-        mean, rstd = means[b, group], rstds[b, group]
+        mean, rstd = means[b, group], _ONE / np.sqrt(variances[b, group] + np.float32(eps))
         total, product = 0.0, 0.0
         for c in range(group * each, (group + 1) * each):
             sum_g, sum_gx = _sum(g[b, c]), _product(g[b, c], x[b, c], mean)
-            dbiases[b, c], dweights[b, c] = sum_g, sum_gx * rstd
-            total += weight[c] * sum_g
-            product += weight[c] * sum_gx
+            slopes[0, b, c], slopes[1, b, c] = sum_gx * rstd, sum_g
+            total += _or_else(weight, c, _ONE) * sum_g
+            product += _or_else(weight, c, _ONE) * sum_gx
         offset = np.float32(rstd * (total / (each * L)))
         tilt = np.float32(rstd * rstd * rstd * (product / (each * L)))
         for c in range(group * each, (group + 1) * each):
-            _slope(g[b, c], x[b, c], mean, weight[c] * rstd, offset, tilt, dx[b, c])
+            _slope(g[b, c], x[b, c], mean, _or_else(weight, c, _ONE) * rstd, offset, tilt, dx[b, c])
 
 
 _batch_forward_serial = njit(_batch_forward, error_model="numpy")
 _batch_forward_parallel = njit(_batch_forward, parallel=True, error_model="numpy")
 _batch_backward_serial = njit(_batch_backward, error_model="numpy")
 _batch_backward_parallel = njit(_batch_backward, parallel=True, error_model="numpy")
+_fixed_forward_serial = njit(_fixed_forward, error_model="numpy")
+_fixed_forward_parallel = njit(_fixed_forward, parallel=True, error_model="numpy")
+_fixed_backward_serial = njit(_fixed_backward, error_model="numpy")
+_fixed_backward_parallel = njit(_fixed_backward, parallel=True, error_model="numpy")
 _group_forward_serial = njit(_group_forward, error_model="numpy")
 _group_forward_parallel = njit(_group_forward, parallel=True, error_model="numpy")
 _group_backward_serial = njit(_group_backward, error_model="numpy")
 _group_backward_parallel = njit(_group_backward, parallel=True, error_model="numpy")
 
 
-def _given(parameter: Array | None, channels: int, value: float) -> Array:
-    return np.full(channels, value, np.float32) if parameter is None else plain(parameter)
+def _by_rows(x: Array) -> bool:
+    """Whether there are rows of places to run along. A large batch of vectors [B, C, 1] is NumPy's, which runs along
+    the channels."""
+    return x.shape[2] > 1 or 0 < x.size < PARALLEL_FROM
 
 
-def _has_rows(x: Array, *_: Any) -> bool:
-    """Rows of places to run along: a batch of vectors [B, C, 1] is NumPy's, which runs along the channels."""
-    return x.shape[2] > 1 and x.size > 0
-
-
-def _gradient_has_rows(g: Array, *_: Any) -> bool:
-    return _has_rows(g)
-
-
-@register(op="batch_norm_forward", name="cpu.channels", dtypes=("float32",), default=True, accepts=_has_rows)
+@register(op="batch_norm_forward", name="cpu.channels", dtypes=("float32",), default=True)
 def batch_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
     """Normalise channels; see the card."""
-    x, C = plain(x), x.shape[1]
-    y = np.empty_like(x)
-    mean, variance = np.empty((2, C), np.float32)
+    if not (x.size and _by_rows(x)):
+        return spec.batch_norm_forward(x, weight, bias, eps)
+    x = plain(x)
+    y, moments = np.empty(x.shape, _FLOAT32), np.empty((2, x.shape[1]), _FLOAT32)
     kernel = _batch_forward_parallel if x.size >= PARALLEL_FROM else _batch_forward_serial
-    kernel(x, _given(weight, C, 1), _given(bias, C, 0), _f(eps), y, mean, variance)
-    return y, mean, variance
+    kernel(x, _given(weight), _given(bias), eps, y, moments)
+    return y, moments[0], moments[1]
 
 
-@register(op="batch_norm_backward", name="cpu.channels", dtypes=("float32",), default=True, accepts=_gradient_has_rows)
+@register(op="batch_norm_backward", name="cpu.channels", dtypes=("float32",), default=True)
 def batch_norm_backward(
     g: Array, x: Array, weight: Array | None, mean: Array, variance: Array, eps: float
 ) -> tuple[Array, Array, Array]:
     """Gradients of the input, the weight and the bias; see the card."""
-    g, x, C = plain(g), plain(x), x.shape[1]
-    dx = np.empty_like(x)
-    dweight, dbias = np.empty((2, C), np.float32)
+    if not (x.size and _by_rows(x)):
+        return spec.batch_norm_backward(g, x, weight, mean, variance, eps)
+    g, x = plain(g), plain(x)
+    dx, slopes = np.empty(x.shape, _FLOAT32), np.empty((2, x.shape[1]), _FLOAT32)
     kernel = _batch_backward_parallel if x.size >= PARALLEL_FROM else _batch_backward_serial
-    kernel(g, x, _given(weight, C, 1), plain(mean), plain(variance), _f(eps), dx, dweight, dbias)
-    return dx, dweight, dbias
+    kernel(g, x, _given(weight), plain(mean), plain(variance), eps, dx, slopes)
+    return dx, slopes[0], slopes[1]
 
 
-@register(op="group_norm_forward", name="cpu.groups", dtypes=("float32",), default=True, accepts=_has_rows)
+@register(op="fixed_norm_forward", name="cpu.channels", dtypes=("float32",), default=True)
+def fixed_norm_forward(
+    x: Array, mean: Array, variance: Array, weight: Array | None, bias: Array | None, eps: float
+) -> Array:
+    """Scale and shift channels; see the card."""
+    if not _by_rows(x):
+        return spec.fixed_norm_forward(x, mean, variance, weight, bias, eps)
+    x = plain(x)
+    y = np.empty(x.shape, _FLOAT32)
+    kernel = _fixed_forward_parallel if x.size >= PARALLEL_FROM else _fixed_forward_serial
+    kernel(x, plain(mean), plain(variance), _given(weight), _given(bias), eps, y)
+    return y
+
+
+@register(op="fixed_norm_backward", name="cpu.channels", dtypes=("float32",), default=True)
+def fixed_norm_backward(
+    g: Array, x: Array, mean: Array, variance: Array, weight: Array | None, eps: float
+) -> tuple[Array, Array, Array]:
+    """Gradients of the input, the weight and the bias; see the card."""
+    if not _by_rows(x):
+        return spec.fixed_norm_backward(g, x, mean, variance, weight, eps)
+    g, x = plain(g), plain(x)
+    dx, slopes = np.empty(x.shape, _FLOAT32), np.empty((2, x.shape[1]), _FLOAT32)
+    kernel = _fixed_backward_parallel if x.size >= PARALLEL_FROM else _fixed_backward_serial
+    kernel(g, x, plain(mean), plain(variance), _given(weight), eps, dx, slopes)
+    return dx, slopes[0], slopes[1]
+
+
+@register(op="group_norm_forward", name="cpu.groups", dtypes=("float32",), default=True)
 def group_norm_forward(
     x: Array, weight: Array | None, bias: Array | None, groups: int, eps: float
 ) -> tuple[Array, Array, Array]:
     """Normalise groups of channels; see the card."""
-    x, (B, C, _) = plain(x), x.shape
-    y = np.empty_like(x)
-    mean, rstd = np.empty((2, B, groups), np.float32)
+    B, C, L = x.shape
+    if B and not (C and L and _by_rows(x)):
+        return spec.group_norm_forward(x, weight, bias, groups, eps)
+    x = plain(x)
+    y, moments = np.empty(x.shape, _FLOAT32), np.empty((2, B, groups), _FLOAT32)
     kernel = _group_forward_parallel if x.size >= PARALLEL_FROM else _group_forward_serial
-    kernel(x, _given(weight, C, 1), _given(bias, C, 0), _f(eps), y, mean, rstd)
-    return y, mean, rstd
+    kernel(x, _given(weight), _given(bias), eps, y, moments)
+    return y, moments[0], moments[1]
 
 
-@register(op="group_norm_backward", name="cpu.groups", dtypes=("float32",), default=True, accepts=_gradient_has_rows)
+@register(op="group_norm_backward", name="cpu.groups", dtypes=("float32",), default=True)
 def group_norm_backward(
-    g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array, groups: int
+    g: Array, x: Array, weight: Array | None, mean: Array, variance: Array, groups: int, eps: float
 ) -> tuple[Array, Array, Array]:
     """Gradients of the input, the weight and the bias; see the card."""
-    g, x, (B, C, _) = plain(g), plain(x), x.shape
-    dx = np.empty_like(x)
-    dweights, dbiases = np.empty((2, B, C), np.float32)
+    B, C, L = x.shape
+    if B and not (C and L and _by_rows(x)):
+        return spec.group_norm_backward(g, x, weight, mean, variance, groups, eps)
+    g, x = plain(g), plain(x)
+    dx, slopes = np.empty(x.shape, _FLOAT32), np.empty((2, B, C), _FLOAT32)
     kernel = _group_backward_parallel if x.size >= PARALLEL_FROM else _group_backward_serial
-    kernel(g, x, _given(weight, C, 1), plain(mean), plain(rstd), dx, dweights, dbiases)
-    return dx, dweights.sum(axis=0), dbiases.sum(axis=0)
+    kernel(g, x, _given(weight), plain(mean), plain(variance), eps, dx, slopes)
+    dweight, dbias = slopes[:, 0] if B == 1 else slopes.sum(axis=1)
+    return dx, dweight, dbias
+
+
+def moving_average(average: Any, value: Any, momentum: Any, factor: Any) -> Any:
+    """See the card."""
+    return (1 - momentum) * average + momentum * (factor * value)
+
+
+register(op="moving_average", name="cpu.ufunc", dtypes=("float32", "float64"), default=True)(
+    Ufunc(moving_average, "fffff", "ddddd")
+)

@@ -102,7 +102,7 @@ CHANNELS = [
 
 def settings(kind, groups, eps):
     """What follows the arrays in a call of forward, and in one of backward."""
-    return ((eps,), (eps,)) if kind == "batch" else ((groups, eps), (groups,))
+    return ((eps,), (eps,)) if kind == "batch" else ((groups, eps), (groups, eps))
 
 
 @pytest.mark.parametrize(("kind", "forward", "backward", "dtype"), CHANNELS)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from tinydl.kernels import by_dtype
 from tinydl.nn.functional.checks import one_dtype
 from tinydl.ops import elementwise as _elementwise
 from tinydl.ops import norm as _norm
 from tinydl.ops import pool as _pool
-from tinydl.ops import reducing as _reducing
 from tinydl.ops.shaping import reshape_result
 from tinydl.tensor import Tensor
+
+_MOVING_AVERAGE = by_dtype("moving_average")
+_EPS = {np.dtype(dtype): float(np.finfo(dtype).eps) for dtype in (np.float16, np.float32, np.float64)}
 
 
 def _last(
@@ -55,13 +59,7 @@ def layer_norm(
     Ba, Kiros and Hinton, arXiv:1607.06450. Raises RuntimeError, naming both shapes, when the last dimensions differ.
     """
     shape = _last("layer_norm", input, normalized_shape, weight=weight, bias=bias)
-    if len(shape) == 1:
-        return _norm.layer_norm(input, weight, bias, eps=eps)  # type: ignore[no-any-return]
-    size = math.prod(shape)
-    flat = input.reshape(*input.shape[: -len(shape)], size)
-    weight = None if weight is None else weight.reshape(size)
-    bias = None if bias is None else bias.reshape(size)
-    return reshape_result(_norm.layer_norm(flat, weight, bias, eps=eps), input.shape)  # type: ignore[no-any-return]
+    return _norm.layer_norm(input, weight, bias, eps=eps, dims=len(shape))  # type: ignore[no-any-return]
 
 
 def rms_norm(
@@ -73,58 +71,65 @@ def rms_norm(
     Sennrich, arXiv:1910.07467. Raises RuntimeError, naming both shapes, when the last dimensions differ.
     """
     shape = _last("rms_norm", input, normalized_shape, weight=weight)
-    axes = tuple(range(input.ndim - len(shape), input.ndim))
-    power = _reducing.reduce_sum(_elementwise.square(input), axis=axes, keepdims=True) / max(math.prod(shape), 1)
-    y = input * _elementwise.rsqrt(power + (float(np.finfo(input.dtype).eps) if eps is None else eps))
-    return y if weight is None else y * weight  # type: ignore[no-any-return]
+    small = _EPS[input.array.dtype] if eps is None else eps
+    return _norm.rms_norm(input, weight, eps=small, dims=len(shape))  # type: ignore[no-any-return]
 
 
 # ------------------------------------------------------------------------------------------------ channels and groups
 
 
-def _affine(name: str, input: Tensor, weight: Tensor | None, bias: Tensor | None) -> None:
-    """Refuse parameters that are not one number for each channel, or of another dtype."""
+def _checked(
+    name: str, input: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor | None = None,
+    var: Tensor | None = None,
+) -> tuple[int, ...]:  # fmt: skip
+    """The input's shape; refuses parameters and running averages that are not one number for each channel, parameters
+    of another dtype, and one average without the other."""
+    x = input.array
+    shape: tuple[int, ...] = x.shape
+    each, dtype = shape[1:2], x.dtype
+    if (
+        len(shape) > 1
+        and (weight is None or (weight.array.shape == each and weight.array.dtype is dtype))
+        and (bias is None or (bias.array.shape == each and bias.array.dtype is dtype))
+        and (mean is None) is (var is None)
+        and (mean is None or var is None or mean.array.shape == var.array.shape == each)
+    ):
+        return shape
     if input.ndim < 2:
         raise RuntimeError(
-            f"{name}: Expected at least 2 dimensions for input tensor but received {input.ndim}: {list(input.shape)}"
+            f"{name}: Expected at least 2 dimensions for input tensor but received {input.ndim}: {list(shape)}"
         )
     for what, parameter in (("weight", weight), ("bias", bias)):
-        if parameter is not None and parameter.shape != (input.shape[1],):
+        if parameter is not None and parameter.shape != each:
             raise RuntimeError(
                 f"{name}: Expected {what} to be a vector of size equal to the number of channels in input, but got "
-                f"{what} of shape {list(parameter.shape)} and input of shape {list(input.shape)}"
+                f"{what} of shape {list(parameter.shape)} and input of shape {list(shape)}"
             )
     one_dtype(name, input=input, weight=weight, bias=bias)
-
-
-def _running(name: str, channels: int, mean: Tensor | None, var: Tensor | None) -> None:
-    """Refuse running averages of which one is missing or has another number of channels."""
     if (mean is None) != (var is None):
         raise RuntimeError(f"{name}: running_mean and running_var must be given together, or neither of them")
     for what, average in (("running_mean", mean), ("running_var", var)):
-        if average is not None and average.shape != (channels,):
-            raise RuntimeError(f"{name}: {what} should contain {channels} elements not {average.numel()}")
+        if average is not None and average.shape != each:
+            raise RuntimeError(f"{name}: {what} should contain {each[0]} elements not {average.numel()}")
+    return shape
 
 
-def _update(average: Tensor | None, value: Any, momentum: float) -> None:
-    """average = (1 - momentum) average + momentum value, in place."""
+def _update(average: Tensor | None, value: Any, momentum: float, factor: float = 1.0) -> None:
+    """average = (1 - momentum) average + momentum factor value, in place."""
     if average is not None:
-        average.array[...] = (1 - momentum) * average.array + momentum * value
+        memory = average.array
+        memory[...] = _MOVING_AVERAGE[memory.dtype](memory, value, momentum, factor)
         average.bump()
 
 
 def _by_running(
     input: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:
-    """(x - mean) / sqrt(var + eps) * weight + bias with given averages, as x * scale + shift for each channel."""
-    along = (-1,) + (1,) * (input.ndim - 2)
-    scale: Any = (1 / np.sqrt(var.array + eps)).astype(input.dtype)
-    if weight is not None:
-        scale = weight * scale
-    shift = -(mean.array.astype(input.dtype, copy=False) * scale)
-    if bias is not None:
-        shift = bias + shift
-    return input * scale.reshape(along) + shift.reshape(along)  # type: ignore[no-any-return]
+    """(x - mean) / sqrt(var + eps) * weight + bias with given averages, as they are now: they may move before the
+    backward."""
+    dtype = input.array.dtype
+    averages = np.array(mean.array, dtype), np.array(var.array, dtype)
+    return _norm.fixed_norm(input, *averages, weight, bias, eps=eps)  # type: ignore[no-any-return]
 
 
 def batch_norm(
@@ -146,22 +151,19 @@ def batch_norm(
     Raises ValueError in training where a channel has one value only, RuntimeError when a parameter or an average has
     not one number for each channel.
     """
-    _affine("batch_norm", input, weight, bias)
-    _running("batch_norm", input.shape[1], running_mean, running_var)
+    shape = _checked("batch_norm", input, weight, bias, running_mean, running_var)
     if not training:
         if running_mean is None or running_var is None:
             raise RuntimeError("batch_norm: running_mean and running_var must be defined in evaluation mode")
         return _by_running(input, running_mean, running_var, weight, bias, eps)
-    count = input.shape[0] * math.prod(input.shape[2:])
+    count = shape[0] * math.prod(shape[2:])
     if count == 1:
-        raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
-    B, C = input.shape[:2]
-    flat = input.reshape(B, C, math.prod(input.shape[2:]))
-    y, mean, variance = _norm.batch_norm(flat, weight, bias, eps=eps)
-    if count:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(shape)}")
+    y, mean, variance = _norm.batch_norm(input, weight, bias, eps=eps)
+    if count and running_mean is not None:
         _update(running_mean, mean.array, momentum)
-        _update(running_var, variance.array * (count / (count - 1)), momentum)
-    return reshape_result(y, input.shape)  # type: ignore[no-any-return]
+        _update(running_var, variance.array, momentum, count / (count - 1))
+    return y  # type: ignore[no-any-return]
 
 
 def instance_norm(
@@ -179,24 +181,24 @@ def instance_norm(
     With ``use_input_stats`` the running averages move towards the means over the batch of both; else they are used.
     Ulyanov, Vedaldi and Lempitsky, arXiv:1607.08022. Raises ValueError where a channel has one place only.
     """
-    _affine("instance_norm", input, weight, bias)
-    _running("instance_norm", input.shape[1], running_mean, running_var)
+    shape = _checked("instance_norm", input, weight, bias, running_mean, running_var)
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError(
                 "instance_norm: Expected running_mean and running_var to be defined when use_input_stats=False"
             )
         return _by_running(input, running_mean, running_var, weight, bias, eps)
-    (B, C), places = input.shape[:2], math.prod(input.shape[2:])
+    places = math.prod(shape[2:])
     if places == 1:
-        raise ValueError(f"Expected more than 1 spatial element when training, got input size {list(input.shape)}")
-    # Each channel of each image is a channel of its own.
-    each = [None if p is None else p.expand(B, C).reshape(B * C) for p in (weight, bias)]
-    y, mean, variance = _norm.batch_norm(input.reshape(1, B * C, places), *each, eps=eps)
-    if input.numel():
-        _update(running_mean, mean.array.reshape(B, C).mean(axis=0), momentum)
-        _update(running_var, variance.array.reshape(B, C).mean(axis=0) * (places / (places - 1)), momentum)
-    return reshape_result(y, input.shape)  # type: ignore[no-any-return]
+        raise ValueError(f"Expected more than 1 spatial element when training, got input size {list(shape)}")
+    if not shape[1]:
+        return input
+    # Each channel of each image is a group of its own.
+    y, mean, variance = _norm.group_norm(input, weight, bias, groups=shape[1], eps=eps)
+    if running_mean is not None and places and shape[0]:
+        _update(running_mean, mean.array.mean(axis=0), momentum)
+        _update(running_var, variance.array.mean(axis=0), momentum, places / (places - 1))
+    return y  # type: ignore[no-any-return]
 
 
 def group_norm(
@@ -207,19 +209,23 @@ def group_norm(
 
     Wu and He, arXiv:1803.08494. Raises RuntimeError when the channels do not divide into the groups.
     """
-    _affine("group_norm", input, weight, bias)
-    B, C = input.shape[:2]
+    shape = _checked("group_norm", input, weight, bias)
+    B, C = shape[:2]
     if num_groups < 1 or C % num_groups:
         raise RuntimeError(
             f"Expected number of channels in input to be divisible by num_groups, but got input of shape "
-            f"{list(input.shape)} and num_groups={num_groups}"
+            f"{list(shape)} and num_groups={num_groups}"
         )
-    places = math.prod(input.shape[2:])
-    if B * (C // num_groups) * places == 1:
-        raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
-    flat = input.reshape(B, C, places)
-    y = _norm.group_norm(flat, weight, bias, groups=num_groups, eps=eps)
-    return reshape_result(y, input.shape)  # type: ignore[no-any-return]
+    if B * (C // num_groups) * math.prod(shape[2:]) == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(shape)}")
+    return _norm.group_norm(input, weight, bias, groups=num_groups, eps=eps)[0]  # type: ignore[no-any-return]
+
+
+@functools.lru_cache(maxsize=256)
+def _neighbours(channels: int, size: int, places: int) -> tuple[Any, ...]:
+    """Windows of ``size`` channels around each; along the places every window is one place."""
+    at = np.arange(places)
+    return (_pool.sum_windows(channels, channels, size, 1, size // 2), (at, at + 1, np.ones((places, 1))))
 
 
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
@@ -238,12 +244,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
         return input
     B, C = input.shape[:2]
     flat = input.reshape(B, C, math.prod(input.shape[2:]))
-    # A window of channels; along the places every window is one place.
-    places = np.arange(flat.shape[2])
-    windows = (
-        _pool.sum_windows(C, C, size, 1, size // 2),
-        (places, places + 1, np.ones((len(places), 1))),
-    )
+    windows = _neighbours(C, size, flat.shape[2])
     sums = _pool.window_sum(_elementwise.square(flat), windows=windows)
     y = flat / (sums * (alpha / size) + k) ** beta
     return reshape_result(y, input.shape)  # type: ignore[no-any-return]
