@@ -78,7 +78,9 @@ def as_array(data: Any, dtype: Any = None) -> Any:
         want = dtypes.as_dtype(dtype)
         if array.dtype == want:
             return array
-        if want.kind in "iu" and array is not data:
+        if want.kind in "iu" and array is not data and array.size:
+            if array.dtype.kind in "iu" and bool(((found := array.astype(want)) == array).all()):
+                return found
             _refuse_overflow(array, want)
         return array.astype(want)
     if array.size == 0 and isinstance(data, (list, tuple)):

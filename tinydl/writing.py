@@ -294,13 +294,31 @@ class Writing:
     def __setitem__(self: Any, index: Any, value: Any) -> None:
         """``self[index] = value``; a recorded assignment rebinds this handle to a copy."""
         self._refuse_stale("setitem")
-        if type(value) in (float, int) and indexing.simple(index) and not (mode.on and self._has_history()):
-            try:  # the usual case
-                self.array[index] = value
-                self.bump()
-                return
-            except (IndexError, ValueError, OverflowError):
-                pass  # said below, in PyTorch's words
+        if not (mode.on and self._has_history()):  # the usual cases; what is wrong is said below, in PyTorch's words
+            kind = type(value)
+            if kind is float or kind is int:
+                new = value
+            elif kind is type(self) and value.taken is None and not (mode.on and value.needs_grad):
+                new = value.array if value.array.dtype is self.array.dtype else None
+            else:
+                new = None
+            if new is not None:
+                try:
+                    if indexing.simple(index):
+                        self.array[index] = new
+                        self.bump()
+                        return
+                    parts = indexing.parts_of(index, False)
+                    if parts is not None:
+                        view, arrays = parts
+                        if arrays is None:
+                            self.array[view] = new
+                        else:
+                            (self.array[view] if view else self.array)[arrays] = new
+                        self.bump()
+                        return
+                except (IndexError, ValueError, OverflowError):
+                    pass
         view, arrays = indexing.index_of(index, self.shape)
         given: Any = value if isinstance(value, Writing) else None
         new: Any

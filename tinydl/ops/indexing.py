@@ -20,13 +20,15 @@ from tinydl.ops.slicing import LEAD
 from tinydl.ops.slicing import put_slice as put_slice
 from tinydl.ops.slicing import take_slice as take_slice
 
+WHOLE = slice(None)
 FEW = 4096  # numbers, of which an indexed addition is quicker than sorting
 
 
 @primitive(input=lambda g, index, input_shape: put_index(g, index=index, shape=input_shape))
 def take_index(input: Any, *, index: Any) -> Any:
     """``input[index]`` with integer or boolean arrays in ``index``: a copy, in row-major order as PyTorch's."""
-    return np.ascontiguousarray(input[index])
+    found = input[index]
+    return found if found.flags.c_contiguous else found.copy("C")
 
 
 @primitive(input=lambda g, index: take_index(g, index=index))
@@ -188,6 +190,69 @@ def simple(index: Any) -> bool:
     return True
 
 
+def parts_of(index: Any, keep: bool) -> tuple[tuple[Any, ...], tuple[Any, ...] | None] | None:
+    """What :func:`index_of` gives, for the usual kinds of index and unchecked: NumPy finds what is wrong. None for
+    others.
+
+    Where no integer stands beside index arrays both libraries read an index alike, and all of it is the second part.
+    ``keep`` copies the arrays, for a gradient: what is saved of an index has no version that could tell of a later
+    change.
+    """
+    items: list[Any] = []
+    integer = False
+    arrays = before = ellipses = 0
+    for i in index if type(index) is tuple else (index,):
+        if i is None:
+            pass
+        elif i is Ellipsis:
+            ellipses += 1
+            before = arrays
+        else:
+            kind = type(i)
+            if kind is int:
+                integer = True
+            elif kind is slice:
+                if not (i.step is None or type(i.step) is int and i.step > 0):
+                    return None
+            else:
+                if hasattr(i, "node"):
+                    i = i.array
+                elif kind is list or kind is tuple:
+                    i = np.array(i) if i else np.zeros(0, np.int64)
+                elif kind is not np.ndarray:
+                    return None
+                letter = i.dtype.kind
+                if letter != "i" and letter != "b":
+                    return None
+                if i.ndim:
+                    arrays += 1
+                    if keep:
+                        i = i.copy()
+                elif letter == "b":
+                    return None
+                else:
+                    i = int(i)
+                    integer = True
+        items.append(i)
+    if not arrays:
+        return tuple(items), None
+    if ellipses > 1 or 0 < before < arrays:  # an ellipsis of nothing parts two arrays for NumPy, not for PyTorch
+        return None
+    if not integer:
+        return (), tuple(items)
+    view: list[Any] = []
+    then: list[Any] = []
+    for i in items:
+        if type(i) is np.ndarray:
+            view += LEAD[i.ndim if i.dtype.kind == "b" else 1]
+            then.append(i)
+        else:
+            view.append(i)
+            if type(i) is not int:
+                then.append(i if i is Ellipsis else WHOLE)
+    return tuple(view), tuple(then)
+
+
 def index_of(index: Any, shape: tuple[int, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
     """An index in two parts: what gives a view, and index arrays for that view (or None).
 
@@ -289,6 +354,13 @@ def getitem(input: Any, index: Any) -> Any:
                 pass
         elif at.dtype.kind == "b" and at.shape == input.array.shape[: at.ndim]:
             return take_index(input, index=(at,))
+    # Only a recorded index is kept; a symbol of a function that is followed looks like a stale view.
+    parts = parts_of(index, input.needs_grad or input.taken is not None)
+    if parts is not None:
+        try:
+            return take_both(input, *parts)
+        except (IndexError, ValueError):
+            pass
     view, arrays = index_of(index, input.shape)
     return take_both(input, view, arrays)
 
