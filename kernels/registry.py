@@ -50,7 +50,7 @@ FAMILIES: dict[str, str] = {
         for cell in ("lstm", "gru", "rnn_tanh", "rnn_relu")
         for direction in ("forward", "backward")
     },
-    **dict.fromkeys(("flat_places", "combine_at", "add_slices"), "indexing"),
+    **dict.fromkeys(("flat_places", "combine_at_", "add_slices_"), "indexing"),
     **dict.fromkeys(("moments", "vector_norm", "running_extreme"), "reduction"),
     **dict.fromkeys(
         ("erf", "erfc", "erfinv", "lgamma", "digamma", "polygamma", "sinc", "bessel_i"), "special",

@@ -297,24 +297,24 @@ class Writing:
         if not (mode.on and self._has_history()):  # the usual cases; what is wrong is said below, in PyTorch's words
             kind = type(value)
             if kind is float or kind is int:
-                new = value
+                plain = value
             elif kind is type(self) and value.taken is None and not (mode.on and value.needs_grad):
-                new = value.array if value.array.dtype is self.array.dtype else None
+                plain = value.array if value.array.dtype is self.array.dtype else None
             else:
-                new = None
-            if new is not None:
+                plain = None
+            if plain is not None:
                 try:
                     if indexing.simple(index):
-                        self.array[index] = new
+                        self.array[index] = plain
                         self.bump()
                         return
                     parts = indexing.parts_of(index, False)
                     if parts is not None:
                         view, arrays = parts
                         if arrays is None:
-                            self.array[view] = new
+                            self.array[view] = plain
                         else:
-                            (self.array[view] if view else self.array)[arrays] = new
+                            (self.array[view] if view else self.array)[arrays] = plain
                         self.bump()
                         return
                 except (IndexError, ValueError, OverflowError):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydl.kernels.cache import njit
-from tinydl.kernels.indexing.spec import ADD, GREATER, MULTIPLY
+from tinydl.kernels.indexing import ADD, GREATER, MULTIPLY
 from tinydl.kernels.registry import register
 from tinydl.kernels.workspace import plain
 
@@ -64,10 +64,9 @@ def _combine(y: Array, places: Array, values: Array, how: int) -> None:
             y[at] = value
 
 
-@register(op="combine_at", name="cpu.loop", dtypes=DTYPES, default=True)
-def combine_at(x: Array, places: Array, values: Array, how: int) -> Array:
+@register(op="combine_at_", name="cpu.loop", dtypes=DTYPES, default=True)
+def combine_at_(y: Array, places: Array, values: Array, how: int) -> Array:
     """One element after another; see the card."""
-    y = x.copy("C")
     if places.dtype is not _INT64 or not places.flags.carray:
         places = plain(np.asarray(places, np.int64))
     _combine(y.ravel(), places.ravel(), (values if values.flags.carray else plain(values)).ravel(), how)
@@ -84,8 +83,8 @@ def _slices(y: Array, at: Array, values: Array, lead: int, size: int, step: int,
                 place += size
             if place < 0 or place >= size:
                 raise IndexError("a place is out of bounds")
-            to = y[(i * size + place) * step : (i * size + place + 1) * step]
-            added = values[(i * at.size + k) * step : (i * at.size + k + 1) * step]
+            to = y[(i * size + place) * step :]
+            added = values[(i * at.size + k) * step :]
             if by == 1:
                 for s in range(step):
                     to[s] += added[s]
@@ -94,10 +93,9 @@ def _slices(y: Array, at: Array, values: Array, lead: int, size: int, step: int,
                     to[s] += by * added[s]
 
 
-@register(op="add_slices", name="cpu.loop", dtypes=DTYPES, default=True)
-def add_slices(x: Array, at: Array, values: Array, lead: int, size: int, step: int, alpha: float) -> Array:
+@register(op="add_slices_", name="cpu.loop", dtypes=DTYPES, default=True)
+def add_slices_(y: Array, at: Array, values: Array, lead: int, size: int, step: int, alpha: float) -> Array:
     """One slice after another; see the card."""
-    y = x.copy("C")
     if at.dtype is not _INT64 or not at.flags.carray:
         at = plain(np.asarray(at, np.int64))
     values = values if values.flags.carray else plain(values)

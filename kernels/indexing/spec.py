@@ -4,14 +4,16 @@
     Of an array [lead, size, step], in its flat memory, the places (l, index[l, j, s], s) of an index
     [lead, length, step], of any shape with so many elements. IndexError for an entry outside 0 ... size - 1.
 
-``combine_at(x, places, values, how) -> y``
-    y = x, and then one after another y[places[k]] = y[places[k]] + values[k], in flat memory; for ``how`` 1 their
-    product instead, for 2 the greater and for 3 the lesser one (a NaN is both). Negative places count from the end.
-    IndexError for a place outside.
+``combine_at_(y, places, values, how) -> y``
+    One after another y[places[k]] = y[places[k]] + values[k], in flat memory; for ``how`` 1 their product instead, for
+    2 the greater and for 3 the lesser one (a NaN is both). Negative places count from the end. IndexError for a place
+    outside.
 
-``add_slices(x, at, values, lead, size, step, alpha) -> y``
-    y = x as [lead, size, step], and then one after another y[:, at[k]] = y[:, at[k]] + alpha values[:, k], of values
-    [lead, at.size, step]. Negative places count from the end. IndexError for a place outside.
+``add_slices_(y, at, values, lead, size, step, alpha) -> y``
+    One after another y[:, at[k]] = y[:, at[k]] + alpha values[:, k], where y is [lead, size, step] in its flat memory
+    and values are [lead, at.size, step]. Negative places count from the end. IndexError for a place outside.
+
+The last two change y, which is contiguous.
 """
 
 from __future__ import annotations
@@ -24,11 +26,11 @@ from numpy.typing import NDArray
 
 from tinydl.kernels import rivals
 from tinydl.kernels.card import Card, describe
+from tinydl.kernels.indexing import ADD, GREATER, LESSER, MULTIPLY
 from tinydl.kernels.registry import register
 
 Array = NDArray[Any]
 
-ADD, MULTIPLY, GREATER, LESSER = 0, 1, 2, 3
 # Both add in the same order; where a product and a sum become one rounding the last digit may differ.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
 
@@ -44,27 +46,27 @@ def flat_places(index: Array, lead: int, size: int, step: int) -> NDArray[np.int
     return places.reshape(-1)
 
 
-@register(op="combine_at", name="numpy")
-def combine_at(x: Array, places: Array, values: Array, how: int) -> Array:
+@register(op="combine_at_", name="numpy")
+def combine_at_(y: Array, places: Array, values: Array, how: int) -> Array:
     """By NumPy's indexed ufuncs; see the head of the file."""
-    y = x.copy("C")
     ufunc = (np.add, np.multiply, np.maximum, np.minimum)[how]
     ufunc.at(y.reshape(-1), places.reshape(-1), values.reshape(-1))
     return y
 
 
-@register(op="add_slices", name="numpy")
-def add_slices(x: Array, at: Array, values: Array, lead: int, size: int, step: int, alpha: float) -> Array:
+@register(op="add_slices_", name="numpy")
+def add_slices_(y: Array, at: Array, values: Array, lead: int, size: int, step: int, alpha: float) -> Array:
     """By NumPy's indexed addition; see the head of the file."""
-    y = x.copy("C")
     added = values.reshape(lead, at.size, step)
-    np.add.at(y.reshape(lead, size, step), (slice(None), at.reshape(-1)), added if alpha == 1 else added * alpha)
+    places: Any = slice(None), at.reshape(-1)
+    np.add.at(y.reshape(lead, size, step), places, added if alpha == 1 else added * alpha)
     return y
 
 
 # -- cards ------------------------------------------------------------------------------------------------------------
 
-_SIZES = ((2, 3, 4, 5), (1, 7, 9, 1), (3, 1, 6, 2), (0, 2, 3, 2), (2, 3, 0, 2), (4, 5, 40, 3))  # lead, size, length, step
+# lead, size, length and step
+_SIZES = ((2, 3, 4, 5), (1, 7, 9, 1), (3, 1, 6, 2), (0, 2, 3, 2), (2, 3, 0, 2), (4, 5, 40, 3))
 
 
 def _place_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
@@ -81,7 +83,7 @@ def _combine_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
         places = rng.integers(-x.size, x.size, values.shape)
         for how in (ADD, MULTIPLY, GREATER, LESSER):
             yield x, places, values, how
-            yield x[::-1], places.T, values.T, how
+            yield x, places.T, values.T, how
     x = np.array([0.0, np.nan, 1.0, 2.0]).astype(dtype) if np.dtype(dtype).kind == "f" else np.arange(4)
     for how in (GREATER, LESSER):
         yield x, np.array([0, 1, 2, 2, 3, 3]), x[[1, 0, 3, 0, 1, 2]], how
@@ -96,7 +98,7 @@ def _slice_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
         at = rng.integers(-size, size, length)
         for alpha in (1, 3):
             yield x, at, values, lead, size, step, alpha
-        yield x[::-1], at[::-1], values[:, ::-1], lead, size, step, 1
+        yield x, at[::-1], values[:, ::-1], lead, size, step, 1
 
 
 def _rows(count: int, width: int) -> tuple[Array, Array, Array]:
@@ -138,16 +140,18 @@ for _card in (
         bytes=lambda index, lead, size, step: 2 * index.nbytes, cases=_cases(_place_case),
     ),
     Card(
-        op="combine_at", says="y[places[k]] += values[k], or the product or an extreme of both", samples=_combine_samples,
-        tolerance=TOLERANCE, flops=lambda x, places, values, how: values.size,
-        bytes=lambda x, places, values, how: 2 * x.nbytes + places.nbytes + values.nbytes, cases=_cases(_combine_case),
-        rivals={"torch": rivals.function("put", lambda x, places, values, how: (x, places, values, True))},
+        op="combine_at_", says="y[places[k]] += values[k], or the product or an extreme of both",
+        samples=_combine_samples, tolerance=TOLERANCE, flops=lambda y, places, values, how: values.size,
+        bytes=lambda y, places, values, how: 2 * min(y.nbytes, values.nbytes) + places.nbytes + values.nbytes,
+        cases=_cases(_combine_case),
+        rivals={"torch": rivals.function("Tensor.put_", lambda y, places, values, how: (y, places, values, True))},
     ),
     Card(
-        op="add_slices", says="y[:, at[k]] += alpha values[:, k]", samples=_slice_samples, tolerance=TOLERANCE,
-        flops=lambda x, at, values, *sizes: values.size,
-        bytes=lambda x, at, values, *sizes: 2 * x.nbytes + at.nbytes + values.nbytes, cases=_cases(_slice_case),
-        rivals={"torch": rivals.function("index_add", lambda x, at, values, *sizes: (x, 0, at, values))},
+        op="add_slices_", says="y[:, at[k]] += alpha values[:, k]", samples=_slice_samples, tolerance=TOLERANCE,
+        flops=lambda y, at, values, *sizes: values.size,
+        bytes=lambda y, at, values, *sizes: 2 * min(y.nbytes, values.nbytes) + at.nbytes + values.nbytes,
+        cases=_cases(_slice_case),
+        rivals={"torch": rivals.function("Tensor.index_add_", lambda y, at, values, *sizes: (y, 0, at, values))},
     ),
 ):  # fmt: skip
     describe(_card)

@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from tinydl.autograd import primitives as _p
 from tinydl.autograd.primitives import primitive
+from tinydl.kernels import by_dtype
+from tinydl.kernels.indexing import ADD
 from tinydl.ops.axes import one_axis, remembered
 from tinydl.ops.casting import cast
 from tinydl.ops.elementwise import filled_where, select
@@ -21,7 +24,9 @@ from tinydl.ops.slicing import put_slice as put_slice
 from tinydl.ops.slicing import take_slice as take_slice
 
 WHOLE = slice(None)
-FEW = 4096  # numbers, of which an indexed addition is quicker than sorting
+_FEW = 64  # numbers, of which Python finds the least one sooner than NumPy
+_INT64 = np.dtype(np.int64)
+_flat_places, _combine, _add_slices = by_dtype("flat_places"), by_dtype("combine_at_"), by_dtype("add_slices_")
 
 
 @primitive(input=lambda g, index, input_shape: put_index(g, index=index, shape=input_shape))
@@ -38,11 +43,9 @@ def put_index(input: Any, *, index: Any, shape: Any) -> Any:
         out = np.zeros(shape, input.dtype)
         out[index] = input
         return out
-    size = math.prod(shape)
-    out = np.zeros(size, input.dtype)
-    at = np.arange(size).reshape(shape)[index]  # an indexed addition in one dimension is ten times as fast
-    np.add.at(out, at.reshape(-1), np.broadcast_to(input, at.shape).reshape(-1))
-    return out.reshape(shape)
+    out = np.zeros(shape, input.dtype)
+    at = np.arange(out.size).reshape(shape)[index]
+    return _combine[input.dtype](out, at, input if input.shape == at.shape else np.broadcast_to(input, at.shape), ADD)
 
 
 @primitive(
@@ -52,11 +55,11 @@ def put_index(input: Any, *, index: Any, shape: Any) -> Any:
 def overwrite(input: Any, value: Any, *, index: Any, then: Any = None) -> Any:
     """A copy of ``input`` with ``value`` at ``index`` (and ``then`` the index arrays): what a recorded ``x[index] =
     value`` computes."""
-    out = np.array(input, order="C", copy=True)
+    out = input.copy("C")
     if then is None:
         out[index] = value
     else:
-        out[(*index, ...)][then] = value
+        (out[(*index, ...)] if index else out)[then] = value
     return out
 
 
@@ -76,15 +79,28 @@ def take_along(input: Any, index: Any, *, axis: int) -> Any:
 @primitive(input=lambda g, index, axis: take_along(g, index, axis=axis))
 def add_along(input: Any, index: Any, *, axis: int, size: int) -> Any:
     """Zeros, ``size`` long along ``axis``, with slices added at ``index``: the transpose of :func:`take_along`."""
-    rank = index.ndim
-    lead, trail = input.shape[:axis], input.shape[axis + rank :]
-    if not axis:
-        rows = sum_by_row(input.reshape(index.size, math.prod(trail)), index.reshape(-1), size)
-        return rows.reshape(size, *trail)
-    # The indexed dimensions go last, all others first: columns of a matrix, summed as rows of its transpose.
-    flat = np.moveaxis(input, tuple(range(axis, axis + rank)), tuple(range(rank)))
-    out = sum_by_row(flat.reshape(index.size, math.prod(lead) * math.prod(trail)), index.reshape(-1), size)
-    return np.ascontiguousarray(np.moveaxis(out.reshape(size, *lead, *trail), 0, axis))
+    lead, step, shape = _slabs(input.shape, index.ndim, axis, size)
+    return _add_slices[input.dtype](np.zeros(shape, input.dtype), index, input, lead, size, step, 1)
+
+
+@remembered
+def _slabs(shape: tuple[int, ...], rank: int, axis: int, size: int) -> tuple[int, int, tuple[int, ...]]:
+    """The sizes before and behind ``rank`` dimensions from ``axis`` on, and the shape with ``size`` in their place."""
+    before, behind = shape[:axis], shape[axis + rank :]
+    return math.prod(before), math.prod(behind), (*before, size, *behind)
+
+
+@primitive(input=lambda g, index, input_shape: _untaken(g, index, input_shape))
+def take_flat(input: Any, index: Any) -> Any:
+    """The elements of the flattened ``input`` at ``index``, in the index's shape."""
+    return input.take(index)
+
+
+def _untaken(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    """The transpose of :func:`take_flat`."""
+    from tinydl.ops.shaping import reshape_to
+
+    return reshape_to(add_along(g, index, axis=0, size=math.prod(shape)), shape=shape)
 
 
 @primitive(weight=lambda g, index, weight_shape, padding: _all_but(add_rows(g, index, rows=weight_shape[0]), padding))
@@ -101,26 +117,8 @@ def _all_but(rows: Any, row: int | None) -> Any:
 @primitive(input=lambda g, index: take_rows(g, index))
 def add_rows(input: Any, index: Any, *, rows: int) -> Any:
     """Rows of ``input``[..., D] added at ``index``[...] into zeros [rows, D]: the transpose of :func:`take_rows`."""
-    return sum_by_row(input.reshape(-1, input.shape[-1]), np.asarray(index).reshape(-1), rows)
-
-
-def sum_by_row(x: Any, at: Any, rows: int) -> Any:
-    """x[N, D] added by rows at ``at``[N] into zeros [rows, D].
-
-    Sorted by row and summed in segments, which is far faster than an indexed add and does not depend on threads; for
-    few numbers sorting does not pay.
-    """
-    out = np.zeros((rows, x.shape[1]), x.dtype)
-    if at.size and x.size <= FEW:
-        places = at[:, None] * x.shape[1] + np.arange(x.shape[1])
-        np.add.at(out.reshape(-1), places.reshape(-1), x.reshape(-1))
-    elif at.size and x.shape[1]:
-        at = np.where(at < 0, at + rows, at)
-        order = np.argsort(at, kind="stable")
-        sorted_at = at[order]
-        first = np.flatnonzero(np.r_[True, sorted_at[1:] != sorted_at[:-1]])
-        out[sorted_at[first]] = np.add.reduceat(x[order], first, axis=0)
-    return out
+    width = input.shape[-1]
+    return _add_slices[input.dtype](np.zeros((rows, width), input.dtype), np.asarray(index), input, 1, rows, width, 1)
 
 
 @remembered
@@ -131,34 +129,45 @@ def _grid(shape: tuple[int, ...], axis: int) -> tuple[tuple[Any, ...], tuple[Any
     return tuple(lines[:axis]), tuple(lines[axis + 1 :])
 
 
-def flat_places(index: Any, shape: tuple[int, ...], axis: int) -> Any:
-    """The places that ``index`` names along ``axis`` of an array of ``shape``, as places in its flat memory.
+def flat_places(name: str, shape: tuple[int, ...], dim: Any, index: Any, source: Any = None) -> Any:
+    """The places that ``index`` names along ``dim`` of an array of ``shape``, as places in its flat memory: a vector.
 
-    ``ravel_multi_index`` checks each coordinate on the way: a ValueError for a place outside.
+    Raises in PyTorch's words for an index that does not fit (nor does the shape of the ``source``, if there is one), or
+    is outside.
     """
-    if not shape:
-        return index
-    before, after = _grid(index.shape, axis)
-    return np.ravel_multi_index((*before, index, *after), shape)
+    if index.dtype.kind not in "iu":
+        raise RuntimeError(f"{name}(): Expected dtype int64 for index")
+    axis, lead, size, step, whole = _reached(name, shape, index.shape, source, dim)
+    try:
+        if whole:
+            return _flat_places[_INT64](index, lead, size, step)
+        before, after = _grid(index.shape, axis)
+        return np.ravel_multi_index((*before, index, *after), shape).reshape(-1)
+    except (IndexError, ValueError):
+        bad = int(index.max()) if index.max() >= size else int(index.min())
+        raise RuntimeError(f"index {bad} is out of bounds for dimension {axis} with size {size}") from None
 
 
 @primitive(input=lambda g, index, axis, input_shape: scatter_zeros(g, index, axis=axis, shape=input_shape))
 def gather_along(input: Any, index: Any, *, axis: int) -> Any:
-    """out[i, j] = input[index[i, j], j] for axis 0, and so on."""
-    if not index.size:
-        return np.empty(index.shape, input.dtype)
-    return input.reshape(-1).take(flat_places(index, input.shape, axis))
+    """out[i, j] = input[index[i, j], j] for dimension 0, and so on."""
+    places = flat_places("gather", input.shape, axis, index)
+    return (input.take(places) if places.size else np.empty(0, input.dtype)).reshape(index.shape)
 
 
 @primitive(input=lambda g, index, axis: gather_along(g, index, axis=axis))
 def scatter_zeros(input: Any, index: Any, *, axis: int, shape: Any) -> Any:
     """Zeros of ``shape`` to which ``input`` is added at ``index`` along ``axis``: the transpose of
     :func:`gather_along`."""
-    out = np.zeros(math.prod(shape), input.dtype)
-    if index.size:
-        values = input[tuple([slice(0, n) for n in index.shape])]
-        np.add.at(out, flat_places(index, shape, axis).reshape(-1), values.reshape(-1))
-    return out.reshape(shape)
+    places = flat_places("scatter_add", shape, axis, index, input.shape)
+    values = input if input.shape == index.shape else input[corner(index.shape)]
+    return _combine[input.dtype](np.zeros(shape, input.dtype), places, values, ADD)
+
+
+@remembered
+def corner(shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """The index of the first elements, as many as ``shape`` says."""
+    return tuple([slice(0, n) for n in shape])
 
 
 # --------------------------------------------------------------------------------------------------------- an index
@@ -368,15 +377,9 @@ def getitem(input: Any, index: Any) -> Any:
 # ------------------------------------------------------------------------------------------------ PyTorch's functions
 
 
-def checked(name: str, input: Any, dim: Any, index: Any, src: Any = None) -> int:
-    """The axis of a gather or scatter, after a look at dtypes and shapes."""
-    if index.dtype.kind not in "iu":
-        raise RuntimeError(f"{name}(): Expected dtype int64 for index")
-    return _reached(name, input.shape, index.shape, None if src is None else src.shape, dim)
-
-
 @remembered
-def _reached(name: str, shape: Any, reach: Any, source: Any, dim: Any) -> int:
+def _reached(name: str, shape: Any, reach: Any, source: Any, dim: Any) -> tuple[int, int, int, int, bool]:
+    """The axis, the sizes before, along and behind it, and whether the index reaches all of the other dimensions."""
     axis = one_axis(dim, len(shape))
     rank = len(shape) or 1
     if (len(reach) or 1) != rank:
@@ -384,8 +387,11 @@ def _reached(name: str, shape: Any, reach: Any, source: Any, dim: Any) -> int:
             f"Index tensor must have the same number of dimensions as {'input' if name == 'gather' else 'self'} tensor"
             f"; got {tuple(reach)} and {tuple(shape)}"
         )
+    before, size, behind = shape[:axis], shape[axis] if shape else 1, shape[axis + 1 :]
+    whole = reach[:axis] == before and reach[axis + 1 :] == behind
+    found = (axis, math.prod(before), size, math.prod(behind), whole or 0 in reach)
     if 0 in reach:
-        return axis
+        return found
     for k, (a, b) in enumerate(zip(reach, shape)):
         if k != axis and a > b:
             raise RuntimeError(
@@ -403,27 +409,13 @@ def _reached(name: str, shape: Any, reach: Any, source: Any, dim: Any) -> int:
                 f"Expected index {list(reach)} to be no larger than self {list(shape)} apart from dimension {axis} "
                 f"and to be no larger than src {list(source)}"
             )
-    return axis
-
-
-def refuse_place(input: Any, axis: int, index: Any) -> None:
-    """While a ValueError of NumPy is handled: if a place is outside, say which."""
-    at = index.array if hasattr(index, "node") else index
-    n = input.shape[axis] if input.shape else 1
-    if at.size and (at.max() >= n or at.min() < 0):
-        bad = int(at.max()) if at.max() >= n else int(at.min())
-        raise RuntimeError(f"index {bad} is out of bounds for dimension {axis} with size {n}") from None
-    raise  # the error being handled
+    return found
 
 
 def gather(input: Any, dim: Any = None, index: Any = None, *, sparse_grad: bool = False, axis: Any = None) -> Any:
     """out[i][j] = input[index[i][j]][j] along ``dim``; ``index`` is an int64 tensor no larger than ``input``
     elsewhere."""
-    a = checked("gather", input, dim if axis is None else axis, index)
-    try:
-        return gather_along(input, index, axis=a)
-    except (ValueError, IndexError):
-        refuse_place(input, a, index)
+    return gather_along(input, index, axis=dim if axis is None else axis)
 
 
 def index_select(input: Any, dim: Any = None, index: Any = None, *, axis: Any = None) -> Any:
@@ -437,8 +429,8 @@ def index_select(input: Any, dim: Any = None, index: Any = None, *, axis: Any = 
     if not input.ndim:
         return take_along(input.reshape(1), index, axis=0).reshape(())
     if not at.ndim:
-        index = index.reshape(1)
-    if at.size and np.minimum.reduce(at, None) < 0:
+        index, at = index.reshape(1), at.reshape(1)
+    if at.size and (min(at.tolist()) if at.size <= _FEW else at.min()) < 0:
         raise IndexError(f"index_select(): index {int(at.min())} is out of range for dimension {a}")
     try:
         return take_along(input, index, axis=a)
@@ -455,7 +447,7 @@ def take(input: Any, index: Any) -> Any:
     if at.dtype.kind not in "iu":
         raise RuntimeError(f"take(): Expected a long tensor for index, but got {at.dtype}")
     try:
-        return take_along(input.reshape(-1), index, axis=0)
+        return take_flat(input, index)
     except IndexError:
         n = math.prod(input.shape)
         bad = int(at.max()) if at.max() >= n else int(at.min())
@@ -488,64 +480,68 @@ def masked_select(input: Any, mask: Any) -> Any:
 
     if mask.dtype != np.bool_:
         raise RuntimeError(f"masked_select: expected BoolTensor for mask, but got {mask.dtype}")
-    shape = broadcast_shapes(input.shape, mask.shape)
-    return getitem(expand_to(input, shape=shape), expand_to(mask, shape=shape))
+    if mask.shape != input.shape:
+        shape = broadcast_shapes(input.shape, mask.shape)
+        input, mask = expand_to(input, shape=shape), expand_to(mask, shape=shape)
+    return getitem(input, mask)
+
+
+@primitive(
+    input=lambda g, mask: filled_where(g, mask, value=0),
+    source=lambda g, mask, source_shape: _given(g, mask, source_shape),
+)
+def masked_write(input: Any, mask: Any, source: Any) -> Any:
+    """``input`` with the first elements of ``source``, in order, where ``mask`` (broadcast) holds."""
+    if mask.shape != input.shape:
+        shape = np.broadcast_shapes(input.shape, mask.shape)
+        input, mask = np.broadcast_to(input, shape), np.broadcast_to(mask, shape)
+    out = input.copy("C")
+    count = int(np.count_nonzero(mask))
+    if count > source.size:
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have same size: the mask holds at {count} places, but source "
+            f"has {source.size} elements"
+        )
+    out[mask] = source.reshape(-1)[:count]
+    return out
+
+
+def _given(g: Any, mask: Any, shape: tuple[int, ...]) -> Any:
+    """The elements of ``g`` where ``mask`` holds, as the first ones of zeros of ``shape``."""
+    from tinydl.ops.shaping import expand_to, reshape_to
+
+    found = take_index(g, index=(expand_to(mask, shape=g.shape),))
+    return reshape_to(put_slice(found, index=(slice(0, found.shape[0]),), shape=(math.prod(shape),)), shape=shape)
 
 
 def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
     """``input`` with the first elements of ``source``, in order, where ``mask`` (bool, broadcast) holds."""
-    from tinydl.ops.shaping import broadcast_shapes, expand_to
-
     if mask.dtype != np.bool_:
         raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype}")
     if source.dtype != input.dtype:
         raise RuntimeError(
             f"masked_scatter: expected self and source to have same dtypes but got {input.dtype} and {source.dtype}"
         )
-    shape = broadcast_shapes(input.shape, mask.shape)
-    where = np.broadcast_to(mask.array if hasattr(mask, "node") else mask, shape).copy()
-    count = int(np.count_nonzero(where))
-    if count > math.prod(source.shape):
-        raise RuntimeError(
-            f"masked_scatter: expected self and source to have same size: the mask holds at {count} places, but source "
-            f"has {math.prod(source.shape)} elements"
-        )
-    values = take_slice(source.reshape(-1), index=(slice(0, count),))
-    return overwrite(expand_to(input, shape=shape), values, index=(), then=(where,) if shape else (where[()],))
+    return masked_write(input, mask, source)
 
 
 def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     """Indices of the elements that are not zero: [count, ndim] int64, or a tuple of one index tensor per dimension."""
-    from tinydl.autograd import primitives as _p
-
     tensor = _p.Tensor  # type: ignore[attr-defined]
     array = input.array if hasattr(input, "node") else input
     if not array.ndim:
         if as_tuple:  # of a number PyTorch makes a vector first
-            return (tensor._wrap(np.flatnonzero(array).astype(np.int64)),)
-        return tensor._wrap(np.zeros((int(array != 0), 0), np.int64))
-    found = np.nonzero(array)
+            return (tensor._from_array(array.reshape(1).nonzero()[0]),)
+        return tensor._from_array(np.empty((int(array != 0), 0), np.int64))
+    found = array.nonzero()
     if as_tuple:
-        return tuple(tensor._wrap(i.astype(np.int64)) for i in found)
-    return tensor._wrap(np.stack([i.astype(np.int64) for i in found], axis=1))
+        return tuple([tensor._from_array(i) for i in found])
+    out = np.empty((found[0].size, len(found)), np.int64)
+    for k, i in enumerate(found):
+        out[:, k] = i
+    return tensor._from_array(out)
 
 
 def argwhere(input: Any) -> Any:
     """Indices of the elements that are not zero: [count, ndim] int64."""
     return nonzero(input)
-
-
-def positions(array: Any, size: int, axis: int, name: str) -> Any:
-    """An integer index vector, checked against a dimension of ``size``."""
-    at = array.array if hasattr(array, "node") else np.asarray(array)
-    if at.dtype.kind not in "iu":
-        raise RuntimeError(f"{name}(): Expected dtype int64 for index, but got {at.dtype}")
-    if at.size and (np.maximum.reduce(at, None) >= size or np.minimum.reduce(at, None) < -size):
-        bad = int(at.max()) if at.max() >= size else int(at.min())
-        raise IndexError(f"{name}(): index {bad} is out of bounds for dimension {axis} with size {size}")
-    return at.astype(np.int64).reshape(-1)
-
-
-def at_axis(axis: int, at: Any) -> tuple[Any, ...]:
-    """The index array ``at`` along ``axis``, everything along the others."""
-    return (*LEAD[axis], at)

@@ -12,36 +12,44 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
-from tinydl.ops.axes import by_axis, one_axis
+from tinydl.kernels import by_dtype
+from tinydl.kernels.indexing import ADD, GREATER, LESSER, MULTIPLY
+from tinydl.ops.axes import by_axis, one_axis, remembered
 from tinydl.ops.casting import cast
 from tinydl.ops.comparing import eq
 from tinydl.ops.elementwise import mask, nothing
 from tinydl.ops.indexing import (
-    add_along,
-    at_axis,
-    checked,
+    corner,
     flat_places,
-    gather,
     gather_along,
     index_of,
     overwrite,
-    positions,
-    put_index,
-    refuse_place,
+    parts_of,
     scatter_zeros,
+    take_along,
     take_both,
+    take_flat,
 )
 from tinydl.ops.padding import pad_constant
 from tinydl.ops.shaping import broadcasts, expand_to, reshape_to
-from tinydl.ops.slicing import take_slice
+from tinydl.ops.slicing import LEAD, take_slice
+
+_combine, _add_slices = by_dtype("combine_at_"), by_dtype("add_slices_")
+
+
+def _refuse_source(input: Any, src: Any) -> None:
+    if src.dtype != input.dtype:
+        raise RuntimeError(
+            f"scatter(): Expected self.dtype to be equal to src.dtype; got {input.dtype}, {src.dtype}"
+        )
 
 
 @primitive(input=lambda g, index, axis: filled_at(g, index, axis=axis, value=0))
 def filled_at(input: Any, index: Any, *, axis: int, value: Any) -> Any:
     """A copy of ``input`` with the number ``value`` written at ``index`` along ``axis``."""
-    out = np.array(input, order="C", copy=True)
-    if index.size:
-        out.reshape(-1)[flat_places(index, input.shape, axis)] = value
+    places = flat_places("scatter", input.shape, axis, index)
+    out = input.copy("C")
+    out.put(places, value)
     return out
 
 
@@ -51,9 +59,12 @@ def filled_at(input: Any, index: Any, *, axis: int, value: Any) -> Any:
 )
 def scattered(input: Any, src: Any, index: Any, *, axis: int) -> Any:
     """A copy of ``input`` with the elements of ``src`` written at ``index`` along ``axis``."""
-    out = np.array(input, order="C", copy=True)
-    if index.size:
-        out.reshape(-1)[flat_places(index, input.shape, axis)] = _region(src, index)
+    places = flat_places("scatter", input.shape, axis, index, src.shape)
+    if src.dtype is not input.dtype:
+        _refuse_source(input, src)
+    out = input.copy("C")
+    if places.size:
+        out.put(places, _region(src, index))
     return out
 
 
@@ -64,16 +75,21 @@ def _fitted(found: Any, shape: tuple[int, ...]) -> Any:
     return pad_constant(found, pads=tuple([(0, n - m) for n, m in zip(shape, found.shape)]), value=0)
 
 
+def _combined(name: str, input: Any, src: Any, index: Any, axis: int, how: int) -> Any:
+    places = flat_places(name, input.shape, axis, index, src.shape)
+    if src.dtype is not input.dtype:
+        _refuse_source(input, src)
+    out = input.copy("C")
+    return _combine[input.dtype](out, places, _region(src, index), how) if places.size else out
+
+
 @primitive(
     input=lambda g: g,
     src=lambda g, index, axis, src_shape: _fitted(gather_along(g, index, axis=axis), src_shape),
 )
 def added_at(input: Any, src: Any, index: Any, *, axis: int) -> Any:
     """A copy of ``input`` with the elements of ``src`` added at ``index`` along ``axis``, in order."""
-    out = np.array(input, order="C", copy=True)
-    if index.size:
-        np.add.at(out.reshape(-1), flat_places(index, input.shape, axis).reshape(-1), _region(src, index).reshape(-1))
-    return out
+    return _combined("scatter_add", input, src, index, axis, ADD)
 
 
 @primitive(
@@ -84,11 +100,7 @@ def added_at(input: Any, src: Any, index: Any, *, axis: int) -> Any:
 def scatter_extreme(input: Any, src: Any, index: Any, *, axis: int, largest: bool) -> Any:
     """The largest (or least) of ``input`` and of the elements of ``src`` that ``index`` sends to its place; ties share
     the gradient evenly."""
-    out = np.array(input, order="C", copy=True)
-    if index.size:
-        at = (np.maximum if largest else np.minimum).at
-        at(out.reshape(-1), flat_places(index, input.shape, axis).reshape(-1), _region(src, index).reshape(-1))
-    return out
+    return _combined("scatter_reduce", input, src, index, axis, GREATER if largest else LESSER)
 
 
 @primitive(
@@ -98,17 +110,12 @@ def scatter_extreme(input: Any, src: Any, index: Any, *, axis: int, largest: boo
 )
 def scatter_product(input: Any, src: Any, index: Any, *, axis: int) -> Any:
     """``input`` times the elements of ``src`` that ``index`` sends to its place."""
-    out = np.array(input, order="C", copy=True)
-    if index.size:
-        np.multiply.at(
-            out.reshape(-1), flat_places(index, input.shape, axis).reshape(-1), _region(src, index).reshape(-1)
-        )
-    return out
+    return _combined("scatter_reduce", input, src, index, axis, MULTIPLY)
 
 
 def _region(x: Any, index: Any) -> Any:
     """The part of ``x`` that an index of a smaller shape reaches."""
-    return x if x.shape == index.shape else take_slice(x, index=tuple([slice(0, n) for n in index.shape]))
+    return x if x.shape == index.shape else take_slice(x, index=corner(index.shape))
 
 
 def _extreme_hits(g: Any, x: Any, src: Any, index: Any, out: Any, axis: int) -> tuple[Any, Any, Any]:
@@ -153,21 +160,27 @@ def _product_src(g: Any, x: Any, src: Any, index: Any, axis: int) -> Any:
 def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     """As :func:`gather`, with ``indices`` and ``input`` broadcast apart from ``dim``; without it, of the flattened
     ``input``."""
+    if dim is None:
+        input, indices, dim = reshape_to(input, shape=(-1,)), reshape_to(indices, shape=(-1,)), 0
+    elif (shapes := _matched(tuple(input.shape), tuple(indices.shape), dim)) is not None:
+        input, indices = expand_to(input, shape=shapes[0]), expand_to(indices, shape=shapes[1])
+    return gather_along(input, indices, axis=dim)
+
+
+@remembered
+def _matched(shape: tuple[int, ...], reach: tuple[int, ...], dim: int) -> Any:
+    """The shapes that both broadcast to apart from ``dim``; None where they have them."""
     from tinydl.ops.shaping import broadcast_shapes
 
-    if dim is None:
-        return gather(input.reshape(-1), 0, indices.reshape(-1))
-    axis = one_axis(dim, input.ndim)
-    if input.ndim != indices.ndim:
+    axis = one_axis(dim, len(shape))
+    if len(shape) != len(reach):
         raise RuntimeError(
             "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
-            f"{input.ndim} dimensions for input, and {indices.ndim} dimensions for indices"
+            f"{len(shape)} dimensions for input, and {len(reach)} dimensions for indices"
         )
-    a = (*input.shape[:axis], 1, *input.shape[axis + 1 :])
-    b = (*indices.shape[:axis], 1, *indices.shape[axis + 1 :])
-    both = broadcast_shapes(a, b)
-    wide = expand_to(input, shape=(*both[:axis], input.shape[axis], *both[axis + 1 :]))
-    return gather(wide, axis, expand_to(indices, shape=(*both[:axis], indices.shape[axis], *both[axis + 1 :])))
+    both = broadcast_shapes((*shape[:axis], 1, *shape[axis + 1 :]), (*reach[:axis], 1, *reach[axis + 1 :]))
+    wide = tuple((*both[:axis], n, *both[axis + 1 :]) for n in (shape[axis], reach[axis])) if shape else ((), ())
+    return None if wide == (shape, reach) else wide
 
 
 @by_axis
@@ -178,43 +191,19 @@ def scatter(input: Any, dim: int, index: Any, src: Any = None, *, value: Any = N
     tensor = hasattr(src, "dtype")
     if tensor and not len(src.shape) and len(index.shape):
         src = expand_to(src, shape=index.shape)
-    axis = checked("scatter", input, dim, index, src if tensor else None)
-    if tensor and src.dtype != input.dtype:
-        raise RuntimeError(f"scatter(): Expected self.dtype to be equal to src.dtype; got {input.dtype}, {src.dtype}")
     if reduce is not None:
         if reduce not in ("add", "multiply"):
             raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce!r}")
         if not tensor:
-            src = expand_to(_number(src, input), shape=index.shape)
-        if reduce == "add":
-            return scatter_add(input, axis, index, src)
-        return scatter_reduce(input, axis, index, src, "prod")
-    try:
-        if tensor:
-            return scattered(input, src, index, axis=axis)
-        return filled_at(input, index, axis=axis, value=src)
-    except (ValueError, IndexError):
-        refuse_place(input, axis, index)
-
-
-def _number(value: Any, like: Any) -> Any:
-    from tinydl.autograd import primitives as _p
-
-    return _p.Tensor._wrap(np.asarray(value, like.dtype))  # type: ignore[attr-defined]
+            src = np.full(index.shape, src, input.dtype)
+        return (added_at if reduce == "add" else scatter_product)(input, src, index, axis=dim)
+    return scattered(input, src, index, axis=dim) if tensor else filled_at(input, index, axis=dim, value=src)
 
 
 @by_axis
 def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
     """``input`` with src[i][j] added at [index[i][j]][j] along ``dim``; repeated places add up, in order."""
-    axis = checked("scatter_add", input, dim, index, src)
-    if src.dtype != input.dtype:
-        raise RuntimeError(
-            f"scatter_add(): Expected self.dtype to be equal to src.dtype; got {input.dtype}, {src.dtype}"
-        )
-    try:
-        return added_at(input, src, index, axis=axis)
-    except (ValueError, IndexError):
-        refuse_place(input, axis, index)
+    return added_at(input, src, index, axis=dim)
 
 
 @by_axis
@@ -226,92 +215,164 @@ def scatter_reduce(input: Any, dim: int, index: Any, src: Any, reduce: str, *, i
     include_self
         Whether the element of ``input`` is one of those reduced. Places that nothing is sent to keep it anyway.
     """
-    axis = checked("scatter_reduce", input, dim, index, src)
-    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
+    if reduce not in _NEUTRAL:
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
-    if src.dtype != input.dtype:
-        raise RuntimeError(f"scatter(): Expected self.dtype to be equal to src.dtype; got {input.dtype}, {src.dtype}")
-    try:
-        start = input
-        if not include_self:
-            integral = input.dtype.kind != "f"
-            least, most = (np.iinfo(input.dtype).min, np.iinfo(input.dtype).max) if integral else (-np.inf, np.inf)
-            neutral = {"sum": 0, "mean": 0, "prod": 1, "amax": least, "amin": most}[reduce]
-            start = filled_at(input, index, axis=axis, value=neutral)
-        if reduce in ("amax", "amin"):
-            return scatter_extreme(start, src, index, axis=axis, largest=reduce == "amax")
-        if reduce == "prod":
-            return scatter_product(start, src, index, axis=axis)
-        total = added_at(start, src, index, axis=axis)
-        if reduce == "sum":
-            return total
-        ones = np.ones(index.shape, input.dtype)
-        count = scatter_zeros(ones, index.array if hasattr(index, "node") else index, axis=axis, shape=input.shape)
-        count = count + 1 if include_self else np.maximum(count, 1)
-        return total / count if input.dtype.kind == "f" else total // count
-    except (ValueError, IndexError):
-        refuse_place(input, axis, index)
+    if not include_self:
+        input = filled_at(input, index, axis=dim, value=_NEUTRAL[reduce](input.dtype))
+    if reduce == "amax" or reduce == "amin":
+        return scatter_extreme(input, src, index, axis=dim, largest=reduce == "amax")
+    if reduce == "prod":
+        return scatter_product(input, src, index, axis=dim)
+    total = added_at(input, src, index, axis=dim)
+    if reduce == "sum":
+        return total
+    count = added_at(
+        (np.ones if include_self else np.zeros)(input.shape, total.dtype),
+        np.ones(index.shape, total.dtype),
+        index.array if hasattr(index, "node") else index,
+        axis=dim,
+    )
+    if not include_self:
+        np.maximum(count, 1, out=count)
+    return total / count if total.dtype.kind == "f" else total // count
+
+
+def _limit(dtype: Any, largest: bool) -> Any:
+    if dtype.kind == "f":
+        return np.inf if largest else -np.inf
+    about = np.iinfo(dtype)
+    return about.max if largest else about.min
+
+
+# What changes nothing where ``input`` is not one of the elements reduced.
+_NEUTRAL: dict[str, Any] = {
+    "sum": lambda dtype: 0,
+    "mean": lambda dtype: 0,
+    "prod": lambda dtype: 1,
+    "amax": lambda dtype: _limit(dtype, False),
+    "amin": lambda dtype: _limit(dtype, True),
+}
 
 
 # ---------------------------------------------------------------------------------------------- whole slices at once
 
 
-def _slices(name: str, input: Any, dim: int, index: Any, source: Any) -> tuple[int, Any]:
-    axis = one_axis(dim, input.ndim)
-    if index.ndim > 1:
-        raise RuntimeError(f"{name}(): Index should have dimension 1 or 0 (got {index.ndim})")
-    size = input.shape[axis] if input.ndim else 1
-    at = positions(index, size, axis, name)
+@remembered
+def _slabs(name: str, shape: Any, reach: Any, source: Any, dim: Any) -> tuple[int, int, int, int]:
+    """The axis, and the sizes before, along and behind it, for a vector of indices of the shape ``reach``."""
+    axis = one_axis(dim, len(shape))
+    if len(reach) > 1:
+        raise RuntimeError(f"{name}(): Index should have dimension 1 or 0 (got {len(reach)})")
+    before, size, behind = shape[:axis], shape[axis] if shape else 1, shape[axis + 1 :]
     if source is not None:
-        if source.dtype != input.dtype:
-            raise RuntimeError(
-                f"{name}(): self ({input.dtype}) and source ({source.dtype}) must have the same scalar type"
-            )
-        wanted = (*input.shape[:axis], len(at), *input.shape[axis + 1 :]) if input.ndim else ()
-        if tuple(source.shape) != wanted:
+        wanted = (*before, *(reach or (1,)), *behind) if shape else ()
+        if tuple(source) != wanted:
             raise RuntimeError(
                 f"{name}(): source tensor shape must match self tensor shape, excluding the specified dimension. Got "
-                f"self.shape = {list(input.shape)} source.shape = {list(source.shape)}; expected {list(wanted)}"
+                f"self.shape = {list(shape)} source.shape = {list(source)}; expected {list(wanted)}"
             )
-    return axis, at
+    return axis, math.prod(before), size, math.prod(behind)
+
+
+def _refuse_dtypes(name: str, input: Any, index: Any, source: Any) -> None:
+    if index.dtype.kind not in "iu":
+        raise RuntimeError(f"{name}(): Expected dtype int64 for index, but got {index.dtype}")
+    if source is not None and source.dtype != input.dtype:
+        raise RuntimeError(f"{name}(): self ({input.dtype}) and source ({source.dtype}) must have the same scalar type")
+
+
+def _refuse_slice(name: str, index: Any, axis: int, size: int) -> None:
+    """While an IndexError is handled: say which index is outside."""
+    bad = int(index.max()) if index.max() >= size else int(index.min())
+    raise IndexError(f"{name}(): index {bad} is out of bounds for dimension {axis} with size {size}") from None
+
+
+@primitive(
+    input=lambda g: g,
+    source=lambda g, index, dim, alpha: _at_slices(g, index, dim, alpha),
+)
+def added_slices(input: Any, source: Any, index: Any, *, dim: int, alpha: Any) -> Any:
+    """A copy of ``input`` with ``alpha`` times the slices of ``source`` added at ``index`` along ``dim``, in order."""
+    axis, lead, size, step = _slabs("index_add", input.shape, index.shape, source.shape, dim)
+    _refuse_dtypes("index_add", input, index, source)
+    if not input.ndim:  # of a number there is one slice, added for each index
+        source = np.full(index.size, source)
+    try:
+        return _add_slices[input.dtype](input.copy("C"), index, source, lead, size, step, alpha)
+    except IndexError:
+        _refuse_slice("index_add", index, axis, size)
+
+
+def _at_slices(g: Any, index: Any, dim: int, alpha: Any) -> Any:
+    if g.shape:
+        found = take_along(g, index if index.shape else reshape_to(index, shape=(1,)), axis=one_axis(dim, len(g.shape)))
+    else:
+        found = g * math.prod(index.shape)
+    return found if alpha == 1 else found * alpha
+
+
+def _written(name: str, input: Any, dim: int, index: Any, value: Any, source: Any = None) -> Any:
+    """A copy of ``input`` with ``value`` at ``index`` along ``dim``."""
+    at = index.array if hasattr(index, "node") else index
+    axis, _, size, _ = _slabs(name, input.shape, at.shape, None if source is None else source.shape, dim)
+    _refuse_dtypes(name, input, at, source)
+    try:
+        if input.ndim:
+            return overwrite(input, value, index=(), then=(*LEAD[axis], at.reshape(-1).astype(np.int64)))
+    except IndexError:
+        _refuse_slice(name, at, axis, size)
+    if not at.size:
+        return input * 1
+    if not (at.max() < 1 and at.min() >= -1):
+        _refuse_slice(name, at, axis, size)
+    return overwrite(input, value, index=())
 
 
 @by_axis
 def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Any:
     """``input`` with ``alpha`` times the slices of ``source`` added at ``index`` along ``dim``, in order."""
-    axis, at = _slices("index_add", input, dim, index, source)
-    if not input.ndim:
-        return input + source * alpha * len(at)
-    added = add_along(source, at, axis=axis, size=input.shape[axis])
-    return input + (added if alpha == 1 else added * alpha)
+    return added_slices(input, source, index, dim=dim, alpha=alpha)
 
 
 @by_axis
 def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     """``input`` with the slices of ``source`` written at ``index`` along ``dim``."""
-    axis, at = _slices("index_copy", input, dim, index, source)
-    if not input.ndim:
-        return overwrite(input, source, index=())
-    return overwrite(input, source, index=(), then=at_axis(axis, at))
+    return _written("index_copy", input, dim, index, source, source)
 
 
 @by_axis
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
     """``input`` with ``value`` (a number or a 0-d tensor) at ``index`` along ``dim``."""
-    axis, at = _slices("index_fill", input, dim, index, None)
     if hasattr(value, "dtype"):
-        at = np.unique(at % (input.shape[axis] if input.ndim else 1))  # in its gradient each place counts once
         if len(value.shape):
             raise RuntimeError(
                 f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {len(value.shape)} "
                 "dimension(s)."
             )
         value = value if value.dtype == input.dtype else cast(value, dtype=input.dtype)
-    else:
-        value = np.asarray(value, input.dtype)
-    if not input.ndim:
-        return overwrite(input, value, index=()) if len(at) else input * 1
-    return overwrite(input, value, index=(), then=at_axis(axis, at))
+        if getattr(value, "needs_grad", False):  # in its gradient each place counts once
+            at = index.array if hasattr(index, "node") else index
+            index = np.unique(at % (input.shape[dim] if input.ndim else 1)) if at.size else at
+    return _written("index_fill", input, dim, index, value)
+
+
+@primitive(
+    input=lambda g: g,
+    value=lambda g, index, then: take_both(g, index, then),
+)
+def added_index(input: Any, value: Any, *, index: Any, then: Any = None) -> Any:
+    """A copy of ``input`` with ``value`` (broadcast) added at ``index`` (and ``then`` the index arrays), in order."""
+    out = input.copy("C")
+    at = np.arange(out.size).reshape(out.shape)
+    at = at[index] if then is None else (at[index] if index else at)[then]
+    if value.shape != at.shape:
+        if not broadcasts(value.shape, at.shape):
+            raise RuntimeError(
+                f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of "
+                f"shape {list(at.shape)}"
+            )
+        value = np.broadcast_to(value, at.shape)
+    return _combine[out.dtype](out, at, value, ADD)
 
 
 def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -> Any:
@@ -324,35 +385,53 @@ def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -
             "Index put requires the source and destination dtypes match, got "
             f"{input.dtype} for the destination and {values.dtype} for the source."
         )
-    view, arrays = index_of(tuple(slice(None) if i is None else i for i in indices), input.shape)
-    if not accumulate:
-        try:
-            return overwrite(input, values, index=view, then=arrays)
-        except ValueError:
-            pass  # said below
-    size = math.prod(input.shape)
-    places = take_both(np.arange(size).reshape(input.shape), view, arrays)
-    if not broadcasts(values.shape, places.shape):
-        raise RuntimeError(
-            f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of "
-            f"shape {list(places.shape)}"
-        )
-    wide = reshape_to(expand_to(values, shape=places.shape), shape=(places.size,))
-    added = put_index(wide, index=(places.reshape(-1),), shape=(size,))
-    return input + reshape_to(added, shape=input.shape)
+    at = tuple([slice(None) if i is None else i for i in indices])
+    write = added_index if accumulate else overwrite
+    parts = parts_of(at, True)
+    try:
+        if parts is not None:
+            return write(input, values, index=parts[0], then=parts[1])
+    except (IndexError, ValueError):
+        pass  # said below
+    view, arrays = index_of(at, input.shape)
+    try:
+        return write(input, values, index=view, then=arrays)
+    except ValueError:
+        return added_index(input, values, index=view, then=arrays)  # which says what does not broadcast
+
+
+@primitive(
+    input=lambda g, index, accumulate: g if accumulate else put_flat(g, 0, index, accumulate=False),
+    source=lambda g, index, source_shape: reshape_to(take_flat(g, index), shape=source_shape),
+)
+def put_flat(input: Any, source: Any, index: Any, *, accumulate: bool) -> Any:
+    """A copy of ``input`` with ``source`` written or added at the places ``index`` of its flat memory."""
+    out = input.copy("C")
+    if accumulate:
+        return _combine[out.dtype](out, index, source, ADD)
+    if index.size:
+        out.put(index, source)
+    return out
 
 
 def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
     """``input`` with ``source`` written (or added, with ``accumulate``) at places of the flattened input, one of
     ``index`` an element."""
-    at = index.array if hasattr(index, "node") else index
-    if at.dtype.kind not in "iu":
-        raise RuntimeError(f"put(): Expected a long tensor for index, but got {at.dtype}")
-    if at.size != (given := math.prod(source.shape)):
+    if index.dtype.kind not in "iu":
+        raise RuntimeError(f"put(): Expected a long tensor for index, but got {index.dtype}")
+    if (given := math.prod(source.shape)) != (count := math.prod(index.shape)):
         raise RuntimeError(
             "put(): Expected source and index to have the same number of elements, but got source.numel() = "
-            f"{given}, index.numel() = {at.size}"
+            f"{given}, index.numel() = {count}"
         )
-    flat = reshape_to(input, shape=(math.prod(input.shape),))
-    changed = index_put(flat, (at.reshape(-1),), reshape_to(source, shape=(at.size,)), accumulate)
-    return reshape_to(changed, shape=input.shape)
+    if source.dtype != input.dtype:
+        raise RuntimeError(
+            "Index put requires the source and destination dtypes match, got "
+            f"{input.dtype} for the destination and {source.dtype} for the source."
+        )
+    try:
+        return put_flat(input, source, index, accumulate=accumulate)
+    except IndexError:
+        at, size = index.array if hasattr(index, "node") else index, math.prod(input.shape)
+        bad = int(at.max()) if at.max() >= size else int(at.min())
+        raise IndexError(f"index {bad} is out of bounds for dimension 0 with size {size}") from None
