@@ -197,3 +197,44 @@ def _signal(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((draw(rng, n // 2 + 1, 2),), {"axis": 0, "n": n}, note=f"length {n}")
     yield Sample((draw(rng, 2, 3, 2, 2),), {"axis": 1, "n": 4}, note="a batch")
     yield Sample((draw(rng, 2, 3, 3).T,), {"axis": 0, "n": 5}, note="transposed")
+
+
+@entry("take_flat")
+def _take_flat(rng: np.random.Generator) -> Iterator[Sample]:
+    for note, x in layouts(rng):
+        if x.size:
+            yield Sample((x, rng.integers(-x.size, x.size, (2, 3))), note=note)
+    yield Sample((draw(rng, 3), np.zeros(0, np.int64)), note="no indices")
+
+
+@entry("put_flat")
+def _put_flat(rng: np.random.Generator) -> Iterator[Sample]:
+    for accumulate in (False, True):
+        yield Sample((draw(rng, 4, 3).T, draw(rng, 2, 2), np.array([[3, 0], [-2, 7]])), {"accumulate": accumulate})
+        yield Sample((draw(rng, 3), draw(rng, 0), np.zeros(0, np.int64)), {"accumulate": accumulate}, note="no indices")
+    yield Sample((draw(rng, 3), draw(rng, 3), np.array([1, 1, -2])), {"accumulate": True}, note="one place")
+
+
+@entry("masked_write")
+def _masked_write(rng: np.random.Generator) -> Iterator[Sample]:
+    for note, x in layouts(rng):
+        yield Sample((x, rng.random(x.shape) < 0.5, draw(rng, max(x.size, 1))), note=note)
+    yield Sample((draw(rng, 3, 1), rng.random((2, 1, 4)) < 0.5, draw(rng, 30)), note="both broadcast")
+
+
+@entry("added_slices")
+def _added_slices(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((draw(rng, 3, 4), draw(rng, 4, 4), np.array([0, 2, 2, -1])), {"dim": 0, "alpha": 1})
+    yield Sample((draw(rng, 4, 3).T, draw(rng, 3, 2), np.array([3, 3])), {"dim": -1, "alpha": -2})
+    yield Sample((draw(rng, 2, 3), draw(rng, 1, 3), np.array(1)), {"dim": 0, "alpha": 1}, note="one index")
+    yield Sample((draw(rng), draw(rng), np.array([0, 0])), {"dim": 0, "alpha": 3}, note="0-d")
+    yield Sample((draw(rng, 2, 3), draw(rng, 2, 0), np.zeros(0, np.int64)), {"dim": 1, "alpha": 1}, note="no indices")
+
+
+@entry("added_index")
+def _added_index(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((draw(rng, 3, 4), draw(rng, 4)), {"index": (1,)})
+    yield Sample((draw(rng, 4, 3).T, draw(rng, 4)), {"index": (), "then": (np.array([0, 2, 0]),)}, note="broadcast")
+    both = {"index": (slice(None), slice(1, None)), "then": (np.array([0, 2, 0]), np.array([1, 0, 1]))}
+    yield Sample((draw(rng, 3, 4), draw(rng, 3)), both, note="a slice, then index arrays")
+    yield Sample((draw(rng, 3), draw(rng)), {"index": (), "then": (np.array([True, False, True]),)}, note="a mask")

@@ -35,6 +35,7 @@ from tinydl.ops.shaping import broadcasts, expand_to, reshape_to
 from tinydl.ops.slicing import LEAD, take_slice
 
 _combine, _add_slices = by_dtype("combine_at_"), by_dtype("add_slices_")
+_ZERO = np.zeros(())
 
 
 def _refuse_source(input: Any, src: Any) -> None:
@@ -401,7 +402,7 @@ def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -
 
 
 @primitive(
-    input=lambda g, index, accumulate: g if accumulate else put_flat(g, 0, index, accumulate=False),
+    input=lambda g, index, accumulate: g if accumulate else put_flat(g, _ZERO, index, accumulate=False),
     source=lambda g, index, source_shape: reshape_to(take_flat(g, index), shape=source_shape),
 )
 def put_flat(input: Any, source: Any, index: Any, *, accumulate: bool) -> Any:
