@@ -45,6 +45,7 @@ FAMILIES: dict[str, str] = {
     },
     "moving_average": "norm",
     **dict.fromkeys(("max_pool", "window_sum", "window_spread", "take_positions", "put_positions"), "pool"),
+    **dict.fromkeys(("grid_sample_forward", "grid_sample_backward"), "sampling"),
     **{
         f"{cell}_{direction}": "rnn"
         for cell in ("lstm", "gru", "rnn_tanh", "rnn_relu")

@@ -228,6 +228,17 @@ def scatter_add(torch: Torch, g: Any, index: Any, size: int) -> Call:
     return lambda: values.new_zeros((*values.shape[:2], size)).scatter_add_(2, at, values)
 
 
+def grid_sample(torch: Torch, *arguments: Any) -> Call:
+    """Under the same names."""
+    return partial(torch.nn.functional.grid_sample, *tensors(torch, *arguments))
+
+
+def grid_sample_backward(torch: Torch, g: Any, x: Any, grid: Any, *options: Any) -> Call:
+    """Its gradients."""
+    inputs = leaves(torch, x, grid)
+    return backward(torch, torch.nn.functional.grid_sample(*inputs, *options), inputs, (g,))
+
+
 # -- optimizers -------------------------------------------------------------------------------------------------------
 
 #: Per operation: the class, the names of the scalars that a plain step takes, and the implementations to compare with.

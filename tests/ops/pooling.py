@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tests.ops.table import Sample, draw, entry
-from tinydl.ops import pool, resample
+from tinydl.ops import pool, resample, sampling  # noqa: F401 - enters a primitive
 
 
 def distinct(rng: np.random.Generator, *shape: int) -> Any:
@@ -86,3 +86,26 @@ def _write(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 3, 2, 4), index), {"size": 6})
     yield Sample((draw(rng, 4, 2, 3).T[::-1], index), {"size": 6}, note="non-contiguous")
     yield Sample((draw(rng, 0, 2, 4), index[:0]), {"size": 6}, note="size 0")
+
+
+@entry("grid_sample")
+def _grid_sample(rng: np.random.Generator) -> Iterator[Sample]:
+    def settings(mode: str, padding: str = "zeros", align: bool = False) -> dict[str, Any]:
+        return {"interpolation": mode, "padding": padding, "align": align}
+
+    def points(B: int, *out: int, rank: int = 2) -> Any:
+        """Away from all places at which a neighbour or a border changes."""
+        steps = rng.integers(-13, 13, (B, *out, rank)) + rng.uniform(0.2, 0.8, (B, *out, rank))
+        return steps / 12  # the sizes below are such that changes are at multiples of a twelfth
+
+    for padding in ("zeros", "border", "reflection"):
+        for align in (False, True):
+            space = (4, 5) if align else (3, 2)
+            for mode in ("nearest", "bilinear", "bicubic"):
+                yield Sample(
+                    (draw(rng, 2, 2, *space), points(2, 3, 2)), settings(mode, padding, align),
+                    note=f"{mode}, {padding}, {align}",
+                )  # fmt: skip
+    yield Sample((draw(rng, 1, 2, 3, 2, 6), points(1, 2, 1, 2, rank=3)), settings("bilinear"), note="a volume")
+    yield Sample((draw(rng, 0, 2, 3, 2), points(0, 2, 2)), settings("bilinear"), note="size 0")
+    yield Sample((draw(rng, 2, 3, 1, 2).T, points(2, 2, 3)[:, ::-1]), settings("bilinear"), note="non-contiguous")

@@ -28,7 +28,7 @@
 :mod:`linalg`           linear algebra under PyTorch's names
 :mod:`spectral`         Fourier transforms of real signals
 :mod:`axes`, :mod:`ufuncs`   ``dim`` and ``axis``; NumPy's functions on tensors
-:mod:`rnn`, :mod:`losses`, :mod:`norm`   fused operations on the kernels
+:mod:`rnn`, :mod:`losses`, :mod:`norm`, :mod:`sampling`   fused operations on the kernels
 ======================  =========================================================================
 """
 

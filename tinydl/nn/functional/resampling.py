@@ -11,10 +11,10 @@ import numpy as np
 
 from tinydl.nn.functional import pooling
 from tinydl.nn.functional.checks import one_dtype
-from tinydl.ops import elementwise as _elementwise
 from tinydl.ops import pool as _pool
 from tinydl.ops import products as _products
 from tinydl.ops import resample as _resample
+from tinydl.ops import sampling as _sampling
 from tinydl.ops import shaping as _shaping
 from tinydl.tensor import Tensor
 
@@ -158,11 +158,31 @@ def grid_sample(
     ``padding_mode`` says what is outside: "zeros", the "border", or its "reflection". Differentiable in both
     arguments. Jaderberg et al., arXiv:1506.02025.
     """
-    if mode not in ("bilinear", "nearest", "bicubic"):
+    x, points = input.array, grid.array
+    space = x.shape[2:]
+    if not (
+        x.dtype is points.dtype and x.dtype.kind == "f" and x.ndim == points.ndim and x.shape[0] == points.shape[0]
+        and len(space) == points.shape[-1] and mode in _SAMPLED.get(len(space), ()) and padding_mode in _PADDINGS
+        and 0 not in space
+    ):  # fmt: skip
+        _refuse_sampling(input, grid, mode, padding_mode)
+    return _sampling.grid_sample(  # type: ignore[no-any-return]
+        input, grid, interpolation=mode, padding=padding_mode, align=bool(align_corners)
+    )
+
+
+# By the number of dimensions of space, the modes of sampling; and the paddings.
+_SAMPLED = {2: ("bilinear", "nearest", "bicubic"), 3: ("bilinear", "nearest")}
+_PADDINGS = ("zeros", "border", "reflection")
+
+
+def _refuse_sampling(input: Tensor, grid: Tensor, mode: str, padding_mode: str) -> None:
+    """What is wrong with the arguments of :func:`grid_sample`, as an error."""
+    if mode not in _SAMPLED[2]:
         raise ValueError(
             f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
         )
-    if padding_mode not in ("zeros", "border", "reflection"):
+    if padding_mode not in _PADDINGS:
         raise ValueError(
             "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', "
             f"but got: '{padding_mode}'"
@@ -186,73 +206,8 @@ def grid_sample(
         )
     if mode == "bicubic" and rank != 2:
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
-    B, C, *space = input.shape
-    points = _shaping.reshape_to(grid, shape=(B, math.prod(grid.shape[1:-1]), rank))
-    align = bool(align_corners)
-    # Per dimension of space, the places next to the point, and the share that each has in the result.
-    neighbours = []
-    for dim, n in enumerate(space):
-        u = points[:, :, rank - 1 - dim]
-        at = (u + 1) * ((n - 1) / 2) if align else ((u + 1) * n - 1) * 0.5
-        neighbours.append(_neighbours(at, n, mode, padding_mode, align))
-    flat = _shaping.reshape_to(input, shape=(B, C, math.prod(space)))
-    result: Any = None
-    for choice in np.ndindex(*(len(axis) for axis in neighbours)):
-        place: Any = 0
-        inside: Any = True
-        share: Any = None
-        for axis, k, n in zip(neighbours, choice, space):
-            index, weight = axis[k]
-            inside = inside & (index >= 0) & (index < n)
-            place = place * n + np.clip(index, 0, n - 1)
-            if weight is not None:
-                share = weight if share is None else share * weight
-        seen = _pool.take_positions(flat, np.where(inside, place, -1)[:, None, :])
-        if share is not None:
-            seen = seen * _shaping.reshape_to(share, shape=(B, 1, share.shape[1]))
-        result = seen if result is None else result + seen
-    return _shaping.reshape_to(result, shape=(B, C, *grid.shape[1:-1]))  # type: ignore[no-any-return]
-
-
-def _neighbours(at: Tensor, n: int, mode: str, padding_mode: str, align: bool) -> list[tuple[Any, Any]]:
-    """(index, weight) of the neighbours of the places ``at`` in one dimension; a weight of None is one."""
-    if mode == "bicubic":  # the neighbours are moved inside, and not the point
-        low = np.floor(_finite(at.array))
-        indices = [_place(low + k, n, padding_mode, align) for k in (-1, 0, 1, 2)]
-        return list(zip(indices, _resample.cubic_weights(at - low)))
-    at = _inside(at, n, padding_mode, align)
-    if mode == "nearest":
-        return [(np.rint(_finite(at.array)).astype(np.int64), None)]
-    low = np.floor(_finite(at.array))
-    share = at - low
-    first = low.astype(np.int64)
-    return [(first, 1 - share), (first + 1, share)]
-
-
-def _finite(at: Any) -> Any:
-    """Places as numbers that an index can be made of: infinity and NaN lie outside every image."""
-    return np.clip(np.nan_to_num(at, nan=-2.0), -(2.0**31), 2.0**31)
-
-
-def _place(index: Any, n: int, padding_mode: str, align: bool) -> Any:
-    return np.rint(_inside(Tensor._wrap(index), n, padding_mode, align).array).astype(np.int64)
-
-
-def _inside(at: Tensor, n: int, padding_mode: str, align: bool) -> Tensor:
-    """Places moved to the border, or reflected at it, where they lie outside."""
-    if padding_mode == "zeros":
-        return at
-    if padding_mode == "reflection":
-        low, span = (0.0, float(n - 1)) if align else (-0.5, float(n))
-        if not span:
-            return _elementwise.nothing(at)  # type: ignore[no-any-return]
-        distance = _elementwise.abs(at - low)
-        flips = np.floor(_finite(distance.array) / span)
-        beyond = distance - (flips * span).astype(at.dtype)
-        at = _elementwise.where(flips % 2 == 1, span - beyond, beyond) + low
-    border = np.clip(at.array, 0.0, n - 1)
-    # At the border itself the place counts as moved and its gradient is zero, as in PyTorch.
-    return _elementwise.where((at.array > 0) & (at.array < n - 1), at, border)  # type: ignore[no-any-return]
+    if input.dtype.kind != "f":
+        raise RuntimeError(f"grid_sampler: not implemented for {input.dtype}; convert the input with .float()")
 
 
 def upsample(

@@ -1,0 +1,1 @@
+"""Images and volumes read at the points of a grid."""
