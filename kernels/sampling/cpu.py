@@ -55,7 +55,7 @@ def _index(place: Any, n: int) -> Any:
 
 @njit(error_model="numpy")
 def _neighbours(
-    u: Any, n: int, taps: int, padding: int, align: bool, index: Array, weight: Array, slope: Array
+    u: Any, n: int, taps: int, padding: int, align: bool, row: int, index: Array, weight: Array, slope: Array
 ) -> None:
     """Of a coordinate: the indices of its neighbours, their weights, and the slopes of those in the coordinate."""
     number = weight.dtype.type
@@ -70,38 +70,38 @@ def _neighbours(
         two, three, five, eight, ten = number(2), number(3), number(5), number(8), number(10)
         for k in range(4):
             place, _ = _inside(low + number(k - 1), n, padding, align, number)
-            index[k] = _index(np.rint(place), n)
+            index[row, k] = _index(np.rint(place), n)
             x = t + one - number(k)  # the distance, to the right of the neighbour
             sign = scale if x > 0 else -scale
             x = abs(x)
             if k == 1 or k == 2:
-                weight[k] = ((a + two) * x - (a + three)) * x * x + one
-                slope[k] = (three * (a + two) * x - two * (a + three)) * x * sign
+                weight[row, k] = ((a + two) * x - (a + three)) * x * x + one
+                slope[row, k] = (three * (a + two) * x - two * (a + three)) * x * sign
             else:
-                weight[k] = ((a * x - five * a) * x + eight * a) * x - number(4) * a
-                slope[k] = ((three * a * x - ten * a) * x + eight * a) * sign
+                weight[row, k] = ((a * x - five * a) * x + eight * a) * x - number(4) * a
+                slope[row, k] = ((three * a * x - ten * a) * x + eight * a) * sign
         return
     at, moves = _inside(at, n, padding, align, number)
     if taps == 1:
-        index[0], weight[0], slope[0] = _index(np.rint(at), n), one, number(0)
+        index[row, 0], weight[row, 0], slope[row, 0] = _index(np.rint(at), n), one, number(0)
         return
     low = np.floor(at)
-    weight[0], weight[1] = one - (at - low), at - low
-    slope[0], slope[1] = -(moves * scale), moves * scale
-    index[0], index[1] = _index(low, n), _index(low + one, n)
+    weight[row, 0], weight[row, 1] = one - (at - low), at - low
+    slope[row, 0], slope[row, 1] = -(moves * scale), moves * scale
+    index[row, 0], index[row, 1] = _index(low, n), _index(low + one, n)
 
 
 @njit(error_model="numpy")
 def _around(
-    point: Array, size: Any, taps: int, padding: int, align: bool, index: Array, weight: Array, slope: Array
+    points: Array, at: int, size: Any, taps: int, padding: int, align: bool, index: Array, weight: Array, slope: Array
 ) -> None:
     """The neighbours of a point in three dimensions; an image is a volume of one."""
-    if point.size == 2:
+    if points.shape[1] == 2:
         index[0, 0], weight[0, 0], slope[0, 0] = 0, 1, 0
     else:
-        _neighbours(point[2], size[0], taps, padding, align, index[0], weight[0], slope[0])
-    _neighbours(point[1], size[1], taps, padding, align, index[1], weight[1], slope[1])
-    _neighbours(point[0], size[2], taps, padding, align, index[2], weight[2], slope[2])
+        _neighbours(points[at, 2], size[0], taps, padding, align, 0, index, weight, slope)
+    _neighbours(points[at, 1], size[1], taps, padding, align, 1, index, weight, slope)
+    _neighbours(points[at, 0], size[2], taps, padding, align, 2, index, weight, slope)
 
 
 @njit(error_model="numpy", inline="always")
@@ -122,23 +122,27 @@ def _forward_some(
     planes, points, out = x.reshape((B, C, D * H * W)), grid.reshape((B * M, rank)), y.reshape((B, C, M))
     index = np.empty((3, 4), np.int64)
     weight, slope = np.empty((3, 4), x.dtype), np.empty((3, 4), x.dtype)
+    places, shares = np.empty(64, np.int64), np.empty(64, x.dtype)
     deep = taps if rank == 3 else 1
     for point in range(start, stop):
         b, m = point // M, point % M
-        _around(points[point], size, taps, padding, align, index, weight, slope)
-        for c in range(C):
-            out[b, c, m] = 0
+        _around(points, point, size, taps, padding, align, index, weight, slope)
+        found, nothing = 0, x.dtype.type(0)
         for i in range(deep):
             for j in range(taps):
                 for k in range(taps):
                     p, q, r = index[0, i], index[1, j], index[2, k]
                     w = weight[0, i] * weight[1, j] * weight[2, k]
-                    there = p >= 0 and q >= 0 and r >= 0
-                    place = (p * H + q) * W + r if there else 0
-                    if not there:
-                        w *= 0  # which is NaN where a weight is
-                    for c in range(C):
-                        out[b, c, m] += planes[b, c, place] * w if there else w
+                    if p >= 0 and q >= 0 and r >= 0:
+                        places[found], shares[found] = (p * H + q) * W + r, w
+                        found += 1
+                    else:
+                        nothing += w * x.dtype.type(0)  # NaN where the weight is
+        for c in range(C):
+            total = nothing
+            for t in range(found):
+                total += planes[b, c, places[t]] * shares[t]
+            out[b, c, m] = total
 
 
 @njit(parallel=True, error_model="numpy")
@@ -162,7 +166,7 @@ def _backward_some(
     size = _size(x)
     D, H, W = size
     M = g.size // (B * C)
-    planes, points, given = x.reshape((B, C, D * H * W)), grid.reshape((B, M, rank)), g.reshape((B, C, M))
+    planes, points, given = x.reshape((B, C, D * H * W)), grid.reshape((B * M, rank)), g.reshape((B, C, M))
     dplanes, dpoints = dx.reshape((B, C, D * H * W)), dgrid.reshape((B, M, rank))
     index = np.empty((3, 4), np.int64)
     weight, slope = np.empty((3, 4), x.dtype), np.empty((3, 4), x.dtype)
@@ -171,7 +175,7 @@ def _backward_some(
         dplanes[b] = 0
         dpoints[b] = 0
         for m in range(M):
-            _around(points[b, m], size, taps, padding, align, index, weight, slope)
+            _around(points, b * M + m, size, taps, padding, align, index, weight, slope)
             for i in range(deep):
                 for j in range(taps):
                     for k in range(taps):
@@ -206,7 +210,7 @@ def _backward(
 @register(op="grid_sample_forward", name="cpu.points", dtypes=DTYPES, default=True)
 def grid_sample_forward(x: Array, grid: Array, mode: str, padding: str, align: bool) -> Array:
     """One point after another; see the card."""
-    y = np.empty((*x.shape[:2], *grid.shape[1:-1]), x.dtype)
+    y = np.empty(x.shape[:2] + grid.shape[1:-1], x.dtype)
     if not y.size:
         return y
     taps = TAPS[mode]
