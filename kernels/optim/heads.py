@@ -81,6 +81,15 @@ def elements(identity: Any, numel: Any, like: Any) -> Any:
     return numba.carray(_pointer(_int64_at(identity + DATA_AT), like), numel)
 
 
+@njit(inline="always")
+def size_of(identity: Any) -> Any:
+    """How many elements an array object has."""
+    dims, size = _int64_at(identity + DIMS_AT), 1
+    for axis in range(_int32_at(identity + NDIM_AT)):
+        size *= _int64_at(dims + 8 * axis)
+    return size
+
+
 @njit
 def _regular(identity: Any, numel: Any, number: Any, flags: Any) -> Any:
     descr = _int64_at(identity + DESCR_AT)
@@ -88,10 +97,7 @@ def _regular(identity: Any, numel: Any, number: Any, flags: Any) -> Any:
         return False  # the byte order stands in the third byte of the word before the type number
     if (_int32_at(identity + FLAGS_AT) & flags) != flags:
         return False
-    dims, size = _int64_at(identity + DIMS_AT), 1
-    for axis in range(_int32_at(identity + NDIM_AT)):
-        size *= _int64_at(dims + 8 * axis)
-    return size == numel
+    return size_of(identity) == numel
 
 
 @njit

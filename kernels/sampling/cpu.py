@@ -7,12 +7,15 @@ the same element is the nearest.
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any
 
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from tinydl.kernels.builtin import Builtin
 from tinydl.kernels.cache import njit
 from tinydl.kernels.registry import register
 from tinydl.kernels.sampling.spec import CUBIC, PADDINGS, TAPS
@@ -21,8 +24,7 @@ from tinydl.kernels.workspace import plain
 
 Array = NDArray[Any]
 DTYPES = ("float32", "float64")
-_CODES = {padding: code for code, padding in enumerate(PADDINGS)}
-_ZEROS, _BORDER, _REFLECTION = range(3)
+_ZEROS, _BORDER, _REFLECTION = range(len(PADDINGS))
 
 
 @njit(error_model="numpy")
@@ -104,29 +106,22 @@ def _around(
     _neighbours(points[at, 0], size[2], taps, padding, align, 2, index, weight, slope)
 
 
-@njit(error_model="numpy", inline="always")
-def _size(x: Array) -> Any:
-    """Depth, height and width of images or volumes [B, C, ...]."""
-    H, W = x.shape[-2], x.shape[-1]
-    return x.size // (x.shape[0] * x.shape[1] * H * W), H, W
+# In the loops arrays are flat: x [B, C, D, H, W], an image as a volume of depth 1, grid [B, M, rank], y and g [B, C, M].
 
 
 @njit(error_model="numpy")
 def _forward_some(
-    start: int, stop: int, x: Array, grid: Array, taps: int, padding: int, align: bool, y: Array
-) -> None:
-    B, C, rank = x.shape[0], x.shape[1], grid.shape[-1]
-    size = _size(x)
-    D, H, W = size
-    M = y.size // (B * C)
-    planes, points, out = x.reshape((B, C, D * H * W)), grid.reshape((B * M, rank)), y.reshape((B, C, M))
+    start: int, stop: int, x: Array, grid: Array, y: Array, C: int, D: int, H: int, W: int, M: int, rank: int,
+    taps: int, padding: int, align: int,
+) -> int:  # fmt: skip
+    points, L = grid.reshape((grid.size // rank, rank)), D * H * W
     index = np.empty((3, 4), np.int64)
     weight, slope = np.empty((3, 4), x.dtype), np.empty((3, 4), x.dtype)
     places, shares = np.empty(64, np.int64), np.empty(64, x.dtype)
     deep = taps if rank == 3 else 1
     for point in range(start, stop):
         b, m = point // M, point % M
-        _around(points, point, size, taps, padding, align, index, weight, slope)
+        _around(points, point, (D, H, W), taps, padding, align != 0, index, weight, slope)
         found, nothing = 0, x.dtype.type(0)
         for i in range(deep):
             for j in range(taps):
@@ -138,44 +133,40 @@ def _forward_some(
                         found += 1
                     else:
                         nothing += w * x.dtype.type(0)  # NaN where the weight is
-        for c in range(C):
+        for c in range(b * C, (b + 1) * C):
             total = nothing
             for t in range(found):
-                total += planes[b, c, places[t]] * shares[t]
-            out[b, c, m] = total
+                total += x[c * L + places[t]] * shares[t]
+            y[c * M + m] = total
+    return 0
 
 
 @njit(parallel=True, error_model="numpy")
 def _forward(
-    threads: int, x: Array, grid: Array, taps: int, padding: int, align: bool, y: Array
-) -> None:
-    total = y.size // x.shape[1]
+    threads: int, x: Array, grid: Array, y: Array, C: int, D: int, H: int, W: int, M: int, rank: int, taps: int,
+    padding: int, align: int,
+) -> None:  # fmt: skip
+    total = y.size // C
     for part in prange(threads):
         thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        _forward_some(
-            total * thread // threads, total * (thread + 1) // threads, x, grid, taps, padding, align, y
-        )
+        start, stop = total * thread // threads, total * (thread + 1) // threads
+        _forward_some(start, stop, x, grid, y, C, D, H, W, M, rank, taps, padding, align)
 
 
 @njit(error_model="numpy")
 def _backward_some(
-    start: int, stop: int, g: Array, x: Array, grid: Array, taps: int, padding: int, align: bool, dx: Array,
-    dgrid: Array,
-) -> None:  # fmt: skip
-    B, C, rank = x.shape[0], x.shape[1], grid.shape[-1]
-    size = _size(x)
-    D, H, W = size
-    M = g.size // (B * C)
-    planes, points, given = x.reshape((B, C, D * H * W)), grid.reshape((B * M, rank)), g.reshape((B, C, M))
-    dplanes, dpoints = dx.reshape((B, C, D * H * W)), dgrid.reshape((B, M, rank))
+    start: int, stop: int, g: Array, x: Array, grid: Array, dx: Array, dgrid: Array, C: int, D: int, H: int, W: int,
+    M: int, rank: int, taps: int, padding: int, align: int,
+) -> int:  # fmt: skip
+    points, L = grid.reshape((grid.size // rank, rank)), D * H * W
     index = np.empty((3, 4), np.int64)
     weight, slope = np.empty((3, 4), x.dtype), np.empty((3, 4), x.dtype)
     deep = taps if rank == 3 else 1
     for b in range(start, stop):
-        dplanes[b] = 0
-        dpoints[b] = 0
+        dx[b * C * L : (b + 1) * C * L] = 0
         for m in range(M):
-            _around(points, b * M + m, size, taps, padding, align, index, weight, slope)
+            _around(points, b * M + m, (D, H, W), taps, padding, align != 0, index, weight, slope)
+            across, down, deeper = x.dtype.type(0), x.dtype.type(0), x.dtype.type(0)
             for i in range(deep):
                 for j in range(taps):
                     for k in range(taps):
@@ -185,42 +176,57 @@ def _backward_some(
                         place = (p * H + q) * W + r
                         w = weight[0, i] * weight[1, j] * weight[2, k]
                         pull = x.dtype.type(0)
-                        for c in range(C):
-                            one = given[b, c, m]
-                            dplanes[b, c, place] += one * w
-                            pull += one * planes[b, c, place]
-                        dpoints[b, m, 0] += pull * weight[0, i] * weight[1, j] * slope[2, k]
-                        dpoints[b, m, 1] += pull * weight[0, i] * slope[1, j] * weight[2, k]
-                        if rank == 3:
-                            dpoints[b, m, 2] += pull * slope[0, i] * weight[1, j] * weight[2, k]
+                        for c in range(b * C, (b + 1) * C):
+                            one = g[c * M + m]
+                            dx[c * L + place] += one * w
+                            pull += one * x[c * L + place]
+                        across += pull * weight[0, i] * weight[1, j] * slope[2, k]
+                        down += pull * weight[0, i] * slope[1, j] * weight[2, k]
+                        deeper += pull * slope[0, i] * weight[1, j] * weight[2, k]
+            at = (b * M + m) * rank
+            dgrid[at], dgrid[at + 1] = across, down
+            if rank == 3:
+                dgrid[at + 2] = deeper
+    return 0
 
 
 @njit(parallel=True, error_model="numpy")
 def _backward(
-    threads: int, g: Array, x: Array, grid: Array, taps: int, padding: int, align: bool, dx: Array, dgrid: Array
-) -> None:
-    B = len(x)
+    threads: int, g: Array, x: Array, grid: Array, dx: Array, dgrid: Array, C: int, D: int, H: int, W: int, M: int,
+    rank: int, taps: int, padding: int, align: int,
+) -> None:  # fmt: skip
+    B = x.size // (C * D * H * W)
     for part in prange(threads):
         thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        _backward_some(
-            B * thread // threads, B * (thread + 1) // threads, g, x, grid, taps, padding, align, dx, dgrid
-        )
+        start, stop = B * thread // threads, B * (thread + 1) // threads
+        _backward_some(start, stop, g, x, grid, dx, dgrid, C, D, H, W, M, rank, taps, padding, align)
+
+
+_FORWARD = Builtin(_forward_some.py_func, "iiTTTiiiiiiiii")
+_BACKWARD = Builtin(_backward_some.py_func, "iiTTTTTiiiiiiiii")
+
+
+@functools.lru_cache(maxsize=1024)
+def _plan(shape: tuple[int, ...], grid: tuple[int, ...], mode: str, padding: str, align: bool) -> Any:
+    """The shape of the result, the number of points, of operations, and the sizes and settings of the loops."""
+    out, rank, taps = shape[:2] + grid[1:-1], grid[-1], TAPS[mode]
+    M = math.prod(grid[1:-1])
+    depth = shape[2] if rank == 3 else 1
+    sizes = shape[1], depth, shape[-2], shape[-1], M, rank, taps, PADDINGS.index(padding), int(align)
+    return out, shape[0] * M, 4 * math.prod(out) * taps**rank, sizes
 
 
 @register(op="grid_sample_forward", name="cpu.points", dtypes=DTYPES, default=True)
 def grid_sample_forward(x: Array, grid: Array, mode: str, padding: str, align: bool) -> Array:
     """One point after another; see the card."""
-    y = np.empty(x.shape[:2] + grid.shape[1:-1], x.dtype)
-    if not y.size:
-        return y
-    taps = TAPS[mode]
-    threads = worthwhile(4 * y.size * taps ** grid.shape[-1])
+    out, points, work, sizes = _plan(x.shape, grid.shape, mode, padding, align)
+    y = np.empty(out, x.dtype)
+    threads = worthwhile(work)
     if threads == 1:
-        points = y.size // x.shape[1]
-        _forward_some(0, points, plain(x), plain(grid), taps, _CODES[padding], align, y)
+        _FORWARD[x.dtype](0, points if work else 0, plain(x), plain(grid), y, *sizes)
     else:
         with num_threads(threads):
-            _forward(threads, plain(x), plain(grid), taps, _CODES[padding], align, y)
+            _forward(threads, plain(x).reshape(-1), plain(grid).reshape(-1), y.reshape(-1), *sizes)
     return y
 
 
@@ -229,14 +235,15 @@ def grid_sample_backward(
     g: Array, x: Array, grid: Array, mode: str, padding: str, align: bool
 ) -> tuple[Array, Array]:
     """One point after another; see the card."""
-    if not g.size:
+    _, _, work, sizes = _plan(x.shape, grid.shape, mode, padding, align)
+    if not work:
         return np.zeros(x.shape, x.dtype), np.zeros(grid.shape, grid.dtype)
-    dx, dgrid = np.empty(x.shape, x.dtype), np.empty(grid.shape, grid.dtype)
-    taps = TAPS[mode]
-    threads = min(worthwhile(8 * g.size * taps ** grid.shape[-1]), len(x))
+    dx, dgrid, B = np.empty(x.shape, x.dtype), np.empty(grid.shape, grid.dtype), len(x)
+    threads = min(worthwhile(2 * work), B)
+    arrays = plain(g), plain(x), plain(grid), dx, dgrid
     if threads == 1:
-        _backward_some(0, len(x), plain(g), plain(x), plain(grid), taps, _CODES[padding], align, dx, dgrid)
+        _BACKWARD[x.dtype](0, B, *arrays, *sizes)
     else:
         with num_threads(threads):
-            _backward(threads, plain(g), plain(x), plain(grid), taps, _CODES[padding], align, dx, dgrid)
+            _backward(threads, *[array.reshape(-1) for array in arrays], *sizes)
     return dx, dgrid

@@ -16,6 +16,7 @@ from tinydl.ops import products as _products
 from tinydl.ops import resample as _resample
 from tinydl.ops import sampling as _sampling
 from tinydl.ops import shaping as _shaping
+from tinydl.ops.axes import remembered
 from tinydl.tensor import Tensor
 
 # The number of dimensions that a mode is for.
@@ -159,16 +160,20 @@ def grid_sample(
     arguments. Jaderberg et al., arXiv:1506.02025.
     """
     x, points = input.array, grid.array
-    space = x.shape[2:]
-    if not (
-        x.dtype is points.dtype and x.dtype.kind == "f" and x.ndim == points.ndim and x.shape[0] == points.shape[0]
-        and len(space) == points.shape[-1] and mode in _SAMPLED.get(len(space), ()) and padding_mode in _PADDINGS
-        and 0 not in space
-    ):  # fmt: skip
+    if x.dtype is not points.dtype or not _can_sample(x.dtype.kind, x.shape, points.shape, mode, padding_mode):
         _refuse_sampling(input, grid, mode, padding_mode)
     return _sampling.grid_sample(  # type: ignore[no-any-return]
         input, grid, interpolation=mode, padding=padding_mode, align=bool(align_corners)
     )
+
+
+@remembered
+def _can_sample(kind: str, shape: tuple[int, ...], points: tuple[int, ...], mode: str, padding_mode: str) -> bool:
+    rank = len(shape) - 2
+    return (
+        kind == "f" and len(shape) == len(points) and shape[0] == points[0] and points[-1] == rank
+        and mode in _SAMPLED.get(rank, ()) and padding_mode in _PADDINGS and 0 not in shape[2:]
+    )  # fmt: skip
 
 
 # By the number of dimensions of space, the modes of sampling; and the paddings.
