@@ -23,6 +23,7 @@ def {name}(self, given, count):
 _ARGUMENTS = {
     "T": "elements(given[{0}], size_of(given[{0}]), like)",
     "l": "elements(given[{0}], size_of(given[{0}]), whole)",
+    "d": "elements(given[{0}], size_of(given[{0}]), double)",
     "i": "integer(given[{0}])",
     "x": "real(given[{0}])",
 }
@@ -40,8 +41,8 @@ class Builtin(dict[Any, Callable[..., Any]]):
     """``function`` by the dtype of its arrays, compiled when that is first asked for: ``Builtin(f, "TTi")[x.dtype](x,
     y, 3)``.
 
-    arguments: a letter for each parameter: T an array of the dtype asked for, l one of int64, both flat; i an integer,
-    x a float.
+    arguments: a letter for each parameter: T an array of the dtype asked for, d one of float64, l one of int64, all flat; i an
+    integer, x a float.
     result: i or x.
     options: of ``numba.njit``.
     """
@@ -61,12 +62,12 @@ class Builtin(dict[Any, Callable[..., Any]]):
 
         body = njit(self.py_func, error_model="numpy", **self.options)
         if not heads.AVAILABLE:  # also where nothing is compiled
-            flat = [letter in "Tl" for letter in self.arguments]
+            flat = [letter in "Tdl" for letter in self.arguments]
             return lambda *given: body(*[x.reshape(-1) if f else x for x, f in zip(given, flat)])
         external, address = types.ExternalFunction, types.intp
         namespace: dict[str, Any] = {
             "__name__": __name__, "body": body, "elements": heads.elements, "size_of": heads.size_of,
-            "like": np.empty(0, dtype), "whole": np.empty(0, np.int64),
+            "like": np.empty(0, dtype), "whole": np.empty(0, np.int64), "double": np.empty(0),
             "integer": external("PyLong_AsLongLong", types.int64(address)),
             "real": external("PyFloat_AsDouble", types.float64(address)),
             "made_i": external("PyLong_FromLongLong", address(types.int64)),

@@ -15,6 +15,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from tinydl.kernels.builtin import Builtin
 from tinydl.kernels.cache import njit
 from tinydl.kernels.pool import spec
 from tinydl.kernels.pool.spec import Ints, Windows
@@ -36,13 +37,14 @@ class Packed:
 
     table: per dimension how many, how long the longest is (or their step), and the firsts and lasts of all
     weights: of sums, one dimension after another
-    out: sizes of the result; seen: elements in all windows of a plane, about
+    out: sizes of the result; size: how many that is; seen: elements in all windows of a plane, about
     """
 
     windows: Windows
     table: Array
     weights: Array
     out: Ints
+    size: int
     seen: int
 
 
@@ -62,7 +64,7 @@ def packed(windows: Windows) -> Packed:
                 weights.append(np.asarray(third, np.float64).reshape(-1))
         out = tuple(len(first) for first, _, _ in windows)
         seen = math.prod(len(first) * int(last[0] - first[0]) if len(first) else 0 for first, last, _ in windows)
-        found = Packed(windows, np.array(table, np.int64), np.concatenate(weights), out, seen)
+        found = Packed(windows, np.array(table, np.int64), np.concatenate(weights), out, math.prod(out), seen)
         if len(_known) >= 1024:
             _known.clear()
         _known[id(windows)] = found
@@ -228,19 +230,39 @@ def _window_spread(threads: int, g: Array, table: Array, weights: Array, rows: A
         _window_spread_some(N * thread // threads, N * (thread + 1) // threads, g, table, weights, rows[thread], x)
 
 
+def _window_sum_here(
+    x: Array, table: Array, weights: Array, y: Array, N: int, D: int, H: int, W: int, d: int, h: int, w: int
+) -> int:
+    out = y.reshape((N, d, h, w))
+    _window_sum_some(0, N, x.reshape((N, D, H, W)), table, weights, np.empty(W, x.dtype), out)
+    return 0
+
+
+def _window_spread_here(
+    g: Array, table: Array, weights: Array, x: Array, N: int, D: int, H: int, W: int, d: int, h: int, w: int
+) -> int:
+    out = x.reshape((N, D, H, W))
+    _window_spread_some(0, N, g.reshape((N, d, h, w)), table, weights, np.empty(W, x.dtype), out)
+    return 0
+
+
+_SUM_HERE = Builtin(_window_sum_here, "TldTiiiiiii")  # on one thread
+_SPREAD_HERE = Builtin(_window_spread_here, "TldTiiiiiii")
+
+
 @register(op="window_sum", name="cpu.rows", dtypes=DTYPES, default=True)
 def window_sum(x: Array, windows: Windows) -> Array:
     """By rows; see the head of the file."""
     pack = packed(windows)
-    if not (x.size and math.prod(pack.out)):
-        return spec.window_sum(x, windows)
     planes = len(x)
+    if not (x.size and pack.size):
+        return np.zeros((planes, *pack.out), x.dtype)
     y = np.empty((planes, *pack.out), x.dtype)
     threads = worthwhile(4 * planes * pack.seen)
-    rows = np.empty((threads, x.shape[3]), x.dtype)
     if threads == 1:
-        _window_sum_some(0, planes, plain(x), pack.table, pack.weights, rows[0], y)
+        _SUM_HERE[x.dtype](plain(x), pack.table, pack.weights, y, *x.shape, *pack.out)
     else:
+        rows = np.empty((threads, x.shape[3]), x.dtype)
         with num_threads(threads):
             _window_sum(threads, plain(x), pack.table, pack.weights, rows, y)
     return y
@@ -250,15 +272,15 @@ def window_sum(x: Array, windows: Windows) -> Array:
 def window_spread(g: Array, windows: Windows, size: Ints) -> Array:
     """By rows; see the head of the file."""
     pack = packed(windows)
-    if not (g.size and math.prod(size)):
-        return spec.window_spread(g, windows, size)
     planes = len(g)
     x = np.zeros((planes, *size), g.dtype)
+    if not (g.size and x.size):
+        return x
     threads = worthwhile(4 * planes * pack.seen)
-    rows = np.empty((threads, size[2]), g.dtype)
     if threads == 1:
-        _window_spread_some(0, planes, plain(g), pack.table, pack.weights, rows[0], x)
+        _SPREAD_HERE[g.dtype](plain(g), pack.table, pack.weights, x, *x.shape, *pack.out)
     else:
+        rows = np.empty((threads, size[2]), g.dtype)
         with num_threads(threads):
             _window_spread(threads, plain(g), pack.table, pack.weights, rows, x)
     return x

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from tinydl.nn.functional import pooling
 from tinydl.nn.functional.checks import one_dtype
 from tinydl.ops import pool as _pool
 from tinydl.ops import products as _products
@@ -44,14 +43,36 @@ def interpolate(
     Raises ValueError when not exactly one of ``size`` and ``scale_factor`` is given or they have another number of
     dimensions, NotImplementedError for an input that the mode is not for.
     """
-    rank = input.ndim - 2
+    if type(size) is list:
+        size = tuple(size)
+    if type(scale_factor) is list:
+        scale_factor = tuple(scale_factor)
+    x = input.array
+    try:
+        windows = _windows(x.shape, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias)
+    except TypeError:  # what has no hash, such as arrays
+        windows = _windows.__wrapped__(
+            x.shape, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
+        )
+    if x.dtype.kind != "f":
+        raise RuntimeError(f"interpolate: not implemented for {input.dtype}; convert the input with .float()")
+    return _pool.window_sum(input, windows=windows)  # type: ignore[no-any-return]
+
+
+@remembered
+def _windows(
+    shape: tuple[int, ...], size: Any, scale_factor: Any, mode: str, align_corners: bool | None, recompute: Any,
+    antialias: bool,
+) -> tuple[Any, ...]:  # fmt: skip
+    """Per dimension of space the windows that an interpolation sums; the same object each time."""
+    rank = len(shape) - 2
     if rank not in (1, 2, 3) or mode not in _MODES:
         raise NotImplementedError(
             "Input Error: Only 3D, 4D and 5D input Tensors supported "
-            f"(got {input.ndim}D) for the modes: {' | '.join(_MODES)} (got {mode})"
+            f"(got {len(shape)}D) for the modes: {' | '.join(_MODES)} (got {mode})"
         )
     if _RANKS.get(mode, rank) != rank:
-        raise NotImplementedError(f"Got {input.ndim}D input, but {mode} mode needs {_RANKS[mode] + 2}D input")
+        raise NotImplementedError(f"Got {len(shape)}D input, but {mode} mode needs {_RANKS[mode] + 2}D input")
     if mode not in _RANKS and align_corners is not None:
         raise ValueError(
             "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
@@ -60,30 +81,27 @@ def interpolate(
         raise ValueError(
             "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input"
         )
-    new, factors = _new_size(input.shape[2:], size, scale_factor, bool(recompute_scale_factor))
-    old = input.shape[2:]
+    old = shape[2:]
+    new, factors = _new_size(old, size, scale_factor, bool(recompute))
     if min(*old, *new) < 1:
         raise RuntimeError(
             f"interpolate: Input and output sizes should be greater than 0, but got input {list(old)} and output "
             f"{list(new)}"
         )
-    if input.dtype.kind != "f":
-        raise RuntimeError(f"interpolate: not implemented for {input.dtype}; convert the input with .float()")
-    if mode == "area":
-        average = (pooling.adaptive_avg_pool1d, pooling.adaptive_avg_pool2d, pooling.adaptive_avg_pool3d)[rank - 1]
-        return average(input, new)
     align = bool(align_corners)
     windows: list[Any] = []
     for n, m, factor in zip(old, new, factors):
         if antialias:
             windows.append(_resample.smoothed(n, m, mode, align, factor))
+        elif mode == "area":
+            windows.append(_pool.adaptive_windows(n, m))
         elif mode == "bicubic":
             windows.append(_resample.cubic(n, m, align, factor))
         elif mode in _RANKS:
             windows.append(_resample.linear(n, m, align, factor))
         else:
             windows.append(_resample.nearest(n, m, mode == "nearest-exact", factor))
-    return _pool.window_sum(input, windows=tuple(windows))  # type: ignore[no-any-return]
+    return tuple(windows)
 
 
 def _new_size(
@@ -134,15 +152,22 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         )
     if min(size) < 1:
         raise ValueError(f"Expected non-zero, positive output size. Got {size}")
-    axes = []
-    for n in size[2:]:
+    base = Tensor._wrap(_corners(size[2:], bool(align_corners), theta.dtype))
+    grid = _products.mm(base, _products.swap_last(theta))
+    return _shaping.reshape_to(grid, shape=(size[0], *size[2:], rank))  # type: ignore[no-any-return]
+
+
+@remembered
+def _corners(space: tuple[int, ...], align: bool, dtype: Any) -> Any:
+    """The points (x, y, 1) or (x, y, z, 1) of a whole image or volume [D H W, 3 or 4]."""
+    axes, rank = [], len(space)
+    for n in space:
         ends = np.linspace(-1, 1, n) if n > 1 else np.zeros(1)
-        axes.append(ends if align_corners else ends * (n - 1) / n)
-    base = np.ones((math.prod(size[2:]), rank + 1), theta.dtype)
+        axes.append(ends if align else ends * (n - 1) / n)
+    base = np.ones((math.prod(space), rank + 1), dtype)
     for dim, points in enumerate(np.meshgrid(*axes, indexing="ij")):
         base[:, rank - 1 - dim] = points.reshape(-1)  # x, which runs along the last dimension, comes first
-    grid = _products.mm(Tensor._wrap(base), _products.swap_last(theta))
-    return _shaping.reshape_to(grid, shape=(size[0], *size[2:], rank))  # type: ignore[no-any-return]
+    return base
 
 
 def grid_sample(
