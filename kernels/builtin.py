@@ -9,6 +9,7 @@ is handed the addresses of its arguments' objects, and machine code reads from a
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -41,15 +42,15 @@ class Builtin(dict[Any, Callable[..., Any]]):
     """``function`` by the dtype of its arrays, compiled when that is first asked for: ``Builtin(f, "TTi")[x.dtype](x,
     y, 3)``.
 
-    arguments: a letter for each parameter: T an array of the dtype asked for, d one of float64, l one of int64, all flat; i an
-    integer, x a float.
+    arguments: a letter for each parameter: T an array of the dtype asked for, d one of float64, l one of int64, all
+    flat; i an integer, x a float.
     result: i or x.
-    options: of ``numba.njit``.
+    options: of ``numba.njit``, where ``function`` is not compiled by it already.
     """
 
     def __init__(self, function: Callable[..., Any], arguments: str, result: str = "i", **options: Any) -> None:
         super().__init__()
-        self.py_func, self.arguments, self.result, self.options = function, arguments, result, options
+        self.function, self.arguments, self.result, self.options = function, arguments, result, options
 
     def __missing__(self, dtype: Any) -> Callable[..., Any]:
         self[dtype] = found = self._made(np.dtype(dtype))
@@ -60,7 +61,8 @@ class Builtin(dict[Any, Callable[..., Any]]):
 
         from tinydl.kernels.optim import heads
 
-        body = njit(self.py_func, error_model="numpy", **self.options)
+        plain = getattr(self.function, "py_func", self.function)
+        body = self.function if plain is not self.function else njit(plain, error_model="numpy", **self.options)
         if not heads.AVAILABLE:  # also where nothing is compiled
             flat = [letter in "Tdl" for letter in self.arguments]
             return lambda *given: body(*[x.reshape(-1) if f else x for x, f in zip(given, flat)])
@@ -73,14 +75,14 @@ class Builtin(dict[Any, Callable[..., Any]]):
             "made_i": external("PyLong_FromLongLong", address(types.int64)),
             "made_x": external("PyFloat_FromDouble", address(types.float64)),
         }  # fmt: skip
-        name = f"{self.py_func.__module__}.{self.py_func.__qualname__}".replace(".", "_") + f"_{dtype.name}"
+        name = re.sub(r"\W", "_", f"{plain.__module__}.{plain.__qualname__}_{dtype.name}")
         listed = ", ".join(_ARGUMENTS[letter].format(at) for at, letter in enumerate(self.arguments))
         # The text is made of the names above. It is given this file's name, so that Numba finds a source whose date it
         # can look at.
         text = _TEXT.format(name=name, arguments=listed, made=f"made_{self.result}")
         exec(compile(text, __file__, "exec"), namespace)
         compiled = cfunc(address(address, types.CPointer(address), address), namespace[name])
-        method = _Method(name.encode(), compiled.address, _FASTCALL, (self.py_func.__doc__ or "").encode())
+        method = _Method(name.encode(), compiled.address, _FASTCALL, (plain.__doc__ or "").encode())
         _alive.append((compiled, method))
         return _new(ctypes.byref(method), None, None)  # type: ignore[no-any-return]
 

@@ -106,7 +106,7 @@ def _around(
     _neighbours(points[at, 0], size[2], taps, padding, align, 2, index, weight, slope)
 
 
-# In the loops arrays are flat: x [B, C, D, H, W], an image as a volume of depth 1, grid [B, M, rank], y and g [B, C, M].
+# In the loops arrays are flat: x [B, C, D, H, W], an image as a volume of depth 1; grid [B, M, rank]; y, g [B, C, M].
 
 
 @njit(error_model="numpy")
@@ -202,8 +202,8 @@ def _backward(
         _backward_some(start, stop, g, x, grid, dx, dgrid, C, D, H, W, M, rank, taps, padding, align)
 
 
-_FORWARD = Builtin(_forward_some.py_func, "iiTTTiiiiiiiii")
-_BACKWARD = Builtin(_backward_some.py_func, "iiTTTTTiiiiiiiii")
+_FORWARD = Builtin(_forward_some, "iiTTTiiiiiiiii")
+_BACKWARD = Builtin(_backward_some, "iiTTTTTiiiiiiiii")
 
 
 @functools.lru_cache(maxsize=1024)
@@ -245,5 +245,6 @@ def grid_sample_backward(
         _BACKWARD[x.dtype](0, B, *arrays, *sizes)
     else:
         with num_threads(threads):
-            _backward(threads, *[array.reshape(-1) for array in arrays], *sizes)
+            flat: Any = [array.reshape(-1) for array in arrays]
+            _backward(threads, *flat, *sizes)
     return dx, dgrid

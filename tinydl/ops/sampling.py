@@ -50,7 +50,9 @@ def grid_sample_definition(input: Any, grid: Any, *, interpolation: str, padding
     flat = reshape_to(input, shape=(B, C, math.prod(space)))
     result: Any = None
     for chosen in itertools.product(*axes):
-        place, there, share = 0, True, None
+        place: Any = 0
+        there: Any = True
+        share: Any = None
         for n, (index, weight) in zip(space, chosen):
             place, there = place * n + index, there & (index >= 0)
             share = weight if share is None else share * weight
