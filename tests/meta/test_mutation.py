@@ -10,11 +10,10 @@ import pytest
 
 from tests.meta.tree import ROOT
 from tests.mutation import mutants as module
-from tests.mutation import reaching
 from tests.mutation.answers import ANSWERS
 from tests.mutation.mutants import mutants
-from tests.mutation.reaching import thinned
-from tests.mutation.targets import Target, files, holders
+from tests.mutation.reaching import lines_of
+from tests.mutation.targets import Target, all_tests, files
 
 
 @pytest.mark.parametrize(
@@ -42,7 +41,7 @@ from tests.mutation.targets import Target, files, holders
     ],
 )
 def test_every_change_is_made(text: str, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "target_of", lambda file: Target("any", ()))
+    monkeypatch.setattr(module, "target_of", lambda file: Target("any"))
     tree = ast.parse(text)
     whole, found = ast.unparse(tree), []
     for site in module.sites(tree, "any"):
@@ -56,8 +55,7 @@ def test_every_change_is_made(text: str, expected: list[str], monkeypatch: pytes
 
 def test_everything_named_is_there() -> None:
     assert len(files()) >= 15
-    for file in files():
-        assert holders(file), file
+    assert len(all_tests()) >= 30
 
 
 def test_a_mutant_is_compiled_with_its_change_alone() -> None:
@@ -76,30 +74,46 @@ def test_answers_are_of_mutants_that_exist() -> None:
     assert all(len(a.reason) > 10 for a in ANSWERS)
 
 
-def test_tests_are_told_apart_by_what_they_are_about() -> None:
-    names = ["f.py::test_a[sin-x-float64]", "f.py::test_b[sin-x]", "f.py::test_b[cos]", "f.py::test_c"]
-    assert [reaching.operation_of(name) for name in names] == ["sin", "sin", "cos", "f.py::test_c"]
-
-
-def test_thinning_is_even() -> None:
-    assert thinned(range(10), 20) == list(range(10))
-    assert thinned(range(10), 5) == [0, 2, 4, 6, 8]
+def test_what_runs_while_importing_shows_in_its_function() -> None:
+    """A default is seen by tests that run the function's body, and a constant by those that read it."""
+    default = next(m for m in mutants("tinydl/optim/sgd.py") if m.where.endswith("__init__") and "0" in m.before)
+    statement, body = list(lines_of(default))[1:3]
+    assert statement <= {default.first_line}
+    assert min(body) > default.line and len(body) > 3
 
 
 PROGRAM = """
 import time
-from tests.mutation import running
+from tests.mutation import running, session
 from tests.mutation.mutants import mutants
+from tests.mutation.reaching import Reach
 running.preload()
 file, tests = "tinydl/ops/casting.py", [("a", ["tests/core/test_in_place.py"])]
-mutant = next(m for m in mutants(file) if m.before == "copy=True")
+found = mutants(file)
+mutant = next(m for m in found if m.before == "copy=True")
 print("harmed", running.fork(lambda: running.run_tests(tests, file, mutant.code()), 120).wait())
 print("unharmed", running.fork(lambda: running.run_tests(tests), 120).wait())
 print("endless", running.fork(lambda: time.sleep(60), 0.2).wait())
+
+def work(collected):
+    swaps = session.swaps(mutant, imported)
+    chosen = [(name, 1.0) for name in collected.items]
+    for change in (session.setting(swaps), lambda: None):
+        child, reading = collected.show(chosen, change)
+        print("collected", child.wait(), flush=True)
+    print("imported", [session.swaps(m, imported) for m in mutants("tinydl/optim/sgd.py")][:1])
+
+imported = set()
+session.all_tests = lambda: ["tests/core/test_in_place.py"]
+session.collect(work, imported)
 """
 
 
 def test_a_change_is_noticed_and_no_change_is_not() -> None:
-    """In a process of its own, which has not imported tinydl; 10 says that the first test file failed."""
+    """In a process of its own, which has not imported tinydl; 10 says that the first test file, or a test, failed."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["harmed 10", "unharmed 0", "endless -14"]
+    lines = [line for line in done.stdout.splitlines() if line.partition(" ")[0] in WORDS]
+    assert lines == ["harmed 10", "unharmed 0", "endless -14", "collected 10", "collected 0", "imported [None]"]
+
+
+WORDS = ("harmed", "unharmed", "endless", "collected", "imported")

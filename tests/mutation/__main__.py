@@ -6,20 +6,23 @@ import argparse
 import json
 import os
 import random
+import signal
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.mutation import running
+from tests.mutation import running, session
 from tests.mutation.answers import answer_to
 from tests.mutation.mutants import Mutant, mutants
-from tests.mutation.reaching import MOST, SECONDS, Reach, digest, digest_of, reach_of, selection
-from tests.mutation.targets import ROOT, files, holders
+from tests.mutation.reaching import Reach, digest
+from tests.mutation.targets import ROOT, all_tests, files
 
 FOLDER = ROOT / "build" / "mutation"
-STATES = ("killed", "timeout", "survived", "unreached")
+SECONDS = 20.0  # what the tests that a mutant is shown to may take, unharmed and traced; --thorough shows it to all
+TIMEOUTS = (-signal.SIGALRM, -signal.SIGPROF)
+COLD = 300  # tests for a mutant for which everything is imported anew
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,7 +32,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, default=0, help="which sample; a larger one contains a smaller (default 0)")
     p.add_argument("--file", action="append", metavar="F", help="only files whose path contains F")
     p.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once (default: the cores)")
-    p.add_argument("--thorough", action="store_true", help="all tests that reach a mutant, not the quick ones")
+    p.add_argument("--seconds", type=float, default=SECONDS, help="of tests for a mutant (default %(default)s)")
+    p.add_argument("--thorough", action="store_true", help="all tests that reach a mutant")
     p.add_argument("--fresh", action="store_true", help="forget the results there are")
     return p
 
@@ -54,14 +58,14 @@ class Results:
         if path.exists() and not fresh:
             self.known = json.loads(path.read_text())
         self.files = {file: digest([ROOT / file]) for file in files()}
-        self.tests = {file: digest([ROOT / test for test in holders(file)]) for file in files()}
+        self.tests = digest({path for test in all_tests() for path in (ROOT / test).parent.glob("*.py")})
 
     def get(self, mutant: Mutant) -> str | None:
         """Its state, if it still holds."""
         found = self.known.get(mutant.key)
         if found is None or found["source"] != self.files[mutant.file]:
             return None
-        if found["state"] in ("survived", "unreached") and found["tests"] != self.tests[mutant.file]:
+        if found["state"] in ("survived", "unreached") and found["tests"] != self.tests:
             return None
         return str(found["state"])
 
@@ -69,7 +73,7 @@ class Results:
         """Remember, at once."""
         self.known[mutant.key] = {
             "state": state, "by": by, "seconds": round(seconds, 2), "mutant": str(mutant),
-            "source": self.files[mutant.file], "tests": self.tests[mutant.file],
+            "source": self.files[mutant.file], "tests": self.tests,
         }  # fmt: skip
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = self.path.with_suffix(".new")
@@ -82,50 +86,115 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def ask(waiting: list[Mutant], reaches: dict[str, Reach], results: Results, options: argparse.Namespace) -> None:
-    """Run the tests on every mutant that waits, some at once."""
-    at_work: list[tuple[Mutant, list[tuple[str, list[str]]], running.Child]] = []
-    total, done = len(waiting), 0
-    limits = (sys.maxsize, float("inf")) if options.thorough else (MOST, SECONDS)
-    waiting = waiting[::-1]
-    while waiting or at_work:
-        while waiting and len(at_work) < options.jobs:
-            mutant = waiting.pop()
-            tests, seconds = selection(mutant, reaches, *limits)
-            if not tests:
-                results.put(mutant, "unreached", "", 0.0)
-                done += 1
-                continue
-            code = mutant.code()
-            work = lambda: running.run_tests(tests, mutant.file, code)  # noqa: B023 - forked at once
-            at_work.append((mutant, tests, running.fork(work, 15 + 5 * seconds)))
-        for entry in list(at_work):
-            mutant, tests, child = entry
-            status = child.poll()
-            if status is None:
-                continue
-            at_work.remove(entry)
-            state = "survived" if status == 0 else "timeout" if status == -14 else "killed"
-            number = status - running.KILLED
-            by = tests[number][0] if 0 <= number < len(tests) else f"status {status}"
-            results.put(mutant, state, by if state == "killed" else "", time.monotonic() - child.started)
-            done += 1
-            note(f"[{done}/{total}] {state:8} {mutant}")
-        time.sleep(0.01)
+def shown(reach: Reach, mutant: Mutant, seconds: float) -> list[tuple[str, float]]:
+    """The tests that a mutant is shown to: as many of those that reach it as take ``seconds`` together."""
+    chosen, spent = [], 0.0
+    for test, cost in reach.of(mutant):
+        spent += cost
+        if chosen and spent > seconds:
+            break
+        chosen.append((test, cost))
+    return chosen
 
 
-def control(wanted: list[str], reaches: dict[str, Reach]) -> None:
-    """Show every file unharmed to tests chosen as for a mutant: a test that fails then would kill everything."""
-    for file in wanted:
-        tests = [
-            (name, [reach.tests[i][0] for i in reach.of(Mutant(file, 0, 1, 1, "", "", ""), 20)])
-            for name, reach in ((name, reaches[name]) for name in holders(file))
-        ]
-        tests = [(name, ids) for name, ids in tests if ids]
+class Asking:
+    """Shows mutants to tests and puts what comes out into the results."""
+
+    def __init__(self, waiting: list[Mutant], results: Results, options: argparse.Namespace) -> None:
+        self.waiting, self.results, self.jobs = waiting, results, options.jobs
+        self.seconds = float("inf") if options.thorough else options.seconds
+        self.done, self.total = 0, len(waiting)
+        self.cold = FOLDER / "cold.json"
+        self.broken: set[str] = set()  # tests that failed without a mutant, too
+
+    def verdict(self, mutant: Mutant, state: str, by: str = "", seconds: float = 0.0) -> None:
+        """Keep one."""
+        self.results.put(mutant, state, by, seconds)
+        self.done += 1
+        note(f"[{self.done}/{self.total}] {state:9} {seconds:5.1f} s {mutant} {by}")
+
+    def warm(self, collected: session.Collected) -> None:
+        """Ask in a process that has collected every test; what cannot be asked there is left in ``cold``."""
+        reach = Reach(FOLDER / "reach.json")
+        collected.trace(reach, note)
+        cold: dict[str, list[tuple[str, float]]] = {}
+        waiting, at_work = self.waiting[::-1], []
+        while waiting or at_work:
+            while waiting and len(at_work) < self.jobs:
+                mutant = waiting.pop()
+                tests = [t for t in shown(reach, mutant, self.seconds) if t[0] not in self.broken]
+                swaps = session.swaps(mutant, self.imported) if tests else []
+                if not tests:
+                    self.verdict(mutant, "unreached")
+                elif swaps is None:
+                    cold[mutant.key] = tests[:COLD]
+                else:
+                    at_work.append((mutant, *collected.show(tests, session.setting(swaps))))
+            for entry in list(at_work):
+                mutant, child, reading = entry
+                status = child.poll()
+                if status is None:
+                    continue
+                at_work.remove(entry)
+                by = os.read(reading, 4096).decode()
+                os.close(reading)
+                if by and not collected.holds(by):
+                    note(f"fails without a mutant, and is left out: {by}")
+                    self.broken.add(by)
+                    waiting.append(mutant)
+                    continue
+                state = "survived" if status == 0 else "timeout" if status in TIMEOUTS else "killed"
+                self.verdict(mutant, state, by or f"status {status}" * bool(status), time.monotonic() - child.started)
+            time.sleep(0.005)
+        self.cold.write_text(json.dumps(cold))
+
+    def ask(self) -> None:
+        """All of them."""
+        self.cold.parent.mkdir(parents=True, exist_ok=True)
+        self.cold.unlink(missing_ok=True)
+
+        def work() -> int:
+            os.dup2(2, 1)
+            self.imported: set[Any] = set()
+            session.collect(self.warm, self.imported)
+            return 0
+
+        if (status := running.fork(work, float("inf"), silent=False).wait()) or not self.cold.exists():
+            raise SystemExit(f"the tests could not be collected, or not run ({status})")
+        self.results = Results(self.results.path, fresh=False)
+        cold = json.loads(self.cold.read_text())
+        self.done = self.total - len(cold)
+        sound: dict[str, bool] = {}
+        for mutant in self.waiting:
+            if mutant.key in cold:
+                self.anew(mutant, cold[mutant.key], sound)
+
+    def anew(self, mutant: Mutant, tests: list[tuple[str, float]], sound: dict[str, bool]) -> None:
+        """Ask in a process that imports everything anew; the files of the first tests first."""
+        by_file: dict[str, list[str]] = {}
+        for test, _ in tests:
+            by_file.setdefault(test.partition("::")[0], []).append(test)
+        chosen = sorted(by_file.items(), key=lambda entry: -len(entry[1]))
+        limit = 30 * len(chosen) + 10 * sum(seconds for _, seconds in tests)
+        code = mutant.code()
+        child = running.fork(lambda: running.run_tests(chosen, mutant.file, code), limit)
+        status = child.wait()
+        state = "survived" if status == 0 else "timeout" if status in TIMEOUTS else "killed"
+        number = status - running.KILLED
+        by = chosen[number][0] if 0 <= number < len(chosen) else f"status {status}" * bool(status)
+        if 0 <= number < len(chosen):
+            key = f"{mutant.file} {chosen[number]}"
+            if key not in sound:
+                sound[key] = self.sound(mutant.file, chosen[number])
+            if not sound[key]:
+                note(f"tests of {by} fail without a mutant, which is not asked: {mutant}")
+                return
+        self.verdict(mutant, state, by, time.monotonic() - child.started)
+
+    def sound(self, file: str, tests: tuple[str, list[str]]) -> bool:
+        """Whether tests pass with the file unharmed, loaded in the same way."""
         code = compile((ROOT / file).read_text(encoding="utf-8"), str(ROOT / file), "exec")
-        status = running.fork(lambda: running.run_tests(tests, file, code), 1800).wait()  # noqa: B023 - waited for
-        if status:
-            raise SystemExit(f"tests fail without a mutant: {file}, {tests[status - running.KILLED][0]} ({status})")
+        return running.fork(lambda: running.run_tests([tests], file, code), 1800).wait() == 0
 
 
 def main() -> None:
@@ -136,14 +205,10 @@ def main() -> None:
     answered = {m.key: answer for m in found if (answer := answer_to(m)) is not None}
     waiting = [m for m in found if m.key not in answered and results.get(m) is None]
     if waiting:
-        wanted = list(dict.fromkeys(m.file for m in waiting))
         running.preload()
-        reaches = {}
-        for test in dict.fromkeys(test for file in wanted for test in holders(file)):
-            note(f"what {test} reaches ({digest_of(test)})")
-            reaches[test] = reach_of(test, FOLDER / "reach")
-        control(wanted, reaches)
-        ask(waiting, reaches, results, options)
+        asking = Asking(waiting, results, options)
+        asking.ask()
+        results = asking.results
     report(found, results, answered)
 
 

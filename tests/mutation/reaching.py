@@ -1,92 +1,29 @@
-"""Which tests reach which line: every test file is run once, traced, and what it found is kept.
+"""Which tests reach which line: every case is run once, traced, and what it found is kept in ``build/mutation``.
 
-A mutant is shown only to tests that run its line. What runs when a module is imported is reached by every test of it.
+A mutant is shown only to tests that run its line: those first that run little else of its file, and of each kind one
+before the second of any. A trace is a hint of what to run, no verdict: one that is old can miss a test that would kill,
+never invent one. So only tests are traced again that are new or that ran a file that has changed since.
 """
 
 from __future__ import annotations
 
+import ast
+import functools
 import hashlib
 import json
 import sys
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.mutation.mutants import Mutant, parse
+from tests.mutation.targets import ROOT, files
 
-from tests.mutation import running
-from tests.mutation.mutants import Mutant
-from tests.mutation.targets import ROOT, files, holders
-
-MOST = 150  # tests of a file that a mutant is shown to, evenly chosen ...
-SECONDS = 8.0  # ... and what they may take together, traced (at least one is run); --thorough shows it to all
-KEPT = 1500  # tests remembered for a line
-TRACED_LIMIT = 1800.0  # seconds for a test file
-TRACED = 8  # tests that are traced of those with one first parameter: a table has dozens for each of its operations
-
-
-@dataclass(frozen=True)
-class Reach:
-    """What one test file reaches: its passing tests with their seconds, and for each line the tests that ran it."""
-
-    file: str
-    start: float  # seconds to import and collect it
-    tests: list[tuple[str, float]]
-    lines: dict[str, dict[int, list[int]]]
-    imported: dict[str, set[int]]
-
-    def of(self, mutant: Mutant, most: int = MOST, seconds: float = SECONDS) -> list[int]:
-        """The tests to show a mutant to: at most ``most``, and the quick ones when all take more than ``seconds``."""
-        found = self.lines.get(mutant.file, {})
-        for line in (mutant.line, mutant.first_line):
-            if line in found:
-                return self.affordable(thinned(found[line], most), seconds)
-        if {mutant.line, mutant.first_line} & self.imported.get(mutant.file, set()):
-            return self.affordable(thinned(sorted({i for tests in found.values() for i in tests}), most), seconds)
-        return []
-
-    def affordable(self, tests: list[int], seconds: float) -> list[int]:
-        """The quickest of some tests that take ``seconds`` together, in their own order."""
-        chosen: list[int] = []
-        spent = 0.0
-        for i in sorted(tests, key=lambda i: self.tests[i][1]):
-            spent += self.tests[i][1]
-            if spent <= seconds or not chosen:
-                chosen.append(i)
-        return sorted(chosen)
-
-
-def operation_of(test: str) -> str:
-    """What a test is about: its first parameter, or itself when it has none."""
-    _, _, parameters = test.partition("[")
-    return parameters.rstrip("]").partition("-")[0] or test
-
-
-def thinned(items: Sequence[int], most: int) -> list[int]:
-    """At most ``most`` of them, evenly chosen."""
-    if len(items) <= most:
-        return list(items)
-    return [items[k * len(items) // most] for k in range(most)]
-
-
-def selection(
-    mutant: Mutant, reaches: dict[str, Reach], most: int = MOST, seconds: float = SECONDS
-) -> tuple[list[tuple[str, list[str]]], float]:
-    """Test files with the tests that a mutant is shown to, quickest file first; and how long they take unharmed."""
-    chosen = []
-    for name in holders(mutant.file):
-        reach = reaches[name]
-        if tests := reach.of(mutant, most, seconds):
-            cost = reach.start + sum(reach.tests[i][1] for i in tests)
-            chosen.append((cost, name, [reach.tests[i][0] for i in tests]))
-    chosen.sort()
-    return [(name, tests) for _, name, tests in chosen], sum(cost for cost, _, _ in chosen)
-
-
-# ----------------------------------------------------------------------------------------------------- finding it out
+VARIANTS = ("dtype", "layout", "store")  # parameters that vary a case: of its tests one is traced, and speaks for the others
+OFTEN = 60.0  # seconds between savings
 
 
 def digest(paths: Iterator[Path] | Sequence[Path]) -> str:
@@ -97,63 +34,133 @@ def digest(paths: Iterator[Path] | Sequence[Path]) -> str:
     return total.hexdigest()[:16]
 
 
-def digest_of(test_file: str) -> str:
-    """Hash of a test file, of what stands beside it and is no test, and of everything that is mutated."""
-    path = ROOT / test_file
-    helpers = [p for p in path.parent.glob("*.py") if not p.name.startswith("test_")]
-    return digest([path, *helpers, *(ROOT / file for file in files())])
+class Reach:
+    """What every traced test reaches, on disk: its seconds of the processor, whether it passes, and the lines of each file it ran."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        kept = json.loads(path.read_text()) if path.exists() else {"sets": [], "tests": {}}
+        self.sets: list[list[Any]] = kept["sets"]  # [file, its digest, lines]: what tests have in common stands once
+        self.tests: dict[str, list[Any]] = kept["tests"]  # name: [seconds, passes, numbers of sets]
+        self.numbers = {(file, of, tuple(lines)): i for i, (file, of, lines) in enumerate(self.sets)}
+        self.digests = {file: digest([ROOT / file]) for file in files()}
+        self.siblings: dict[str, list[str]] = {}  # the other tests of a traced one's case
+        self.imported: set[Any] = set()  # code that has run before the first test
+
+    def knows(self, test: str) -> bool:
+        """Whether a test was traced, with the files as they are."""
+        return test in self.tests and all(self.current(number) for number in self.tests[test][2])
+
+    def current(self, number: int) -> bool:
+        """Whether a set's file is still the one that was traced."""
+        file, of, _ = self.sets[number]
+        return self.digests.get(file) == of
+
+    def put(self, test: str, seconds: float, passes: bool, lines: Iterable[tuple[str, int]]) -> None:
+        """Remember a test."""
+        by_file: defaultdict[str, list[int]] = defaultdict(list)
+        for file, line in sorted(lines):
+            by_file[file].append(line)
+        numbers = []
+        for file, found in by_file.items():
+            key = (file, self.digests[file], tuple(found))
+            if key not in self.numbers:
+                self.numbers[key] = len(self.sets)
+                self.sets.append([file, self.digests[file], found])
+            numbers.append(self.numbers[key])
+        self.tests[test] = [round(seconds, 4), passes, numbers]
+
+    def save(self) -> None:
+        """Write it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps({"sets": self.sets, "tests": self.tests}))
+        new.replace(self.path)
+
+    def ready(self) -> None:
+        """Make the index from sets to the tests that can be run."""
+        self.by_set: defaultdict[int, list[str]] = defaultdict(list)
+        for test, (_, passes, numbers) in self.tests.items():
+            if passes and test in self.siblings:
+                for number in numbers:
+                    self.by_set[number].append(test)
+        self.by_file: defaultdict[str, list[tuple[int, set[int]]]] = defaultdict(list)
+        for number in self.by_set:
+            if self.current(number):
+                file, _, lines = self.sets[number]
+                self.by_file[file].append((number, set(lines)))
+
+    def of(self, mutant: Mutant) -> list[tuple[str, float]]:
+        """The tests that reach a mutant with their seconds, in the order in which it is shown to them."""
+        reaching: list[tuple[int, set[int]]] = []
+        for lines in lines_of(mutant):
+            reaching = [(number, found) for number, found in self.by_file[mutant.file] if found & lines]
+            if reaching:
+                break
+        kinds: defaultdict[tuple[int, int, str], list[str]] = defaultdict(list)
+        for number, found in reaching:
+            for test in self.by_set[number]:
+                kinds[len(found), number, test.partition("[")[0]].append(test)
+        for tests in kinds.values():
+            tests.sort(key=lambda test: self.tests[test][0])
+        order = [kinds[kind] for kind in sorted(kinds)]
+        rounds = max(map(len, order), default=0)
+        first = [tests[k] for k in range(rounds) for tests in order if k < len(tests)]
+        rest = [sibling for test in first for sibling in self.siblings[test]]
+        return [(test, self.tests[test][0]) for test in first] + [(test, 0.02) for test in rest]
 
 
-def reach_of(test_file: str, folder: Path) -> Reach:
-    """What a test file reaches: as remembered in ``folder``, or found out now."""
-    kept = folder / (test_file.replace("/", ".") + ".json")
-    wanted = digest_of(test_file)
-    if not kept.exists() or json.loads(kept.read_text())["digest"] != wanted:
-        status = running.fork(lambda: _trace(test_file, kept, wanted), TRACED_LIMIT).wait()
-        if status:
-            raise SystemExit(f"{test_file} could not be traced (status {status}): does it run, and in half an hour?")
-    found = json.loads(kept.read_text())
-    return Reach(
-        test_file,
-        found["start"],
-        [(name, seconds) for name, seconds in found["tests"]],
-        {file: {int(k): v for k, v in lines.items()} for file, lines in found["lines"].items()},
-        {file: set(lines) for file, lines in found["imported"].items()},
-    )
+@functools.cache
+def _tree(file: str) -> ast.Module:
+    return parse(file)
 
 
-def _trace(test_file: str, kept: Path, wanted: str) -> int:
-    recorder = Recorder()
-    begun = time.perf_counter()
-    sys.settrace(recorder.trace)
-    status = pytest.main([*(o for o in running.OPTIONS if o != "-x"), test_file], plugins=[recorder])
-    sys.settrace(None)
-    if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
-        return 1
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(recorder.found(wanted, begun)))
-    return 0
+def lines_of(mutant: Mutant) -> Iterator[set[int]]:
+    """Sets of lines one of which a test must run, the best set first.
+
+    What runs when a module is imported shows later: a default or a decorator in its function, a constant where its name
+    is read, and else anywhere in the file.
+    """
+    yield {mutant.line}
+    yield {mutant.first_line}
+    statement: Any = None
+    for node in ast.walk(_tree(mutant.file)):
+        if isinstance(node, ast.stmt) and not isinstance(node, ast.ClassDef):
+            first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+            if first <= mutant.line <= (node.end_lineno or first):
+                statement = node  # the walk goes inwards
+                break
+    if isinstance(statement, ast.FunctionDef):
+        yield set(range(statement.body[0].lineno, (statement.end_lineno or 0) + 1))
+    elif statement is not None:
+        names = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        yield {n.lineno for n in ast.walk(_tree(mutant.file)) if isinstance(n, ast.Name) and n.id in names}
+    yield set(range(10**6))
+
+
+# ----------------------------------------------------------------------------------------------------- finding it out
 
 
 class Recorder:
-    """A plugin that notes which lines of the mutated files run: while importing, and in every test."""
+    """Follows the frames of files that are mutated."""
 
     def __init__(self) -> None:
         self.names = {str(ROOT / file): file for file in files()}
         self.names.update({str(ROOT / "tinydl" / file): file for file in files() if file.startswith("kernels/")})
-        self.now: set[tuple[str, int]] = set()
-        self.imported = self.now
-        self.tests: list[tuple[str, float]] = []
-        self.passed: set[str] = set()
-        self.lines: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
-        self.first = 0.0
+        self.lines: set[tuple[str, int]] = set()
+        self.codes: set[Any] = set()
+
+    def calls(self, frame: Any, event: str, arg: Any) -> None:
+        """A function of ``sys.settrace`` that notes which code runs."""
+        if frame.f_code.co_filename in self.names:
+            self.codes.add(frame.f_code)
 
     def trace(self, frame: Any, event: str, arg: Any) -> Any:
-        """The function of ``sys.settrace``: follow only frames of files that are mutated."""
+        """A function of ``sys.settrace`` that notes which lines run."""
         file = self.names.get(frame.f_code.co_filename)
         if file is None:
             return None
-        add = self.now.add
+        add = self.lines.add
 
         def line(frame: Any, event: str, arg: Any) -> Any:
             add((file, frame.f_lineno))
@@ -161,39 +168,34 @@ class Recorder:
 
         return line
 
-    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        """Of a table's tests some for each operation, which their first parameter names."""
-        groups: defaultdict[str, list[Any]] = defaultdict(list)
-        for item in items:
-            groups[operation_of(item.nodeid)].append(item)
-        chosen = {id(item) for group in groups.values() for item in thinned(group, TRACED)}
-        items[:] = [item for item in items if id(item) in chosen]
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: Any) -> Any:
-        """Note the lines of one test."""
-        self.first = self.first or time.perf_counter()
-        self.now, begun = set(), time.perf_counter()
-        sys.settrace(self.trace)
-        result = yield
-        if item.nodeid in self.passed:
-            for file, number in self.now:
-                self.lines[file][number].append(len(self.tests))
-            self.tests.append((item.nodeid, time.perf_counter() - begun))
-        return result
+def cases(items: Sequence[Any]) -> dict[str, list[Any]]:
+    """The tests of each case, by the name of the one to trace: float64 where there is a choice, and its own layout."""
+    found: defaultdict[Any, list[Any]] = defaultdict(list)
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        key = (item.nodeid.partition("[")[0], *(id(v) for k, v in parameters.items() if k not in VARIANTS))
+        found[key if parameters else item.nodeid].append(item)
+    out = {}
+    for group in found.values():
+        group.sort(key=lambda item: "float64" not in item.nodeid)
+        out[group[0].nodeid] = group
+    return out
 
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        """A test that does not pass unharmed cannot hold anything."""
-        if report.when == "call" and report.passed:
-            self.passed.add(report.nodeid)
 
-    def found(self, wanted: str, begun: float) -> dict[str, Any]:
-        """What is kept, as JSON."""
-        imported: dict[str, list[int]] = defaultdict(list)
-        for file, number in sorted(self.imported):
-            imported[file].append(number)
-        lines = {file: {k: thinned(v, KEPT) for k, v in found.items()} for file, found in self.lines.items()}
-        return {
-            "digest": wanted, "start": (self.first or time.perf_counter()) - begun, "tests": self.tests, "lines": lines,
-            "imported": imported,
-        }  # fmt: skip
+def trace_all(items: Sequence[Any], reach: Reach, run: Callable[[Any, Any], str], note: Callable[[str], Any]) -> None:
+    """Run some tests, traced; ``run(item, next)`` says how one ends."""
+    recorder, saved = Recorder(), time.monotonic()
+    for at, item in enumerate(items):
+        recorder.lines, begun = set(), time.process_time()
+        threading.settrace(recorder.trace)
+        sys.settrace(recorder.trace)
+        outcome = run(item, items[at + 1] if at + 1 < len(items) else None)
+        sys.settrace(None)
+        threading.settrace(None)  # type: ignore[arg-type]
+        reach.put(item.nodeid, time.process_time() - begun, outcome == "passed", recorder.lines)
+        if time.monotonic() - saved > OFTEN:
+            reach.save()
+            note(f"traced {at + 1} of {len(items)} tests")
+            saved = time.monotonic()
+    reach.save()

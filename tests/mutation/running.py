@@ -94,7 +94,7 @@ class Child:
         return status
 
 
-def fork(work: Callable[[], int], limit: float) -> Child:
+def fork(work: Callable[[], int], limit: float, silent: bool = True) -> Child:
     """Do ``work`` in a forked process, silently; what it returns is the exit status."""
     pid = os.fork()
     if pid:
@@ -103,9 +103,10 @@ def fork(work: Callable[[], int], limit: float) -> Child:
     try:
         os.setpgid(0, 0)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(nowhere, stream)
+        if silent:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for stream in (0, 1, 2):
+                os.dup2(nowhere, stream)
         os.chdir(ROOT)
         status = work()
     finally:
