@@ -38,6 +38,7 @@ class Packed:
     table: per dimension how many, how long the longest is (or their step), and the firsts and lasts of all
     weights: of sums, one dimension after another
     out: sizes of the result; size: how many that is; seen: elements in all windows of a plane, about
+    gaps: whether some window sees nothing
     """
 
     windows: Windows
@@ -46,6 +47,7 @@ class Packed:
     out: Ints
     size: int
     seen: int
+    gaps: bool
 
 
 _known: dict[int, Packed] = {}  # by identity: windows are made once per setting and nothing writes to them
@@ -64,7 +66,9 @@ def packed(windows: Windows) -> Packed:
                 weights.append(np.asarray(third, np.float64).reshape(-1))
         out = tuple(len(first) for first, _, _ in windows)
         seen = math.prod(len(first) * int(last[0] - first[0]) if len(first) else 0 for first, last, _ in windows)
-        found = Packed(windows, np.array(table, np.int64), np.concatenate(weights), out, math.prod(out), seen)
+        gaps = any(bool((first >= last).any()) for first, last, _ in windows)
+        size = math.prod(out)
+        found = Packed(windows, np.array(table, np.int64), np.concatenate(weights), out, size, seen, gaps)
         if len(_known) >= 1024:
             _known.clear()
         _known[id(windows)] = found
@@ -138,7 +142,7 @@ def _max_pool(threads: int, x: Array, table: Array, y: Array, index: Array) -> N
 def max_pool(x: Array, windows: Windows) -> tuple[Array, NDArray[np.int64]]:
     """One window after another; see the card."""
     pack = packed(windows)
-    if not (x.size and math.prod(pack.out)):
+    if pack.gaps or not (x.size and math.prod(pack.out)):
         return spec.max_pool(x, windows)
     planes = len(x)
     out = (planes, *pack.out)

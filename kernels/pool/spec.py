@@ -5,7 +5,8 @@ dimension, and window i of a dimension lies in ``first[i] <= position < last[i]`
 
 ``max_pool(x, windows) -> (y [N, d, h, w], index)``, with ``windows`` of (first, last, step)
     The greatest element that each window sees at first, first + step, ..., and its place in the plane, int64. The
-    first of equal ones; a NaN is greater than all, and the last NaN is it, as in PyTorch.
+    first of equal ones; a NaN is greater than all, and the last NaN is it, as in PyTorch. A window that sees nothing
+    gives -infinity, and -1.
 
 ``window_sum(x, windows) -> y [N, d, h, w]``, with ``windows`` of (first, last, weight [n, T] float64)
     y[i, j, k] = sum over windows of weight_d[i, p - first_d[i]] weight_h[...] weight_w[...] x[p, q, r]. With weights of
@@ -48,7 +49,7 @@ def max_pool(x: Array, windows: Windows) -> tuple[Array, NDArray[np.int64]]:
     """One comparison of all positions per place in the window; see the head of the file."""
     out = tuple(len(first) for first, _, _ in windows)
     (D, H, W) = x.shape[1:]
-    best, index = np.empty((len(x), *out), x.dtype), np.zeros((len(x), *out), np.int64)
+    best, index = np.full((len(x), *out), -np.inf, x.dtype), np.full((len(x), *out), -1)
     lengths = [int(np.max((last - first + step - 1) // step, initial=0)) for first, last, step in windows]
     for number, taps in enumerate(itertools.product(*map(range, lengths))):
         at = [first + tap * step for tap, (first, _, step) in zip(taps, windows)]

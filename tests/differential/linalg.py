@@ -246,6 +246,9 @@ for _ord in ("fro", "nuc", 2, -2, 1, -1, math.inf, -math.inf):
     _smooth = _ord == "fro"
     row("linalg.matrix_norm", draw(3, 3, make=apart), _ord, note=f"{_ord}", smooth=_smooth)
     row("linalg.matrix_norm", draw(2, 3, 4), _ord, dim=(2, 0), keepdim=True, note=f"{_ord} dims", smooth=_smooth)
+for _ord, _shape in (("fro", (0, 0)), ("nuc", (2, 0, 3)), (1, (3, 0)), (2, (0, 3)), (math.inf, (2, 0, 3))):
+    for _keep in (False, True):
+        row("linalg.matrix_norm", draw(*_shape), _ord, keepdim=_keep, note=f"{_ord} of nothing", grad=False)
 row("linalg.norm", draw(3, 4))
 row("linalg.norm", draw(4), 3, note="a vector")
 row("linalg.norm", draw(3, 4), "nuc", note="a matrix", smooth=False)

@@ -40,6 +40,9 @@ row("nn.functional.max_pool2d", apart(3, 5, 8), (2, 3), (1, 2), (1, 0), ceil_mod
 row("nn.functional.max_pool2d", apart(1, 2, 9, 9), 2, 3, 0, (2, 3), note="dilation")
 row("nn.functional.max_pool2d", ties(2, 2, 6, 6), 3, stride=2, return_indices=True, note="ties")
 row("nn.functional.max_pool2d", apart(0, 2, 6, 6), 3, note="no batch")
+for _n in (1, 2):  # of one element, the window sees only padding
+    row("nn.functional.max_pool1d", apart(1, 1, _n), 2, 3, 1, 2, True, grad=False, note=f"{_n} between the taps")
+    row("nn.functional.max_pool2d", apart(2, 1, _n, 2), 2, 3, 1, 2, True, grad=False, note=f"{_n} between the taps")
 row("nn.functional.max_pool3d", apart(2, 2, 4, 5, 4), 2, return_indices=True)
 row("nn.functional.max_pool3d", apart(2, 4, 5, 4), (2, 1, 3), 2, (1, 0, 1), note="unbatched")
 

@@ -142,6 +142,12 @@ for p in (None, 2, -2, "fro", 1, -1, float("inf"), -float("inf"), "nuc"):
 row("linalg.cond", draw(4, 3, make=spread), note="not square", smooth=False, loose=20)
 row("linalg.cond", draw(2, 3, 3, make=spread), 1, note="batch", grad=False, loose=20)
 row("linalg.cond", draw(2, 2, low=0, high=0), 1, note="singular", grad=False)
+for p in (None, -2, 1, "fro"):
+    row("linalg.cond", draw(0, 0), p, note=f"{p} of nothing", grad=False)
+    row("linalg.cond", draw(2, 3, 3, make=spread), p, note=f"{p} batch", smooth=False, grad=False, loose=20)
+_singular = np.array([[[1.0, 2.0], [2.0, 4.0]], [[2.0, 0.0], [1.0, 1.0]]])
+row("linalg.cond", _singular, float("inf"), note="singular in a batch", grad=False)
+row("linalg.cond", _singular[None], 1, note="singular in a batch", grad=False)
 row("pinverse", draw(4, 3, make=spread), loose=20)
 row("pinverse", draw(3, 4, make=spread), 0.4, note="cut", loose=20, smooth=False)
 row("linalg.LinAlgError", call=lambda t: [issubclass(t.linalg.LinAlgError, RuntimeError)])

@@ -14,7 +14,7 @@ import json
 import sys
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,10 @@ from typing import Any
 from tests.mutation.mutants import Mutant, parse
 from tests.mutation.targets import ROOT, files
 
-VARIANTS = ("dtype", "layout", "store")  # parameters that vary a case: of its tests one is traced, and speaks for the others
+# Parameters that vary a case: of its tests one is traced, and speaks for the others.
+VARIANTS = ("dtype", "layout", "store")
+COSTLY = "finite_differences"  # of these an operation's first is traced and its second, which speaks for the rest
+READERS = ("tests/differential/test_defaults_torch.py",)  # tests that read a definition and do not run it
 OFTEN = 60.0  # seconds between savings
 
 
@@ -35,7 +38,7 @@ def digest(paths: Iterator[Path] | Sequence[Path]) -> str:
 
 
 class Reach:
-    """What every traced test reaches, on disk: its seconds of the processor, whether it passes, and the lines of each file it ran."""
+    """What every traced test reaches, on disk: its time on the processor, whether it passes, the lines of each file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -106,8 +109,27 @@ class Reach:
         order = [kinds[kind] for kind in sorted(kinds)]
         rounds = max(map(len, order), default=0)
         first = [tests[k] for k in range(rounds) for tests in order if k < len(tests)]
-        rest = [sibling for test in first for sibling in self.siblings[test]]
-        return [(test, self.tests[test][0]) for test in first] + [(test, 0.02) for test in rest]
+        first = [*self.named(mutant), *first]
+        known = [(test, self.tests[test][0]) for test in first]
+        return known + [(sibling, seconds) for test, seconds in known for sibling in self.siblings[test]]
+
+
+    def named(self, mutant: Mutant) -> list[str]:
+        """The tests that read a definition without running it: those of defaults, where a mutant may be one."""
+        if mutant.where == "the module" or mutant.line not in _heads(mutant.file):
+            return []
+        names = {name for name in mutant.where.split(".") if name != "__init__"}
+        return [
+            test for test in self.siblings
+            if test.startswith(READERS) and names & set(test.partition("[")[2].rstrip("]").split("."))
+        ]  # fmt: skip
+
+
+@functools.cache
+def _heads(file: str) -> set[int]:
+    """The lines of a file's functions before their bodies."""
+    functions = (node for node in ast.walk(_tree(file)) if isinstance(node, ast.FunctionDef))
+    return {line for f in functions for line in range(f.lineno, max(f.body[0].lineno, f.lineno + 1))}
 
 
 @functools.cache
@@ -171,11 +193,16 @@ class Recorder:
 
 def cases(items: Sequence[Any]) -> dict[str, list[Any]]:
     """The tests of each case, by the name of the one to trace: float64 where there is a choice, and its own layout."""
-    found: defaultdict[Any, list[Any]] = defaultdict(list)
+    found: defaultdict[tuple[Any, ...], list[Any]] = defaultdict(list)
+    done: Counter[Any] = Counter()
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        operation = (item.nodeid.partition("[")[0], *(str(v) for v in list(parameters.values())[:1]))
+        if COSTLY in item.nodeid and parameters:
+            done[operation] += 1
         key = (item.nodeid.partition("[")[0], *(id(v) for k, v in parameters.items() if k not in VARIANTS))
-        found[key if parameters else item.nodeid].append(item)
+        key = (*operation, 2) if done[operation] > 1 else key if parameters else (item.nodeid,)
+        found[key].append(item)
     out = {}
     for group in found.values():
         group.sort(key=lambda item: "float64" not in item.nodeid)

@@ -7,6 +7,7 @@ or factored raises RuntimeError in PyTorch's words.
 from __future__ import annotations
 
 import functools
+import math
 from collections import namedtuple
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -23,7 +24,7 @@ from tinydl.ops.extrema import constant
 from tinydl.ops.products import cross as _cross
 from tinydl.ops.products import mm, swap_last
 from tinydl.ops.reducing import reduce_sum, sum
-from tinydl.ops.shaping import expand_to, reshape_to
+from tinydl.ops.shaping import expand_to, reshape_to, stack
 from tinydl.ops.slicing import diagonal as _diagonal
 from tinydl.ops.slicing import take_slice
 
@@ -393,8 +394,10 @@ def pinverse(input: Any, rcond: float = 1e-15) -> Any:
 
 def cond(A: Any, p: Any = None) -> Any:
     """The condition number |A|_p |A^-1|_p; for p None or 2 the largest singular value over the least, for -2 the
-    other way round. Infinite for a singular matrix."""
+    other way round. Infinite for a singular matrix, 0 for one of no elements."""
     _matrix("linalg.cond", A, square=p not in (None, 2, -2))
+    if not math.prod(A.shape):
+        return constant(np.zeros(A.shape[:-2], A.dtype))
     if p in (None, 2, -2):
         S = svdvals(A)
         most, least = S[..., 0], S[..., -1]
@@ -406,7 +409,7 @@ def cond(A: Any, p: Any = None) -> Any:
     except LinAlgError:
         if A.ndim == 2:
             return constant(np.asarray(np.inf, A.dtype))
-        raise
+        return stack([cond(A[i], p) for i in range(len(A))])
 
 
 def svdvals(A: Any) -> Any:

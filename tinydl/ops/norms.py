@@ -47,16 +47,25 @@ def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = F
     if ord in (1, -1, math.inf, -math.inf):
         over, then = (a, b) if ord in (1, -1) else (b, a)
         sums = vector_norm(A, 1, over, keepdim)
-        return (amax if ord > 0 else amin)(sums, then if keepdim or then < over else then - 1, keepdim)
+        return _extreme(ord, sums, then if keepdim or then < over else then - 1, keepdim)
     if ord not in ("nuc", 2, -2):
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
     if (a, b) != (n - 2, n - 1):
         A = permute_axes(A, axes=(*[d for d in range(n) if d not in (a, b)], a, b))
     singular = svdvals(A)
-    out = reduce_sum(singular, -1) if ord == "nuc" else (amax if ord == 2 else amin)(singular, -1)
+    out = reduce_sum(singular, -1) if ord == "nuc" else _extreme(ord, singular, singular.ndim - 1, False)
     if not keepdim:
         return out
     return reshape_to(out, shape=kept(shape, (a, b)))
+
+
+def _extreme(ord: float, sizes: Any, axis: int, keepdim: bool) -> Any:
+    """The largest size for an ``ord`` above 0, and 0 of nothing; the least for one below."""
+    if ord < 0:
+        return amin(sizes, axis, keepdim)
+    if not sizes.shape[axis]:
+        return reduce_sum(sizes, axis=(axis,), keepdims=keepdim)
+    return amax(sizes, axis, keepdim)
 
 
 @by_axis

@@ -135,10 +135,10 @@ def kthvalue(
     """The ``k``-th smallest along ``dim`` (k counts from 1), and where it stands."""
     at = one_axis(dim if axis is None else axis, input.ndim)
     size = input.shape[at] if input.ndim else 1
+    if not size:
+        raise IndexError(f"kthvalue(): Expected reduction dim {at} to have non-zero size; got {tuple(input.shape)}")
     if not 1 <= k <= size:
-        raise RuntimeError(
-            f"kthvalue(): selected number k out of range for dimension {pick_dim(dim, axis)}: k is {k}, of {size}"
-        )
+        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {at}: k is {k}, of {size}")
     return _at_rank("kthvalue", input, at, keepdim or keepdims, int(k) - 1)
 
 
