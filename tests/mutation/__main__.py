@@ -20,7 +20,7 @@ from tests.mutation.reaching import Reach, digest
 from tests.mutation.targets import ROOT, all_tests, files
 
 FOLDER = ROOT / "build" / "mutation"
-SECONDS = 20.0  # what the tests that a mutant is shown to may take, unharmed and traced; --thorough shows it to all
+SECONDS = 10.0  # what the tests that a mutant is shown to may take, unharmed and traced; --thorough shows it to all
 TIMEOUTS = (-signal.SIGALRM, -signal.SIGPROF)
 COLD = 300  # tests for a mutant for which everything is imported anew
 

@@ -24,7 +24,8 @@ from tests.mutation.targets import ROOT, files
 
 # Parameters that vary a case: of its tests one is traced, and speaks for the others.
 VARIANTS = ("dtype", "layout", "store")
-COSTLY = "finite_differences"  # of these an operation's first is traced and its second, which speaks for the rest
+# Of these an operation's first is traced and its second, which speaks for the rest.
+COSTLY = ("finite_differences", "one_tensor_in_two_slots")
 READERS = ("tests/differential/test_defaults_torch.py",)  # tests that read a definition and do not run it
 OFTEN = 60.0  # seconds between savings
 
@@ -198,7 +199,7 @@ def cases(items: Sequence[Any]) -> dict[str, list[Any]]:
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         operation = (item.nodeid.partition("[")[0], *(str(v) for v in list(parameters.values())[:1]))
-        if COSTLY in item.nodeid and parameters:
+        if parameters and any(name in item.nodeid for name in COSTLY):
             done[operation] += 1
         key = (item.nodeid.partition("[")[0], *(id(v) for k, v in parameters.items() if k not in VARIANTS))
         key = (*operation, 2) if done[operation] > 1 else key if parameters else (item.nodeid,)

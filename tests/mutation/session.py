@@ -1,11 +1,12 @@
 """Every test, collected once; a mutant is then a forked process in which the changed functions get their new code.
 
-That costs what its tests cost, and no import. A mutant of what runs while importing (defaults, decorators, constants)
-cannot be shown so: :func:`swaps` says None, and ``running.run_tests`` imports everything anew for it.
+That costs what its tests cost, and no import. A mutant of what runs while importing (decorators, constants) cannot be
+shown so: :func:`swaps` says None, and ``running.run_tests`` imports everything anew for it.
 """
 
 from __future__ import annotations
 
+import ast
 import gc
 import os
 import signal
@@ -106,32 +107,64 @@ def collect(work: Callable[[Collected], None], imported: set[Any]) -> int:
 # ------------------------------------------------------------------------------------------------------ changed code
 
 
-def swaps(mutant: Mutant, imported: set[Any]) -> list[tuple[FunctionType, CodeType]] | None:
-    """Functions of this process with the code that the mutant gives them; None when it changes what has run already."""
+Swap = tuple[FunctionType, str, Any]  # a function, what of it is changed, and to what
+
+
+def swaps(mutant: Mutant, imported: set[Any]) -> list[Swap] | None:
+    """What the mutant changes of functions of this process; None when it changes what has run already."""
     new = mutant.code()
     old = compile(parse(mutant.file), str(ROOT / mutant.file), "exec")
     changed = list(differing(old, new, ()))
     ran = {identity(code) for code in imported}
     if not changed or any(identity(chain[-1][0]) in ran or len(chain) == 1 for chain in changed):
-        return None
+        return defaulted(mutant)
     pairs = {identity(a): (a, b) for chain in changed for a, b in chain[1:]}
     found = [
-        (f, pairs[identity(f.__code__)][1])
+        (f, "__code__", pairs[identity(f.__code__)][1])
         for f in gc_functions(mutant.file)
         if identity(f.__code__) in pairs
     ]  # fmt: skip
-    alive = {identity(f.__code__) for f, _ in found}
+    alive = {identity(f.__code__) for f, _, _ in found}
     if not all(any(identity(a) in alive for a, _ in chain) for chain in changed):
         return None
     return found
 
 
-def setting(swapped: list[tuple[FunctionType, CodeType]]) -> Callable[[], None]:
-    """What gives functions their code."""
+def defaulted(mutant: Mutant) -> list[Swap] | None:
+    """The same where the mutant is a default of a function that nothing has read yet."""
+    functions = [
+        [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+        for tree in (parse(mutant.file), mutant.tree())
+    ]  # fmt: skip
+    changed = [(a, b) for a, b in zip(*functions) if ast.dump(a.args) != ast.dump(b.args)]
+    if len(changed) != 1:
+        return None
+    before, after = changed[0]
+    if {ast.unparse(d) for d in before.decorator_list} - {"by_axis"} or ast.dump(before) == ast.dump(after):
+        return None
+    first = min([before.lineno, *(d.lineno for d in before.decorator_list)])
+    alive = [
+        f for f in gc_functions(mutant.file)
+        if (f.__code__.co_name, f.__code__.co_firstlineno) == (before.name, first)
+    ]  # fmt: skip
+
+    def values(f: FunctionType, nodes: list[Any]) -> list[Any]:
+        return [eval(compile(ast.Expression(node), mutant.file, "eval"), f.__globals__) for node in nodes]
+
+    found: list[Swap] = []
+    for f in alive:
+        named = [(a.arg, d) for a, d in zip(after.args.kwonlyargs, after.args.kw_defaults) if d is not None]
+        found.append((f, "__defaults__", tuple(values(f, after.args.defaults)) or None))
+        found.append((f, "__kwdefaults__", dict(zip([k for k, _ in named], values(f, [d for _, d in named]))) or None))
+    return found or None
+
+
+def setting(swapped: list[Swap]) -> Callable[[], None]:
+    """What makes the changes."""
 
     def change() -> None:
-        for f, code in swapped:
-            f.__code__ = code
+        for f, what, value in swapped:
+            setattr(f, what, value)
 
     return change
 
