@@ -2,12 +2,13 @@
 
 A mutant is shown only to tests that run its line: those first that run little else of its file, and of each kind one
 before the second of any. A trace is a hint of what to run, no verdict: one that is old can miss a test that would kill,
-never invent one. So only tests are traced again that are new or that ran a file that has changed since.
+never invent one. So only tests are traced again that are new or that ran a line that has changed since.
 """
 
 from __future__ import annotations
 
 import ast
+import difflib
 import functools
 import hashlib
 import json
@@ -43,13 +44,31 @@ class Reach:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        kept = json.loads(path.read_text()) if path.exists() else {"sets": [], "tests": {}}
+        kept = json.loads(path.read_text()) if path.exists() else {"sets": [], "tests": {}, "sources": {}}
         self.sets: list[list[Any]] = kept["sets"]  # [file, its digest, lines]: what tests have in common stands once
         self.tests: dict[str, list[Any]] = kept["tests"]  # name: [seconds, passes, numbers of sets]
-        self.numbers = {(file, of, tuple(lines)): i for i, (file, of, lines) in enumerate(self.sets)}
+        self.sources: dict[str, list[str]] = kept["sources"]  # by digest: lines of files as they were traced
         self.digests = {file: digest([ROOT / file]) for file in files()}
+        self.texts = {file: (ROOT / file).read_text().splitlines() for file in files()}
+        for at, (file, of, lines) in enumerate(self.sets):
+            if file in self.digests and of != self.digests[file]:
+                new = self._moves(file, of)
+                if all(line in new for line in lines):
+                    self.sets[at] = [file, self.digests[file], [new[line] for line in lines]]
+        self.numbers = {(file, of, tuple(lines)): i for i, (file, of, lines) in enumerate(self.sets)}
         self.siblings: dict[str, list[str]] = {}  # the other tests of a traced one's case
         self.imported: set[Any] = set()  # code that has run before the first test
+
+    @functools.cache  # noqa: B019 - there is one
+    def _moves(self, file: str, of: str) -> dict[int, int]:
+        """Where lines of a file as it was are now, but for those that have changed, and after which some are new."""
+        old, new = self.sources.get(of, []), self.texts[file]
+        moves: dict[int, int] = {}
+        for block in difflib.SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks():
+            moves.update({block.a + k + 1: block.b + k + 1 for k in range(block.size)})
+            if block.a + block.size < len(old) or block.b + block.size < len(new):
+                moves.pop(block.a + block.size, None)
+        return moves
 
     def knows(self, test: str) -> bool:
         """Whether a test was traced, with the files as they are."""
@@ -78,7 +97,9 @@ class Reach:
         """Write it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = self.path.with_suffix(".new")
-        new.write_text(json.dumps({"sets": self.sets, "tests": self.tests}))
+        for file, of in self.digests.items():
+            self.sources.setdefault(of, self.texts[file])
+        new.write_text(json.dumps({"sets": self.sets, "tests": self.tests, "sources": self.sources}))
         new.replace(self.path)
 
     def ready(self) -> None:
