@@ -25,7 +25,7 @@ CHOICES = {
 
 def said(docstring: str | None, name: str) -> dict[str, Any]:
     """The defaults in the first lines of a docstring: ``sort(input, dim=-1, descending=False, *, out=None) -> ...``."""
-    found = re.match(rf"\s*{re.escape(name)}\((.*?)\)\s*->", docstring or "", re.DOTALL)
+    found = re.match(rf"\s*(?:[\w.]+\.)?{re.escape(name)}\((.*?)\)\s*->", docstring or "", re.DOTALL)
     if found is None:
         return {}
     out = {}

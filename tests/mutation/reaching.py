@@ -26,7 +26,7 @@ from tests.mutation.targets import ROOT, files
 # Parameters that vary a case: of its tests one is traced, and speaks for the others.
 VARIANTS = ("dtype", "layout", "store")
 # Of these an operation's first is traced and its second, which speaks for the rest.
-COSTLY = ("finite_differences", "one_tensor_in_two_slots")
+FEW = ("finite_differences", "two_slots", "float32_error", "method_form", "prints_as", "memory_layout", "arrays_out")
 READERS = ("tests/differential/test_defaults_torch.py",)  # tests that read a definition and do not run it
 OFTEN = 60.0  # seconds between savings
 
@@ -219,11 +219,11 @@ def cases(items: Sequence[Any]) -> dict[str, list[Any]]:
     done: Counter[Any] = Counter()
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        operation = (item.nodeid.partition("[")[0], *(str(v) for v in list(parameters.values())[:1]))
-        if parameters and any(name in item.nodeid for name in COSTLY):
+        operation = item.nodeid.partition("-")[0].rstrip("]")
+        if parameters and any(name in item.nodeid for name in FEW):
             done[operation] += 1
         key = (item.nodeid.partition("[")[0], *(id(v) for k, v in parameters.items() if k not in VARIANTS))
-        key = (*operation, 2) if done[operation] > 1 else key if parameters else (item.nodeid,)
+        key = (operation, 2) if done[operation] > 1 else key if parameters else (item.nodeid,)
         found[key].append(item)
     out = {}
     for group in found.values():

@@ -18,8 +18,9 @@ class Target:
 
 #: The test files that hold them; which of their tests run a line is found out (``reaching.py``).
 TESTS = (
-    "tests/differential/test_*_torch.py", "tests/optim/test_*.py", "tests/core/test_*.py", "tests/nn/test_*.py",
-    "tests/ops/test_*.py", "tests/kernels/test_optim.py", "tests/kernels/test_rnn*.py", "tests/models/test_rnn.py",
+    "tests/optim/test_*.py", "tests/kernels/test_optim.py", "tests/differential/test_[dekr]*_torch.py",
+    "tests/core/test_*.py", "tests/ops/test_*.py", "tests/nn/test_losses.py", "tests/nn/test_clip_grad.py",
+    "tests/nn/test_rnn.py", "tests/nn/test_rnn_options.py", "tests/models/test_rnn.py",
 )  # fmt: skip
 # Of Tensor, what is more than a name for an operation: versions, views, hooks.
 VERSIONS = (
