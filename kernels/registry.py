@@ -33,7 +33,8 @@ FAMILIES: dict[str, str] = {
     **dict.fromkeys(("conv_forward", "conv_input", "conv_weight"), "conv"),
     **dict.fromkeys(
         ("sigmoid", "softplus", "logsigmoid", "elu", "silu", "mish", "gelu", "gelu_tanh", "hardsigmoid", "hardswish",
-         "softshrink", "hardshrink", "leaky_relu", "softmax", "log_softmax"), "activation",
+         "softshrink", "hardshrink", "hardshrink_backward", "relu", "relu_backward", "leaky_relu",
+         "leaky_relu_backward", "clamp", "hardtanh_backward", "masked_fill", "softmax", "log_softmax"), "activation",
     ),
     "bce_with_logits": "loss",
     **dict.fromkeys(("softmax_cross_entropy", "nll", "multi_margin"), "loss"),

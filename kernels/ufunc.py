@@ -6,6 +6,8 @@ library call (see ``scalar.py``) becomes vectors.
 
 ``numba.vectorize`` does the same, but its objects answer calls in Python (1.4 us), and part of their loops is compiled
 anew in every process (70 ms for each), which the disk cache of :func:`tinydl.kernels.cache.cfunc` spares.
+
+Long lines are shared among the threads of the pool (``sharing.py``).
 """
 
 from __future__ import annotations
@@ -53,15 +55,18 @@ class Ufunc:
     def __init__(self, function: Callable[..., Any], *dtypes: str, fastmath: Any = False) -> None:
         self.py_func, self.dtypes, self.fastmath = function, dtypes, fastmath
         self.__module__, self.__qualname__ = function.__module__, function.__qualname__  # who registered it
-        self._ufunc: Any = None
+        self._function: Any = None
 
     def ready(self) -> Any:
-        """The ufunc; compiled, or read from the disk, at the first call."""
-        if self._ufunc is None:
-            self._ufunc = _from_addresses(
-                self.py_func.__name__, self.py_func.__doc__ or "", self.dtypes, [self._loop(d) for d in self.dtypes]
-            )
-        return self._ufunc
+        """What computes it on arrays; compiled, or read from the disk, at the first call.
+
+        Its attribute ``ufunc`` is NumPy's object, with ``out=`` and all.
+        """
+        if self._function is None:
+            loops = [self._loop(d) for d in self.dtypes]
+            ufunc = _from_addresses(self.py_func.__name__, self.py_func.__doc__ or "", self.dtypes, loops)
+            self._function = _on_threads(ufunc, dict(zip(self.dtypes, loops)))
+        return self._function
 
     def _loop(self, dtypes: str) -> int:
         """The address of the machine code for one tuple of dtypes."""
@@ -73,7 +78,7 @@ class Ufunc:
         every, inputs, last = range(len(dtypes)), range(len(dtypes) - 1), len(dtypes) - 1
         sizes = [np.dtype(d).itemsize for d in dtypes]
         constant = [f"steps[{i}] == {0 if 0 < i < last else sizes[i]}" for i in every]
-        name = f"{self.py_func.__module__}.{self.py_func.__qualname__}".replace(".", "_") + f"_{dtypes}"
+        name = f"{self.py_func.__module__}.{self.py_func.__qualname__}_{dtypes}".replace(".", "_").replace("?", "bool")
         text = _LOOP.format(
             name=name,
             last=last,
@@ -100,6 +105,44 @@ class Ufunc:
         compiled = cfunc(signature, namespace[name]) if ours else numba.cfunc(signature)(namespace[name])
         _alive.append(compiled)
         return int(compiled.address)
+
+
+#: Elements from which on threads win: over their start 10^5 would do, but waiting for a core that a neighbour has costs
+#: half a millisecond.
+LONG = 1 << 19
+
+
+def _on_threads(ufunc: Any, loops: dict[str, int]) -> Callable[..., Any]:
+    """``ufunc``, which cuts what is long; everything else costs 0.1 us more. loops: their addresses by dtypes."""
+
+    results = {kinds[:-1]: kinds[-1] for kinds in loops}
+
+    def shared(x: Any, *others: Any) -> Any:
+        from tinydl.kernels import sharing, threads
+
+        operands = (x, *others)
+        kinds = "".join([o.dtype.char for o in operands])
+        whole = [o.shape == x.shape and o.flags.c_contiguous for o in operands]
+        count = threads.get_num_threads() if kinds in results and _compiled() else 1
+        if count == 1 or not all(w or o.ndim == 0 for w, o in zip(whole, operands)):
+            return ufunc(x, *others)
+        out = np.empty(x.shape, results[kinds])
+        pointers = np.array([a.__array_interface__["data"][0] for a in (*operands, out)], np.int64)
+        steps = np.array([a.itemsize * w for a, w in zip((*operands, out), (*whole, True))], np.int64)
+        sharing.share(count, loops[kinds + results[kinds]], x.size, pointers, steps)
+        return out
+
+    call: Any = lambda x, *others: ufunc(x, *others) if x.size < LONG else shared(x, *others)
+    if ufunc.nin == 1:
+        call = lambda x: ufunc(x) if x.size < LONG else shared(x)
+    call.ufunc = ufunc
+    return call  # type: ignore[no-any-return]
+
+
+def _compiled() -> bool:
+    import numba
+
+    return not numba.config.DISABLE_JIT
 
 
 _alive: list[Any] = []  # NumPy keeps addresses only; a ufunc lives as long as the process

@@ -1,4 +1,4 @@
-"""Activations of float32 as compiled ufuncs, and softmax line by line; float64 stays with NumPy.
+"""Activations of float32 as compiled ufuncs, and softmax line by line; of float64 only what needs no exponential.
 
 A formula of several NumPy calls costs one call here (0.5 us for a few numbers), and one pass over large arrays.
 """
@@ -26,12 +26,15 @@ ZERO, HALF, ONE, TWO, THREE, SIX = (_f(n) for n in (0, 0.5, 1, 2, 3, 6))
 _ROOT, _ROOT_CUBIC, _ROOT_HALF = _f(math.sqrt(2 / math.pi)), _f(math.sqrt(2 / math.pi) * 0.044715), _f(math.sqrt(0.5))
 
 
-def pointwise(inputs: int = 1) -> Callable[[Callable[..., Any]], Ufunc]:
-    """The decorated formula as the variant ``cpu.ufunc`` of the operation of its name."""
+def pointwise(inputs: int = 1, *loops: str) -> Callable[[Callable[..., Any]], Ufunc]:
+    """The decorated formula as the variant ``cpu.ufunc`` of the operation of its name; loops: the dtypes of each, where
+    not all is float32."""
 
     def make(formula: Callable[..., Any]) -> Ufunc:
-        ufunc = Ufunc(formula, "f" * (inputs + 1), fastmath=IN_ORDER)
-        return register(op=formula.__name__, name="cpu.ufunc", dtypes=("float32",), default=True)(ufunc)
+        kinds = loops or ("f" * (inputs + 1),)
+        ufunc = Ufunc(formula, *kinds, fastmath=IN_ORDER)
+        names = [np.dtype(kind[0]).name for kind in kinds]
+        return register(op=formula.__name__, name="cpu.ufunc", dtypes=names, default=True)(ufunc)
 
     return make
 
@@ -120,10 +123,54 @@ def hardshrink(x: Any, lambd: Any) -> Any:
     return ZERO if abs(x) <= lambd else x
 
 
+@pointwise(1, "ff", "dd")
+def relu(x: Any) -> Any:
+    """0 where x <= 0, else x."""
+    return ZERO if x <= ZERO else x
+
+
+@pointwise(2, "fff", "ddd")
+def relu_backward(x: Any, y: Any) -> Any:
+    """0 where y <= 0, else x."""
+    return ZERO if y <= ZERO else x
+
+
 @pointwise(2)
 def leaky_relu(x: Any, slope: Any) -> Any:
     """x where x > 0, else slope x."""
     return x if x > ZERO else x * slope
+
+
+@pointwise(3, "ffff", "dddd")
+def leaky_relu_backward(x: Any, y: Any, slope: Any) -> Any:
+    """x where y > 0, else slope x."""
+    return x if y > ZERO else x * slope
+
+
+@pointwise(3, "ffff", "dddd")
+def hardshrink_backward(x: Any, y: Any, lambd: Any) -> Any:
+    """x, and 0 where |y| <= lambd."""
+    return ZERO if abs(y) <= lambd else x
+
+
+@pointwise(3, "ffff", "dddd")
+def clamp(x: Any, low: Any, high: Any) -> Any:
+    """min(max(x, low), high)."""
+    y = low if x < low else x
+    return high if y > high else y
+
+
+@pointwise(4, "fffff", "ddddd")
+def hardtanh_backward(x: Any, y: Any, low: Any, high: Any) -> Any:
+    """0 where y <= low or y >= high, else x."""
+    above = ZERO if y <= low else x
+    return ZERO if y >= high else above
+
+
+@pointwise(3, "f?ff", "d?dd")
+def masked_fill(x: Any, mask: Any, value: Any) -> Any:
+    """value where the mask holds, else x."""
+    return value if mask else x
 
 
 # ------------------------------------------------------------------------------------------------- along one dimension

@@ -13,7 +13,14 @@
 ``hardswish(x)``                      x hardsigmoid(x)
 ``softshrink(x, lambd)``              x moved by lambd towards 0, and 0 where |x| <= lambd
 ``hardshrink(x, lambd)``              x, and 0 where |x| <= lambd
+``hardshrink_backward(x, y, lambd)``  x, and 0 where |y| <= lambd
+``relu(x)``                           0 where x <= 0, else x
+``relu_backward(x, y)``               0 where y <= 0, else x
 ``leaky_relu(x, slope)``              x where x > 0, else slope x; the slope broadcasts
+``leaky_relu_backward(x, y, slope)``  x where y > 0, else slope x; the slope broadcasts
+``clamp(x, low, high)``               min(max(x, low), high)
+``hardtanh_backward(x, y, low, high)``  0 where y <= low or y >= high, else x
+``masked_fill(x, mask, value)``       value where the mask holds, else x
 ``softmax(x, axis)``                  e^x / sum e^x along a dimension, 0 <= axis < x.ndim
 ``log_softmax(x, axis)``              x - log sum e^x along a dimension
 ====================================  ================================================================================
@@ -128,10 +135,54 @@ def hardshrink(x: Array, lambd: float) -> Array:
     return np.where(np.absolute(x) <= lambd, x.dtype.type(0), x)
 
 
+@register(op="relu", name="numpy")
+def relu(x: Array) -> Array:
+    """The larger of x and 0; a NaN stays."""
+    y: Array = np.maximum(x, x.dtype.type(0))
+    return y
+
+
+@register(op="relu_backward", name="numpy")
+def relu_backward(x: Array, y: Array) -> Array:
+    """Chosen, not multiplied: of an infinite x there is 0 too where y <= 0."""
+    return np.where(y <= 0, x.dtype.type(0), x)
+
+
 @register(op="leaky_relu", name="numpy")
 def leaky_relu(x: Array, slope: Any) -> Array:
     """Two rays."""
     return np.where(x > 0, x, x * slope)
+
+
+@register(op="leaky_relu_backward", name="numpy")
+def leaky_relu_backward(x: Array, y: Array, slope: Any) -> Array:
+    """Two slopes."""
+    return np.where(y > 0, x, x * slope)
+
+
+@register(op="hardshrink_backward", name="numpy")
+def hardshrink_backward(x: Array, y: Array, lambd: Any) -> Array:
+    """Chosen, as everywhere here."""
+    return np.where(np.absolute(y) <= lambd, x.dtype.type(0), x)
+
+
+@register(op="clamp", name="numpy")
+def clamp(x: Array, low: Any, high: Any) -> Array:
+    """Where low > high, high."""
+    y: Array = np.minimum(np.maximum(x, low), high)
+    return y
+
+
+@register(op="hardtanh_backward", name="numpy")
+def hardtanh_backward(x: Array, y: Array, low: Any, high: Any) -> Array:
+    """A NaN lies between any bounds."""
+    return np.where((y <= low) | (y >= high), x.dtype.type(0), x)
+
+
+@register(op="masked_fill", name="numpy")
+def masked_fill(x: Array, mask: Array, value: Any) -> Array:
+    """The value, or x."""
+    return np.where(mask, x.dtype.type(value), x)
 
 
 @register(op="softmax", name="numpy")
@@ -160,15 +211,21 @@ SETTINGS: dict[str, tuple[tuple[float, ...], ...]] = {
     "elu": ((1.0, 1.0, 1.0), (1.7580993408473766, 1.0, 1.0507009873554805), (0.3, 2.0, 1.0)),
     "softshrink": ((0.5,),),
     "hardshrink": ((0.5,),),
+    "hardshrink_backward": ((0.5,),),
     "leaky_relu": ((0.01,), (-1.5,)),
+    "leaky_relu_backward": ((0.01,), (-1.5,)),
+    "clamp": ((-1.0, 0.5), (1.0, -1.0)),
+    "hardtanh_backward": ((-1.0, 0.5),),
+    "masked_fill": ((-2.5,),),
     "softmax": ((1,), (0,)),
     "log_softmax": ((1,), (0,)),
 }
 #: Operations an element, an exponential or a logarithm counted as 12.
 FLOPS = {
     "sigmoid": 16, "softplus": 29, "logsigmoid": 27, "elu": 17, "silu": 17, "mish": 22, "gelu": 20, "gelu_tanh": 22,
-    "hardsigmoid": 4, "hardswish": 5, "softshrink": 3, "hardshrink": 2, "leaky_relu": 2, "softmax": 16,
-    "log_softmax": 17,
+    "hardsigmoid": 4, "hardswish": 5, "softshrink": 3, "hardshrink": 2, "hardshrink_backward": 2, "relu": 1,
+    "relu_backward": 1, "leaky_relu": 2, "leaky_relu_backward": 2, "clamp": 2, "hardtanh_backward": 3, "masked_fill": 1,
+    "softmax": 16, "log_softmax": 17,
 }  # fmt: skip
 
 
@@ -176,50 +233,66 @@ def _typed(op: str, settings: tuple[float, ...], dtype: Any) -> tuple[Any, ...]:
     return tuple(int(s) if "softmax" in op else dtype(s) for s in settings)  # an axis, or numbers like x
 
 
+def _beside(op: str, x: Array) -> tuple[Array, ...]:
+    """The second array of an operation of two."""
+    return (np.roll(x, 1),) if op.endswith("_backward") else (np.roll(x, 1) > 0,) if op == "masked_fill" else ()
+
+
 def _samples(op: str) -> Callable[[Any], Iterator[tuple[Any, ...]]]:
     """Sizes off every vector width, all sizes of numbers, infinities, NaN; views of every kind."""
 
-    def samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
+    def arrays(dtype: Any) -> Iterator[Array]:
         rng = np.random.default_rng(11)
+        for shape in ((0, 4), (1, 1), (3, 5), (7, 16), (4, 67), (33, 31), (2, 1000)):
+            x = (rng.standard_normal(shape) * 4).astype(dtype)
+            yield x
+            yield x[::-1, ::-1]
+            yield np.asfortranarray(x)
+            yield np.repeat(x, 2, axis=1)[:, ::2]
+        edges = [0.0, -0.0, 1e-30, -1e-30, 1e-5, -1e-5, 0.5, -0.5, 3, -3, 20, -20, 87, -87, 104, -104, 1e4, -1e4]
+        yield np.array([edges, edges[::-1]], dtype)
+        if "softmax" not in op:  # of a row with infinities
+            yield np.array([[np.inf, -np.inf, np.nan, 1.0]], dtype)
+
+    def samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
         for settings in SETTINGS.get(op, ((),)):
-            values = _typed(op, settings, dtype)
-            for shape in ((0, 4), (1, 1), (3, 5), (7, 16), (4, 67), (33, 31), (2, 1000)):
-                x = (rng.standard_normal(shape) * 4).astype(dtype)
-                yield (x, *values)
-                yield (x[::-1, ::-1], *values)
-                yield (np.asfortranarray(x), *values)
-                yield (np.repeat(x, 2, axis=1)[:, ::2], *values)
-            edges = [0.0, -0.0, 1e-30, -1e-30, 1e-5, -1e-5, 0.5, -0.5, 3, -3, 20, -20, 87, -87, 104, -104, 1e4, -1e4]
-            yield (np.array([edges, edges[::-1]], dtype), *values)
-            if "softmax" not in op:  # of a row with infinities
-                yield (np.array([[np.inf, -np.inf, np.nan, 1.0]], dtype), *values)
+            for x in arrays(dtype):
+                yield (x, *_beside(op, x), *_typed(op, settings, dtype))
 
     return samples
 
 
 def _drawn(op: str, rows: int, columns: int) -> Callable[[Any], tuple[Any, ...]]:
-    settings = SETTINGS.get(op, ((),))[0]
-    return lambda dtype: (
-        (np.random.default_rng(0).standard_normal((rows, columns)) * 2).astype(dtype), *_typed(op, settings, dtype)
-    )  # fmt: skip
+    def drawn(dtype: Any) -> tuple[Any, ...]:
+        x = (np.random.default_rng(0).standard_normal((rows, columns)) * 2).astype(dtype)
+        return (x, *_beside(op, x), *_typed(op, SETTINGS.get(op, ((),))[0], dtype))
+
+    return drawn
 
 
 #: PyTorch's names that are not ``nn.functional.<op>`` of the same arguments.
 _RIVALS = {
     "elu": rivals.function("ops.aten.elu", lambda x, low, rate, high: (x, low / high, high, rate)),
     "gelu_tanh": rivals.function("nn.functional.gelu", approximate="tanh"),
+    "relu_backward": rivals.function("ops.aten.threshold_backward", lambda x, y: (x, y, 0)),
+    "leaky_relu_backward": rivals.function("ops.aten.leaky_relu_backward", lambda x, y, slope: (x, y, slope, False)),
+    "hardshrink_backward": rivals.function("ops.aten.hardshrink_backward"),
+    "hardtanh_backward": rivals.function("ops.aten.hardtanh_backward"),
+    "clamp": rivals.function("clamp"),
+    "masked_fill": rivals.function("masked_fill"),
 }
 
 
+_LINES = (__doc__ or "").splitlines()
 for _op, _flops in FLOPS.items():
     describe(
         Card(
             op=_op,
-            says=next(line for line in (__doc__ or "").splitlines() if line.startswith(f"``{_op}("))[38:].strip(),
+            says=next(line for line in _LINES if line.startswith(f"``{_op}(")).split("``")[2].strip(),
             samples=_samples(_op),
             tolerance={name: value * (4 if "softmax" in _op else 1) for name, value in TOLERANCE.items()},
             flops=lambda x, *_, each=_flops: each * x.size,
-            bytes=lambda x, *_: 2 * x.nbytes,
+            bytes=lambda x, *rest: 2 * x.nbytes + sum(y.nbytes for y in rest if getattr(y, "ndim", 0)),
             cases={f"{m}x{n}": _drawn(_op, m, n) for m, n in ((10, 100), (100, 1000), (1000, 1000))},
             rivals={"torch": _RIVALS.get(_op) or rivals.function(f"nn.functional.{_op}")},
         )

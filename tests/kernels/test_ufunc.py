@@ -11,7 +11,8 @@ import pytest
 
 from tinydl.kernels import KernelError, lookup, register
 from tinydl.kernels.registry import unregister
-from tinydl.kernels.ufunc import Ufunc
+from tinydl.kernels.threads import max_threads, num_threads
+from tinydl.kernels.ufunc import LONG, Ufunc
 
 N = 21
 
@@ -70,7 +71,7 @@ def test_broadcasting_and_sizes() -> None:
 
 def test_three_inputs_and_parameters_that_are_one_number() -> None:
     x, y, z = data(4, N), data(4, N) + 1, data(4, N) + 2
-    u = WEIGHTED.ready()
+    u = WEIGHTED.ready().ufunc
     for a, b, c in ((x, y, z), (x, y, 2.0), (x, 3.0, 2.0), (x, 3.0, z), (3.0, y, z), (3.0, y, 2.0), (3.0, 4.0, z)):
         np.testing.assert_allclose(u(a, b, c), np.multiply(a, b) + c, rtol=1e-15)
 
@@ -79,22 +80,22 @@ def test_where_the_result_goes() -> None:
     x = data(4, N)
     expected = np.exp(-x * x)
     whole = np.full((4, 2 * N), 7.0)
-    BELL.ready()(x, out=whole[:, ::2])
+    BELL.ready().ufunc(x, out=whole[:, ::2])
     np.testing.assert_allclose(whole[:, ::2], expected, rtol=1e-14)
     assert (whole[:, 1::2] == 7).all()
     same = x.copy()
-    BELL.ready()(same, out=same)  # onto its own input
+    BELL.ready().ufunc(same, out=same)  # onto its own input
     np.testing.assert_allclose(same, expected, rtol=1e-14)
     shifted = np.concatenate([x[0], [0.0]])
-    BELL.ready()(shifted[:-1], out=shifted[1:])  # NumPy copies what overlaps
+    BELL.ready().ufunc(shifted[:-1], out=shifted[1:])  # NumPy copies what overlaps
     np.testing.assert_allclose(shifted[1:], expected[0], rtol=1e-14)
 
 
 def test_a_ufunc_like_others() -> None:
-    u = BELL.ready()
+    u = BELL.ready().ufunc
     assert isinstance(u, np.ufunc) and (u.nin, u.nout, u.types) == (1, 1, ["f->f", "d->d"])
     assert u.__name__ == "bell" and "e^(-x^2)" in u.__doc__
-    assert u is BELL.ready()
+    assert u is BELL.ready().ufunc
     assert u(np.arange(3)).dtype == np.float64  # NumPy's casting
     with pytest.raises(TypeError):
         u(np.zeros(2, complex))
@@ -108,11 +109,34 @@ def test_is_compiled_when_it_is_looked_up() -> None:
     later = Ufunc(bell, "dd")
     register(op="a bell", name="cpu", dtypes=("float64",))(later)
     try:
-        assert later._ufunc is None
+        assert later._function is None
         found = lookup("a bell", "cpu", np.dtype("float64"))
-        assert isinstance(found, np.ufunc) and found(0.0) == 1
+        assert isinstance(found.ufunc, np.ufunc) and found(np.zeros(())) == 1
         assert lookup("a bell", "cpu", np.float64, (np.zeros(1),)) is found
         with pytest.raises(KernelError, match="float32"):
             lookup("a bell", "cpu", np.float32)
     finally:
         unregister("a bell", "cpu")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_long_lines_are_shared_among_threads_with_the_same_bits(dtype: str) -> None:
+    x = data(3, 7 * 8, LONG // 100, dtype=dtype)
+    x[0, 0, :3] = np.nan, np.inf, -np.inf
+    slope = np.asarray(0.25, x.dtype)
+    calls = {
+        "a number": lambda x: BENT.ready()(x, slope),
+        "two arrays": lambda x: BENT.ready()(x, x + 1),
+        "one array": lambda x: BELL.ready()(x),
+        "gaps": lambda x: BENT.ready()(x[:, :, ::2], slope),
+        "a row": lambda x: BENT.ready()(x, x[0, 0]),
+        "another dtype": lambda x: BENT.ready()(x, np.float64(0.25)),
+    }
+    assert x.size > LONG
+    for what, call in calls.items():
+        with num_threads(1):
+            alone = call(x)
+        with num_threads(max_threads()):
+            together = call(x)
+        assert together.dtype == alone.dtype and together.flags.c_contiguous == alone.flags.c_contiguous, what
+        np.testing.assert_array_equal(together, alone, err_msg=what)

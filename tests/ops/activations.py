@@ -36,10 +36,16 @@ _keyed("softplus_slope", {"beta": 1.0, "threshold": 20.0}, {"beta": 2.0, "thresh
 _keyed("huber", {"delta": 0.75}, away=(-0.75, 0.75))
 
 
-@entry("inside", "outside")
-def _windows(rng: np.random.Generator) -> Iterator[Sample]:
+@entry("inside")
+def _inside(rng: np.random.Generator) -> Iterator[Sample]:
     for (note, a), (_, b) in zip(layouts(rng), layouts(rng, away=(-0.5, 0.75))):
         yield Sample((a, b), {"low": -0.5, "high": 0.75}, note=note)
+
+
+@entry("outside")
+def _outside(rng: np.random.Generator) -> Iterator[Sample]:
+    for (note, a), (_, b) in zip(layouts(rng), layouts(rng, away=(-0.5, 0.5))):
+        yield Sample((a, b), {"lambd": 0.5}, note=note)
 
 
 @entry("prelu")

@@ -16,16 +16,20 @@ import numpy as np
 from tinydl.autograd.primitives import primitive
 from tinydl.kernels import by_dtype
 from tinydl.ops.comparing import le
-from tinydl.ops.elementwise import abs, exp, filled_where, gate, nothing, sigmoid, softplus, square, tanh
+from tinydl.ops.elementwise import abs, exp, filled_where, gate, nothing, number, sigmoid, softplus, square, tanh
 from tinydl.ops.special import erf
 
 KINDS = {"int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool"}
 KINDS |= {"float64": "Double", "float32": "Float", "float16": "Half"}
 
 
+_CLAMP = by_dtype("clamp")
 _ELU = by_dtype("elu")
 _GELU = by_dtype("gelu")
 _GELU_TANH = by_dtype("gelu_tanh")
+_HARDSHRINK_BACKWARD = by_dtype("hardshrink_backward")
+_HARDTANH_BACKWARD = by_dtype("hardtanh_backward")
+_LEAKY_RELU_BACKWARD = by_dtype("leaky_relu_backward")
 _HARDSHRINK = by_dtype("hardshrink")
 _HARDSIGMOID = by_dtype("hardsigmoid")
 _HARDSWISH = by_dtype("hardswish")
@@ -44,16 +48,8 @@ def _floating(table: Any, input: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=1024)
-def _number(value: float, dtype: Any) -> Any:
-    """An array of one number, made once: NumPy looks at a Python number three times as long at every call."""
-    array = np.array(value, dtype)
-    array.flags.writeable = False
-    return array
-
-
-@functools.lru_cache(maxsize=1024)
 def _numbers(dtype: Any, *values: float) -> tuple[Any, ...]:
-    return tuple(_number(value, dtype) for value in values)
+    return tuple(number(value, dtype) for value in values)
 
 
 def refuse_whole_numbers(name: str, input: Any) -> None:
@@ -67,10 +63,6 @@ def refuse_whole_numbers(name: str, input: Any) -> None:
 # ------------------------------------------------------------------------------------------------ pieces of lines
 
 
-def _limited(x: Any, low: float, high: float) -> Any:
-    return np.minimum(np.maximum(x, low), high)  # np.clip costs three times as much on few elements
-
-
 @primitive(
     smooth=False,
     input=lambda g, input, weight: leak(g, input, weight),
@@ -78,7 +70,7 @@ def _limited(x: Any, low: float, high: float) -> Any:
 )
 def prelu(input: Any, weight: Any) -> Any:
     """x where x > 0, else w x; ``weight`` broadcasts, or is a number."""
-    weight = _number(weight, input.dtype) if type(weight) is float else weight
+    weight = number(weight, input.dtype) if type(weight) is float else weight
     return _floating(_LEAKY_RELU, input)(input, weight)
 
 
@@ -90,9 +82,8 @@ def prelu(input: Any, weight: Any) -> Any:
 )
 def leak(input: Any, other: Any, weight: Any) -> Any:
     """``input`` where ``other`` > 0, else ``input`` times ``weight``: the gradient of :func:`prelu`."""
-    out = np.asarray(input * weight)
-    np.putmask(out, other > 0, input)
-    return out
+    weight = number(weight, input.dtype) if type(weight) is float else weight
+    return _LEAKY_RELU_BACKWARD[input.dtype](input, other, weight)
 
 
 @primitive(
@@ -101,26 +92,21 @@ def leak(input: Any, other: Any, weight: Any) -> Any:
 )
 def inside(input: Any, other: Any, *, low: float, high: float) -> Any:
     """``input``, but 0 where ``other`` <= low or ``other`` >= high."""
-    out = np.array(input, copy=True, order="K")
-    np.putmask(out, (other <= low) | (other >= high), 0)
-    return out
+    return _HARDTANH_BACKWARD[input.dtype](input, other, *_numbers(input.dtype, low, high))
 
 
-@primitive(
-    input=lambda g, other, low, high: outside(g, other, low=low, high=high),
-    other=lambda g: nothing(g),
-)
-def outside(input: Any, other: Any, *, low: float, high: float) -> Any:
-    """``input``, but 0 where low <= ``other`` <= high."""
-    out = np.array(input, copy=True, order="K")
-    np.putmask(out, (other >= low) & (other <= high), 0)
-    return out
+@primitive(input=lambda g, other, lambd: outside(g, other, lambd=lambd), other=lambda g: nothing(g))
+def outside(input: Any, other: Any, *, lambd: float) -> Any:
+    """``input``, but 0 where |``other``| <= lambd."""
+    return _HARDSHRINK_BACKWARD[input.dtype](input, other, number(lambd, input.dtype))
 
 
 @primitive(smooth=False, input=lambda g, input, min_val, max_val: inside(g, input, low=min_val, high=max_val))
 def hardtanh(input: Any, *, min_val: float, max_val: float) -> Any:
     """min(max(x, min_val), max_val); the gradient at both bounds is 0."""
-    return _limited(input, min_val, max_val)
+    if input.dtype.kind != "f":
+        return np.minimum(np.maximum(input, min_val), max_val)  # np.clip costs three times as much on few elements
+    return _CLAMP[input.dtype](input, *_numbers(input.dtype, min_val, max_val))
 
 
 @primitive(smooth=False, input=lambda g, input: inside(g, input, low=-3.0, high=3.0) / 6)
@@ -141,16 +127,16 @@ def hardswish_slope(input: Any) -> Any:
     return np.where(input <= -3, input.dtype.type(0), np.where(input < 3, input / 3 + 0.5, input.dtype.type(1)))
 
 
-@primitive(smooth=False, input=lambda g, input, lambd: outside(g, input, low=-lambd, high=lambd))
+@primitive(smooth=False, input=lambda g, input, lambd: outside(g, input, lambd=lambd))
 def softshrink(input: Any, *, lambd: float) -> Any:
     """x moved by ``lambd`` towards 0, and 0 where |x| <= lambd."""
-    return _floating(_SOFTSHRINK, input)(input, _number(lambd, input.dtype))
+    return _floating(_SOFTSHRINK, input)(input, number(lambd, input.dtype))
 
 
-@primitive(smooth=False, input=lambda g, input, lambd: outside(g, input, low=-lambd, high=lambd))
+@primitive(smooth=False, input=lambda g, input, lambd: outside(g, input, lambd=lambd))
 def hardshrink(input: Any, *, lambd: float) -> Any:
     """x where |x| > lambd, else 0; NaN passes."""
-    return _floating(_HARDSHRINK, input)(input, _number(lambd, input.dtype))
+    return _floating(_HARDSHRINK, input)(input, number(lambd, input.dtype))
 
 
 @primitive(smooth=False, input=lambda g, input, threshold: gate(g, input - threshold))
