@@ -184,19 +184,23 @@ def _scatter_product(rng: np.random.Generator) -> Iterator[Sample]:
 
 @entry("spectrum")
 def _spectrum(rng: np.random.Generator) -> Iterator[Sample]:
-    for n in (1, 2, 4, 5):
-        yield Sample((draw(rng, n),), {"axis": 0}, note=f"length {n}")
-    yield Sample((draw(rng, 3, 4).T,), {"axis": 0}, note="transposed")
-    yield Sample((draw(rng, 2, 3, 2),), {"axis": 1}, note="a batch")
-    yield Sample((draw(rng, 0, 3),), {"axis": 1}, note="size 0")
+    for n in (1, 2, 4, 5, 33, 34):  # from 33 on without a matrix
+        yield Sample((draw(rng, n),), {"axis": 0, "length": n}, note=f"length {n}")
+    yield Sample((draw(rng, 3, 4).T,), {"axis": 0, "length": 4}, note="transposed")
+    yield Sample((draw(rng, 2, 3, 2),), {"axis": 1, "length": 3, "scale": 0.5}, note="a batch")
+    for n in (3, 6, 33):
+        yield Sample((draw(rng, 5, 2),), {"axis": 0, "length": n, "weighted": True}, note=f"5 as {n}")
+    yield Sample((draw(rng, 0, 3),), {"axis": 1, "length": 3}, note="size 0")
 
 
 @entry("signal")
 def _signal(rng: np.random.Generator) -> Iterator[Sample]:
-    for n in (1, 2, 4, 5):
-        yield Sample((draw(rng, n // 2 + 1, 2),), {"axis": 0, "n": n}, note=f"length {n}")
-    yield Sample((draw(rng, 2, 3, 2, 2),), {"axis": 1, "n": 4}, note="a batch")
-    yield Sample((draw(rng, 2, 3, 3).T,), {"axis": 0, "n": 5}, note="transposed")
+    for n in (1, 2, 4, 5, 33, 34):
+        yield Sample((draw(rng, n // 2 + 1, 2),), {"axis": 0, "length": n}, note=f"length {n}")
+    yield Sample((draw(rng, 2, 3, 2, 2),), {"axis": 1, "length": 4}, note="a batch")
+    for n in (3, 4, 8, 33):
+        yield Sample((draw(rng, 3, 2, 2),), {"axis": 0, "length": n, "scale": 0.5, "weighted": True}, note=f"3 as {n}")
+    yield Sample((draw(rng, 2, 3, 3).T,), {"axis": 0, "length": 5}, note="transposed")
 
 
 @entry("take_flat")

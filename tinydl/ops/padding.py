@@ -10,7 +10,7 @@ from tinydl.autograd.primitives import primitive
 from tinydl.ops.axes import one_axis, remembered, sizes_of
 from tinydl.ops.indexing import take_along
 from tinydl.ops.shaping import permute_axes, reshape_to
-from tinydl.ops.slicing import LEAD, put_slice, take_slice
+from tinydl.ops.slicing import put_slice, take_slice
 
 
 @primitive(input=lambda g, pads: pad_constant(g, pads=_undone(pads), value=0))
@@ -44,13 +44,17 @@ def windows(input: Any, *, axis: int, size: int, step: int) -> Any:
 
     out[..., i, ..., k] = input[..., i * step + k, ...].
     """
-    count = (input.shape[axis] - size) // step + 1
-    stride = input.strides[axis]
-    return np.lib.stride_tricks.as_strided(
-        input,
-        input.shape[:axis] + (count,) + input.shape[axis + 1 :] + (size,),
-        input.strides[:axis] + (stride * step,) + input.strides[axis + 1 :] + (stride,),
-    )
+    shape, strides = input.shape, input.strides
+    count, stride = (shape[axis] - size) // step + 1, strides[axis]
+    shape = shape[:axis] + (count,) + shape[axis + 1 :] + (size,)
+    return _strided(input, shape, strides[:axis] + (stride * step,) + strides[axis + 1 :] + (stride,))
+
+
+def _strided(array: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+    """A view of other sizes and strides from the same first element on."""
+    if array.flags.c_contiguous and array.size:
+        return np.ndarray(shape, array.dtype, array, 0, strides)  # a tenth of the time
+    return np.lib.stride_tricks.as_strided(array, shape, strides)
 
 
 @primitive(input=lambda g, axis, step, input_shape: windows(g, axis=axis, size=input_shape[-1], step=step))
@@ -58,10 +62,14 @@ def overlap_add(input: Any, *, axis: int, step: int, shape: Any) -> Any:
     """Windows added at their places into zeros of ``shape``: the transpose of :func:`windows`."""
     out = np.zeros(shape, input.dtype)
     count, size = input.shape[axis], input.shape[-1]
-    if not count:
+    if not (count and out.size):
         return out
-    for k in range(size):  # one strided addition per element of the window, each over all windows
-        out[LEAD[axis] + (slice(k, k + (count - 1) * step + 1, step),)] += input[..., k]
+    strides = out.strides
+    strides = strides[:axis] + (strides[axis] * step,) + strides[axis + 1 :] + (strides[axis],)
+    for k in range(0, size, step):  # one addition per stretch of a window that no other stretch overlaps
+        width = min(step, size - k)
+        places = np.ndarray(input.shape[:-1] + (width,), out.dtype, out, k * out.strides[axis], strides)
+        places += input[..., k : k + width]
     return out
 
 

@@ -28,21 +28,78 @@ from tinydl.ops.shaping import cat, permute_axes, reshape_to
 from tinydl.ops.slicing import take_slice
 
 
-@primitive(input=lambda g, axis, input_shape: signal(g, axis=axis, n=input_shape[axis]))
-def spectrum(input: Any, *, axis: int) -> Any:
-    """F along ``axis``: [..., n, ...] -> [..., n // 2 + 1, ..., 2]."""
-    found = np.ascontiguousarray(np.fft.rfft(input, axis=axis))
-    return found.view(found.real.dtype).reshape(*found.shape, 2).astype(input.dtype, copy=False)
+@primitive(
+    input=lambda g, axis, length, scale, weighted, input_shape: _resized(
+        signal(g, axis=axis, length=length, scale=scale, weighted=weighted), input_shape[axis], axis
+    )
+)
+def spectrum(input: Any, *, axis: int, length: int, scale: float = 1.0, weighted: bool = False) -> Any:
+    """scale F along ``axis``, of the input cut or filled with zeros to ``length`` elements:
+    [..., N, ...] -> [..., length // 2 + 1, ..., 2]. With ``weighted`` every frequency is counted as often as it stands for others."""
+    size, last = input.shape[axis], input.ndim - 1
+    if 0 < size <= _SMALL and length <= _SMALL and input.size <= _FEW:
+        matrix = _matrix(size, length, scale, weighted, input.dtype)
+        if axis == last:
+            return np.dot(input.reshape(-1, size), matrix).reshape(input.shape[:-1] + (length // 2 + 1, 2))
+        x = input.swapaxes(axis, last)
+        found = np.dot(x.reshape(-1, size), matrix).reshape(x.shape[:-1] + (length // 2 + 1, 2))
+        return np.ascontiguousarray(found.swapaxes(axis, last))
+    found = np.ascontiguousarray(np.fft.rfft(input, length, axis=axis))
+    found = found.view(found.real.dtype).reshape(*found.shape, 2)
+    if weighted:
+        found = found * _along(_weights(length, found.dtype), input.ndim - axis)
+    return (found if scale == 1 else found * scale).astype(input.dtype, copy=False)
 
 
-@primitive(input=lambda g, axis: spectrum(g, axis=axis))
-def signal(input: Any, *, axis: int, n: int) -> Any:
-    """T along ``axis``: [..., n // 2 + 1, ..., 2] -> [..., n, ...]: the transpose of :func:`spectrum`."""
-    parts = np.ascontiguousarray(input)
-    weights = _weights(n, input.dtype).reshape((-1,) + (1,) * (input.ndim - axis - 2))
+@primitive(
+    input=lambda g, axis, length, scale, weighted, input_shape: _resized(
+        spectrum(g, axis=axis, length=length, scale=scale, weighted=weighted), input_shape[axis], axis
+    )
+)
+def signal(input: Any, *, axis: int, length: int, scale: float = 1.0, weighted: bool = False) -> Any:
+    """The transpose of :func:`spectrum`, scale T along ``axis``: [..., M, ..., 2] -> [..., length, ...]. Frequencies
+    beyond length // 2 are left out, and missing ones are zero."""
+    bins, last = input.shape[axis], input.ndim - 2
+    if 0 < bins <= _SMALL and length <= _SMALL and input.size <= _FEW:
+        matrix = _matrix_back(bins, length, scale, weighted, input.dtype)
+        if axis == last:
+            return np.dot(input.reshape(-1, 2 * bins), matrix).reshape(input.shape[:-2] + (length,))
+        x = input.swapaxes(axis, last)
+        found = np.dot(x.reshape(-1, 2 * bins), matrix).reshape(x.shape[:-2] + (length,))
+        return np.ascontiguousarray(found.swapaxes(axis, last))
+    parts = np.ascontiguousarray(_resized(input, length // 2 + 1, axis))
     complexes = parts.view(np.result_type(parts.dtype, np.complex64)).reshape(parts.shape[:-1])
-    # irfft weighs as said above, which is divided out; halves are exact.
-    return (np.fft.irfft(complexes / weights, n, axis=axis) * n).astype(input.dtype, copy=False)
+    if not weighted:  # irfft weighs, which is divided out; halves are exact
+        complexes = complexes / _along(_weights(length, input.dtype), last - axis)
+    found = np.fft.irfft(complexes, length, axis=axis, norm="forward")
+    return (found if scale == 1 else found * scale).astype(input.dtype, copy=False)
+
+
+# Up to this length, and of so few numbers, a transform is a product with its matrix: NumPy takes 7 us to begin one.
+_SMALL, _FEW = 32, 4096
+
+
+@remembered
+def _matrix(size: int, n: int, scale: float, weighted: bool, dtype: Any) -> Any:
+    """:func:`spectrum` of ``size`` elements as a matrix [size, 2 (n // 2 + 1)]."""
+    found = np.fft.rfft(np.eye(size), n) * scale
+    if weighted:
+        found = found * _weights(n, np.float64)
+    return found.view(np.float64).astype(dtype)
+
+
+@remembered
+def _matrix_back(bins: int, n: int, scale: float, weighted: bool, dtype: Any) -> Any:
+    """:func:`signal` of ``bins`` frequencies as a matrix [2 bins, n]."""
+    matrix = np.zeros((2 * bins, n), dtype)
+    whole = _matrix(n, n, scale, weighted, dtype).T
+    matrix[: len(whole)] = whole[: 2 * bins]
+    return matrix
+
+
+def _along(weights: Any, behind: int) -> Any:
+    """A number for each frequency, beside spectra with ``behind`` dimensions after theirs."""
+    return weights.reshape((-1,) + (1,) * behind)
 
 
 @remembered
@@ -60,7 +117,9 @@ def _weights(n: int, dtype: Any) -> Any:
 
 
 def _scale(norm: str | None, n: int, forward: bool) -> float:
-    if norm not in (None, "backward", "forward", "ortho"):
+    if norm is None:
+        return 1.0 if forward else 1 / n
+    if norm not in ("backward", "forward", "ortho"):
         raise RuntimeError(f'Invalid normalization mode: "{norm}"')
     if norm == "ortho":
         return 1 / math.sqrt(n)
@@ -100,9 +159,7 @@ def rfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = Non
     n = x.shape[axis] if n is None else int(n)
     if n < 1:
         raise RuntimeError(f"Invalid number of data points ({n}) specified")
-    found = spectrum(_resized(x, n, axis), axis=axis)
-    factor = _scale(norm, n, True)
-    return found if factor == 1 else found * factor
+    return spectrum(x, axis=axis, length=n, scale=_scale(norm, n, True))
 
 
 @by_axis
@@ -126,9 +183,7 @@ def irfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = No
     n = 2 * (x.shape[axis] - 1) if n is None else int(n)
     if n < 1:
         raise RuntimeError(f"Invalid number of data points ({n}) specified")
-    x = _resized(x, n // 2 + 1, axis)
-    weights = _weights(n, x.dtype).reshape((-1,) + (1,) * (x.ndim - axis - 1)) * _scale(norm, n, False)
-    return signal(x * weights.astype(x.dtype), axis=axis, n=n)
+    return signal(x, axis=axis, length=n, scale=_scale(norm, n, False), weighted=True)
 
 
 def fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, requires_grad: bool = False) -> Any:
@@ -245,9 +300,8 @@ def stft(
     if not 0 < n_fft <= x.shape[1]:
         raise RuntimeError(f"stft: expected 0 < n_fft <= {x.shape[1]}, but got n_fft={n_fft}")
     frames = windows(x, axis=1, size=n_fft, step=hop) * _window("stft", window, length, n_fft, x)
-    found = permute_axes(spectrum(frames, axis=2), axes=(0, 2, 1, 3))  # [B, K, T, 2]
-    if normalized:
-        found = found / math.sqrt(n_fft)
+    scale = 1 / math.sqrt(n_fft) if normalized else 1.0
+    found = permute_axes(spectrum(frames, axis=2, length=n_fft, scale=scale), axes=(0, 2, 1, 3))  # [B, K, T, 2]
     if onesided is False:
         found = cat([found, _mirrored(found, n_fft)], 1)
     return reshape_to(found, shape=found.shape[1:]) if single else found
@@ -300,6 +354,8 @@ def istft(
     w = _window("istft", window, win, n_fft, frames)
     total = n_fft + hop * (count - 1)
     out = overlap_add(frames * w, axis=1, step=hop, shape=(frames.shape[0], total))
+    if hasattr(w, "node") and not w.needs_grad:
+        w = w.array
     squares = reshape_to(w * w, shape=(1, n_fft)) + np.zeros((count, 1), frames.dtype)
     envelope = overlap_add(squares, axis=0, step=hop, shape=(total,))
     start = n_fft // 2 if center else 0
