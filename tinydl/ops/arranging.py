@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,23 @@ def reverse(input: Any, *, axes: Any) -> Any:
 @primitive(input=lambda g, shifts, axes: rolled(g, shifts=tuple([-s for s in shifts]), axes=axes))
 def rolled(input: Any, *, shifts: Any, axes: Any) -> Any:
     """Elements moved by ``shifts`` along ``axes``; what leaves at one end comes in at the other."""
+    if 0 < input.size <= _FEW:
+        return input.take(_rolled_index(input.shape, shifts, axes))
     for s, a in zip(shifts, axes):
         n = input.shape[a]
         if n:
             lead, cut = (slice(None),) * a, -s % n
             input = np.concatenate((input[(*lead, slice(cut, None))], input[(*lead, slice(0, cut))]), a)
     return input
+
+
+_FEW = 4096  # of so few elements the index is remembered
+
+
+@remembered
+def _rolled_index(shape: tuple[int, ...], shifts: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    """Where each element of the result of :func:`rolled` comes from, counted through."""
+    return np.roll(np.arange(math.prod(shape)).reshape(shape), shifts, axes)
 
 
 @primitive(input=lambda g, input_shape, repeats: _folded(g, input_shape, repeats))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
+from tinydl.kernels import by_dtype
 from tinydl.ops.axes import one_axis, remembered, sizes_of
-from tinydl.ops.indexing import take_along
+from tinydl.ops.indexing import take_along, take_flat
 from tinydl.ops.shaping import permute_axes, reshape_to
 from tinydl.ops.slicing import put_slice, take_slice
+
+_PUT_POSITIONS = by_dtype("put_positions")
 
 
 @primitive(input=lambda g, pads: pad_constant(g, pads=_undone(pads), value=0))
@@ -64,6 +68,9 @@ def overlap_add(input: Any, *, axis: int, step: int, shape: Any) -> Any:
     count, size = input.shape[axis], input.shape[-1]
     if not (count and out.size):
         return out
+    if axis == input.ndim - 2 and count * size <= _FEW:
+        rows, index = math.prod(shape[:axis]), _places(count, size, step)
+        return _PUT_POSITIONS[input.dtype](input.reshape(1, rows, -1), index, shape[axis]).reshape(shape)
     strides = out.strides
     strides = strides[:axis] + (strides[axis] * step,) + strides[axis + 1 :] + (strides[axis],)
     for k in range(0, size, step):  # one addition per stretch of a window that no other stretch overlaps
@@ -71,6 +78,15 @@ def overlap_add(input: Any, *, axis: int, step: int, shape: Any) -> Any:
         places = np.ndarray(input.shape[:-1] + (width,), out.dtype, out, k * out.strides[axis], strides)
         places += input[..., k : k + width]
     return out
+
+
+_FEW = 4096  # of so many places the index is remembered
+
+
+@remembered
+def _places(count: int, size: int, step: int) -> Any:
+    """Where each element of each window is added: [1, 1, count size]."""
+    return (np.arange(count)[:, None] * step + np.arange(size)).reshape(1, 1, -1)
 
 
 # ------------------------------------------------------------------------------------------------ PyTorch's functions
@@ -124,6 +140,11 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: float | None = None
             f"Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: {count} dimensions of a "
             f"tensor of shape {tuple(input.shape)} cannot be padded with mode {mode!r}"
         )
+    shape = input.shape
+    if math.prod(shape) <= _FEW:
+        index = _sources(shape, per_axis, mode)
+        if 0 < index.size <= _FEW:
+            return take_flat(input, index)
     for axis, (a, b) in enumerate(per_axis, input.ndim - count):
         if a or b:
             input = take_along(input, _source(input.shape[axis], a, b, mode, axis), axis=axis)
@@ -152,6 +173,16 @@ def _per_axis(shape: tuple[int, ...], pads: tuple[int, ...], every: bool) -> tup
                 f"is invalid. Check dimension {axis} of your input."
             )
     return wide
+
+
+@remembered
+def _sources(shape: tuple[int, ...], per_axis: tuple[tuple[int, int], ...], mode: str) -> Any:
+    """Where each element of what is padded comes from, counted through."""
+    index = np.arange(math.prod(shape)).reshape(shape)
+    for axis, (a, b) in enumerate(per_axis, len(shape) - len(per_axis)):
+        if a or b:
+            index = index.take(_source(shape[axis], a, b, mode, axis), axis)
+    return index
 
 
 @remembered

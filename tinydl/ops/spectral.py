@@ -188,19 +188,26 @@ def irfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = No
 
 def fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, requires_grad: bool = False) -> Any:
     """The frequencies of a transform of length ``n`` at the spacing ``d``: 0, 1, ..., -2, -1 over (n d)."""
-    return _frequencies(np.fft.fftfreq(n, d), dtype, requires_grad)
+    return _frequencies(np.fft.fftfreq, n, d, dtype, requires_grad)
 
 
 def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, requires_grad: bool = False) -> Any:
     """The frequencies of :func:`rfft` of length ``n`` at the spacing ``d``: 0, 1, ..., n // 2 over (n d)."""
-    return _frequencies(np.fft.rfftfreq(n, d), dtype, requires_grad)
+    return _frequencies(np.fft.rfftfreq, n, d, dtype, requires_grad)
 
 
-def _frequencies(values: Any, dtype: Any, requires_grad: bool) -> Any:
-    from tinydl.autograd import primitives as _p
+def _frequencies(function: Any, n: int, d: float, dtype: Any, requires_grad: bool) -> Any:
+    from tinydl.autograd.primitives import Tensor  # type: ignore[attr-defined]
 
     want = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
-    return _p.Tensor._wrap(values.astype(want), requires_grad=requires_grad)  # type: ignore[attr-defined]
+    if type(n) is int and type(d) is float and n <= _FEW:
+        return Tensor._wrap(_remembered_frequencies(function, n, d, want).copy(), requires_grad=requires_grad)
+    return Tensor._wrap(function(n, d).astype(want), requires_grad=requires_grad)
+
+
+@remembered
+def _remembered_frequencies(function: Any, n: int, d: float, dtype: Any) -> Any:
+    return function(n, d).astype(dtype)
 
 
 @by_axis
