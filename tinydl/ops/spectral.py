@@ -35,7 +35,8 @@ from tinydl.ops.slicing import take_slice
 )
 def spectrum(input: Any, *, axis: int, length: int, scale: float = 1.0, weighted: bool = False) -> Any:
     """scale F along ``axis``, of the input cut or filled with zeros to ``length`` elements:
-    [..., N, ...] -> [..., length // 2 + 1, ..., 2]. With ``weighted`` every frequency is counted as often as it stands for others."""
+    [..., N, ...] -> [..., length // 2 + 1, ..., 2]. With ``weighted`` every frequency counts as often as it
+    stands for others."""
     size, last = input.shape[axis], input.ndim - 1
     if 0 < size <= _SMALL and length <= _SMALL and input.size <= _FEW:
         matrix = _matrix(size, length, scale, weighted, input.dtype)
