@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from tinydl.kernels.builtin import Builtin
 from tinydl.kernels.cache import njit
-from tinydl.kernels.pool import spec
 from tinydl.kernels.pool.spec import Ints, Windows
 from tinydl.kernels.registry import register
 from tinydl.kernels.scalar import SUMS
@@ -35,19 +34,15 @@ DTYPES = ("float32", "float64")
 class Packed:
     """Windows in one array, since a compiled function takes 0.2 us for every array that it is given.
 
-    table: per dimension how many, how long the longest is (or their step), and the firsts and lasts of all
-    weights: of sums, one dimension after another
-    out: sizes of the result; size: how many that is; seen: elements in all windows of a plane, about
-    gaps: whether some window sees nothing
+    table: per dimension how many, how long the longest is (or their step), and the firsts and lasts of all; then, of
+    sums, the bits of the weights, one dimension after another
+    out: sizes of the result; seen: elements in all windows of a plane, about
     """
 
     windows: Windows
     table: Array
-    weights: Array
     out: Ints
-    size: int
     seen: int
-    gaps: bool
 
 
 _known: dict[int, Packed] = {}  # by identity: windows are made once per setting and nothing writes to them
@@ -66,9 +61,8 @@ def packed(windows: Windows) -> Packed:
                 weights.append(np.asarray(third, np.float64).reshape(-1))
         out = tuple(len(first) for first, _, _ in windows)
         seen = math.prod(len(first) * int(last[0] - first[0]) if len(first) else 0 for first, last, _ in windows)
-        gaps = any(bool((first >= last).any()) for first, last, _ in windows)
-        size = math.prod(out)
-        found = Packed(windows, np.array(table, np.int64), np.concatenate(weights), out, size, seen, gaps)
+        whole = np.concatenate([np.array(table, np.int64), np.concatenate(weights).view(np.int64)])
+        found = Packed(windows, whole, out, seen)
         if len(_known) >= 1024:
             _known.clear()
         _known[id(windows)] = found
@@ -91,43 +85,53 @@ def _steps(table: Array) -> Any:
 
 
 @njit(forceinline=True)
-def _weighted(table: Array, weights: Array) -> Any:
-    d0, d1, longest, at = _edges(table, 0)
-    begin = d0.size * longest
-    dw = weights[:begin].reshape((d0.size, longest))
-    h0, h1, longest, at = _edges(table, at)
-    end = begin + h0.size * longest
-    hw = weights[begin:end].reshape((h0.size, longest))
-    w0, w1, longest, at = _edges(table, at)
-    return (d0, d1, dw), (h0, h1, hw), (w0, w1, weights[end:].reshape((w0.size, longest)))
+def _weighted(table: Array) -> Any:
+    d0, d1, deep, at = _edges(table, 0)
+    h0, h1, high, at = _edges(table, at)
+    w0, w1, wide, at = _edges(table, at)
+    weights = table[at:].view(np.float64)
+    begin = d0.size * deep
+    end = begin + h0.size * high
+    dw, hw = weights[:begin].reshape((d0.size, deep)), weights[begin:end].reshape((h0.size, high))
+    return (d0, d1, dw), (h0, h1, hw), (w0, w1, weights[end:].reshape((w0.size, wide)))
 
 
 # ------------------------------------------------------------------------------------------------------------ maximum
 
 
 @njit
-def _max_plane(x: Array, deep: Window, high: Window, wide: Window, y: Array, index: Array) -> None:
+def _max_plane(x: Array, H: int, W: int, deep: Window, high: Window, wide: Window, y: Array, index: Array) -> None:
+    """Of a plane as one line. A ``range`` with a step divides to know its length, which costs more than a window."""
     (d0, d1, ds), (h0, h1, hs), (w0, w1, ws) = deep, high, wide
-    H, W = x.shape[1], x.shape[2]
+    out = 0
     for i in range(d0.size):
         for j in range(h0.size):
             for k in range(w0.size):
-                best, at = x[d0[i], h0[j], w0[k]], (d0[i] * H + h0[j]) * W + w0[k]
-                for p in range(d0[i], d1[i], ds):
-                    for q in range(h0[j], h1[j], hs):
-                        for r in range(w0[k], w1[k], ws):
-                            value = x[p, q, r]
-                            if value > best or value != value:
-                                best, at = value, (p * H + q) * W + r
-                y[i, j, k] = best
-                index[i, j, k] = at
+                best, at = x.dtype.type(-np.inf), -1
+                p = d0[i]
+                while p < d1[i]:
+                    q = h0[j]
+                    while q < h1[j]:
+                        here = (p * H + q) * W + w0[k]
+                        end = here - w0[k] + w1[k]
+                        while here < end:
+                            value = x[np.uint64(here)]
+                            if value > best or value != value or at < 0:
+                                best, at = value, here
+                            here += ws
+                        q += hs
+                    p += ds
+                y[out], index[out] = best, at
+                out += 1
 
 
 @njit
 def _max_pool_some(start: int, stop: int, x: Array, table: Array, y: Array, index: Array) -> None:
     deep, high, wide = _steps(table)
+    N, _, H, W = x.shape
+    lines, out, places = x.reshape((N, x.size // N)), y.reshape((N, y.size // N)), index.reshape((N, y.size // N))
     for n in range(start, stop):
-        _max_plane(x[n], deep, high, wide, y[n], index[n])
+        _max_plane(lines[n], H, W, deep, high, wide, out[n], places[n])
 
 
 @njit(parallel=True)
@@ -138,18 +142,28 @@ def _max_pool(threads: int, x: Array, table: Array, y: Array, index: Array) -> N
         _max_pool_some(N * thread // threads, N * (thread + 1) // threads, x, table, y, index)
 
 
+def _max_pool_here(
+    x: Array, table: Array, y: Array, index: Array, N: int, D: int, H: int, W: int, d: int, h: int, w: int
+) -> int:
+    out = N, d, h, w
+    _max_pool_some(0, N, x.reshape((N, D, H, W)), table, y.reshape(out), index.reshape(out))
+    return 0
+
+
+_MAX_HERE = Builtin(_max_pool_here, "TlTliiiiiii")  # on one thread
+
+
 @register(op="max_pool", name="cpu.planes", dtypes=DTYPES, default=True)
 def max_pool(x: Array, windows: Windows) -> tuple[Array, NDArray[np.int64]]:
     """One window after another; see the card."""
-    pack = packed(windows)
-    if pack.gaps or not (x.size and math.prod(pack.out)):
-        return spec.max_pool(x, windows)
-    planes = len(x)
-    out = (planes, *pack.out)
-    y, index = np.empty(out, x.dtype), np.empty(out, np.int64)
-    threads = worthwhile(4 * planes * pack.seen)
-    if threads == 1:
-        _max_pool_some(0, planes, plain(x), pack.table, y, index)
+    pack, planes = packed(windows), len(x)
+    y = np.empty((planes, *pack.out), x.dtype)
+    index = np.empty(y.shape, np.int64)
+    if not (x.size and y.size):
+        y.fill(-np.inf)
+        index.fill(-1)
+    elif (threads := worthwhile(4 * planes * pack.seen)) == 1:
+        _MAX_HERE[x.dtype](plain(x), pack.table, y, index, *x.shape, *pack.out)
     else:
         with num_threads(threads):
             _max_pool(threads, plain(x), pack.table, y, index)
@@ -187,20 +201,19 @@ def _sum_plane(x: Array, deep: Window, high: Window, wide: Window, row: Array, y
 
 
 @njit
-def _window_sum_some(
-    start: int, stop: int, x: Array, table: Array, weights: Array, row: Array, y: Array
-) -> None:
-    deep, high, wide = _weighted(table, weights)
+def _window_sum_some(start: int, stop: int, x: Array, table: Array, y: Array) -> None:
+    deep, high, wide = _weighted(table)
+    row = np.empty(x.shape[3], x.dtype)
     for n in range(start, stop):
         _sum_plane(x[n], deep, high, wide, row, y[n])
 
 
 @njit(parallel=True)
-def _window_sum(threads: int, x: Array, table: Array, weights: Array, rows: Array, y: Array) -> None:
+def _window_sum(threads: int, x: Array, table: Array, y: Array) -> None:
     N = len(x)
     for part in prange(threads):
         thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        _window_sum_some(N * thread // threads, N * (thread + 1) // threads, x, table, weights, rows[thread], y)
+        _window_sum_some(N * thread // threads, N * (thread + 1) // threads, x, table, y)
 
 
 @njit
@@ -218,75 +231,67 @@ def _spread_plane(g: Array, deep: Window, high: Window, wide: Window, row: Array
 
 
 @njit
-def _window_spread_some(
-    start: int, stop: int, g: Array, table: Array, weights: Array, row: Array, x: Array
-) -> None:
-    deep, high, wide = _weighted(table, weights)
+def _window_spread_some(start: int, stop: int, g: Array, table: Array, x: Array) -> None:
+    deep, high, wide = _weighted(table)
+    row = np.empty(x.shape[3], x.dtype)
     for n in range(start, stop):
         _spread_plane(g[n], deep, high, wide, row, x[n])
 
 
 @njit(parallel=True)
-def _window_spread(threads: int, g: Array, table: Array, weights: Array, rows: Array, x: Array) -> None:
+def _window_spread(threads: int, g: Array, table: Array, x: Array) -> None:
     N = len(x)
     for part in prange(threads):
         thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        _window_spread_some(N * thread // threads, N * (thread + 1) // threads, g, table, weights, rows[thread], x)
+        _window_spread_some(N * thread // threads, N * (thread + 1) // threads, g, table, x)
 
 
 def _window_sum_here(
-    x: Array, table: Array, weights: Array, y: Array, N: int, D: int, H: int, W: int, d: int, h: int, w: int
+    x: Array, table: Array, y: Array, N: int, D: int, H: int, W: int, d: int, h: int, w: int
 ) -> int:
-    out = y.reshape((N, d, h, w))
-    _window_sum_some(0, N, x.reshape((N, D, H, W)), table, weights, np.empty(W, x.dtype), out)
+    _window_sum_some(0, N, x.reshape((N, D, H, W)), table, y.reshape((N, d, h, w)))
     return 0
 
 
 def _window_spread_here(
-    g: Array, table: Array, weights: Array, x: Array, N: int, D: int, H: int, W: int, d: int, h: int, w: int
+    g: Array, table: Array, x: Array, N: int, D: int, H: int, W: int, d: int, h: int, w: int
 ) -> int:
-    out = x.reshape((N, D, H, W))
-    _window_spread_some(0, N, g.reshape((N, d, h, w)), table, weights, np.empty(W, x.dtype), out)
+    _window_spread_some(0, N, g.reshape((N, d, h, w)), table, x.reshape((N, D, H, W)))
     return 0
 
 
-_SUM_HERE = Builtin(_window_sum_here, "TldTiiiiiii")  # on one thread
-_SPREAD_HERE = Builtin(_window_spread_here, "TldTiiiiiii")
+_SUM_HERE = Builtin(_window_sum_here, "TlTiiiiiii")  # on one thread
+_SPREAD_HERE = Builtin(_window_spread_here, "TlTiiiiiii")
 
 
 @register(op="window_sum", name="cpu.rows", dtypes=DTYPES, default=True)
 def window_sum(x: Array, windows: Windows) -> Array:
     """By rows; see the head of the file."""
-    pack = packed(windows)
-    planes = len(x)
-    if not (x.size and pack.size):
-        return np.zeros((planes, *pack.out), x.dtype)
+    pack, planes = packed(windows), len(x)
     y = np.empty((planes, *pack.out), x.dtype)
-    threads = worthwhile(4 * planes * pack.seen)
-    if threads == 1:
-        _SUM_HERE[x.dtype](plain(x), pack.table, pack.weights, y, *x.shape, *pack.out)
+    if not (x.size and y.size):
+        y.fill(0)
+    elif (threads := worthwhile(4 * planes * pack.seen)) == 1:
+        _SUM_HERE[x.dtype](plain(x), pack.table, y, *x.shape, *pack.out)
     else:
-        rows = np.empty((threads, x.shape[3]), x.dtype)
         with num_threads(threads):
-            _window_sum(threads, plain(x), pack.table, pack.weights, rows, y)
+            _window_sum(threads, plain(x), pack.table, y)
     return y
 
 
 @register(op="window_spread", name="cpu.rows", dtypes=DTYPES, default=True)
 def window_spread(g: Array, windows: Windows, size: Ints) -> Array:
     """By rows; see the head of the file."""
-    pack = packed(windows)
-    planes = len(g)
+    pack, planes = packed(windows), len(g)
     x = np.zeros((planes, *size), g.dtype)
     if not (g.size and x.size):
         return x
     threads = worthwhile(4 * planes * pack.seen)
     if threads == 1:
-        _SPREAD_HERE[g.dtype](plain(g), pack.table, pack.weights, x, *x.shape, *pack.out)
+        _SPREAD_HERE[g.dtype](plain(g), pack.table, x, *x.shape, *pack.out)
     else:
-        rows = np.empty((threads, size[2]), g.dtype)
         with num_threads(threads):
-            _window_spread(threads, plain(g), pack.table, pack.weights, rows, x)
+            _window_spread(threads, plain(g), pack.table, x)
     return x
 
 

@@ -6,7 +6,7 @@ dimension, and window i of a dimension lies in ``first[i] <= position < last[i]`
 ``max_pool(x, windows) -> (y [N, d, h, w], index)``, with ``windows`` of (first, last, step)
     The greatest element that each window sees at first, first + step, ..., and its place in the plane, int64. The
     first of equal ones; a NaN is greater than all, and the last NaN is it, as in PyTorch. A window that sees nothing
-    gives -infinity, and -1.
+    (``last <= first``) has -inf, and -1 for a place.
 
 ``window_sum(x, windows) -> y [N, d, h, w]``, with ``windows`` of (first, last, weight [n, T] float64)
     y[i, j, k] = sum over windows of weight_d[i, p - first_d[i]] weight_h[...] weight_w[...] x[p, q, r]. With weights of
@@ -170,6 +170,10 @@ def _max_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
         y = x.copy()
         y[..., ::3] = np.nan
         yield _stepped(y, windows)
+    x = np.arange(2 * 2 * 3 * 4, dtype=dtype).reshape(2, 2, 3, 4)
+    for at, n in enumerate(x.shape[1:]):  # the second window is empty, and the third begins behind the end
+        point, three = (np.array([0]), np.array([1]), 1), (np.array([0, 1, n]), np.array([1, 1, n]), 1)
+        yield x, (point,) * at + (three,) + (point,) * (2 - at)
 
 
 def _spread_arguments(x: Array, windows: Windows) -> tuple[Any, ...]:

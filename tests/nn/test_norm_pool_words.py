@@ -183,3 +183,24 @@ def test_running_averages_may_move_between_forward_and_backward():
 def test_a_number_of_channels_that_does_not_matter_is_only_warned_of():
     with pytest.warns(UserWarning, match="num_features is not used"):
         nn.InstanceNorm1d(3)(tinydl.ones(2, 4, 3))
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_a_window_that_sees_only_padding_is_minus_infinity_and_has_no_place(rank):
+    pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[rank - 1]
+    x = tinydl.tensor(np.array([1.0, 5.0]).reshape((1,) * rank + (1, 2)), requires_grad=True)
+    one = (1,) * (rank - 1)
+    settings = (*one, 2), 1, (*(0,) * (rank - 1), 1), (*one, 3)  # the places -1 and 2 of two
+    y, places = pool(x.detach(), *settings, return_indices=True)
+    assert y.numpy().ravel() == [-np.inf]
+    assert places.numpy().ravel() == [-1]
+    pool(x, *settings).sum().backward()
+    assert not x.grad.numpy().any()
+
+
+def test_of_two_elements_with_one_index_the_last_remains():
+    x, at = tinydl.tensor([[[1.0, 2.0]]], requires_grad=True), tinydl.tensor([[[3, 3]]])
+    y = F.max_unpool1d(x, at, 2)
+    assert y.tolist() == [[[0.0, 0.0, 0.0, 2.0]]]
+    (y * y).sum().backward()
+    assert x.grad.tolist() == [[[4.0, 4.0]]]

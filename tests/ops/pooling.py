@@ -16,7 +16,7 @@ def distinct(rng: np.random.Generator, *shape: int) -> Any:
     return rng.permutation(int(np.prod(shape))).reshape(shape) * 0.1
 
 
-@entry("max_pool")
+@entry("max_pool", "max_pool_values")
 def _max_pool(rng: np.random.Generator) -> Iterator[Sample]:
     overlapping = pool.max_windows(7, 4, 3, 2, 1, 1)
     spread = pool.max_windows(6, 3, 2, 1, 0, 3)
@@ -83,9 +83,11 @@ def _put(rng: np.random.Generator) -> Iterator[Sample]:
 @entry("write_positions")
 def _write(rng: np.random.Generator) -> Iterator[Sample]:
     index = np.stack([np.stack([rng.permutation(6)[:4] for _ in range(2)]) for _ in range(3)])
-    yield Sample((draw(rng, 3, 2, 4), index), {"size": 6})
-    yield Sample((draw(rng, 4, 2, 3).T[::-1], index), {"size": 6}, note="non-contiguous")
-    yield Sample((draw(rng, 0, 2, 4), index[:0]), {"size": 6}, note="size 0")
+    yield Sample((draw(rng, 3, 2, 4), index), {"size": (6,)})
+    yield Sample((draw(rng, 4, 2, 3).T[::-1], index), {"size": (6,)}, note="non-contiguous")
+    yield Sample((draw(rng, 0, 2, 4), index[:0]), {"size": (6,)}, note="size 0")
+    yield Sample((draw(rng, 3, 2, 2), index[:, 0].reshape(3, 2, 2)), {"size": (3, 2)}, note="planes")
+    yield Sample((draw(rng, 3, 0), np.zeros((3, 0), np.int64)), {"size": (0,)}, note="no places")
 
 
 @entry("grid_sample")

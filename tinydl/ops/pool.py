@@ -28,26 +28,28 @@ Windows = tuple[tuple[Any, Any, Any], ...]
 _POINT = np.zeros(1, np.int64), np.ones(1, np.int64)  # the one window of a dimension that is not there
 
 
-def _planes(array: Any, rank: int) -> Any:
-    """[..., *space] as [N, D, H, W]."""
-    space = array.shape[array.ndim - rank :]
-    planes = math.prod(array.shape[: array.ndim - rank])
-    return array.reshape((planes,) + (1,) * (3 - rank) + space)
+_plans: dict[Any, Any] = {}  # by identity: windows are made once per setting
 
 
-_whole: dict[int, tuple[Windows, Windows]] = {}  # by identity: windows are made once per setting
-
-
-def _three(windows: Windows, third: Any) -> Windows:
-    """Windows of all three dimensions, the same object each time."""
-    if len(windows) == 3:
-        return windows
-    found = _whole.get(id(windows))
-    if found is None or found[0] is not windows:
-        if len(_whole) >= 1024:
-            _whole.clear()
-        found = _whole[id(windows)] = windows, ((*_POINT, third),) * (3 - len(windows)) + windows
-    return found[1]
+def _plan(shape: Ints, windows: Windows, third: Any) -> tuple[Ints, Windows, Ints, Windows]:
+    """For space of ``shape``: that of the planes [N, D, H, W], windows of all three dimensions (the same object each
+    time), the shape of the result, and the windows as they were given."""
+    found = _plans.get((id(windows), shape))
+    if found is None or found[3] is not windows:
+        rank = len(windows)
+        lead, space = shape[: len(shape) - rank], shape[len(shape) - rank :]
+        whole = windows
+        if rank < 3:  # one object for all shapes
+            known = _plans.get(id(windows))
+            if known is None or known[1] is not windows:
+                known = _plans[id(windows)] = ((*_POINT, third),) * (3 - rank) + windows, windows
+            whole = known[0]
+        if len(_plans) >= 4096:
+            _plans.clear()
+        planes = (math.prod(lead), *(1,) * (3 - rank), *space)
+        out = lead + tuple(len(first) for first, _, _ in windows)
+        found = _plans[id(windows), shape] = planes, whole, out, windows
+    return found
 
 
 def _rows(array: Any, rank: int) -> Any:
@@ -61,19 +63,26 @@ def _at_maxima(g: Any, indices: Any, shape: Ints, rank: int) -> Any:
     return reshape_to(put_positions(_rows(g, rank), _rows(indices, rank), size=size), shape=shape)
 
 
-@primitive(
-    outputs=("out", "indices"),
-    plain="indices",
-    smooth=False,
-    input=lambda g, indices, input_shape, windows: _at_maxima(g, indices, input_shape, len(windows)),
-)
-def max_pool(input: Any, *, windows: Windows) -> Any:
+def _max_gradient(g: Any, indices: Any, input_shape: Ints, windows: Windows) -> Any:
+    return _at_maxima(g, indices, input_shape, len(windows))
+
+
+def _maxima(input: Any, *, windows: Windows) -> Any:
     """The greatest element of each window (of equal ones the first; NaN is greater than all), and its place in the
     plane."""
-    rank = len(windows)
-    y, index = _MAX_POOL[input.dtype](_planes(input, rank), _three(windows, 1))
-    shape = input.shape[: input.ndim - rank] + y.shape[4 - rank :]
-    return y.reshape(shape), index.reshape(shape)
+    planes, whole, out, _ = _plan(input.shape, windows, 1)
+    y, index = _MAX_POOL[input.dtype](input.reshape(planes), whole)
+    return y.reshape(out), index.reshape(out)
+
+
+_BOTH = ("out", "indices")
+max_pool: Any = primitive(
+    name="max_pool", outputs=_BOTH, plain="indices", smooth=False, input=_max_gradient
+)(_maxima)  # fmt: skip
+# Without the places, which are a tensor to make.
+max_pool_values: Any = primitive(
+    name="max_pool_values", outputs=_BOTH, aux=("indices",), smooth=False, input=_max_gradient
+)(_maxima)  # fmt: skip
 
 
 _ONE = np.ones((1, 1))
@@ -86,17 +95,17 @@ _ONE = np.ones((1, 1))
 )
 def window_sum(input: Any, *, windows: Windows) -> Any:
     """The weighted sum of each window."""
-    rank, windows = len(windows), _three(windows, _ONE)
-    y = _WINDOW_SUM[input.dtype](_planes(input, rank), windows)
-    return y.reshape(input.shape[: input.ndim - rank] + y.shape[4 - rank :])
+    planes, whole, out, _ = _plan(input.shape, windows, _ONE)
+    return _WINDOW_SUM[input.dtype](input.reshape(planes), whole).reshape(out)
 
 
 @primitive(input=lambda g, windows: window_sum(g, windows=windows))
 def window_spread(input: Any, *, windows: Windows, size: Ints) -> Any:
     """Each element added to its window, with the window's weights: the transpose of :func:`window_sum`."""
-    rank, windows = len(windows), _three(windows, _ONE)
-    whole = (1,) * (3 - rank) + tuple(size)
-    x = _WINDOW_SPREAD[input.dtype](_planes(input, rank), windows, whole)
+    rank = len(windows)
+    planes, whole, *_ = _plan(input.shape, windows, _ONE)
+    space = (1,) * (3 - rank) + tuple(size)
+    x = _WINDOW_SPREAD[input.dtype](input.reshape(planes), whole, space)
     return x.reshape(input.shape[: input.ndim - rank] + tuple(size))
 
 
@@ -112,14 +121,22 @@ def put_positions(input: Any, index: Any, *, size: int) -> Any:
     return _PUT_POSITIONS[input.dtype](input, index, size)
 
 
-@primitive(input=lambda g, index: take_positions(g, index))
-def write_positions(input: Any, index: Any, *, size: int) -> Any:
-    """As :func:`put_positions`, but where several elements have one index the last is what remains.
+def _at_written(g: Any, index: Any, size: Ints, input_shape: Ints) -> Any:
+    rank = len(size)
+    return reshape_to(take_positions(_rows(g, rank), _rows(index, rank)), shape=input_shape)
+
+
+@primitive(input=_at_written)
+def write_positions(input: Any, index: Any, *, size: Ints) -> Any:
+    """input [..., *space] written at int64 index [..., *space] into zeros [..., *size]; an index counts through
+    ``size``, and where several elements have one index the last is what remains.
 
     The gradient is PyTorch's: each of them gets that of the place.
     """
-    out = np.zeros((input.shape[0], input.shape[1], size), input.dtype)
-    np.put_along_axis(out, index, input, axis=2)
+    lead, volume = input.shape[: input.ndim - len(size)], math.prod(size)
+    out, rows = np.zeros(lead + size, input.dtype), math.prod(lead)
+    at = index.reshape(rows, math.prod(index.shape[len(lead) :]))
+    out.reshape(-1)[at + np.arange(rows)[:, None] * volume] = input.reshape(at.shape)
     return out
 
 

@@ -88,8 +88,7 @@ def _max_plan(*arguments: Any) -> tuple[Any, ...]:
 def _max_pool(name: str, rank: int, input: Tensor, kernel_size: Sizes, stride: Sizes | None, padding: Sizes,
               dilation: Sizes, ceil_mode: bool, return_indices: bool) -> Any:  # fmt: skip
     windows = _planned(_max_plan, name, rank, input, kernel_size, stride, padding, dilation, ceil_mode)
-    values, indices = _pool.max_pool(input, windows=windows)
-    return (values, indices) if return_indices else values
+    return (_pool.max_pool if return_indices else _pool.max_pool_values)(input, windows=windows)
 
 
 def max_pool1d(
@@ -99,7 +98,8 @@ def max_pool1d(
     """The greatest of input[..., i stride - padding + k dilation], k < kernel_size: [..., L] -> [..., (L + 2 padding -
     dilation (kernel_size - 1) - 1) // stride + 1].
 
-    ``stride`` is kernel_size by default. Padding never wins; a NaN does. The gradient goes to the first of equal
+    ``stride`` is kernel_size by default. Padding never wins, and a window that sees nothing else is -inf, its place -1
+    (PyTorch gives one that is not in the window); a NaN does win. The gradient goes to the first of equal
     elements. ``ceil_mode`` adds a last window that reaches over the end; ``return_indices`` gives, besides, the
     places in the input, int64. Raises RuntimeError where no window fits.
     """
@@ -182,7 +182,7 @@ def avg_pool3d(
 
 
 @functools.lru_cache(maxsize=1024)
-def _adaptive_plan(name: str, shape: Ints, rank: int, output_size: Any) -> tuple[tuple[Any, ...], ...]:
+def _adaptive_plan(name: str, rank: int, shape: Ints, output_size: Any) -> tuple[tuple[Any, ...], ...]:
     """A window sum's windows per dimension; a size of None keeps that of the input."""
     if len(shape) not in (rank + 1, rank + 2):
         raise RuntimeError(f"{name}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(shape)}")
@@ -205,7 +205,7 @@ def _adaptive_plan(name: str, shape: Ints, rank: int, output_size: Any) -> tuple
 
 
 def _adaptive_avg(name: str, rank: int, input: Tensor, output_size: Any) -> Tensor:
-    windows = _adaptive_plan(name, input.shape, rank, _settled(output_size))
+    windows = _planned(_adaptive_plan, name, rank, input, output_size)
     return _pool.window_sum(input, windows=windows)  # type: ignore[no-any-return]
 
 
@@ -234,9 +234,8 @@ def _adaptive_max_plan(*arguments: Any) -> tuple[Any, ...]:
 
 
 def _adaptive_max(name: str, rank: int, input: Tensor, output_size: Any, return_indices: bool) -> Any:
-    windows = _adaptive_max_plan(name, input.shape, rank, _settled(output_size))
-    values, indices = _pool.max_pool(input, windows=windows)
-    return (values, indices) if return_indices else values
+    windows = _planned(_adaptive_max_plan, name, rank, input, output_size)
+    return (_pool.max_pool if return_indices else _pool.max_pool_values)(input, windows=windows)
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
@@ -296,23 +295,17 @@ def lp_pool3d(
     return _lp_pool("lp_pool3d", 3, input, norm_type, kernel_size, stride, ceil_mode)
 
 
-def _max_unpool(name: str, rank: int, input: Tensor, indices: Tensor, kernel_size: Sizes, stride: Sizes | None,
-                padding: Sizes, output_size: Any) -> Tensor:  # fmt: skip
-    if input.ndim not in (rank + 1, rank + 2):
+@functools.lru_cache(maxsize=1024)
+def _unpooled(name: str, rank: int, shape: Ints, kernel_size: Any, stride: Any, padding: Any, output_size: Any) -> Ints:
+    """The space that was pooled, checked."""
+    if len(shape) not in (rank + 1, rank + 2):
         raise RuntimeError(
-            f"{name}: Input to {name} should be a {rank + 1}d or {rank + 2}d Tensor, but got {list(input.shape)}"
+            f"{name}: Input to {name} should be a {rank + 1}d or {rank + 2}d Tensor, but got {list(shape)}"
         )
-    if indices.shape != input.shape:
-        raise RuntimeError(
-            f"{name}: Expected shape of indices to be same as that of the input tensor ({list(input.shape)}) but got "
-            f"indices tensor with shape: {list(indices.shape)}"
-        )
-    if indices.dtype != np.int64:
-        raise RuntimeError(f"{name}: elements in indices should be type int64 but got: {indices.dtype}")
     kernel = per_dimension(name, "kernel_size", kernel_size, rank)
-    steps = kernel if stride is None or stride in ((), []) else per_dimension(name, "stride", stride, rank)
+    steps = kernel if stride is None or stride == () else per_dimension(name, "stride", stride, rank)
     pads = per_dimension(name, "padding", padding, rank)
-    lead, space = input.shape[: input.ndim - rank], input.shape[input.ndim - rank :]
+    space = shape[len(shape) - rank :]
     usual = tuple((n - 1) * s + k - 2 * p for n, k, s, p in zip(space, kernel, steps, pads))
     size = usual if output_size is None else tuple(int(n) for n in output_size)
     if len(size) == rank + 2:
@@ -325,16 +318,30 @@ def _max_unpool(name: str, rank: int, input: Tensor, indices: Tensor, kernel_siz
     for dim, (n, want, s) in enumerate(zip(size, usual, steps)):
         if output_size is not None and not want - s < n < want + s:
             raise ValueError(f'invalid output_size "{size}" (dim {dim} must be between {want - s} and {want + s})')
-    volume = math.prod(size)
+    return size
+
+
+def _max_unpool(name: str, rank: int, input: Tensor, indices: Tensor, kernel_size: Sizes, stride: Sizes | None,
+                padding: Sizes, output_size: Any) -> Tensor:  # fmt: skip
     at = indices.array
-    if at.size and not 0 <= int(at.min()) <= int(at.max()) < volume:
+    if at.shape != input.array.shape:
+        raise RuntimeError(
+            f"{name}: Expected shape of indices to be same as that of the input tensor ({list(input.shape)}) but got "
+            f"indices tensor with shape: {list(indices.shape)}"
+        )
+    if at.dtype != np.int64:
+        raise RuntimeError(f"{name}: elements in indices should be type int64 but got: {indices.dtype}")
+    try:
+        size = _unpooled(name, rank, at.shape, kernel_size, stride, padding, output_size)
+    except TypeError:  # a list of sizes
+        size = _unpooled(name, rank, at.shape, *map(_settled, (kernel_size, stride, padding, output_size)))
+    volume = math.prod(size)
+    if at.size and np.maximum.reduce(at.view(np.uint64), axis=None) >= volume:  # a negative one is a large one
         wrong = int(at.min()) if at.min() < 0 else int(at.max())
         raise RuntimeError(
             f"{name}: Found an invalid max index: {wrong} (output volumes are of size {'x'.join(map(str, size))})"
         )
-    rows = (math.prod(lead), 1, math.prod(space))
-    written = _pool.write_positions(input.reshape(rows), at.reshape(rows), size=volume)
-    return written.reshape(lead + size)  # type: ignore[no-any-return]
+    return _pool.write_positions(input, at, size=size)  # type: ignore[no-any-return]
 
 
 def max_unpool1d(input: Tensor, indices: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
