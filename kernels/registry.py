@@ -46,6 +46,7 @@ FAMILIES: dict[str, str] = {
     },
     "moving_average": "norm",
     **dict.fromkeys(("max_pool", "window_sum", "window_spread", "take_positions", "put_positions"), "pool"),
+    **dict.fromkeys(("ctc_forward", "ctc_backward"), "ctc"),
     **dict.fromkeys(("grid_sample_forward", "grid_sample_backward"), "sampling"),
     **{
         f"{cell}_{direction}": "rnn"

@@ -65,6 +65,13 @@ def leaves(torch: Torch, *arrays: Any) -> tuple[Any, ...]:
     return tuple(x.requires_grad_() for x in tensors(torch, *arrays))
 
 
+def ctc(torch: Torch, x: Any, targets: Any, steps: Any, sizes: Any, *options: Any) -> Call:
+    """Of sequences of one length."""
+    blank, zero_infinity, reduction = options
+    given = tensors(torch, x, targets, steps, sizes)
+    return partial(torch.nn.functional.ctc_loss, *given, blank, reduction, zero_infinity)
+
+
 # -- convolution ------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,1 @@
+"""Connectionist temporal classification: the sum over all alignments, and its gradient."""
