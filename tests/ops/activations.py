@@ -80,18 +80,20 @@ def _ctc(rng: np.random.Generator) -> Iterator[Sample]:
         labels = np.asarray(labels, np.int64).reshape(len(steps), S)
         static = {
             "input_lengths": np.asarray(steps), "target_lengths": np.asarray(sizes), "blank": 0, "zero_infinity": True,
+            "reduction": "none",
         }  # fmt: skip
         return Sample((draw(rng, T, len(steps), C), labels), static | options, note=note)
 
-    yield sample(4, 2, 3, [[1, 2], [1, 1]], [4, 4], [2, 2], "a repeated label")
-    yield sample(4, 2, 3, [[1, 2], [2, 0]], [3, 2], [2, 1], "lengths")
+    yield sample(4, 2, 3, [[1, 2], [1, 1]], [4, 4], [2, 2], "a repeated label", reduction="mean")
+    yield sample(4, 2, 3, [[1, 2], [2, 0]], [3, 2], [2, 1], "lengths", reduction="sum")
     yield sample(3, 2, 3, [[2, 0], [0, 0]], [3, 0], [0, 0], "empty targets")
     yield sample(2, 2, 3, [[1, 1], [2, 1]], [2, 2], [2, 2], "one that is impossible")
     yield sample(3, 1, 3, [[0]], [3], [1], "another blank", blank=2)
     yield sample(1, 1, 2, [[1]], [1], [1], "one step")
     yield Sample(
         (np.asfortranarray(draw(rng, 3, 2, 4))[::-1], np.array([[1, 3], [3, 2]])),
-        {"input_lengths": np.array([3, 3]), "target_lengths": np.array([2, 2]), "blank": 0, "zero_infinity": False},
+        {"input_lengths": np.array([3, 3]), "target_lengths": np.array([2, 2]), "blank": 0, "zero_infinity": False,
+         "reduction": "mean"},
         note="non-contiguous",
     )
 

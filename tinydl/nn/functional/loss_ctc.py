@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from tinydl.nn.functional.checks import checked_reduction
-from tinydl.ops import losses as _losses
 from tinydl.ops import shaping
 from tinydl.ops.ctc import ctc
 from tinydl.tensor import Tensor
@@ -32,63 +31,62 @@ def ctc_loss(
     Raises RuntimeError, naming the numbers, for a blank or label that is no class and for lengths that do not fit.
     """
     reduction = checked_reduction(reduction)
-    if log_probs.ndim not in (2, 3) or not log_probs.shape[0]:
-        raise RuntimeError(
-            f"ctc_loss: log_probs must be [T, N, C] or [T, C] with T > 0, but has shape {tuple(log_probs.shape)}"
-        )
-    batched = log_probs.ndim == 3
+    x = log_probs.array
+    if x.ndim not in (2, 3) or not x.shape[0]:
+        raise RuntimeError(f"ctc_loss: log_probs must be [T, N, C] or [T, C] with T > 0, but has shape {x.shape}")
+    batched = x.ndim == 3
     given = log_probs if batched else shaping.unsqueeze(log_probs, 1)
-    steps, count, classes = given.shape
+    steps, count, classes = given.array.shape
     if not 0 <= blank < classes:
         raise RuntimeError(f"blank must be in label range, 0 to {classes - 1}, but is {blank}")
     inputs = _lengths("input_lengths", input_lengths, count)
     sizes = _lengths("target_lengths", target_lengths, count)
-    if inputs.max(initial=0) > steps or inputs.min(initial=0) < 0:
-        raise RuntimeError(
-            f"Expected input_lengths to have value at most {steps} and at least 0, but got {inputs.tolist()}"
-        )
-    labels = _labels(targets, sizes, count, batched)
-    inside = np.arange(labels.shape[1]) < sizes[:, None]
-    if ((labels < 0) | (labels >= classes))[inside].any():
-        raise RuntimeError(f"ctc_loss: a target is no class: they must lie in 0 to {classes - 1}")
+    listed, each = inputs.tolist(), sizes.tolist()
+    if listed and not 0 <= min(listed) <= max(listed) <= steps:
+        raise RuntimeError(f"Expected input_lengths to have value at most {steps} and at least 0, but got {listed}")
+    labels = _labels(targets, each, count, batched)
+    for row, size in zip(labels.tolist(), each):
+        if size and not 0 <= min(row[:size]) <= max(row[:size]) < classes:
+            raise RuntimeError(f"ctc_loss: a target is no class: they must lie in 0 to {classes - 1}")
     loss = ctc(
-        given, np.where(inside, labels, blank), input_lengths=inputs, target_lengths=sizes, blank=blank,
-        zero_infinity=zero_infinity,
+        given, labels, input_lengths=inputs, target_lengths=sizes, blank=int(blank), zero_infinity=zero_infinity,
+        reduction=reduction,
     )  # fmt: skip
-    if reduction == "mean":
-        return _losses.reduced(loss / np.maximum(sizes, 1).astype(loss.dtype), "mean")  # type: ignore[no-any-return]
-    loss = _losses.reduced(loss, reduction)
-    return loss if batched or reduction == "sum" else shaping.reshape_to(loss, shape=())  # type: ignore[no-any-return]
+    unbatched = reduction == "none" and not batched
+    return shaping.reshape_to(loss, shape=()) if unbatched else loss  # type: ignore[no-any-return]
 
 
 def _lengths(name: str, lengths: Any, count: int) -> np.ndarray[Any, Any]:
-    """int64 [N], a copy."""
+    """int64 [N], of our own."""
     array = np.array(lengths.array if isinstance(lengths, Tensor) else lengths).reshape(-1)
     if array.size and array.dtype.kind not in "iu":
         raise RuntimeError(f"{name} must be integral, but has dtype {array.dtype}")
     if array.shape != (count,):
         raise RuntimeError(f"{name} must be of size batch_size = {count}, but has {array.size} entries")
-    return array.astype(np.int64)
+    return array.astype(np.int64, copy=False)
 
 
-def _labels(targets: Tensor, sizes: np.ndarray[Any, Any], count: int, batched: bool) -> np.ndarray[Any, Any]:
+def _labels(targets: Tensor, sizes: list[int], count: int, batched: bool) -> np.ndarray[Any, Any]:
     """int64 [N, S], padded with zeros."""
-    if targets.dtype.kind not in "iu":
+    array = targets.array
+    if array.dtype.kind not in "iu":
         raise RuntimeError(f"ctc_loss: targets must be integers, but have dtype {targets.dtype}; convert with .long()")
-    array: np.ndarray[Any, Any] = targets.array.astype(np.int64)
-    longest = int(sizes.max(initial=0))
+    array = array.astype(np.int64)  # a copy: the user may change theirs before the backward
+    longest, least = max(sizes, default=0), min(sizes, default=0)
     if array.ndim == 2 and batched:
-        if array.shape[0] != count or array.shape[1] < longest or sizes.min(initial=0) < 0:
+        if array.shape[0] != count or array.shape[1] < longest or least < 0:
             raise RuntimeError(
                 f"Expected tensor to have size at least {longest} at dimension 1 and size {count} at dimension 0, but "
                 f"got targets of shape {array.shape}"
             )
-        return array
-    if array.ndim != 1 or array.size != sizes.sum() or sizes.min(initial=0) < 0:
+        return array  # type: ignore[no-any-return]
+    if array.ndim != 1 or array.size != sum(sizes) or least < 0:
         raise RuntimeError(
-            f"ctc_loss: targets must be [N, S] or 1-D with the {int(sizes.sum())} entries that target_lengths sum to, "
+            f"ctc_loss: targets must be [N, S] or 1-D with the {sum(sizes)} entries that target_lengths sum to, "
             f"but have shape {array.shape}"
         )
-    out = np.zeros((count, longest), np.int64)
-    out[np.arange(longest) < sizes[:, None]] = array
+    out, at = np.zeros((count, longest), np.int64), 0
+    for row, size in zip(out, sizes):
+        row[:size] = array[at : at + size]
+        at += size
     return out
