@@ -42,7 +42,8 @@ def _label(targets: Ints, row: int, s: int, blank: int) -> Any:
 @njit(error_model="numpy")
 def _skips(targets: Ints, row: int, s: int, blank: int) -> bool:
     """Whether a path may come to s from two places before."""
-    return s > 1 and s % 2 == 1 and targets[row + s // 2] != blank and targets[row + s // 2] != targets[row + s // 2 - 1]
+    k = row + s // 2
+    return s > 1 and s % 2 == 1 and targets[k] != blank and targets[k] != targets[k - 1]
 
 
 @njit(error_model="numpy")
@@ -197,7 +198,7 @@ def ctc_forward(
     alpha = np.empty((T, N, 2 * S + 1))
     loss = np.empty((N,) if reduction == "none" else (), x.dtype)
     arrays = plain(x), plain(targets), plain(steps), plain(sizes), alpha, loss
-    settings = T, N, C, S, blank, zero_infinity, _REDUCTIONS[reduction]
+    settings: Any = T, N, C, S, blank, zero_infinity, _REDUCTIONS[reduction]
     threads = _threads(alpha, N)
     if threads == 1:
         _FORWARD[x.dtype](*arrays, *settings)
@@ -217,7 +218,7 @@ def ctc_backward(
     (T, N, C), S = x.shape, targets.shape[1]
     dx = np.empty(x.shape, x.dtype)
     arrays = plain(g), plain(x), plain(targets), plain(steps), plain(sizes), plain(alpha), dx
-    settings = T, N, C, S, blank, zero_infinity, _REDUCTIONS[reduction]
+    settings: Any = T, N, C, S, blank, zero_infinity, _REDUCTIONS[reduction]
     threads = _threads(alpha, N)
     if threads == 1:
         _BACKWARD[x.dtype](0, N, *arrays, *settings)

@@ -54,7 +54,8 @@ def shares(sizes: Ints, reduction: str) -> Any:
 
 
 def _emitted(x: Array, labels: Ints) -> Array:
-    return np.take_along_axis(x, np.broadcast_to(labels, (len(x), *labels.shape)), 2).astype(np.float64)
+    found = np.take_along_axis(x, np.broadcast_to(labels, (len(x), *labels.shape)), 2)
+    return np.asarray(found, np.float64)
 
 
 def _log_p(alpha: Array, sizes: Ints) -> Array:
@@ -81,7 +82,7 @@ def ctc_forward(
         new[:, 2:] = np.where(skips[:, 2:], np.logaddexp(new[:, 2:], old[:, :-2]), new[:, 2:])
         new += emitted[t]
         np.copyto(new, old, where=t >= steps[:, None])
-    loss = np.where(steps == 0, np.where(sizes == 0, 0.0, np.inf), -_log_p(alpha, sizes))
+    loss: Any = np.where(steps == 0, np.where(sizes == 0, 0.0, np.inf), -_log_p(alpha, sizes))
     if zero_infinity:
         loss = np.where(np.isfinite(loss), loss, 0.0)
     if reduction != "none":
