@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -242,3 +243,30 @@ def _added_index(rng: np.random.Generator) -> Iterator[Sample]:
     both = {"index": (slice(None), slice(1, None)), "then": (np.array([0, 2, 0]), np.array([1, 0, 1]))}
     yield Sample((draw(rng, 3, 4), draw(rng, 3)), both, note="a slice, then index arrays")
     yield Sample((draw(rng, 3), draw(rng)), {"index": (), "then": (np.array([True, False, True]),)}, note="a mask")
+
+
+def _settings(name: str, *settings: tuple[Any, ...], shape: tuple[int, ...] = (2, 1, 3)) -> None:
+    """Entries of an operation whose settings are given by position."""
+
+    @entry(name)
+    def samples(rng: np.random.Generator) -> Iterator[Sample]:
+        for given in settings:
+            yield Sample((draw(rng, *shape), *given))
+            yield Sample((draw(rng, *shape[::-1]).T, *given), note="transposed")
+
+
+_settings("reshape", (6,), ((3, -1),), (1, 1, 6))
+_settings("ravel", ())
+_settings("permute", (2, 0, 1), ((0, -1, 1),))
+_settings("transpose", (0, 2), (-1, 1))
+_settings("t", (), shape=(2, 3))
+_settings("movedim", (0, -1), ((0, 1), (1, 2)))
+_settings("expand", (2, 4, 3), (2, 2, -1, 3))
+_settings("squeeze", (), (1,), ((0, 1),))
+_settings("unsqueeze", (0,), (-1,))
+_settings("selected", (0, 1), (-1, -2))
+_settings("narrow", (0, 1, 1), (-1, -2, 2))
+_settings("flip", (0,), ((0, -1),))
+_settings("tril", (), (1,), (-1,), shape=(3, 4))
+_settings("triu", (), (1,), (-1,), shape=(3, 4))
+_settings("trace", (), shape=(3, 4))

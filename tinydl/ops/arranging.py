@@ -12,16 +12,14 @@ from tinydl.ops.axes import axis_of, by_axis, one_axis, remembered, sizes_of
 from tinydl.ops.casting import contiguous
 from tinydl.ops.indexing import masked_fill, take_along
 from tinydl.ops.reducing import reduce_sum
-from tinydl.ops.reducing import sum as total
-from tinydl.ops.shaping import permute_axes, reshape_to
-from tinydl.ops.slicing import diagonal, diagonal_of, diagonal_put
+from tinydl.ops.shaping import expand_to, permute_axes, reshape_to
+from tinydl.ops.slicing import diagonal_of, diagonal_put
 
 
 @primitive(input=lambda g, axes: reverse(g, axes=axes))
 def reverse(input: Any, *, axes: Any) -> Any:
     """Elements in reverse order along ``axes``."""
-    back = slice(None, None, -1)
-    return input[tuple([back if k in axes else slice(None) for k in range(input.ndim)])].copy()
+    return input[_backwards(axes, input.ndim)].copy()
 
 
 @primitive(input=lambda g, shifts, axes: rolled(g, shifts=tuple([-s for s in shifts]), axes=axes))
@@ -66,12 +64,16 @@ def _folded(g: Any, shape: tuple[int, ...], repeats: tuple[int, ...]) -> Any:
 @primitive(input=lambda g, diagonal, lower: triangle(g, diagonal=diagonal, lower=lower))
 def triangle(input: Any, *, diagonal: int, lower: bool) -> Any:
     """The elements on and below (or above) a diagonal of each matrix, zeros elsewhere."""
-    out = np.array(input, order="C", copy=True)
+    return _cleared(input, diagonal, lower)
+
+
+def _cleared(input: Any, diagonal: int, lower: bool) -> Any:
+    out = input.copy("C")
     outside = _outside(input.shape[-2], input.shape[-1], diagonal, lower)
     if out.ndim == 2:
-        np.putmask(out, outside, 0)
+        out[outside] = 0
     else:
-        np.copyto(out, 0, where=outside)
+        out[..., outside] = 0
     return out
 
 
@@ -86,9 +88,16 @@ def _outside(rows: int, columns: int, diagonal: int, lower: bool) -> Any:
 # ------------------------------------------------------------------------------------------------ PyTorch's functions
 
 
+@primitive(settings="dims", input=lambda g, dims: flip(g, sizes_of(dims)))
 def flip(input: Any, *dims: Any) -> Any:
     """A copy with the elements in reverse order along ``dims``."""
-    return reverse(input, axes=axis_of(sizes_of(dims), input.ndim) or ())
+    return input[_backwards(sizes_of(dims), input.ndim)].copy()
+
+
+@remembered
+def _backwards(dims: tuple[int, ...], ndim: int) -> tuple[slice, ...]:
+    axes = axis_of(dims, ndim) or ()
+    return tuple([slice(None, None, -1 if k in axes else None) for k in range(ndim)])
 
 
 def fliplr(input: Any) -> Any:
@@ -203,18 +212,20 @@ def _refuse_negative(counts: Any) -> None:
         raise RuntimeError(f"repeats can not be negative, got {int(counts.min())}")
 
 
+@primitive(settings="diagonal", input=lambda g, diagonal: tril(g, diagonal))
 def tril(input: Any, diagonal: int = 0) -> Any:
     """The lower triangle of each matrix: elements [i, j] with j - i <= ``diagonal``, zeros elsewhere."""
     if input.ndim < 2:
         raise RuntimeError("tril: input tensor must have at least 2 dimensions")
-    return triangle(input, diagonal=diagonal, lower=True)
+    return _cleared(input, diagonal, True)
 
 
+@primitive(settings="diagonal", input=lambda g, diagonal: triu(g, diagonal))
 def triu(input: Any, diagonal: int = 0) -> Any:
     """The upper triangle of each matrix: elements [i, j] with j - i >= ``diagonal``, zeros elsewhere."""
     if input.ndim < 2:
         raise RuntimeError("triu: input tensor must have at least 2 dimensions")
-    return triangle(input, diagonal=diagonal, lower=False)
+    return _cleared(input, diagonal, False)
 
 
 def diag(input: Any, diagonal: int = 0) -> Any:
@@ -244,11 +255,16 @@ def diagflat(input: Any, offset: int = 0) -> Any:
     return diag_embed(reshape_to(input, shape=(-1,) if input.size else (0,)), offset)
 
 
+@primitive(input=lambda g, input_shape: _along_diagonal(g, input_shape))
 def trace(input: Any) -> Any:
     """The sum of the diagonal of a matrix."""
     if input.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
-    return total(diagonal(input))
+    return np.add.reduce(input.diagonal(), None, None if input.dtype.kind == "f" else np.int64)
+
+
+def _along_diagonal(g: Any, shape: tuple[int, ...]) -> Any:
+    return diagonal_put(expand_to(g, shape=(min(shape),)), shape=shape, offset=0, axis1=0, axis2=1)
 
 
 def fill_diagonal(input: Any, fill_value: Any, wrap: bool = False) -> Any:

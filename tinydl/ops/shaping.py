@@ -44,6 +44,10 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
 @primitive(view=True, input=lambda g: g)
 def expand_to(input: Any, *, shape: Any) -> Any:
     """Broadcast without copying; the engine sums the gradient back."""
+    return _wide(input, shape)
+
+
+def _wide(input: Any, shape: tuple[int, ...]) -> Any:
     old = input.shape
     if shape == old:
         return input.view()
@@ -66,14 +70,20 @@ def _strides(shape: tuple[int, ...], strides: tuple[int, ...], wanted: tuple[int
 # ------------------------------------------------------------------------------------------------ PyTorch's functions
 
 
+def _back(g: Any, input_shape: tuple[int, ...]) -> Any:
+    """The gradient of every other shape of the same elements."""
+    return reshape_to(g, shape=input_shape)
+
+
+@primitive(view=True, settings="shape", input=_back)
 def reshape(input: Any, *shape: Any) -> Any:
     """The same elements in another shape; one size may be -1. A view when memory allows, else a copy."""
     sizes = sizes_of(shape)
     try:
-        out = reshape_to(input, shape=sizes)
+        out = input.reshape(sizes)
     except ValueError:
         _refuse_shape(sizes, input.shape)
-    if out.array.shape != sizes:
+    if out.shape != sizes:
         _refuse_negative(sizes)
     return out
 
@@ -138,20 +148,26 @@ def _flattened(shape: tuple[int, ...], start_dim: int, end_dim: int) -> tuple[in
     return shape[:a] + (math.prod(shape[a : b + 1]),) + shape[b + 1 :]
 
 
+@primitive(view=True, input=_back)
 def ravel(input: Any) -> Any:
     """All elements in one dimension."""
-    return reshape_to(input, shape=(-1,) if 0 not in input.shape else (0,))
+    return input.ravel()
 
 
 @by_axis
 def unflatten(input: Any, dim: int, sizes: Any) -> Any:
     """Spread dimension ``dim`` over ``sizes``, one of which may be -1."""
-    axis = one_axis(dim, input.ndim)
-    wanted = sizes_of((tuple(sizes),))
+    return reshape_to(input, shape=_unflattened(input.shape, dim, tuple(sizes)))
+
+
+@remembered
+def _unflattened(shape: tuple[int, ...], dim: int, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    axis = one_axis(dim, len(shape))
+    wanted = sizes_of((sizes,))
     if not wanted:
         raise RuntimeError("unflatten: sizes must be non-empty")
     known = math.prod(s for s in wanted if s != -1)
-    n = input.shape[axis] if input.ndim else 1
+    n = shape[axis] if shape else 1
     if -1 in wanted and known and n % known == 0:
         wanted = tuple(n // known if s == -1 else s for s in wanted)
     if math.prod(wanted) != n or -1 in wanted:
@@ -159,12 +175,17 @@ def unflatten(input: Any, dim: int, sizes: Any) -> Any:
             f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({n}) in the input "
             "tensor"
         )
-    return reshape_to(input, shape=input.shape[:axis] + wanted + input.shape[axis + 1 :])
+    return (*shape[:axis], *wanted, *shape[axis + 1 :])
 
 
+@primitive(view=True, settings="dims", input=lambda g, dims: _unpermuted(g, dims))
 def permute(input: Any, *dims: Any) -> Any:
     """Dimensions in the order ``dims``."""
-    return permute_axes(input, axes=_permuted(sizes_of(dims), input.ndim))
+    return input.transpose(_permuted(sizes_of(dims), input.ndim))
+
+
+def _unpermuted(g: Any, dims: Any) -> Any:
+    return permute_axes(g, axes=_inverse(_permuted(sizes_of(dims), len(g.shape))))
 
 
 @remembered
@@ -178,9 +199,10 @@ def _permuted(order: tuple[int, ...], ndim: int) -> tuple[int, ...]:
     return axis_of(order, ndim) or ()
 
 
+@primitive(view=True, settings="dim0 dim1", input=lambda g, dim0, dim1: transpose(g, dim0, dim1))
 def transpose(input: Any, dim0: int, dim1: int) -> Any:
     """Exchange two dimensions."""
-    return permute_axes(input, axes=_exchanged(dim0, dim1, input.ndim))
+    return input.transpose(_exchanged(dim0, dim1, input.ndim))
 
 
 swapaxes = swapdims = transpose
@@ -195,25 +217,34 @@ def _exchanged(dim0: int, dim1: int, ndim: int) -> tuple[int, ...]:
     return tuple(order)
 
 
+@primitive(view=True, input=lambda g: t(g))
 def t(input: Any) -> Any:
     """The transpose of a matrix (a vector or a number is returned as it is)."""
-    n = input.ndim
-    if n > 2:
-        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {n}D; use transpose or permute")
-    return permute_axes(input, axes=(1, 0) if n == 2 else tuple(range(n)))
+    if input.ndim > 2:
+        raise RuntimeError(
+            f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D; use transpose or permute"
+        )
+    return input.transpose()
 
 
+@primitive(
+    view=True, settings="source destination",
+    input=lambda g, source, destination: movedim(g, destination, source),
+)  # fmt: skip
 def movedim(input: Any, source: Any, destination: Any) -> Any:
     """The dimensions ``source`` moved to the places ``destination``; the others keep their order."""
-    a, b = (tuple(d) if isinstance(d, (tuple, list)) else (d,) for d in (source, destination))
-    return permute_axes(input, axes=_moved(a, b, input.ndim))
+    if type(source) is not int or type(destination) is not int:
+        source, destination = (tuple(d) if isinstance(d, (tuple, list)) else (d,) for d in (source, destination))
+    return input.transpose(_moved(source, destination, input.ndim))
 
 
 moveaxis = movedim
 
 
 @remembered
-def _moved(source: tuple[int, ...], destination: tuple[int, ...], ndim: int) -> tuple[int, ...]:
+def _moved(source: Any, destination: Any, ndim: int) -> tuple[int, ...]:
+    if type(source) is int:
+        source, destination = (source,), (destination,)
     if len(source) != len(destination):
         raise RuntimeError(
             f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the same number "
@@ -224,9 +255,10 @@ def _moved(source: tuple[int, ...], destination: tuple[int, ...], ndim: int) -> 
     return tuple(a[b.index(place)] if place in b else next(rest) for place in range(ndim))
 
 
+@primitive(view=True, settings="sizes", input=lambda g: g)
 def expand(input: Any, *sizes: Any) -> Any:
     """Broadcast to ``sizes`` (-1 keeps a size) without copying."""
-    return expand_to(input, shape=_expanded(input.shape, sizes_of(sizes)))
+    return _wide(input, _expanded(input.shape, sizes_of(sizes)))
 
 
 @remembered
@@ -262,7 +294,11 @@ def broadcast_to(input: Any, size: Any) -> Any:
 
 def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
     """The shape that tensors of ``shapes`` broadcast to. Raises RuntimeError when they do not."""
-    wanted = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    return _broadcast(tuple([(s,) if isinstance(s, int) else tuple(s) for s in shapes]))
+
+
+@remembered
+def _broadcast(wanted: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
     try:
         return np.broadcast_shapes(*wanted)
     except ValueError:
@@ -286,11 +322,12 @@ def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
     return tuple(expand_to(x, shape=shape) for x in tensors)
 
 
+@primitive(view=True, settings="dim", input=_back)
 def squeeze(input: Any, dim: Any = None, *, axis: Any = None) -> Any:
     """Drop dimensions of size 1 (all, or those in ``dim``)."""
     if axis is not None:
         dim = axis
-    return reshape_to(input, shape=_squeezed(input.shape, tuple(dim) if type(dim) is list else dim))
+    return input.reshape(_squeezed(input.shape, tuple(dim) if type(dim) is list else dim))
 
 
 @remembered
@@ -300,9 +337,10 @@ def _squeezed(shape: tuple[int, ...], dim: Any) -> tuple[int, ...]:
     return tuple(s for i, s in enumerate(shape) if s != 1 or i not in axes)
 
 
+@primitive(view=True, settings="dim", input=_back)
 def unsqueeze(input: Any, dim: Any = None, *, axis: Any = None) -> Any:
     """Insert a dimension of size 1 at ``dim``."""
-    return reshape_to(input, shape=_unsqueezed(input.shape, dim if axis is None else axis))
+    return input.reshape(_unsqueezed(input.shape, dim if axis is None else axis))
 
 
 @remembered

@@ -46,6 +46,11 @@ def diagonal_of(input: Any, *, offset: int, axis1: int, axis2: int) -> Any:
 def diagonal_put(input: Any, *, shape: Any, offset: int, axis1: int, axis2: int) -> Any:
     """Zeros of ``shape`` with ``input`` on a diagonal: the transpose of :func:`diagonal_of`."""
     out = np.zeros(shape, input.dtype)
+    if len(shape) == 2 and not axis1:  # in flat memory, at a third of the time
+        step = shape[1] + 1
+        start = offset if offset >= 0 else -offset * shape[1]
+        out.reshape(-1)[start : start + input.shape[0] * step : step] = input
+        return out
     place = out.diagonal(offset, axis1, axis2)
     place.flags.writeable = True
     place[...] = input
@@ -94,23 +99,42 @@ def _strided(memory: Any, size: Any, steps: Any, start: int) -> Any:
 # ------------------------------------------------------------------------------------------------ PyTorch's functions
 
 
+@primitive(
+    name="selected", view=True, settings="dim index",
+    input=lambda g, input_shape, dim, index, axis: put_slice(
+        g, index=_selected(input_shape, dim if axis is None else axis, index), shape=input_shape
+    ),
+)  # fmt: skip
 def select(input: Any, dim: Any = None, index: Any = None, *, axis: Any = None) -> Any:
     """The slice at ``index`` along ``dim``, which disappears: a view."""
-    shape = input.shape
+    return input[_selected(input.shape, dim if axis is None else axis, index)]
+
+
+@remembered
+def _selected(shape: tuple[int, ...], dim: Any, index: Any) -> tuple[Any, ...]:
     if not shape:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    a = one_axis(dim if axis is None else axis, len(shape))
+    a = one_axis(dim, len(shape))
     if not -shape[a] <= index < shape[a]:
         raise IndexError(f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {a}")
-    return take_slice(input, index=LEAD[a] + (int(index),))
+    return (*LEAD[a], int(index), ...)
 
 
+@primitive(
+    view=True, settings="dim start length",
+    input=lambda g, input_shape, dim, start, length, axis: put_slice(
+        g, index=_narrowed(input_shape, dim if axis is None else axis, start, length), shape=input_shape
+    ),
+)  # fmt: skip
 def narrow(input: Any, dim: Any = None, start: Any = None, length: Any = None, *, axis: Any = None) -> Any:
     """``length`` elements from ``start`` (negative: from the end) along ``dim``: a view."""
-    shape = input.shape
+    return input[_narrowed(input.shape, dim if axis is None else axis, start, length)]
+
+
+def _narrowed(shape: tuple[int, ...], dim: Any, start: Any, length: int) -> tuple[Any, ...]:
     if not shape:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
-    a = one_axis(dim if axis is None else axis, len(shape))
+    a = one_axis(dim, len(shape))
     n, start = shape[a], int(start)
     if length < 0:
         raise RuntimeError(f"narrow(): length must be non-negative, got {length}")
@@ -120,7 +144,7 @@ def narrow(input: Any, dim: Any = None, start: Any = None, length: Any = None, *
         start += n
     if start + length > n:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
-    return take_slice(input, index=LEAD[a] + (slice(start, start + length),))
+    return (*LEAD[a], slice(start, start + length))
 
 
 def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
@@ -192,19 +216,25 @@ def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> tuple[An
     """``n`` pieces whose sizes differ by at most one, or the pieces between given indices, along ``dim``: views."""
     if not input.ndim:
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
-    axis = one_axis(dim, input.ndim)
-    total, given = input.shape[axis], indices_or_sections
+    given = indices_or_sections
     if hasattr(given, "tolist"):
         given = given.tolist()
-    if isinstance(given, (tuple, list)):
-        borders = [0, *[int(i) for i in given], total]
+    given = tuple([int(i) for i in given]) if isinstance(given, (tuple, list)) else int(given)
+    return tuple([take_slice(input, index=cut) for cut in _even_cuts(input.shape, given, dim)])
+
+
+@remembered
+def _even_cuts(shape: tuple[int, ...], given: Any, dim: int) -> list[tuple[Any, ...]]:
+    axis = one_axis(dim, len(shape))
+    total = shape[axis]
+    if isinstance(given, tuple):
+        borders = [0, *given, total]
     else:
-        n = int(given)
-        if n <= 0:
-            raise RuntimeError(f"number of sections must be larger than 0, got {n}")
-        whole, more = divmod(total, n)
-        borders = [k * whole + min(k, more) for k in range(n + 1)]
-    return tuple(take_slice(input, index=(*LEAD[axis], slice(a, b))) for a, b in zip(borders, borders[1:]))
+        if given <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {given}")
+        whole, more = divmod(total, given)
+        borders = [k * whole + min(k, more) for k in range(given + 1)]
+    return [(*LEAD[axis], slice(a, b), ...) for a, b in zip(borders, borders[1:])]
 
 
 def hsplit(input: Any, indices_or_sections: Any) -> tuple[Any, ...]:
