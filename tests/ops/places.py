@@ -270,3 +270,9 @@ _settings("flip", (0,), ((0, -1),))
 _settings("tril", (), (1,), (-1,), shape=(3, 4))
 _settings("triu", (), (1,), (-1,), shape=(3, 4))
 _settings("trace", (), shape=(3, 4))
+
+
+@entry("block_diagonal")
+def _block_diagonal(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((draw(rng, 2, 3), draw(rng, 2), draw(rng), draw(rng, 4, 1).T))
+    yield Sample((draw(rng, 2, 0), draw(rng, 1, 2)), note="size 0")

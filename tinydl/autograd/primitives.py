@@ -664,11 +664,13 @@ def converting(function: Callable[..., Any], convert: Callable[[Any], Any]) -> C
     if first.kind is first.VAR_POSITIONAL:  # a wrapper itself, of ``axes.by_axis``: one instead of two
         within = function.within  # type: ignore[attr-defined]
 
+        rename, names = function.rename, globals()  # type: ignore[attr-defined]
+
         @functools.wraps(function)
         def converted(input: Any, *args: Any, **kwargs: Any) -> Any:
-            if kwargs:
-                kwargs = function.rename(kwargs)  # type: ignore[attr-defined]
-            return within(input if isinstance(input, globals()["Tensor"]) else convert(input), *args, **kwargs)
+            if not isinstance(input, names["Tensor"]):
+                input = convert(input)
+            return within(input, *args, **rename(kwargs)) if kwargs else within(input, *args)
 
         return converted
     namespace: dict[str, Any] = {"__name__": "tinydl.primitives", "function": function, "convert": convert}

@@ -10,9 +10,9 @@ import numpy as np
 from tinydl.autograd.primitives import primitive
 from tinydl.ops.axes import axis_of, by_axis, one_axis, remembered, sizes_of
 from tinydl.ops.casting import contiguous
-from tinydl.ops.indexing import masked_fill, take_along
+from tinydl.ops.indexing import masked_fill, sources, take_along, take_flat
 from tinydl.ops.reducing import reduce_sum
-from tinydl.ops.shaping import expand_to, permute_axes, reshape_to
+from tinydl.ops.shaping import expand_to, permute_axes, ravel, reshape_to
 from tinydl.ops.slicing import diagonal_of, diagonal_put
 
 
@@ -136,12 +136,16 @@ def rot90(input: Any, k: int = 1, dims: Any = (0, 1)) -> Any:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if input.ndim < 2:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
+    places = sources(_turned, input.shape, k % 4, *dims)
+    return _turned(input, k % 4, *dims) if places is None else take_flat(input, places)
+
+
+def _turned(input: Any, turns: int, *dims: int) -> Any:
     a, b = (one_axis(d, input.ndim) for d in dims)
     if a == b:
         raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
     order = list(range(input.ndim))
     order[a], order[b] = b, a
-    turns = k % 4
     if turns == 0:
         return contiguous(input)
     if turns == 2:
@@ -153,6 +157,11 @@ def rot90(input: Any, k: int = 1, dims: Any = (0, 1)) -> Any:
 def repeat(input: Any, *repeats: Any) -> Any:
     """The tensor ``repeats`` times along each dimension; further numbers make new dimensions in front. A copy."""
     times = sizes_of(repeats)
+    places = sources(_copies, input.shape, times)
+    return _copies(input, times) if places is None else take_flat(input, places)
+
+
+def _copies(input: Any, times: tuple[int, ...]) -> Any:
     if len(times) < input.ndim:
         raise RuntimeError(
             "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: got "
@@ -186,6 +195,10 @@ def repeat_interleave(
             raise RuntimeError("repeat_interleave only accepts 1D vector of int64 or int32 as repeat")
         _refuse_negative(counts)
         return _p.Tensor._wrap(np.repeat(np.arange(len(counts)), counts).astype(counts.dtype))  # type: ignore[attr-defined]
+    if type(repeats) is int and repeats >= 0 and output_size is None:
+        places = sources(_each_repeated, input.shape, repeats, dim)
+        if places is not None:
+            return take_flat(input, places)
     if dim is None:
         input, dim = reshape_to(input, shape=(-1,) if input.size else (0,)), 0
     axis = one_axis(dim, input.ndim)
@@ -205,6 +218,11 @@ def repeat_interleave(
     if output_size is not None and output_size != len(where):
         raise RuntimeError(f"repeat_interleave: allocated size {output_size} does not match the required {len(where)}")
     return take_along(input, where, axis=axis)
+
+
+def _each_repeated(places: Any, repeats: int, dim: int | None) -> Any:
+    axis = None if dim is None else one_axis(dim, places.ndim)
+    return places.repeat(repeats, axis if places.ndim else None)
 
 
 def _refuse_negative(counts: Any) -> None:
@@ -239,20 +257,26 @@ def diag(input: Any, diagonal: int = 0) -> Any:
 
 def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
     """Matrices of zeros in the dimensions ``dim1`` and ``dim2``, with the last dimension of ``input`` on a diagonal."""
-    rank = input.ndim + 1
+    shape, a, b = _embedded(input.shape, offset, dim1, dim2)
+    return diagonal_put(input, shape=shape, offset=offset, axis1=a, axis2=b)
+
+
+@remembered
+def _embedded(old: tuple[int, ...], offset: int, dim1: int, dim2: int) -> tuple[tuple[int, ...], int, int]:
+    rank = len(old) + 1
     a, b = one_axis(dim1, rank), one_axis(dim2, rank)
     if a == b:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-    n = input.shape[-1] + abs(offset)
-    shape = list(input.shape[:-1])
+    n = old[-1] + abs(offset)
+    shape = list(old[:-1])
     for axis in sorted((a, b)):
         shape.insert(axis, n)
-    return diagonal_put(input, shape=tuple(shape), offset=offset, axis1=a, axis2=b)
+    return tuple(shape), a, b
 
 
 def diagflat(input: Any, offset: int = 0) -> Any:
     """All elements on the diagonal of a matrix of zeros."""
-    return diag_embed(reshape_to(input, shape=(-1,) if input.size else (0,)), offset)
+    return diag_embed(ravel(input), offset)
 
 
 @primitive(input=lambda g, input_shape: _along_diagonal(g, input_shape))

@@ -7,6 +7,7 @@ writes along a dimension is in :mod:`scattering`.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -24,6 +25,7 @@ from tinydl.ops.slicing import put_slice as put_slice
 from tinydl.ops.slicing import take_slice as take_slice
 
 WHOLE = slice(None)
+FEW = 4096  # elements, of which the places of a rearrangement are remembered
 _FEW = 64  # numbers, of which Python finds the least one sooner than NumPy
 _INT64 = np.dtype(np.int64)
 _flat_places, _combine, _add_slices = by_dtype("flat_places"), by_dtype("combine_at_"), by_dtype("add_slices_")
@@ -101,6 +103,22 @@ def _untaken(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
     from tinydl.ops.shaping import reshape_to
 
     return reshape_to(add_along(g, index, axis=0, size=math.prod(shape)), shape=shape)
+
+
+@functools.lru_cache(maxsize=256)
+def _sources(rearrange: Any, shape: tuple[int, ...], settings: tuple[Any, ...]) -> Any:
+    found = rearrange(np.arange(math.prod(shape)).reshape(shape), *settings)
+    found.flags.writeable = False
+    return found if found.size <= 4 * FEW else None
+
+
+def sources(rearrange: Any, shape: tuple[int, ...], *settings: Any) -> Any:
+    """Where in flat memory each element comes from in ``rearrange(array, *settings)``, which brings the elements of an
+    array of ``shape`` to other places and computes none; None for more than a few elements.
+
+    To take them from there costs less than several operations do on a few numbers.
+    """
+    return _sources(rearrange, shape, settings) if math.prod(shape) <= FEW else None
 
 
 @primitive(weight=lambda g, index, weight_shape, padding: _all_but(add_rows(g, index, rows=weight_shape[0]), padding))

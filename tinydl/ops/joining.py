@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
 
-from tinydl.ops.padding import pad_constant
-from tinydl.ops.shaping import atleast_1d, atleast_2d, atleast_3d, cat, promoted, reshape_to
+from tinydl.autograd.primitives import primitive
+from tinydl.ops.shaping import atleast_2d, atleast_3d, cat, promoted, ravel, reshape_to
 from tinydl.ops.slicing import take_slice
 
 
 def hstack(tensors: Any) -> Any:
     """Join along the columns (vectors and numbers: end to end)."""
-    xs = [atleast_1d(x) for x in tensors]
+    xs = [x if x.ndim else ravel(x) for x in tensors]
     return cat(xs, 0 if xs and xs[0].ndim == 1 else 1)
 
 
 def vstack(tensors: Any) -> Any:
     """Join along the rows; a vector is a row."""
-    return cat([atleast_2d(x) for x in tensors], 0)
+    return cat([x if x.ndim > 1 else atleast_2d(x) for x in tensors], 0)
 
 
 row_stack = vstack
@@ -28,12 +29,35 @@ row_stack = vstack
 
 def dstack(tensors: Any) -> Any:
     """Join along the third dimension; a matrix is a layer."""
-    return cat([atleast_3d(x) for x in tensors], 2)
+    return cat([x if x.ndim > 2 else atleast_3d(x) for x in tensors], 2)
 
 
 def column_stack(tensors: Any) -> Any:
     """As :func:`hstack`, but a vector is a column."""
-    return hstack([x if x.ndim > 1 else reshape_to(x, shape=(-1 if x.shape != (0,) else 0, 1)) for x in tensors])
+    return cat([x if x.ndim > 1 else reshape_to(x, shape=(math.prod(x.shape), 1)) for x in tensors], 1)
+
+
+def _blocks(needs: tuple[bool, ...], g: Any, shapes: Any) -> tuple[Any, ...]:
+    found: list[Any] = []
+    row = column = 0
+    for need, shape in zip(needs, shapes):
+        m, n = (1,) * (2 - len(shape)) + shape
+        cut = (slice(row, row + m), slice(column, column + n))
+        found.append(reshape_to(take_slice(g, index=cut), shape=shape) if need else None)
+        row, column = row + m, column + n
+    return tuple(found)
+
+
+@primitive(joint=_blocks)
+def block_diagonal(*tensors: Any) -> Any:
+    """Matrices (vectors as rows, numbers as [1, 1]) of one dtype on the diagonal of zeros."""
+    shapes = [(1,) * (2 - x.ndim) + x.shape for x in tensors]
+    out = np.zeros((sum([m for m, _ in shapes]), sum([n for _, n in shapes])), tensors[0].dtype)
+    row = column = 0
+    for x, (m, n) in zip(tensors, shapes):
+        out[row : row + m, column : column + n] = x
+        row, column = row + m, column + n
+    return out
 
 
 def block_diag(*tensors: Any) -> Any:
@@ -43,13 +67,7 @@ def block_diag(*tensors: Any) -> Any:
             raise RuntimeError(
                 f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {x.ndim} dimensions"
             )
-    blocks = promoted([atleast_2d(x) for x in tensors])
-    width, at, rows = sum(x.shape[1] for x in blocks), 0, []
-    for x in blocks:
-        n = x.shape[1]
-        rows.append(pad_constant(x, pads=((0, 0), (at, width - at - n)), value=0))
-        at += n
-    return cat(rows, 0)
+    return block_diagonal(*promoted(list(tensors)))
 
 
 def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from tinydl.autograd.primitives import primitive
 from tinydl.kernels import by_dtype
 from tinydl.ops.axes import one_axis, remembered, sizes_of
-from tinydl.ops.indexing import take_along, take_flat
+from tinydl.ops.indexing import add_along, sources, take_along, take_flat
 from tinydl.ops.shaping import permute_axes, reshape_to
 from tinydl.ops.slicing import put_slice, take_slice
 
@@ -140,12 +140,12 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: float | None = None
             f"Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: {count} dimensions of a "
             f"tensor of shape {tuple(input.shape)} cannot be padded with mode {mode!r}"
         )
-    shape = input.shape
-    if math.prod(shape) <= _FEW:
-        index = _sources(shape, per_axis, mode)
-        if 0 < index.size <= _FEW:
-            return take_flat(input, index)
-    for axis, (a, b) in enumerate(per_axis, input.ndim - count):
+    places = sources(_bordered, input.shape, per_axis, mode)
+    return _bordered(input, per_axis, mode) if places is None else take_flat(input, places)
+
+
+def _bordered(input: Any, per_axis: tuple[tuple[int, int], ...], mode: str) -> Any:
+    for axis, (a, b) in enumerate(per_axis, input.ndim - len(per_axis)):
         if a or b:
             input = take_along(input, _source(input.shape[axis], a, b, mode, axis), axis=axis)
     return input
@@ -173,16 +173,6 @@ def _per_axis(shape: tuple[int, ...], pads: tuple[int, ...], every: bool) -> tup
                 f"is invalid. Check dimension {axis} of your input."
             )
     return wide
-
-
-@remembered
-def _sources(shape: tuple[int, ...], per_axis: tuple[tuple[int, int], ...], mode: str) -> Any:
-    """Where each element of what is padded comes from, counted through."""
-    index = np.arange(math.prod(shape)).reshape(shape)
-    for axis, (a, b) in enumerate(per_axis, len(shape) - len(per_axis)):
-        if a or b:
-            index = index.take(_source(shape[axis], a, b, mode, axis), axis)
-    return index
 
 
 @remembered
@@ -230,10 +220,21 @@ def unfold_image(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any =
         raise RuntimeError(
             f"Expected 3D or 4D (batch mode) tensor for input with possibly 0 batch size, but got {tuple(input.shape)}"
         )
-    x = input if input.ndim == 4 else reshape_to(input, shape=(1, *input.shape))
-    (kh, kw), (dh, dw), (ph, pw), (sh, sw) = (_pair(v) for v in (kernel_size, dilation, padding, stride))
+    kernel, dilation, (ph, pw), stride = _pair(kernel_size), _pair(dilation), _pair(padding), _pair(stride)
     if ph or pw:
-        x = pad_constant(x, pads=((0, 0), (0, 0), (ph, ph), (pw, pw)), value=0)
+        pads = ((0, 0), (0, 0), (ph, ph), (pw, pw))
+        input = pad_constant(input, pads=pads if input.ndim == 4 else pads[1:], value=0)
+    places = sources(_patches, input.shape, kernel, dilation, (ph, pw), stride)
+    return _patches(input, kernel, dilation, (ph, pw), stride) if places is None else take_flat(input, places)
+
+
+_Two = tuple[int, int]
+
+
+def _patches(input: Any, kernel: _Two, dilation: _Two, padding: _Two, stride: _Two) -> Any:
+    """The patches of padded images."""
+    (kh, kw), (dh, dw), (ph, pw), (sh, sw) = kernel, dilation, padding, stride
+    x = input if input.ndim == 4 else reshape_to(input, shape=(1, *input.shape))
     n, c, h, w = x.shape
     rows, columns = (h - dh * (kh - 1) - 1) // sh + 1, (w - dw * (kw - 1) - 1) // sw + 1
     if rows < 1 or columns < 1:
@@ -261,10 +262,15 @@ def fold_image(
             f"Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for "
             f"input, but got: {list(input.shape)}"
         )
-    x = input if input.ndim == 3 else reshape_to(input, shape=(1, *input.shape))
-    (oh, ow), (kh, kw), (dh, dw), (ph, pw), (sh, sw) = (
+    size, kernel, dilation, padding, stride = (
         _pair(v) for v in (output_size, kernel_size, dilation, padding, stride)
     )
+    return _folded(input, size, kernel, dilation, padding, stride)
+
+
+def _folded(input: Any, size: _Two, kernel: _Two, dilation: _Two, padding: _Two, stride: _Two) -> Any:
+    (oh, ow), (kh, kw), (dh, dw), (ph, pw), (sh, sw) = size, kernel, dilation, padding, stride
+    x = input if input.ndim == 3 else reshape_to(input, shape=(1, *input.shape))
     n, columns_of_patch, length = x.shape
     if columns_of_patch % (kh * kw):
         raise RuntimeError(
@@ -279,12 +285,16 @@ def fold_image(
             f"stride={(sh, sw)}, expected size of input's dimension 2 to match the calculated number of sliding blocks "
             f"{rows} * {columns} = {rows * columns}, but got input.size(2)={length}."
         )
-    x = permute_axes(reshape_to(x, shape=(n, c, kh, kw, rows, columns)), axes=(0, 1, 4, 5, 2, 3))
-    if dh > 1 or dw > 1:
-        spread = (n, c, rows, columns, dh * (kh - 1) + 1, dw * (kw - 1) + 1)
-        x = put_slice(x, index=(..., slice(None, None, dh), slice(None, None, dw)), shape=spread)
-    x = overlap_add(x, axis=3, step=sw, shape=(n, c, rows, w, x.shape[4]))
-    x = overlap_add(x, axis=2, step=sh, shape=(n, c, h, w))
+    places = sources(_patches, (n, c, h, w), kernel, dilation, padding, stride)
+    if places is not None:
+        x = reshape_to(add_along(x, places, axis=0, size=n * c * h * w), shape=(n, c, h, w))
+    else:
+        x = permute_axes(reshape_to(x, shape=(n, c, kh, kw, rows, columns)), axes=(0, 1, 4, 5, 2, 3))
+        if dh > 1 or dw > 1:
+            spread = (n, c, rows, columns, dh * (kh - 1) + 1, dw * (kw - 1) + 1)
+            x = put_slice(x, index=(..., slice(None, None, dh), slice(None, None, dw)), shape=spread)
+        x = overlap_add(x, axis=3, step=sw, shape=(n, c, rows, w, x.shape[4]))
+        x = overlap_add(x, axis=2, step=sh, shape=(n, c, h, w))
     if ph or pw:
         x = pad_constant(x, pads=((0, 0), (0, 0), (-ph, -ph), (-pw, -pw)), value=0)
     return x if input.ndim == 3 else reshape_to(x, shape=x.shape[1:])
@@ -292,6 +302,11 @@ def fold_image(
 
 def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
     """[..., C r^2, H, W] -> [..., C, H r, W r]: channels become pixels (Shi et al., arXiv:1609.05158)."""
+    places = sources(_shuffled, input.shape, upscale_factor)
+    return _shuffled(input, upscale_factor) if places is None else take_flat(input, places)
+
+
+def _shuffled(input: Any, upscale_factor: int) -> Any:
     r = int(upscale_factor)
     if input.ndim < 3:
         raise RuntimeError(
@@ -314,6 +329,11 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
 def channel_shuffle(input: Any, groups: int) -> Any:
     """Channels [B, C, ...] read across ``groups``: g * (C / groups) + k goes to k * groups + g (Zhang et al.,
     "ShuffleNet", arXiv:1707.01083)."""
+    places = sources(_across, input.shape, groups)
+    return _across(input, groups) if places is None else take_flat(input, places)
+
+
+def _across(input: Any, groups: int) -> Any:
     if input.ndim < 3:
         raise RuntimeError(f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(input.shape)}")
     batch, c, *space = input.shape
@@ -330,6 +350,11 @@ def channel_shuffle(input: Any, groups: int) -> Any:
 
 def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     """[..., C, H r, W r] -> [..., C r^2, H, W]: the inverse of :func:`pixel_shuffle`."""
+    places = sources(_unshuffled, input.shape, downscale_factor)
+    return _unshuffled(input, downscale_factor) if places is None else take_flat(input, places)
+
+
+def _unshuffled(input: Any, downscale_factor: int) -> Any:
     r = int(downscale_factor)
     if input.ndim < 3:
         raise RuntimeError(

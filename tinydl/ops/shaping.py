@@ -452,6 +452,9 @@ def _cat_slow(tensors: list[Any], dim: int) -> Any:
 
 def promoted(tensors: list[Any]) -> list[Any]:
     """``tensors`` in the one dtype that PyTorch's table gives them (0-d tensors and numbers count less)."""
+    first = tensors[0].dtype if tensors else None
+    if all(x.dtype is first for x in tensors):
+        return tensors
     want = dtypes.result_type(*tensors)
     return [x if x.dtype == want else cast(x, dtype=want) for x in tensors]
 
