@@ -57,7 +57,7 @@ def put_index(input: Any, *, index: Any, shape: Any) -> Any:
 def overwrite(input: Any, value: Any, *, index: Any, then: Any = None) -> Any:
     """A copy of ``input`` with ``value`` at ``index`` (and ``then`` the index arrays): what a recorded ``x[index] =
     value`` computes."""
-    out = input.copy("C")
+    out = np.array(input, order="C", copy=True)
     if then is None:
         out[index] = value
     else:
@@ -513,7 +513,7 @@ def masked_write(input: Any, mask: Any, source: Any) -> Any:
     if mask.shape != input.shape:
         shape = np.broadcast_shapes(input.shape, mask.shape)
         input, mask = np.broadcast_to(input, shape), np.broadcast_to(mask, shape)
-    out = input.copy("C")
+    out = np.array(input, order="C", copy=True)
     count = int(np.count_nonzero(mask))
     if count > source.size:
         raise RuntimeError(

@@ -49,7 +49,7 @@ def _refuse_source(input: Any, src: Any) -> None:
 def filled_at(input: Any, index: Any, *, axis: int, value: Any) -> Any:
     """A copy of ``input`` with the number ``value`` written at ``index`` along ``axis``."""
     places = flat_places("scatter", input.shape, axis, index)
-    out = input.copy("C")
+    out = np.array(input, order="C", copy=True)
     out.put(places, value)
     return out
 
@@ -63,7 +63,7 @@ def scattered(input: Any, src: Any, index: Any, *, axis: int) -> Any:
     places = flat_places("scatter", input.shape, axis, index, src.shape)
     if src.dtype is not input.dtype:
         _refuse_source(input, src)
-    out = input.copy("C")
+    out = np.array(input, order="C", copy=True)
     if places.size:
         out.put(places, _region(src, index))
     return out
@@ -80,7 +80,7 @@ def _combined(name: str, input: Any, src: Any, index: Any, axis: int, how: int) 
     places = flat_places(name, input.shape, axis, index, src.shape)
     if src.dtype is not input.dtype:
         _refuse_source(input, src)
-    out = input.copy("C")
+    out = np.array(input, order="C", copy=True)
     return _combine[input.dtype](out, places, _region(src, index), how) if places.size else out
 
 
@@ -299,7 +299,7 @@ def added_slices(input: Any, source: Any, index: Any, *, dim: int, alpha: Any) -
     if not input.ndim:  # of a number there is one slice, added for each index
         source = np.full(index.size, source)
     try:
-        return _add_slices[input.dtype](input.copy("C"), index, source, lead, size, step, alpha)
+        return _add_slices[input.dtype](np.array(input, order="C", copy=True), index, source, lead, size, step, alpha)
     except IndexError:
         _refuse_slice("index_add", index, axis, size)
 
@@ -363,7 +363,7 @@ def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
 )
 def added_index(input: Any, value: Any, *, index: Any, then: Any = None) -> Any:
     """A copy of ``input`` with ``value`` (broadcast) added at ``index`` (and ``then`` the index arrays), in order."""
-    out = input.copy("C")
+    out = np.array(input, order="C", copy=True)
     at = np.arange(out.size).reshape(out.shape)
     at = at[index] if then is None else (at[index] if index else at)[then]
     if value.shape != at.shape:
@@ -407,7 +407,7 @@ def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -
 )
 def put_flat(input: Any, source: Any, index: Any, *, accumulate: bool) -> Any:
     """A copy of ``input`` with ``source`` written or added at the places ``index`` of its flat memory."""
-    out = input.copy("C")
+    out = np.array(input, order="C", copy=True)
     if accumulate:
         return _combine[out.dtype](out, index, source, ADD)
     if index.size:
