@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
-import random
 import signal
 import sys
 import time
@@ -22,7 +22,7 @@ from tests.mutation.targets import ROOT, all_tests, files
 FOLDER = ROOT / "build" / "mutation"
 SECONDS = 10.0  # what the tests that a mutant is shown to may take, unharmed and traced; --thorough shows it to all
 TIMEOUTS = (-signal.SIGALRM, -signal.SIGPROF)
-COLD = 300  # tests for a mutant for which everything is imported anew
+COLD, FILES = 300, 4  # tests for a mutant for which everything is imported anew, and files that they may stand in
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,13 +39,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 def chosen(options: argparse.Namespace) -> list[Mutant]:
-    """The mutants that are asked for, in the order of files."""
+    """The mutants that are asked for, in the order of files; a sample changes no more than the files do."""
     wanted = [f for f in files() if not options.file or any(part in f for part in options.file)]
     found = [m for file in wanted for m in mutants(file)]
     if options.sample is not None:
-        order = list(range(len(found)))
-        random.Random(options.seed).shuffle(order)
-        found = [found[i] for i in sorted(order[: options.sample])]
+        seen: Counter[str] = Counter()
+        lots = []
+        for at, mutant in enumerate(found):
+            name = f"{mutant.file} {mutant.where}: {mutant.before} -> {mutant.after}"
+            seen[name] += 1
+            lots.append((hashlib.sha256(f"{options.seed} {name} {seen[name]}".encode()).digest(), at))
+        found = [found[at] for at in sorted(at for _, at in sorted(lots)[: options.sample])]
     return found
 
 
@@ -174,7 +178,7 @@ class Asking:
         by_file: dict[str, list[str]] = {}
         for test, _ in tests:
             by_file.setdefault(test.partition("::")[0], []).append(test)
-        chosen = sorted(by_file.items(), key=lambda entry: -len(entry[1]))
+        chosen = sorted(by_file.items(), key=lambda entry: -len(entry[1]))[:FILES]
         limit = 30 * len(chosen) + 10 * sum(seconds for _, seconds in tests)
         code = mutant.code()
         child = running.fork(lambda: running.run_tests(chosen, mutant.file, code), limit)

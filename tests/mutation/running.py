@@ -113,11 +113,31 @@ def fork(work: Callable[[], int], limit: float, silent: bool = True) -> Child:
         os._exit(status)
 
 
+class Only:
+    """A plugin that makes only the tests that are asked for: a table has tens of thousands."""
+
+    def __init__(self, tests: Sequence[str]) -> None:
+        self.wanted: dict[str, set[str]] = {}
+        for test in tests:
+            name, _, parameters = test.rpartition("::")[2].partition("[")
+            self.wanted.setdefault(name, set()).add(parameters.removesuffix("]"))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_generate_tests(self, metafunc: Any) -> Any:
+        """Drop the others before they are made."""
+        result = yield
+        wanted = self.wanted.get(metafunc.function.__name__, set())
+        metafunc._calls = [call for call in metafunc._calls if call.id in wanted]
+        return result
+
+
 def run_tests(selection: Sequence[tuple[str, Sequence[str]]], file: str | None = None, code: Any = None) -> int:
     """Run the chosen tests of each test file until one fails: 0 when none does, else ``KILLED`` + its file's number."""
     if file is not None:
         sys.meta_path.insert(0, Finder(file, code))  # type: ignore[arg-type]
     for number, (_, tests) in enumerate(selection):
-        if pytest.main([*OPTIONS, *tests]) != pytest.ExitCode.OK:
+        # A whole file, where no test is named.
+        plugins = [Only(tests)] if all("::" in test for test in tests) else []
+        if pytest.main([*OPTIONS, *tests], plugins=plugins) != pytest.ExitCode.OK:
             return KILLED + number
     return 0
