@@ -218,3 +218,13 @@ def test_once_differentiable_of_constants_stays_one() -> None:
     g = tinydl.ones(2, dtype=tinydl.float64)
     (d,) = autograd.grad(double.apply(x), x, g, create_graph=True)
     assert not d.requires_grad and (d.array == 2).all()
+
+
+def test_an_argument_without_gradient_that_is_returned_stays_as_it_is() -> None:
+    """The result requires a gradient because of the other argument; the argument itself does not."""
+    first = function(lambda ctx, a, b: a, lambda ctx, g: (None, g * 3))
+    constant, x = tinydl.ones(2, dtype=tinydl.float64), leaf(2)
+    out = first.apply(constant, x)
+    assert out.requires_grad and not constant.requires_grad and out is not constant
+    out.sum().backward()
+    assert (x.grad.array == 3).all() and constant.grad is None

@@ -164,6 +164,7 @@ CASES: list[Case] = [
     ("too many indices", lambda e: e.v[0, 0], I, ("too many indices", "dimension 1", "(3,)")),
     ("index by a float", lambda e: e.v[1.5], I, ("only integers, slices", "got float")),
     ("step backwards", lambda e: e.v[::-1], V, ("step must be greater than zero",)),
+    ("step of nothing", lambda e: e.v[::0], V, ("step must be greater than zero",)),
     ("mask of another shape", lambda e: e.v[t.tensor([True, False])], I, ("mask [2]", "index 0", "[3]")),
     ("assignment", lambda e: e.m23.__setitem__(0, t.ones(4)), R, ("shape mismatch", "[4]", "[3]")),
     ("assignment out of range", lambda e: e.m23.__setitem__(9, 1.0), I, ("index 9", "size 2")),

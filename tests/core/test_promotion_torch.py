@@ -4,6 +4,7 @@ operation."""
 from __future__ import annotations
 
 import itertools
+import pickle
 from typing import Any
 
 import numpy as np
@@ -91,3 +92,36 @@ def test_a_number_that_an_integer_dtype_has_not(name: str, number: int) -> None:
     x += number
     t += number
     assert x.tolist() == t.tolist()
+
+
+def unpickled(x: Any) -> Any:
+    """The same numbers with a dtype that is equal to NumPy's and another object, as it comes out of another process."""
+    out = pickle.loads(pickle.dumps(x))
+    assert out.dtype == x.dtype and out.dtype is not x.dtype
+    return out
+
+
+PRODUCTS: dict[str, Any] = {
+    "matmul": lambda t, a, b: a @ b, "vector": lambda t, a, b: a @ b[0], "mm": lambda t, a, b: t.mm(a, b),
+    "bmm": lambda t, a, b: t.bmm(a[None], b[None]), "addmm": lambda t, a, b: t.addmm(a, b, a),
+    "linear": lambda t, a, b: t.nn.functional.linear(a, b, b[0]), "einsum": lambda t, a, b: t.einsum("ij,jk", a, b),
+    "tensordot": lambda t, a, b: t.tensordot(a, b, 1), "add": lambda t, a, b: a + b, "where": lambda t, a, b:
+    t.where(a > 0, a, b), "cat": lambda t, a, b: t.cat([a, b]), "stack": lambda t, a, b: t.stack([a, b]),
+    "solve": lambda t, a, b: t.linalg.solve(a, b), "lerp": lambda t, a, b: t.lerp(a, b, 0.3),
+    "cross": lambda t, a, b: t.linalg.cross(a, b), "cdist": lambda t, a, b: t.cdist(a, b),
+    "mse": lambda t, a, b: t.nn.functional.mse_loss(a, b), "conv": lambda t, a, b:
+    t.nn.functional.conv1d(a[None], b[:, :, None]), "scatter": lambda t, a, b:
+    t.scatter(a, 0, t.tensor([[0, 1, 1]]), b), "index_add": lambda t, a, b: t.index_add(a, 0, t.tensor([0, 0, 2]), b),
+    "masked_scatter": lambda t, a, b: a.masked_scatter(a > 0, b), "vecdot": lambda t, a, b: t.linalg.vecdot(a, b),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_a_dtype_out_of_another_process_is_the_same_dtype(name: str) -> None:
+    rng = np.random.default_rng(6)
+    x, y = rng.normal(size=(2, 3, 3))
+    a, b = tinydl.tensor(x), tinydl.from_numpy(unpickled(y))
+    wanted = PRODUCTS[name](torch, torch.tensor(x), torch.tensor(y))
+    for found in (PRODUCTS[name](tinydl, a, b), PRODUCTS[name](tinydl, tinydl.from_numpy(unpickled(x)), b)):
+        assert found.dtype == tinydl.float64
+        np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-9)

@@ -60,7 +60,8 @@ for _a, _b in (
     ((4,), (2, 4, 3)), ((2, 3, 4), (4,)), ((0, 3), (3, 2)), ((2, 0), (0, 3)),
 ):  # fmt: skip
     row("matmul", draw(*_a), draw(*_b), note=f"{_a} {_b}")
-row("matmul", ints(3, 4), ints(4, 2), note="ints")
+for _a, _b in (((3, 4), (4, 2)), ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 2, 3), (3,)), ((3,), (2, 3, 2))):
+    row("matmul", ints(*_a), ints(*_b), note=f"ints {_a} {_b}")
 row("mm", draw(3, 4), draw(4, 2))
 row("bmm", draw(2, 3, 4), draw(2, 4, 2))
 row("mv", draw(3, 4), draw(4))
@@ -129,6 +130,7 @@ for _shape in ((3, 3), (2, 3, 3)):
     for _n in (0, 1, 2, 3, 5, -2):
         row("matrix_power", draw(*_shape, make=regular), _n, note=f"{_n} {_note}", loose=20)  # cond^n
     row("linalg.matrix_power", draw(*_shape, make=regular), 3, note=_note)
+    row("matrix_power", draw(2, *_shape, make=regular), 2, note=f"batches {_note}", loose=20)
     row("linalg.matrix_rank", draw(*_shape, make=low_rank), note=_note)
     row("linalg.pinv", draw(*_shape, make=regular), note=_note)
     for _upper in (False, True):

@@ -79,6 +79,7 @@ for name in ("max", "min"):
     row(name, distinct(3, 4))
     row(name, distinct(3, 4), dim=1, note="dim")
     row(name, distinct(2, 3, 4), dim=-2, keepdim=True, note="keepdim")
+    row(name, distinct(2, 3), np.int64(1), keepdim=True, note="a dimension of NumPy's")
     row(name, TIES, note="ties of all")
     row(name, TIES, dim=1, note="ties")
     row(name, distinct(), note="0-d")

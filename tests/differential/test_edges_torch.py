@@ -272,6 +272,10 @@ def test_there_are_enough_of_them() -> None:
         (lambda t: t.ones(2).is_nonzero(), RuntimeError),
         (lambda t: -t.ones(2, dtype=t.bool), (RuntimeError, TypeError)),
         (lambda t: t.ones(2) & 1, (NotImplementedError, TypeError)),
+        (lambda t: t.ones(2, 3, 4).fill_diagonal_(1), RuntimeError),
+        (lambda t: t.ones(3).fill_diagonal_(1), RuntimeError),
+        (lambda t: t.nn.functional.pad(t.ones(1, 2, 3), (4, 0), mode="circular"), RuntimeError),
+        (lambda t: t.nn.functional.pad(t.ones(1, 2, 3), (0, 3), mode="reflect"), RuntimeError),
     ],
 )  # fmt: skip
 def test_misuse_raises_as_in_pytorch(f: Callable[[Any], Any], error: Any) -> None:

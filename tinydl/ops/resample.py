@@ -81,10 +81,10 @@ def _triangle(x: Any) -> Any:
 
 
 def _keys(x: Any) -> Any:
-    """The cubic kernel with Keys' own slope, which PyTorch's filters have."""
+    """The cubic kernel with Keys' own slope, which PyTorch's filters have, for abs(x) <= 2."""
     x, a = np.abs(x), -0.5
     near, far = ((a + 2) * x - (a + 3)) * x * x + 1, ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
-    return np.where(x < 1, near, np.where(x < 2, far, 0.0))
+    return np.where(x < 1, near, far)
 
 
 @functools.lru_cache(maxsize=1024)
