@@ -20,7 +20,8 @@ from tests.mutation.reaching import Reach, digest
 from tests.mutation.targets import ROOT, all_tests, files
 
 FOLDER = ROOT / "build" / "mutation"
-SECONDS = 10.0  # what the tests that a mutant is shown to may take, unharmed and traced; --thorough shows it to all
+SECONDS = 30.0  # what the tests that a mutant is shown to may take, unharmed and traced; --thorough shows it to all
+LIVED = ("survived", "unreached", "not asked")
 TIMEOUTS = (-signal.SIGALRM, -signal.SIGPROF)
 COLD, FILES = 300, 4  # tests for a mutant for which everything is imported anew, and files that they may stand in
 
@@ -120,6 +121,7 @@ class Asking:
     def warm(self, collected: session.Collected) -> None:
         """Ask in a process that has collected every test; what cannot be asked there is left in ``cold``."""
         reach = Reach(FOLDER / "reach.json")
+        reach.kills.update(entry["by"].partition("[")[0] for entry in self.results.known.values())
         collected.trace(reach, note)
         cold: dict[str, list[tuple[str, float]]] = {}
         waiting, at_work = self.waiting[::-1], []
@@ -165,7 +167,7 @@ class Asking:
 
         if (status := running.fork(work, float("inf"), silent=False).wait()) or not self.cold.exists():
             raise SystemExit(f"the tests could not be collected, or not run ({status})")
-        self.results = Results(self.results.path, fresh=False)
+        self.results.known = json.loads(self.results.path.read_text()) if self.results.path.exists() else {}
         cold = json.loads(self.cold.read_text())
         self.done = self.total - len(cold)
         sound: dict[str, bool] = {}
@@ -217,22 +219,23 @@ def main() -> None:
 
 
 def report(found: list[Mutant], results: Results, answered: dict[str, Any]) -> None:
-    """Survivors, counts by file, and last the score."""
+    """Survivors, counts by file, and last the score; a mutant that could not be asked counts as a survivor."""
     counts: dict[str, Counter[str]] = {}
     for mutant in found:
         answer = answered.get(mutant.key)
-        state = results.get(mutant) if answer is None else "equivalent" if answer.equivalent else "worthless"
+        known = results.get(mutant) or "not asked"
+        state = known if answer is None else "equivalent" if answer.equivalent else "worthless"
         counts.setdefault(mutant.file, Counter())[str(state)] += 1
-        if state in ("survived", "unreached"):
-            print(f"{mutant}" + (" (no test reaches it)" if state == "unreached" else ""))
+        if state in LIVED:
+            print(f"{mutant}" + {"unreached": " (no test reaches it)", "survived": ""}.get(state, f" ({state})"))
     total = sum(counts.values(), Counter())
     for file, count in (*counts.items(), ("all", total)):
-        killed, lived = count["killed"] + count["timeout"], count["survived"] + count["unreached"]
+        killed, lived = count["killed"] + count["timeout"], sum(count[state] for state in LIVED)
         print(
             f"{file:32} {count.total():5} mutants: {killed} killed ({count['timeout']} by time), {lived} survived, "
             f"{count['equivalent']} equivalent, {count['worthless']} not worth a test"
         )
-    killed, lived = total["killed"] + total["timeout"], total["survived"] + total["unreached"]
+    killed, lived = total["killed"] + total["timeout"], sum(total[state] for state in LIVED)
     print(f"with the answered ones counted as survivors: {100 * killed / max(total.total(), 1):.1f} %")
     print(f"mutation score {100 * killed / max(killed + lived, 1):.1f} %")
 

@@ -1,8 +1,9 @@
 """Which tests reach which line: every case is run once, traced, and what it found is kept in ``build/mutation``.
 
-A mutant is shown only to tests that run its line: those first that run little else of its file, and of each kind one
-before the second of any. A trace is a hint of what to run, no verdict: one that is old can miss a test that would kill,
-never invent one. So only tests are traced again that are new or that ran a line that has changed since.
+A mutant is shown only to tests that run its line: those first that run little else of its file, and of those that run
+the same lines one before the second of any, of a function that has killed the most. A trace is a hint of what to run,
+no verdict: one that is old can miss a test that would kill, never invent one. So only tests are traced again that are
+new or that ran a line that has changed since.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Reach:
                     self.sets[at] = [file, self.digests[file], [new[line] for line in lines]]
         self.numbers = {(file, of, tuple(lines)): i for i, (file, of, lines) in enumerate(self.sets)}
         self.siblings: dict[str, list[str]] = {}  # the other tests of a traced one's case
-        self.imported: set[Any] = set()  # code that has run before the first test
+        self.kills: Counter[str] = Counter()  # by test functions
 
     @functools.cache  # noqa: B019 - there is one
     def _moves(self, file: str, of: str) -> dict[int, int]:
@@ -122,13 +123,14 @@ class Reach:
             reaching = [(number, found) for number, found in self.by_file[mutant.file] if found & lines]
             if reaching:
                 break
-        kinds: defaultdict[tuple[int, int, str], list[str]] = defaultdict(list)
-        for number, found in reaching:
-            for test in self.by_set[number]:
-                kinds[len(found), number, test.partition("[")[0]].append(test)
-        for tests in kinds.values():
-            tests.sort(key=lambda test: self.tests[test][0])
-        order = [kinds[kind] for kind in sorted(kinds)]
+        order = []
+        for _, number in sorted((len(found), number) for number, found in reaching):
+            functions: defaultdict[str, list[str]] = defaultdict(list)
+            for test in sorted(self.by_set[number], key=lambda test: self.tests[test][0]):
+                functions[test.partition("[")[0]].append(test)
+            turns = sorted(functions, key=lambda name: -self.kills[name])
+            longest = max(map(len, functions.values()))
+            order.append([functions[f][k] for k in range(longest) for f in turns if k < len(functions[f])])
         rounds = max(map(len, order), default=0)
         first = [tests[k] for k in range(rounds) for tests in order if k < len(tests)]
         first = [*self.named(mutant), *first]

@@ -226,7 +226,8 @@ def _extreme_of(input: Any, dim: Any, keepdim: bool, name: str, whole: Any, alon
         if 0 in input.shape:
             nonempty(input, None, name)
         return whole(input)
-    return elementwise(input, dim) if hasattr(dim, "dtype") else along(input, dim, keepdim=keepdim)
+    tensor = hasattr(dim, "dtype") and not isinstance(dim, np.integer)  # a dimension may be a number of NumPy's
+    return elementwise(input, dim) if tensor else along(input, dim, keepdim=keepdim)
 
 
 def _position(name: str, says: str) -> Any:

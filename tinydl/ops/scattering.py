@@ -174,13 +174,15 @@ def _matched(shape: tuple[int, ...], reach: tuple[int, ...], dim: int) -> Any:
     from tinydl.ops.shaping import broadcast_shapes
 
     axis = one_axis(dim, len(shape))
+    if not shape and not reach:
+        raise IndexError(f"take_along_dim(): Dimension specified as {dim} but tensor has no dimensions")
     if len(shape) != len(reach):
         raise RuntimeError(
             "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
             f"{len(shape)} dimensions for input, and {len(reach)} dimensions for indices"
         )
     both = broadcast_shapes((*shape[:axis], 1, *shape[axis + 1 :]), (*reach[:axis], 1, *reach[axis + 1 :]))
-    wide = tuple((*both[:axis], n, *both[axis + 1 :]) for n in (shape[axis], reach[axis])) if shape else ((), ())
+    wide = tuple((*both[:axis], n, *both[axis + 1 :]) for n in (shape[axis], reach[axis]))
     return None if wide == (shape, reach) else wide
 
 
