@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydl.kernels import scalar
+from tinydl.kernels.builtin import Builtin
 from tinydl.kernels.cache import njit
 from tinydl.kernels.registry import register
 from tinydl.kernels.scalar import IN_ORDER
@@ -197,29 +198,32 @@ def _exponentials(x: Array, y: Array, at: int, count: int, step: int) -> Any:
 
 
 @njit(error_model="numpy")
-def _softmax(x: Array, count: int, step: int, y: Array) -> None:
+def _softmax(x: Array, count: int, step: int, y: Array) -> int:
     if x.size == 0:
-        return
-    x, y = x.reshape(x.size), y.reshape(y.size)
+        return 0
     for outer in range(0, x.size, count * step):
         for at in range(outer, outer + step):
             _, total = _exponentials(x, y, at, count, step)
             scale = ONE / total
             for c in range(count):
                 y[at + c * step] *= scale
+    return 0
 
 
 @njit(error_model="numpy")
-def _log_softmax(x: Array, count: int, step: int, y: Array) -> None:
+def _log_softmax(x: Array, count: int, step: int, y: Array) -> int:
     if x.size == 0:
-        return
-    x, y = x.reshape(x.size), y.reshape(y.size)
+        return 0
     for outer in range(0, x.size, count * step):
         for at in range(outer, outer + step):
             top, total = _exponentials(x, y, at, count, step)
             shift = _f(math.log(total))
             for c in range(count):
                 y[at + c * step] = (x[at + c * step] - top) - shift
+    return 0
+
+
+_SOFTMAX, _LOG_SOFTMAX = (Builtin(function, "TiiT") for function in (_softmax, _log_softmax))
 
 
 @register(op="softmax", name="cpu.lines", dtypes=("float32",), default=True)
@@ -227,7 +231,7 @@ def softmax(x: Array, axis: int) -> Array:
     """One line of x along ``axis`` after another."""
     x = plain(x)
     y = np.empty(x.shape, x.dtype)
-    _softmax(x, x.shape[axis], y.strides[axis] // y.itemsize, y)
+    _SOFTMAX[x.dtype](x, x.shape[axis], y.strides[axis] // y.itemsize, y)
     return y
 
 
@@ -236,5 +240,5 @@ def log_softmax(x: Array, axis: int) -> Array:
     """One line of x along ``axis`` after another."""
     x = plain(x)
     y = np.empty(x.shape, x.dtype)
-    _log_softmax(x, x.shape[axis], y.strides[axis] // y.itemsize, y)
+    _LOG_SOFTMAX[x.dtype](x, x.shape[axis], y.strides[axis] // y.itemsize, y)
     return y

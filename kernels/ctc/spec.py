@@ -54,14 +54,16 @@ def shares(sizes: Ints, reduction: str) -> Any:
 
 
 def _emitted(x: Array, labels: Ints) -> Array:
-    found = np.take_along_axis(x, np.broadcast_to(labels, (len(x), *labels.shape)), 2)
-    return np.asarray(found, np.float64)
+    found: Any = np.take_along_axis(x, np.broadcast_to(labels, (len(x), *labels.shape)), 2)
+    emitted: Array = found.astype(np.float64)
+    return emitted
 
 
 def _log_p(alpha: Array, sizes: Ints) -> Array:
     rows, last = np.arange(len(sizes)), 2 * sizes
     before = np.where(last > 0, alpha[-1, rows, last - 1], -np.inf)
-    return np.logaddexp(alpha[-1, rows, last], before)
+    log_p: Array = np.logaddexp(alpha[-1, rows, last], before)
+    return log_p
 
 
 @register(op="ctc_forward", name="numpy")

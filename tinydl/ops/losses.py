@@ -209,12 +209,15 @@ def _by_rows(kernel: Any, input: Any, target: Any, weight: Any, reduction: str, 
     """A loss of rows [N, C] on [N, C, d1, ...] or [C]: a row for every place, the classes last."""
     if input.ndim == 2:
         return kernel(input, target, weight, *settings, reduction)
-    last = input if input.ndim == 1 else np.moveaxis(input, 1, -1)
-    flat = last.reshape(-1, last.shape[-1]) if last.size else np.zeros((target.size, last.shape[-1]), input.dtype)
-    loss, slope = kernel(flat, target.reshape(-1), weight, *settings, reduction)
-    slope = slope.reshape(last.shape)
-    slope = slope if input.ndim == 1 else np.moveaxis(slope, -1, 1)
-    return loss.reshape(target.shape) if reduction == "none" else loss, slope
+    shape, classes = input.shape, input.shape[input.ndim > 1]
+    if input.ndim == 1:
+        loss, slope = kernel(input.reshape(1, classes), target.reshape(-1), weight, *settings, reduction)
+    else:
+        planes = input.reshape(shape[0], classes, math.prod(shape[2:]))
+        rows = planes.transpose(0, 2, 1).reshape(target.size, classes)
+        loss, slope = kernel(rows, target.reshape(-1), weight, *settings, reduction)
+        slope = slope.reshape(planes.shape[0], planes.shape[2], classes).transpose(0, 2, 1)
+    return loss.reshape(target.shape) if reduction == "none" else loss, slope.reshape(shape)
 
 
 def plain(x: Any) -> Any:

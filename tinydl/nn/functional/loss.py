@@ -224,9 +224,12 @@ def _check_broadcast(name: str, shape: tuple[int, ...], wanted: tuple[int, ...])
         )
 
 
+_INDICES = np.dtype(np.int64), np.dtype(np.uint8)
+
+
 def _classes(name: str, shape: tuple[int, ...], target: Tensor) -> Any:
     """The class indices as int64 (see :func:`_constant`), after a look at the shapes."""
-    if target.dtype.name not in ("int64", "uint8"):
+    if target.array.dtype not in _INDICES:
         raise RuntimeError(
             f"{name}: expected a target of dtype int64 or uint8, but got {target.dtype}; convert it with .long()"
         )
