@@ -223,7 +223,8 @@ def _log_softmax(x: Array, count: int, step: int, y: Array) -> int:
     return 0
 
 
-_SOFTMAX, _LOG_SOFTMAX = (Builtin(function, "TiiT") for function in (_softmax, _log_softmax))
+_SOFTMAX = Builtin(_softmax, "TiiT")
+_LOG_SOFTMAX = Builtin(_log_softmax, "TiiT")
 
 
 @register(op="softmax", name="cpu.lines", dtypes=("float32",), default=True)
