@@ -10,6 +10,7 @@ summed in vectors, the rows in float64. A channel (a group) is one thread's from
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -45,18 +46,8 @@ def _forward_row(x: Any, weight: Any, bias: Any, eps: Any, y: Any) -> Any:
         centred = x[j] - mean
         square += centred * centred
     rstd = _ONE / np.sqrt(square / d + eps)
-    if weight.size and bias.size:
-        for j in range(x.size):
-            y[j] = (x[j] - mean) * rstd * weight[j] + bias[j]
-    elif weight.size:
-        for j in range(x.size):
-            y[j] = (x[j] - mean) * rstd * weight[j]
-    elif bias.size:
-        for j in range(x.size):
-            y[j] = (x[j] - mean) * rstd + bias[j]
-    else:
-        for j in range(x.size):
-            y[j] = (x[j] - mean) * rstd
+    for j in range(x.size):
+        y[j] = (x[j] - mean) * rstd * weight[j] + bias[j]
     return mean, rstd
 
 
@@ -65,29 +56,27 @@ def _forward(x: Any, weight: Any, bias: Any, eps: Any, y: Any, moments: Any) -> 
         moments[0, n], moments[1, n] = _forward_row(x[n], weight, bias, np.float32(eps), y[n])
 
 
+# Functions of their own: in one, LLVM would have to check that none of three arrays that are written overlaps another,
+# and makes no vectors.
 @njit(fastmath=_SUMS, error_model="numpy", forceinline=True)
-def _backward_row(g: Any, x: Any, weight: Any, mean: Any, rstd: Any, dx: Any, dweight: Any, dbias: Any) -> Any:
-    d = np.float32(x.size)
+def _backward_means(g: Any, x: Any, weight: Any, mean: Any, rstd: Any) -> Any:
     mean_q = _ZERO
     mean_qh = _ZERO
-    if weight.size:
-        for j in range(x.size):
-            q = g[j] * weight[j]
-            mean_q += q
-            mean_qh += q * ((x[j] - mean) * rstd)
-        mean_q /= d
-        mean_qh /= d
-        for j in range(x.size):
-            dx[j] = rstd * (g[j] * weight[j] - mean_q - (x[j] - mean) * rstd * mean_qh)
-    else:
-        for j in range(x.size):
-            mean_q += g[j]
-            mean_qh += g[j] * ((x[j] - mean) * rstd)
-        mean_q /= d
-        mean_qh /= d
-        for j in range(x.size):
-            dx[j] = rstd * (g[j] - mean_q - (x[j] - mean) * rstd * mean_qh)
-    # A loop of its own: with three arrays written LLVM will not check that none overlaps another, and makes no vectors.
+    for j in range(x.size):
+        q = g[j] * weight[j]
+        mean_q += q
+        mean_qh += q * ((x[j] - mean) * rstd)
+    return mean_q / np.float32(x.size), mean_qh / np.float32(x.size)
+
+
+@njit(fastmath=_SUMS, error_model="numpy", forceinline=True)
+def _backward_input(g: Any, x: Any, weight: Any, mean: Any, rstd: Any, mean_q: Any, mean_qh: Any, dx: Any) -> None:
+    for j in range(x.size):
+        dx[j] = rstd * (g[j] * weight[j] - mean_q - (x[j] - mean) * rstd * mean_qh)
+
+
+@njit(fastmath=_SUMS, error_model="numpy", forceinline=True)
+def _backward_parameters(g: Any, x: Any, mean: Any, rstd: Any, dweight: Any, dbias: Any) -> None:
     for j in range(x.size):
         dweight[j] += g[j] * ((x[j] - mean) * rstd)
         dbias[j] += g[j]
@@ -96,7 +85,9 @@ def _backward_row(g: Any, x: Any, weight: Any, mean: Any, rstd: Any, dx: Any, dw
 def _backward(g: Any, x: Any, weight: Any, mean: Any, rstd: Any, dx: Any, dweights: Any, dbiases: Any) -> Any:
     for block in prange(dweights.shape[0]):
         for n in range(block * _ROWS, min((block + 1) * _ROWS, x.shape[0])):
-            _backward_row(g[n], x[n], weight, mean[n], rstd[n], dx[n], dweights[block], dbiases[block])
+            mean_q, mean_qh = _backward_means(g[n], x[n], weight, mean[n], rstd[n])
+            _backward_input(g[n], x[n], weight, mean[n], rstd[n], mean_q, mean_qh, dx[n])
+            _backward_parameters(g[n], x[n], mean[n], rstd[n], dweights[block], dbiases[block])
 
 
 _forward_serial = njit(_forward, error_model="numpy")
@@ -105,6 +96,16 @@ _backward_serial = njit(_backward, error_model="numpy")
 _backward_parallel = njit(_backward, parallel=True, error_model="numpy")
 _NOTHING = np.empty(0, np.float32)
 _FLOAT32 = np.dtype(np.float32)
+
+
+@functools.lru_cache(maxsize=64)
+def _constant(size: int, value: float) -> Array:
+    return np.full(size, value, _FLOAT32)
+
+
+def _of_row(parameter: Array | None, size: int, otherwise: float) -> Array:
+    """The parameter, or as many constants: a second loop for rows without one makes those with one twice as slow."""
+    return _constant(size, otherwise) if parameter is None else plain(parameter)
 
 
 def _given(parameter: Array | None) -> Array:
@@ -118,7 +119,7 @@ def layer_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: 
     x = plain(x)
     y, moments = np.empty(x.shape, _FLOAT32), np.empty((2, len(x)), _FLOAT32)
     kernel = _forward_parallel if x.size >= PARALLEL_FROM else _forward_serial
-    kernel(x, _given(weight), _given(bias), eps, y, moments)
+    kernel(x, _of_row(weight, x.shape[1], 1.0), _of_row(bias, x.shape[1], 0.0), eps, y, moments)
     return y, moments[0], moments[1]
 
 
@@ -131,9 +132,8 @@ def layer_norm_backward(
     dx = np.empty_like(x)
     blocks = -(-len(x) // _ROWS)
     dweights, dbiases = np.zeros((2, blocks, x.shape[1]), np.float32)
-    w = _given(weight)
     kernel = _backward_parallel if x.size >= PARALLEL_FROM else _backward_serial
-    kernel(g, x, w, mean, rstd, dx, dweights, dbiases)
+    kernel(g, x, _of_row(weight, x.shape[1], 1.0), mean, rstd, dx, dweights, dbiases)
     if blocks == 1:
         return dx, dweights[0], dbiases[0]
     return dx, dweights.sum(axis=0), dbiases.sum(axis=0)
@@ -148,12 +148,8 @@ def _rms_row(x: Any, weight: Any, eps: Any, y: Any) -> Any:
     for j in range(x.size):
         square += x[j] * x[j]
     scale = _ONE / np.sqrt(square / np.float32(x.size) + eps)
-    if weight.size:
-        for j in range(x.size):
-            y[j] = x[j] * scale * weight[j]
-    else:
-        for j in range(x.size):
-            y[j] = x[j] * scale
+    for j in range(x.size):
+        y[j] = x[j] * scale * weight[j]
     return scale
 
 
@@ -163,20 +159,17 @@ def _rms_forward(x: Any, weight: Any, eps: Any, y: Any, scales: Any) -> Any:
 
 
 @njit(fastmath=_SUMS, error_model="numpy", forceinline=True)
-def _rms_row_backward(g: Any, x: Any, weight: Any, scale: Any, dx: Any, dweight: Any) -> Any:
+def _rms_backward_input(g: Any, x: Any, weight: Any, scale: Any, dx: Any) -> None:
     mean_qh = _ZERO
-    if weight.size:
-        for j in range(x.size):
-            mean_qh += g[j] * weight[j] * (x[j] * scale)
-        mean_qh /= np.float32(x.size)
-        for j in range(x.size):
-            dx[j] = scale * (g[j] * weight[j] - x[j] * scale * mean_qh)
-    else:
-        for j in range(x.size):
-            mean_qh += g[j] * (x[j] * scale)
-        mean_qh /= np.float32(x.size)
-        for j in range(x.size):
-            dx[j] = scale * (g[j] - x[j] * scale * mean_qh)
+    for j in range(x.size):
+        mean_qh += g[j] * weight[j] * (x[j] * scale)
+    mean_qh /= np.float32(x.size)
+    for j in range(x.size):
+        dx[j] = scale * (g[j] * weight[j] - x[j] * scale * mean_qh)
+
+
+@njit(fastmath=_SUMS, error_model="numpy", forceinline=True)
+def _rms_backward_weight(g: Any, x: Any, scale: Any, dweight: Any) -> None:
     for j in range(x.size):
         dweight[j] += g[j] * (x[j] * scale)
 
@@ -184,7 +177,8 @@ def _rms_row_backward(g: Any, x: Any, weight: Any, scale: Any, dx: Any, dweight:
 def _rms_backward(g: Any, x: Any, weight: Any, scales: Any, dx: Any, dweights: Any) -> Any:
     for block in prange(dweights.shape[0]):
         for n in range(block * _ROWS, min((block + 1) * _ROWS, x.shape[0])):
-            _rms_row_backward(g[n], x[n], weight, scales[n], dx[n], dweights[block])
+            _rms_backward_input(g[n], x[n], weight, scales[n], dx[n])
+            _rms_backward_weight(g[n], x[n], scales[n], dweights[block])
 
 
 _rms_forward_serial = njit(_rms_forward, error_model="numpy")
@@ -199,7 +193,7 @@ def rms_norm_forward(x: Array, weight: Array | None, eps: float) -> tuple[Array,
     x = plain(x)
     y, scales = np.empty(x.shape, _FLOAT32), np.empty(len(x), _FLOAT32)
     kernel = _rms_forward_parallel if x.size >= PARALLEL_FROM else _rms_forward_serial
-    kernel(x, _given(weight), eps, y, scales)
+    kernel(x, _of_row(weight, x.shape[1], 1.0), eps, y, scales)
     return y, scales
 
 
@@ -211,7 +205,7 @@ def rms_norm_backward(g: Array, x: Array, weight: Array | None, scale: Array) ->
     blocks = -(-len(x) // _ROWS)
     dweights = np.zeros((blocks, x.shape[1]), _FLOAT32)
     kernel = _rms_backward_parallel if x.size >= PARALLEL_FROM else _rms_backward_serial
-    kernel(g, x, _given(weight), scale, dx, dweights)
+    kernel(g, x, _of_row(weight, x.shape[1], 1.0), scale, dx, dweights)
     return dx, dweights[0] if blocks == 1 else dweights.sum(axis=0)
 
 

@@ -28,8 +28,9 @@ from tinydl.kernels.optim.heads import (
 from tinydl.kernels.optim.table import CHUNK, GRAD, NUMEL, OFFSET, PARAM
 from tinydl.kernels.registry import register
 
-# Elements from which two threads beat one: measured on 2 cores of Zen 4, where starting them costs 2 to 5 us.
-PARALLEL_FROM = 1 << 17
+# Elements from which two threads beat one: Adam takes 40 us for so many, half of it on two idle cores, and
+# starting them costs 2 to 5. Beside a busy neighbour it may wait for its core, as ``threads.SERIAL`` says.
+PARALLEL_FROM = 1 << 16
 
 # --- the loops: elements start to stop of one row -------------------------------------------------------------------
 # The equations are those of ``spec.py``, name by name.
@@ -449,7 +450,7 @@ def _scale_gradients(table: Any, like: Any, coefficient: Any) -> Any:
 def squared_norm(table: NDArray[Any], like: NDArray[Any]) -> Any:
     """Sum of squares of all gradients, serial or parallel by their size; the card is ``spec.py``."""
     total = int(table[:, NUMEL].sum())
-    return (_squared_norm_parallel if total >= PARALLEL_FROM else _squared_norm_serial)(table, like)
+    return (_squared_norm_parallel if total >= 2 * PARALLEL_FROM else _squared_norm_serial)(table, like)
 
 
 def scale_gradients_(table: NDArray[Any], like: NDArray[Any], coefficient: float) -> Any:
