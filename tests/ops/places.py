@@ -276,3 +276,16 @@ _settings("trace", (), shape=(3, 4))
 def _block_diagonal(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 2, 3), draw(rng, 2), draw(rng), draw(rng, 4, 1).T))
     yield Sample((draw(rng, 2, 0), draw(rng, 1, 2)), note="size 0")
+
+
+@entry("crossed")
+def _crossed(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((draw(rng, 2, 3), draw(rng, 2, 3)), {"axis": -1})
+    yield Sample((draw(rng, 3, 2), draw(rng, 2, 3, 1)), {"axis": -2}, note="broadcast")
+
+
+@entry("plus_product")
+def _plus_product(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((draw(rng, 2, 4), draw(rng, 2, 3), draw(rng, 3, 4)), {"beta": 1, "alpha": 1})
+    yield Sample((draw(rng, 4), draw(rng, 3, 2).T, draw(rng, 3, 4)), {"beta": 0.5, "alpha": -2}, note="broadcast")
+    yield Sample((draw(rng, 2, 2, 1), draw(rng, 2, 2, 3), draw(rng, 2, 3, 4)), {"beta": 0, "alpha": 1}, note="a batch")

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tinydl.autograd.mode import mode
 from tinydl.errors import LinAlgError
 from tinydl.ops import factors
 from tinydl.ops.arranging import triangle
@@ -165,28 +166,30 @@ def pinv(A: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False)
     if 0 in A.shape:
         return swap_last(A) * 1
     source = _symmetric(A, "L") if hermitian else A
-    return factors.pinv_of(source, cut=_cut(_raw(source), atol, rtol))
+    return factors.pinv_of(source, cut=_values_and_cut(_raw(source), atol, rtol)[1])
 
 
-def _cut(A: Any, atol: Any, rtol: Any) -> Any:
-    """The size from which on a singular value counts."""
+def _values_and_cut(A: Any, atol: Any, rtol: Any) -> tuple[Any, Any]:
+    """The singular values, and the size from which on one counts."""
     atol, rtol = _raw(atol), _raw(rtol)
     if rtol is None:
         rtol = 0.0 if atol is not None and np.any(np.asarray(atol) > 0) else max(A.shape[-2:]) * np.finfo(A.dtype).eps
     s = np.linalg.svd(A, compute_uv=False)
     largest = np.max(s, axis=-1, initial=0)
     found = np.maximum(np.asarray(0.0 if atol is None else atol), np.asarray(rtol) * largest)
-    return np.asarray(found)[..., None]
+    return s, np.asarray(found)[..., None]
+
+
+def _rank(raw: Any, values: Any, cut: Any) -> Any:
+    found = np.add.reduce(values > cut, axis=-1) if raw.size else 0
+    return constant(np.broadcast_to(np.asarray(found, np.int64), raw.shape[:-2]).copy())
 
 
 def matrix_rank(A: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False) -> Any:
     """How many singular values are larger than max(atol, rtol s_max): int64. Defaults as for :func:`pinv`."""
-    from tinydl.autograd import primitives as _p
-
     _matrix("linalg.matrix_rank", A, square=hermitian)
     raw = _raw(_symmetric(A, "L") if hermitian else A)
-    found = np.sum(np.linalg.svd(raw, compute_uv=False) > _cut(raw, atol, rtol), axis=-1) if raw.size else 0
-    return _p.Tensor._wrap(np.broadcast_to(np.asarray(found, np.int64), raw.shape[:-2]).copy())  # type: ignore[attr-defined]
+    return _rank(raw, *(_values_and_cut(raw, atol, rtol) if raw.size else (None, None)))
 
 
 def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = None) -> Any:
@@ -216,8 +219,10 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = No
         raise RuntimeError(
             f"linalg.lstsq: input.size(-2) should match other.size(-2), got {tuple(A.shape)} and {tuple(B.shape)}"
         )
-    X = mm(pinv(A, rtol=rcond), B)
-    rank = matrix_rank(A, rtol=rcond)
+    raw = _raw(A)
+    values, cut = _values_and_cut(raw, None, rcond) if raw.size else (None, None)
+    X = mm(factors.pinv_of(A, cut=cut) if raw.size else swap_last(A) * 1, B)
+    rank = _rank(raw, values, cut)
     tensor = _p.Tensor  # type: ignore[attr-defined]
     residuals = values = tensor._wrap(np.zeros(0, A.dtype))
     if driver not in (None, "gelsy") and m > n and bool((rank.array == n).all()):
@@ -287,7 +292,8 @@ def _symmetric(A: Any, UPLO: str) -> Any:
     when it is not, the gradient is that of what was computed: of the triangle alone.
     """
     raw = _raw(A)
-    if np.array_equal(raw, raw.swapaxes(-1, -2), equal_nan=True):
+    turned = raw.swapaxes(-1, -2)
+    if (raw == turned).all() or (np.isnan(raw).any() and np.array_equal(raw, turned, equal_nan=True)):
         return A
     lower = UPLO == "L"
     strict = triangle(A, diagonal=-1 if lower else 1, lower=lower)
@@ -415,6 +421,8 @@ def cond(A: Any, p: Any = None) -> Any:
 def svdvals(A: Any) -> Any:
     """The singular values of A[..., m, n], descending: [..., min(m, n)]."""
     _matrix("linalg.svdvals", A, square=False)
+    if not (mode.on and getattr(A, "needs_grad", False)):  # the vectors are for the gradient
+        return constant(np.linalg.svd(_raw(A), compute_uv=False))
     return factors.svd_of(A)[1]
 
 

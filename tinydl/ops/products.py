@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
-from tinydl.ops.axes import one_axis
-from tinydl.ops.indexing import take_along
+from tinydl.ops.axes import one_axis, remembered
 from tinydl.ops.reducing import reduce_sum, sum_rows
-from tinydl.ops.shaping import broadcasts, expand_to, permute_axes, reshape_to
+from tinydl.ops.shaping import broadcast_shapes, broadcasts, expand_to, permute_axes, reshape_to
 
 # Multiply-adds from which OpenBLAS would wake its own threads beside the kernels' pool (tinydl.kernels.matmul says why
 # that is slow). Below, BLAS runs on one thread and wins by its small overhead.
@@ -244,6 +243,8 @@ def dot(input: Any, tensor: Any) -> Any:
         raise RuntimeError(
             f"dot: expected two 1D tensors of one size, got {tuple(input.shape)} and {tuple(tensor.shape)}"
         )
+    if input.dtype is tensor.dtype and input.dtype.kind == "f":
+        return inner_product(input, tensor)
     return matmul(input, tensor)
 
 
@@ -292,12 +293,17 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
 
 def kron(input: Any, other: Any) -> Any:
     """The Kronecker product: each element of ``input`` times all of ``other``, as blocks."""
-    rank = max(input.ndim, other.ndim)
-    a = (1,) * (rank - input.ndim) + tuple(input.shape)
-    b = (1,) * (rank - other.ndim) + tuple(other.shape)
-    x = reshape_to(input, shape=tuple(n for s in a for n in (s, 1)))
-    y = reshape_to(other, shape=tuple(n for s in b for n in (1, s)))
-    return reshape_to(x * y, shape=tuple(s * t for s, t in zip(a, b)))
+    left, right, shape = _blocks(input.shape, other.shape)
+    return reshape_to(reshape_to(input, shape=left) * reshape_to(other, shape=right), shape=shape)
+
+
+@remembered
+def _blocks(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    rank = max(len(a), len(b))
+    a, b = (1,) * (rank - len(a)) + tuple(a), (1,) * (rank - len(b)) + tuple(b)
+    return (
+        tuple(n for s in a for n in (s, 1)), tuple(n for s in b for n in (1, s)), tuple(s * t for s, t in zip(a, b))
+    )  # fmt: skip
 
 
 def chain_matmul(*matrices: Any) -> Any:
@@ -375,8 +381,36 @@ def _plus(name: str, input: Any, found: Any, beta: Any, alpha: Any) -> Any:
     return found + (input if beta == 1 else input * beta)
 
 
+@primitive(
+    input=lambda g, beta: g if beta == 1 else g * beta,
+    left=lambda g, right, alpha: mm(g if alpha == 1 else g * alpha, swap_last(right)),
+    right=lambda g, left, alpha: mm(swap_last(left), g if alpha == 1 else g * alpha),
+)
+def plus_product(input: Any, left: Any, right: Any, *, beta: Any, alpha: Any) -> Any:
+    """beta input + alpha left @ right, of floating numbers."""
+    out = product(left, right)
+    if alpha != 1:
+        out *= alpha
+    if beta == 1:
+        out += input
+    elif beta != 0:
+        out += input * beta
+    return out
+
+
+def _direct(input: Any, left: Any, right: Any, rank: int) -> bool:
+    """Whether :func:`plus_product` may do it: floating matrices of one dtype that fit."""
+    a, b, c = input.shape, left.shape, right.shape
+    if len(b) != rank or len(c) != rank or b[-1] != c[-2] or b[:-2] != c[:-2]:
+        return False
+    kind = left.dtype
+    return kind.kind == "f" and kind is right.dtype and kind is input.dtype and broadcasts(a, (*b[:-1], c[-1]))
+
+
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """beta input + alpha mat1 @ mat2, for matrices."""
+    if _direct(input, mat1, mat2, 2):
+        return plus_product(input, mat1, mat2, beta=beta, alpha=alpha)
     return _plus("addmm", input, matrix_product(mat1, mat2), beta, alpha)
 
 
@@ -392,6 +426,8 @@ def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> 
 
 def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """beta input + alpha batch1 @ batch2, for batches of matrices."""
+    if _direct(input, batch1, batch2, 3):
+        return plus_product(input, batch1, batch2, beta=beta, alpha=alpha)
     return _plus("baddbmm", input, bmm(batch1, batch2), beta, alpha)
 
 
@@ -402,21 +438,35 @@ def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 
 
 def cross(input: Any, other: Any, dim: int | None = None, *, axis: int | None = None) -> Any:
     """The vector product along a dimension of size 3 (the first such one unless ``dim`` says which)."""
-    shape = tuple(np.broadcast_shapes(input.shape, other.shape))
-    dim = dim if axis is None else axis
+    shape = broadcast_shapes(input.shape, other.shape)
+    a = _crossed(shape, dim if axis is None else axis, tuple(input.shape), tuple(other.shape))
+    return crossed(input, other, axis=a - len(shape))
+
+
+@remembered
+def _crossed(shape: tuple[int, ...], dim: Any, left: tuple[int, ...], right: tuple[int, ...]) -> int:
     if dim is None:
         dim = next((k for k, n in enumerate(shape) if n == 3), None)
         if dim is None:
             raise RuntimeError(f"no dimension of size 3 in input, whose shape is {tuple(shape)}")
     a = one_axis(dim, len(shape))
     if shape[a] != 3:
-        raise RuntimeError(
-            f"linalg.cross: inputs dimension {dim} must have length 3. Got {tuple(input.shape)} and "
-            f"{tuple(other.shape)}"
-        )
-    x, y = (expand_to(v, shape=shape) if v.shape != shape else v for v in (input, other))
+        raise RuntimeError(f"linalg.cross: inputs dimension {dim} must have length 3. Got {left} and {right}")
+    return a
 
-    def turned(v: Any, by: int) -> Any:
-        return take_along(v, np.array([(k + by) % 3 for k in range(3)]), axis=a)
 
-    return turned(x, 1) * turned(y, 2) - turned(x, 2) * turned(y, 1)
+_NEXT, _LAST = np.array([1, 2, 0]), np.array([2, 0, 1])
+
+
+@primitive(
+    promote="same",
+    input=lambda g, other, axis: crossed(other, g, axis=axis),
+    other=lambda g, input, axis: crossed(g, input, axis=axis),
+)
+def crossed(input: Any, other: Any, *, axis: int) -> Any:
+    """The vector product along the dimension ``axis``, counted from the last one; the others broadcast."""
+    if input.shape != other.shape:
+        input, other = np.broadcast_arrays(input, other)
+    out = input.take(_NEXT, axis) * other.take(_LAST, axis)
+    out -= input.take(_LAST, axis) * other.take(_NEXT, axis)
+    return out
