@@ -54,6 +54,7 @@ FAMILIES: dict[str, str] = {
         for direction in ("forward", "backward")
     },
     **dict.fromkeys(("flat_places", "combine_at_", "add_slices_"), "indexing"),
+    "substitute_": "triangle",
     **dict.fromkeys(("moments", "vector_norm", "running_extreme"), "reduction"),
     **dict.fromkeys(
         ("erf", "erfc", "erfinv", "lgamma", "digamma", "polygamma", "sinc", "bessel_i"), "special",

@@ -18,12 +18,15 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
+from tinydl.kernels import by_dtype
 from tinydl.ops.arranging import triangle
 from tinydl.ops.elementwise import nothing
 from tinydl.ops.products import mm, swap_last
 from tinydl.ops.reducing import reduce_sum
 from tinydl.ops.shaping import reshape_to
 from tinydl.ops.slicing import diagonal_put
+
+_substitute = by_dtype("substitute_")
 
 # ------------------------------------------------------------------------------------------------- solving, inverting
 
@@ -60,16 +63,14 @@ def solved_triangle(A: Any, B: Any, *, upper: bool, unit: bool) -> Any:
     """X with A X = B by substitution, row by row; the other triangle (and with ``unit`` the diagonal, taken as 1) is
     not read. A zero on the diagonal divides, as in PyTorch.
     """
-    shape = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
-    n = A.shape[-1]
-    X = np.array(np.broadcast_to(B, (*shape, *B.shape[-2:])), order="C")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        for i in range(n - 1, -1, -1) if upper else range(n):
-            known = slice(i + 1, n) if upper else slice(0, i)
-            row = X[..., i : i + 1, :]
-            row -= np.matmul(A[..., i : i + 1, known], X[..., known, :])
-            if not unit:
-                row /= A[..., i : i + 1, i : i + 1]
+    if A.shape[:-2] == B.shape[:-2]:
+        X = np.array(B, order="C")
+    else:
+        shape = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+        A = np.broadcast_to(A, (*shape, *A.shape[-2:]))
+        X = np.array(np.broadcast_to(B, (*shape, *B.shape[-2:])), order="C")
+    if X.size:
+        _substitute[X.dtype](A.reshape(-1, *A.shape[-2:]), X.reshape(-1, *X.shape[-2:]), upper, unit)
     return X
 
 
