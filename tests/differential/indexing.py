@@ -50,6 +50,11 @@ _INDICES: dict[str, Any] = {
     "False": lambda t: False,
     "a list of booleans": lambda t: [True, False, True],
     "a tuple inside": lambda t: (slice(None), (0, 1)),
+    "a 0-d mask": lambda t: t.tensor(True),
+    "a 0-d mask that fails": lambda t: t.tensor(False),
+    "a 0-d tensor and a vector apart": lambda t: (t.tensor(0), slice(None), t.tensor([1, 2])),
+    "from behind": lambda t: t.tensor([-3, -1, 2]),
+    "all from behind, apart": lambda t: (t.tensor([-3, -1]), slice(None), [-3, -2]),
 }
 for _note, _make in _INDICES.items():
     row("Tensor.__getitem__", draw(3, 4, 3), call=lambda t, x, make=_make: x[make(t)], note=_note)

@@ -291,3 +291,14 @@ row("nn.functional.pairwise_distance", draw(4), draw(4), p=3.0, note="p 3")
 row("nn.functional.normalize", draw(3, 4))
 row("nn.functional.normalize", draw(3, 4), p=1.0, dim=0, note="p 1")
 row("nn.functional.normalize", draw(2, 4, make=lambda x: x * [[0], [1]]), note="zero", smooth=False)
+
+# Batches of batches, of sizes that are not the matrices'.
+for _name, _make in (
+    ("inverse", regular), ("det", regular), ("slogdet", regular), ("logdet", definite), ("linalg.cholesky", definite),
+    ("linalg.eigvalsh", definite), ("linalg.svdvals", regular), ("linalg.pinv", regular),
+    ("trapezoid", regular), ("linalg.matrix_norm", regular), ("tril", regular), ("triu", regular),
+):  # fmt: skip
+    row(_name, draw(2, 4, 3, 3, make=_make), note="batches", smooth=False, in_place=False, loose=50)
+row("linalg.solve", draw(2, 4, 3, 3, make=regular), draw(2, 4, 3, 2), note="batches", loose=20)
+row("linalg.multi_dot", draw(3), draw(3, 4), draw(4, 2), call=lambda t, *xs: t.linalg.multi_dot(xs), note="a row")
+row("linalg.multi_dot", draw(2, 3), draw(3, 4), draw(4), call=lambda t, *xs: t.linalg.multi_dot(xs), note="a column")

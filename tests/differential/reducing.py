@@ -284,3 +284,20 @@ for dim in (0, 1):
 row("sum", draw(3, 300, 2), note="large, two", dim=(0, 1), keepdim=True)
 row("logsumexp", draw(30, 30), note="large", dim=0)
 row("var", draw(30, 30), note="large", dim=0)
+
+# Along each of three dimensions of different sizes.
+for _name in (
+    "sort", "argsort", "median", "nanmedian", "mode", "cummax", "cummin", "cumsum", "cumprod", "logcumsumexp", "max",
+    "min", "argmax", "argmin", "amax", "amin", "sum", "prod", "mean", "std", "var", "logsumexp", "softmax",
+    "log_softmax", "diff", "nansum", "nanmean", "count_nonzero", "all", "any", "norm",
+):  # fmt: skip
+    for _dim in (0, 1, 2):
+        row(
+            _name, distinct(2, 4, 3), note=f"{_dim} of three", smooth=False, in_place=False, method=False,
+            call=lambda t, x, name=_name, dim=_dim: getattr(t, name)(x, dim=dim),
+        )  # fmt: skip
+for _dim in (0, 1, 2):
+    row("topk", distinct(2, 4, 3), 2, _dim, note=f"{_dim} of three")
+    row("kthvalue", distinct(2, 4, 3), 2, _dim, note=f"{_dim} of three")
+    row("quantile", distinct(2, 4, 3), 0.3, _dim, note=f"{_dim} of three", smooth=False)
+    row("quantile", distinct(2, 4, 3), np.array([0.3, 0.8]), _dim, note=f"two, {_dim} of three", constant=(1,))

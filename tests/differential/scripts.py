@@ -78,6 +78,7 @@ for p, dim in ((2, 0), (1, 1), (3, -1), (float("inf"), 0)):
     row("renorm", draw(3, 4), p, dim, 1.5, note=f"{p} {dim}", smooth=p == 3)
 row("renorm", draw(3, 2, 4), 2, 1, 1.0, note="three dimensions", smooth=False)
 row("renorm", draw(3, 4), 2, 0, 100.0, note="small enough")
+row("renorm", draw(3, 4), 2, 0, 0.0, note="to nothing", smooth=False)
 row("trapz", draw(3, 4))
 row("trapz", draw(3, 4), draw(4), note="places")
 row("trapz", draw(3, 4), dx=0.5, dim=0, note="steps")

@@ -75,3 +75,23 @@ def same(a: Any, b: Any) -> bool:
 def test_defaults_are_pytorchs(name: str) -> None:
     differing = [pair for pair in pairs(name) if not same(*pair[1:])]
     assert [argument for argument, _, _ in differing] == list(CHOICES.get(name, ((), ""))[0]), differing
+
+
+def keyword_only(name: str) -> int | None:
+    """How many arguments may stand in order, of a function of ours that has further ones by name alone."""
+    try:
+        parameters = inspect.signature(resolve(tinydl, name)).parameters
+    except (AttributeError, ValueError, TypeError):
+        return None
+    kinds = [p.kind for p in parameters.values()]
+    if "tensors" in parameters:  # which are refused first: one tensor is none of several
+        return None
+    several = inspect.Parameter.VAR_POSITIONAL in kinds or inspect.Parameter.VAR_KEYWORD in kinds
+    in_order = kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD) + kinds.count(inspect.Parameter.POSITIONAL_ONLY)
+    return in_order if inspect.Parameter.KEYWORD_ONLY in kinds and not several else None
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if keyword_only(name) is not None])
+def test_what_is_given_by_name_is_not_given_in_order(name: str) -> None:
+    with pytest.raises(TypeError, match="positional argument"):
+        resolve(tinydl, name)(*[tinydl.ones(2)] * ((keyword_only(name) or 0) + 1))

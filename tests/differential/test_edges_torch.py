@@ -150,6 +150,7 @@ case("kthvalue with NaN", lambda t, x: x.kthvalue(2), [3.0, NAN, 1.0])
 case("any and all of nothing", lambda t, x: (t.any(x), t.all(x)), [])
 case("count_nonzero", lambda t, x: t.count_nonzero(x), [0.0, -0.0, NAN, INF])
 case("diff of one", lambda t, x: x.diff(), [1.0])
+case("index_fill of nothing", lambda t, x: x[0].index_fill(0, t.tensor([], dtype=t.int64), 5.0), [3.0])
 
 # label: (why ours differs, our values or None where they are PyTorch's, our gradients)
 CHOICES: dict[str, tuple[str, Any, list[Any]]] = {
@@ -273,6 +274,9 @@ def test_there_are_enough_of_them() -> None:
         (lambda t: -t.ones(2, dtype=t.bool), (RuntimeError, TypeError)),
         (lambda t: t.ones(2) & 1, (NotImplementedError, TypeError)),
         (lambda t: t.ones(2, 3, 4).fill_diagonal_(1), RuntimeError),
+        (lambda t: t.einsum(t.ones(2), [52]), (ValueError, RuntimeError)),
+        (lambda t: t.einsum(t.ones(2), [-1]), (ValueError, RuntimeError)),
+        (lambda t: t.renorm(t.ones(2, 3), 2, 0, -1.0), RuntimeError),
         (lambda t: t.ones(3).fill_diagonal_(1), RuntimeError),
         (lambda t: t.nn.functional.pad(t.ones(1, 2, 3), (4, 0), mode="circular"), RuntimeError),
         (lambda t: t.nn.functional.pad(t.ones(1, 2, 3), (0, 3), mode="reflect"), RuntimeError),

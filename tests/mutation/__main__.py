@@ -23,7 +23,7 @@ FOLDER = ROOT / "build" / "mutation"
 SECONDS = 30.0  # what the tests that a mutant is shown to may take, unharmed and traced; --thorough shows it to all
 LIVED = ("survived", "unreached", "not asked")
 TIMEOUTS = (-signal.SIGALRM, -signal.SIGPROF)
-COLD, FILES = 300, 4  # tests for a mutant for which everything is imported anew, and files that they may stand in
+COLD, FILES = 300, 8  # tests for a mutant for which everything is imported anew, and files that they may stand in
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once (default: the cores)")
     p.add_argument("--seconds", type=float, default=SECONDS, help="of tests for a mutant (default %(default)s)")
     p.add_argument("--thorough", action="store_true", help="all tests that reach a mutant")
-    p.add_argument("--fresh", action="store_true", help="forget the results there are")
+    p.add_argument("--fresh", action="store_true", help="forget the results and the traces there are")
     return p
 
 
@@ -108,7 +108,7 @@ class Asking:
     def __init__(self, waiting: list[Mutant], results: Results, options: argparse.Namespace) -> None:
         self.waiting, self.results, self.jobs = waiting, results, options.jobs
         self.seconds = float("inf") if options.thorough else options.seconds
-        self.done, self.total = 0, len(waiting)
+        self.done, self.total, self.fresh = 0, len(waiting), options.fresh
         self.cold = FOLDER / "cold.json"
         self.broken: set[str] = set()  # tests that failed without a mutant, too
 
@@ -120,7 +120,7 @@ class Asking:
 
     def warm(self, collected: session.Collected) -> None:
         """Ask in a process that has collected every test; what cannot be asked there is left in ``cold``."""
-        reach = Reach(FOLDER / "reach.json")
+        reach = Reach(FOLDER / "reach.json", self.fresh)
         reach.kills.update(entry["by"].partition("[")[0] for entry in self.results.known.values())
         collected.trace(reach, note)
         cold: dict[str, list[tuple[str, float]]] = {}

@@ -55,6 +55,16 @@ for _room in (
     )  # fmt: skip
 
 
+equivalent(
+    "tinydl/ops/products.py", "column_sums", "len(input.shape) == 1 -> len(input.shape) == 0",
+    because="the sums over the one row of a vector are the vector",
+)  # fmt: skip
+equivalent(
+    "tinydl/ops/scattering.py", "_matched", "(*reach[:axis], 1, *reach[axis + 1:]) -> (*reach[:axis], 2, *",
+    because="the size along the axis is replaced below, and 2 broadcasts with the 1 of the other",
+)  # fmt: skip
+
+
 def answer_to(mutant: Mutant) -> Answer | None:
     """The first answer that meets a mutant."""
     return next((answer for answer in ANSWERS if answer.meets(mutant)), None)

@@ -3,7 +3,7 @@
 A mutant is shown only to tests that run its line: those first that run little else of its file, and of those that run
 the same lines one before the second of any, of a function that has killed the most. A trace is a hint of what to run,
 no verdict: one that is old can miss a test that would kill, never invent one. So only tests are traced again that are
-new or that ran a line that has changed since.
+new or that ran a line that has changed since; what calls a file that is new is found out with ``--fresh``.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def digest(paths: Iterator[Path] | Sequence[Path]) -> str:
 class Reach:
     """What every traced test reaches, on disk: its time on the processor, whether it passes, the lines of each file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, fresh: bool = False) -> None:
         self.path = path
-        kept = json.loads(path.read_text()) if path.exists() else {"sets": [], "tests": {}, "sources": {}}
+        kept = json.loads(path.read_text()) if path.exists() and not fresh else {"sets": [], "tests": {}, "sources": {}}
         self.sets: list[list[Any]] = kept["sets"]  # [file, its digest, lines]: what tests have in common stands once
         self.tests: dict[str, list[Any]] = kept["tests"]  # name: [seconds, passes, numbers of sets]
         self.sources: dict[str, list[str]] = kept["sources"]  # by digest: lines of files as they were traced

@@ -83,6 +83,8 @@ def test_refused() -> None:
         StepBatchSize(DataLoader([1, 2, 3], batch_size=None), 3)
     with pytest.raises(ValueError, match="gamma should be 1 or more, got 0.5"):
         MultiStepBatchSize(loader, [3], gamma=0.5)
+    with pytest.raises(ValueError, match="gamma should be 1 or more, got 0.5"):
+        StepBatchSize(loader, 3, gamma=0.5)
     with pytest.raises(ValueError, match="StepBatchSize needs a step_size of 1 or more, got 0"):
         StepBatchSize(loader, 0)
     with pytest.raises(ValueError, match="max_batch_size is 1, but batches have 2 items already"):

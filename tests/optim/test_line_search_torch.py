@@ -30,10 +30,11 @@ def curve(seed: int) -> Curve:
         (lambda t: abs(t - b) ** 1.5, lambda t: 1.5 * math.copysign(abs(t - b) ** 0.5, t - b)),
         (lambda t: -t if t < b else 7.0 + a * t, lambda t: -1.0 if t < b else a),
         (lambda t: -a * t, lambda t: -a),
-    ][seed % 8]
+        (lambda t: -a * math.sin(w * t) - 0.02 * t, lambda t: -a * w * math.cos(w * t) - 0.02),
+    ][seed % 9]
 
 
-@pytest.mark.parametrize("seed", range(240))
+@pytest.mark.parametrize("seed", range(270))
 def test_the_line_search(seed: int) -> None:
     (f, slope), rng = curve(seed), np.random.default_rng(seed)
     first, most = float(10 ** rng.uniform(-2.5, 1.5)), int(rng.integers(0, 26))
