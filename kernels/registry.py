@@ -45,6 +45,7 @@ FAMILIES: dict[str, str] = {
         for direction in ("forward", "backward")
     },
     "moving_average": "norm",
+    **dict.fromkeys(("embedding_bag", "embedding_bag_backward"), "bag"),
     **dict.fromkeys(("max_pool", "window_sum", "window_spread", "take_positions", "put_positions"), "pool"),
     **dict.fromkeys(("ctc_forward", "ctc_backward"), "ctc"),
     **dict.fromkeys(("grid_sample_forward", "grid_sample_backward"), "sampling"),

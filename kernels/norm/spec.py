@@ -376,6 +376,6 @@ describe(
     Card(
         op="moving_average", says="(1 - momentum) average + momentum factor value", samples=_averages,
         tolerance=TOLERANCE, flops=lambda average, *_: 4 * average.size, bytes=lambda average, *_: 3 * average.nbytes,
-        cases={"64": _drawn_average(64), "10^4": _drawn_average(10_000)},
+        cases={str(count): _drawn_average(count) for count in (64, 1024, 10_000)},
     )
 )  # fmt: skip

@@ -50,6 +50,14 @@ _TWIN = "only how many threads share the work"
 for _where in ("max_pool", "window_sum", "window_spread"):
     equivalent("pool/cpu", _where, "4 * planes -> 4 * (planes + 1)", because=_TWIN)
 
+_ROW = "a slice of one element more: as many as there are columns are read, and the next bag writes over the rest"
+for _where, _arrays in (
+    ("_bag_forward", ("y[b * D:(b + 1) * D", "places[b * D:(b + 1) * D", "weight[index[n] * D:(index[n] + 1) * D")),
+    ("_bag_backward", ("g[b * D:(b + 1) * D", "dweight[index[n] * D:(index[n] + 1) * D",
+                       "weight[index[n] * D:(index[n] + 1) * D")),
+):  # fmt: skip
+    equivalent("bag/cpu", _where, *(f"{_slice}] -> {_slice} + 1]" for _slice in _arrays), because=_ROW)
+
 _ELSEWHERE = "seen by another test: the cards' samples are all well formed (tests/kernels/test_rnn.py)"
 equivalent("rnn/spec", "check", "expected += * -> expected = *", because=_ELSEWHERE)
 _COMPILED = "for what the compiled forward saved, which does not run as plain Python (tests/lab/test_verify.py has it)"

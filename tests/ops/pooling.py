@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tests.ops.table import Sample, draw, entry
-from tinydl.ops import pool, resample, sampling  # noqa: F401 - enters a primitive
+from tinydl.ops import bags, pool, resample, sampling  # noqa: F401 - enters a primitive
 
 
 def distinct(rng: np.random.Generator, *shape: int) -> Any:
@@ -111,3 +111,17 @@ def _grid_sample(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 1, 2, 3, 2, 6), points(1, 2, 1, 2, rank=3)), settings("bilinear"), note="a volume")
     yield Sample((draw(rng, 0, 2, 3, 2), points(0, 2, 2)), settings("bilinear"), note="size 0")
     yield Sample((draw(rng, 2, 3, 1, 2).T, points(2, 2, 3)[:, ::-1]), settings("bilinear"), note="non-contiguous")
+
+
+@entry("embedding_bag")
+def _embedding_bag(rng: np.random.Generator) -> Iterator[Sample]:
+    index, offsets = np.array([0, 3, 1, 1, 2, 0]), np.array([0, 2, 2, 5])
+    for mode in ("sum", "mean", "max"):
+        for padding in (-1, 1):
+            static = {"reduce": mode, "padding": padding}
+            yield Sample((draw(rng, 4, 3), None, index, offsets), static, note=f"{mode}, without {padding}")
+    static = {"reduce": "sum", "padding": -1}
+    yield Sample((draw(rng, 4, 3), draw(rng, 6), index, offsets), static, note="factors")
+    yield Sample((draw(rng, 3, 4).T[::-1], draw(rng, 6)[::-1], index, offsets), static, note="non-contiguous")
+    yield Sample((draw(rng, 4, 3), draw(rng, 2, 3), index.reshape(2, 3), np.array([0, 3, 6])), static, note="a matrix")
+    yield Sample((draw(rng, 4, 3), None, index[:0], np.array([0])), static, note="size 0")

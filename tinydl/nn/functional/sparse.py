@@ -6,8 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from tinydl.ops import elementwise, indexing, shaping
+from tinydl.kernels import by_dtype
+from tinydl.nn.functional.checks import one_dtype
+from tinydl.ops import bags, indexing
 from tinydl.tensor import Tensor
+
+_UNSIGNED = {np.dtype(dtype).itemsize: np.dtype(dtype) for dtype in (np.uint8, np.uint16, np.uint32, np.uint64)}
+_VECTOR_NORM = by_dtype("vector_norm")
 
 
 def embedding(
@@ -37,7 +42,7 @@ def embedding(
     if max_norm is not None:
         _renormalise(weight, index, max_norm, norm_type)
     taken: Tensor = indexing.take_rows(weight, rows, padding=padding)
-    return _by_frequency(taken, index) if scale_grad_by_freq else taken
+    return bags.by_frequency(taken, index, len(weight.array)) if scale_grad_by_freq else taken
 
 
 def _indices(name: str, input: Any, weight: Tensor) -> Any:
@@ -47,7 +52,8 @@ def _indices(name: str, input: Any, weight: Tensor) -> Any:
     if index.dtype.kind not in "iu":
         raise TypeError(f"{name}: the indices must be integers, but got dtype {index.dtype}; convert them with .long()")
     size = weight.array.shape[0]
-    if index.size and (np.minimum.reduce(index, None) < 0 or np.maximum.reduce(index, None) >= size):
+    # As unsigned numbers, where a negative one is a large one.
+    if index.size and np.maximum.reduce(index.view(_UNSIGNED[index.itemsize]), None) >= size:
         wrong = int(index.min() if index.min() < 0 else index.max())
         raise IndexError(f"{name}: index {wrong} is out of range for {size} rows (weight shape {tuple(weight.shape)})")
     return rows
@@ -71,21 +77,14 @@ def _padding_row(name: str, padding_idx: int | None, weight: Tensor) -> int | No
 
 def _renormalise(weight: Tensor, index: np.ndarray[Any, Any], max_norm: float, norm_type: float) -> None:
     """Scale the rows at ``index`` down to a norm of ``max_norm``, as PyTorch does: with 1e-7 in the denominator."""
-    used = np.unique(index)
-    norms = np.linalg.norm(weight.array[used], norm_type, axis=1)
+    used = index.reshape(-1)
+    rows = weight.array.take(used, 0)
+    norms = _VECTOR_NORM[rows.dtype](rows, 1, float(norm_type))
     long = norms > max_norm
-    if long.any():
-        factor = (max_norm / (norms[long] + 1e-7)).astype(weight.dtype)
-        weight.array[used[long]] *= factor[:, None]
+    if np.count_nonzero(long):
+        factor = (max_norm / (norms[long] + 1e-7)).astype(rows.dtype)
+        weight.array[used[long]] = rows[long] * factor[:, None]  # one that is looked up twice is the same both times
         weight.bump()
-
-
-def _by_frequency(taken: Tensor, index: np.ndarray[Any, Any]) -> Tensor:
-    """``taken`` itself, whose gradient is divided by the number of times its index stands in ``index``."""
-    _, inverse, counts = np.unique(index, return_inverse=True, return_counts=True)
-    share = (1 / counts)[inverse].reshape(index.shape)[..., None].astype(taken.dtype)
-    with_gradient = taken * share
-    return with_gradient + (taken - with_gradient).detach()  # type: ignore[no-any-return]
 
 
 def embedding_bag(
@@ -129,74 +128,49 @@ def embedding_bag(
                 f"embedding_bag: If per_sample_weights ({tuple(per_sample_weights.shape)}) is not None, then it must "
                 f"have the same shape as the input ({tuple(input.shape)})"
             )
+        one_dtype("embedding_bag", weight=weight, per_sample_weights=per_sample_weights)
     rows = _indices("embedding_bag", input, weight)
-    index = (rows.array if isinstance(rows, Tensor) else rows).reshape(-1)
-    bag, bags = _bags(rows, offsets, include_last_offset)
+    ends = _ends(rows, offsets, include_last_offset)
+    index = rows.array if isinstance(rows, Tensor) else rows
     if max_norm is not None:
         _renormalise(weight, index, max_norm, norm_type)
     padding = _padding_row("embedding_bag", padding_idx, weight)
-    # What stands behind the last bag counts as little as padding does. The copy is what a rule saves.
-    counts = np.flatnonzero(index[: bag.size] != (-1 if padding is None else padding))
-    index, bag = index[counts], bag[counts]
-    taken: Tensor = indexing.take_rows(weight, index)
-    if mode == "max":
-        return _largest(taken, bag, bags)
-    if scale_grad_by_freq:
-        taken = _by_frequency(taken, index)
-    if per_sample_weights is not None:
-        flat = shaping.reshape_to(per_sample_weights, shape=(per_sample_weights.array.size, 1))
-        taken = taken * indexing.take_rows(flat, counts)
-    total: Tensor = indexing.add_rows(taken, bag, rows=bags)
-    if mode == "sum":
-        return total
-    sizes = np.maximum(np.bincount(bag, minlength=bags), 1).astype(total.dtype)
-    return total / sizes[:, None]  # type: ignore[no-any-return]
+    own = index.astype(np.int64)  # a copy: the caller's may change before the backward
+    return bags.embedding_bag(  # type: ignore[no-any-return]
+        weight, per_sample_weights, own, ends, reduce=mode, padding=-1 if padding is None else padding,
+        frequency=scale_grad_by_freq,
+    )  # fmt: skip
 
 
-def _bags(rows: Any, offsets: Tensor | None, include_last: bool) -> tuple[np.ndarray[Any, Any], int]:
-    """For each index up to the end of the last bag its bag, and the number of bags."""
+def _ends(rows: Any, offsets: Tensor | None, include_last: bool) -> np.ndarray[Any, Any]:
+    """At which place each bag begins, and the last one ends."""
     if rows.ndim == 2:
         if offsets is not None:
             raise ValueError(
                 "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length "
                 f"sequences. However, found offsets of shape {tuple(offsets.shape)}"
             )
-        return np.repeat(np.arange(rows.shape[0]), rows.shape[1]), rows.shape[0]
+        count, length = rows.shape
+        every: np.ndarray[Any, Any] = np.arange(count + 1) * length
+        return every
     if rows.ndim != 1:
         raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {rows.ndim}")
     if offsets is None or offsets.ndim != 1:
         raise ValueError(f"offsets has to be a 1D Tensor but got {'None' if offsets is None else f'{offsets.ndim}D'}")
-    begins = offsets.array.astype(np.int64)
-    size = rows.shape[0]
-    if begins.size and (begins[0] != 0 or begins[-1] > size or (np.diff(begins) < 0).any()):
+    given, size = offsets.array, rows.shape[0]
+    count = len(given)
+    ends = np.empty(count + (not include_last), np.int64)
+    ends[:count] = given
+    if not include_last:
+        ends[count] = size
+    elif not count:
+        raise ValueError("include_last_offset: number of offsets should be at least 1")
+    if count and (ends[0] != 0 or ends[-1] > size or np.count_nonzero(ends[1:] < ends[:-1])):
         raise RuntimeError(
             f"offsets[0] has to be 0, and offsets have to rise and can not be greater than input's length {size}, but "
-            f"are {begins.tolist()}"
+            f"are {given.tolist()}"
         )
-    if include_last:
-        if not begins.size:
-            raise ValueError("include_last_offset: number of offsets should be at least 1")
-        begins, size = begins[:-1], int(begins[-1])
-    lengths = np.diff(np.append(begins, size))
-    return np.repeat(np.arange(begins.size), lengths), begins.size
-
-
-def _largest(taken: Tensor, bag: np.ndarray[Any, Any], bags: int) -> Tensor:
-    """The maximum of each bag and column, the first where several tie; 0 for an empty bag."""
-    x = taken.array
-    full, begins = np.unique(bag, return_index=True)
-    places = np.zeros((bags, x.shape[1]), np.int64)
-    if full.size:
-        top = np.zeros((bags, x.shape[1]), x.dtype)
-        top[full] = np.maximum.reduceat(x, begins, axis=0)
-        hits = np.where(x == top[bag], np.arange(len(x))[:, None], len(x))
-        places[full] = np.minimum(np.minimum.reduceat(hits, begins, axis=0), len(x) - 1)
-        found = indexing.gather_along(taken, places, axis=0)
-    else:
-        found = indexing.add_rows(taken, bag, rows=bags)
-    empty = np.ones((bags, 1), np.bool_)
-    empty[full] = False
-    return elementwise.where(empty, np.zeros((), x.dtype), found)  # type: ignore[no-any-return]
+    return ends
 
 
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
