@@ -71,6 +71,11 @@ class Reach:
                 moves.pop(block.a + block.size, None)
         return moves
 
+    def load(self) -> None:
+        """Read what a forked process has added."""
+        kept = json.loads(self.path.read_text())
+        self.sets, self.tests, self.sources = kept["sets"], kept["tests"], kept["sources"]
+
     def knows(self, test: str) -> bool:
         """Whether a test was traced, with the files as they are."""
         return test in self.tests and all(self.current(number) for number in self.tests[test][2])

@@ -65,8 +65,7 @@ class Collected:
 
             if status := running.fork(work, float("inf")).wait():
                 raise SystemExit(f"tests could not be traced (status {status})")
-            known = Reach(reach.path)
-            reach.sets, reach.tests = known.sets, known.tests
+            reach.load()  # as it was written: files may have changed meanwhile
         reach.siblings = {test: [item.nodeid for item in group[1:]] for test, group in groups.items()}
         reach.ready()
 
