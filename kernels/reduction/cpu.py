@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels.builtin import Builtin
 from tinydl.kernels.cache import njit
 from tinydl.kernels.reduction import spec
 from tinydl.kernels.registry import register
@@ -51,9 +52,9 @@ def _squares(x: Array, mean: float) -> Any:
 
 
 @njit(error_model="numpy")
-def _moments(x: Array, n: int, step: int, correction: float, variance: Array, mean: Array) -> None:
+def _moments(x: Array, n: int, step: int, correction: float, variance: Array, mean: Array) -> int:
     if mean.size == 0:
-        return
+        return 0
     x, variance, mean = x.reshape(x.size), variance.reshape(mean.size), mean.reshape(mean.size)
     divisor = max(n - correction, 0.0)
     if step == 1:
@@ -62,7 +63,7 @@ def _moments(x: Array, n: int, step: int, correction: float, variance: Array, me
             middle = _sum(line) / n
             mean[i] = middle
             variance[i] = _squares(line, middle) / divisor
-        return
+        return 0
     middles, squares = np.empty(_COLUMNS), np.empty(_COLUMNS)
     for outer in range(0, mean.size, step):
         for first in range(0, step, _COLUMNS):
@@ -82,6 +83,10 @@ def _moments(x: Array, n: int, step: int, correction: float, variance: Array, me
             for k in range(width):
                 mean[outer + first + k] = middles[k]
                 variance[outer + first + k] = squares[k] / divisor
+    return 0
+
+
+_MOMENTS = Builtin(_moments, "TiixTT")
 
 
 @register(op="moments", name="cpu.lines", dtypes=("float32",), default=True)
@@ -89,7 +94,7 @@ def moments(x: Array, axis: int, correction: float) -> tuple[Array, Array]:
     """Two passes over what then stands in the cache."""
     x, n, step, shape = _lines(x, axis)
     variance, mean = np.empty(shape, x.dtype), np.empty(shape, x.dtype)
-    _moments(x, n, step, correction, variance, mean)
+    _MOMENTS[x.dtype](x, n, step, correction, variance, mean)
     return variance, mean
 
 
@@ -156,18 +161,18 @@ def _extreme(x: Array, at: int, n: int, step: int, largest: bool) -> Any:
 
 
 @njit(error_model="numpy")
-def _vector_norm(x: Array, n: int, step: int, ord: float, y: Array) -> None:
+def _vector_norm(x: Array, n: int, step: int, ord: float, y: Array) -> int:
     x, y = x.reshape(x.size), y.reshape(y.size)
     if y.size == 0:
-        return
+        return 0
     if math.isinf(ord):
         for i in range(y.size):
             y[i] = _extreme(x, i // step * step * n + i % step, n, step, ord > 0)
-        return
+        return 0
     if step == 1:
         for i in range(y.size):
             y[i] = _root(_terms(x[i * n : (i + 1) * n], ord), ord)
-        return
+        return 0
     totals = np.empty(_COLUMNS)
     for outer in range(0, y.size, step):
         for first in range(0, step, _COLUMNS):
@@ -179,7 +184,10 @@ def _vector_norm(x: Array, n: int, step: int, ord: float, y: Array) -> None:
                     totals[k] += _term(row[k], ord)
             for k in range(width):
                 y[outer + first + k] = _root(totals[k], ord)
+    return 0
 
+
+_VECTOR_NORM = Builtin(_vector_norm, "TiixT")
 
 _FEW = 1 << 12
 _PRODUCTS = 0.5, 1, 2, 3  # orders without a power
@@ -195,7 +203,7 @@ def vector_norm(x: Array, axis: int, ord: float) -> Array:
             return np.asarray(vector_norm(np.absolute(x) ** x.dtype.type(ord), axis, 1.0) ** x.dtype.type(1 / ord))
     x, n, step, shape = _lines(x, axis)
     y = np.empty(shape, x.dtype)
-    _vector_norm(x, n, step, ord, y)
+    _VECTOR_NORM[x.dtype](x, n, step, ord, y)
     return y
 
 
