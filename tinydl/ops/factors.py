@@ -19,6 +19,7 @@ import numpy as np
 
 from tinydl.autograd.primitives import primitive
 from tinydl.kernels import by_dtype
+from tinydl.ops import lapack
 from tinydl.ops.arranging import triangle
 from tinydl.ops.elementwise import nothing
 from tinydl.ops.products import mm, swap_last
@@ -34,7 +35,7 @@ _substitute = by_dtype("substitute_")
 @primitive(input=lambda g, out: -mm(swap_last(out), mm(g, swap_last(out))))
 def inverse_of(input: Any) -> Any:
     """A^-1. [G, 2.2.3]: gA = -A^-T g A^-T."""
-    return np.linalg.inv(input)
+    return lapack.inv(input)
 
 
 def _solved_rule(needs: tuple[bool, ...], g: Any, A: Any, out: Any) -> tuple[Any, ...]:
@@ -46,7 +47,7 @@ def _solved_rule(needs: tuple[bool, ...], g: Any, A: Any, out: Any) -> tuple[Any
 @primitive(joint=_solved_rule)
 def solved(A: Any, B: Any) -> Any:
     """X with A X = B: A[..., n, n], B[..., n, k]; batches broadcast."""
-    return np.linalg.solve(A, B)
+    return lapack.solve(A, B)
 
 
 def _solved_triangle_rule(
@@ -85,7 +86,7 @@ def _kept(x: Any, upper: bool, unit: bool) -> Any:
 @primitive(input=lambda g, input: _scaled(g, cofactor(input)))
 def determinant(input: Any) -> Any:
     """det A. [G, 2.2.4]: gA = g C with the cofactors C = det(A) A^-T, which exist for singular A too."""
-    return np.linalg.det(input)
+    return lapack.det(input)
 
 
 def _scaled(g: Any, x: Any) -> Any:
@@ -103,7 +104,7 @@ def cofactor(input: Any) -> Any:
     before = np.cumprod(np.concatenate((ones, s[..., :-1]), -1), -1)
     after = np.cumprod(np.concatenate((ones, s[..., :0:-1]), -1), -1)[..., ::-1]
     others = before * after
-    sign = np.linalg.det(U) * np.linalg.det(Vh)
+    sign = lapack.det(U) * lapack.det(Vh)
     return np.asarray(np.matmul(U * (np.round(sign)[..., None] * others)[..., None, :], Vh), input.dtype)
 
 
@@ -122,7 +123,7 @@ def _slogdet_rule(needs: tuple[bool, ...], g: Any, input: Any) -> tuple[Any, ...
 @primitive(outputs=("sign", "logabsdet"), joint=_slogdet_rule)
 def sign_log_determinant(input: Any) -> Any:
     """(sign, log |det A|)."""
-    sign, log = np.linalg.slogdet(input)
+    sign, log = lapack.slogdet(input)
     return np.asarray(sign, input.dtype), np.asarray(log, input.dtype)
 
 
@@ -132,7 +133,7 @@ def sign_log_determinant(input: Any) -> Any:
 @primitive(input=lambda g, out: _cholesky_rule(g, out))
 def cholesky_of(input: Any) -> Any:
     """L, lower triangular, with L L^T = (A + A^T) / 2, for a positive definite A."""
-    return np.linalg.cholesky((input + input.swapaxes(-1, -2)) / 2)
+    return lapack.cholesky((input + input.swapaxes(-1, -2)) / 2)
 
 
 def _cholesky_rule(g: Any, L: Any) -> Any:
@@ -187,8 +188,7 @@ def _gaps_rule(g: Any, F: Any) -> Any:
 @primitive(outputs=("values", "vectors"), joint=_eigh_rule)
 def eigh_of(input: Any) -> Any:
     """(L, V) with (A + A^T) / 2 = V diag(L) V^T, L ascending."""
-    values, vectors = np.linalg.eigh((input + input.swapaxes(-1, -2)) / 2)
-    return values, vectors
+    return lapack.eigh((input + input.swapaxes(-1, -2)) / 2)
 
 
 def _qr_rule(needs: tuple[bool, ...], g: Any, Q: Any, R: Any) -> tuple[Any, ...]:
@@ -244,17 +244,40 @@ def _svd_rule(needs: tuple[bool, ...], g: Any, U: Any, S: Any, Vh: Any) -> tuple
 @primitive(outputs=("U", "S", "Vh"), joint=_svd_rule)
 def svd_of(input: Any) -> Any:
     """(U, S, V^T) with A = U diag(S) V^T, S descending; k = min(m, n) columns and rows."""
-    U, S, Vh = np.linalg.svd(input, full_matrices=False)
-    return U, S, Vh
+    return lapack.svd(input)
 
 
-@primitive(input=lambda g, input, out: _pinv_rule(g, input, out))
-def pinv_of(input: Any, *, cut: Any) -> Any:
-    """The Moore-Penrose inverse: singular values at most ``cut`` count as 0."""
-    U, S, Vh = np.linalg.svd(input, full_matrices=False)
-    large = S > cut
+def cut_of(S: Any, shape: tuple[int, ...], atol: Any, rtol: Any) -> Any:
+    """The size up to which the singular values S[..., k] of matrices of this shape count as 0: max(atol, rtol s_max)
+    [..., 1], where rtol is max(m, n) eps unless one of the two is given."""
+    if rtol is None:
+        rtol = 0.0 if atol is not None and np.any(np.asarray(atol) > 0) else max(shape[-2:]) * EPS[S.dtype]
+    largest = np.maximum.reduce(S, axis=-1, initial=0)
+    return np.asarray(np.maximum(0.0 if atol is None else atol, rtol * largest))[..., None]
+
+
+EPS = {np.dtype(t): float(np.finfo(t).eps) for t in (np.float32, np.float64)}
+
+
+def _pinv_and_values_rule(needs: tuple[bool, ...], g: Any, input: Any, P: Any) -> tuple[Any, ...]:
+    """[P], and gA = U diag(gS) V^T for the singular values."""
+    dP, dS = g
+    found = None if dP is None else _pinv_rule(dP, input, P)
+    if dS is not None:
+        U, _, Vh = svd_of(input)
+        turned = mm(U, mm(diagonal_matrix(dS), Vh))
+        found = turned if found is None else found + turned
+    return (found,)
+
+
+@primitive(outputs=("P", "S"), joint=_pinv_and_values_rule)
+def pinv_of(input: Any, *, atol: Any, rtol: Any) -> Any:
+    """(P, S): the Moore-Penrose inverse, in which singular values up to :func:`cut_of` count as 0, and all of them,
+    descending."""
+    U, S, Vh = lapack.svd(input)
+    large = S > cut_of(S, input.shape, atol, rtol)
     inverse = np.where(large, 1 / np.where(large, S, 1), 0).astype(S.dtype)
-    return np.matmul(Vh.swapaxes(-1, -2) * inverse[..., None, :], U.swapaxes(-1, -2))
+    return np.matmul(Vh.swapaxes(-1, -2) * inverse[..., None, :], U.swapaxes(-1, -2)), S
 
 
 def _pinv_rule(g: Any, A: Any, P: Any) -> Any:

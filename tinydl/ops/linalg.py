@@ -16,7 +16,7 @@ import numpy as np
 
 from tinydl.autograd.mode import mode
 from tinydl.errors import LinAlgError
-from tinydl.ops import factors
+from tinydl.ops import factors, lapack
 from tinydl.ops.arranging import triangle
 from tinydl.ops.axes import by_axis
 from tinydl.ops.casting import clone
@@ -166,22 +166,12 @@ def pinv(A: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False)
     if 0 in A.shape:
         return swap_last(A) * 1
     source = _symmetric(A, "L") if hermitian else A
-    return factors.pinv_of(source, cut=_values_and_cut(_raw(source), atol, rtol)[1])
+    return factors.pinv_of(source, atol=_raw(atol), rtol=_raw(rtol))[0]
 
 
-def _values_and_cut(A: Any, atol: Any, rtol: Any) -> tuple[Any, Any]:
-    """The singular values, and the size from which on one counts."""
-    atol, rtol = _raw(atol), _raw(rtol)
-    if rtol is None:
-        rtol = 0.0 if atol is not None and np.any(np.asarray(atol) > 0) else max(A.shape[-2:]) * np.finfo(A.dtype).eps
-    s = np.linalg.svd(A, compute_uv=False)
-    largest = np.max(s, axis=-1, initial=0)
-    found = np.maximum(np.asarray(0.0 if atol is None else atol), np.asarray(rtol) * largest)
-    return s, np.asarray(found)[..., None]
-
-
-def _rank(raw: Any, values: Any, cut: Any) -> Any:
-    found = np.add.reduce(values > cut, axis=-1) if raw.size else 0
+def _rank(raw: Any, S: Any, atol: Any, rtol: Any) -> Any:
+    """How many of the singular values S (None of a matrix of nothing) count."""
+    found = np.add.reduce(S > factors.cut_of(S, raw.shape, atol, rtol), axis=-1) if raw.size else 0
     return constant(np.broadcast_to(np.asarray(found, np.int64), raw.shape[:-2]).copy())
 
 
@@ -189,7 +179,7 @@ def matrix_rank(A: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool =
     """How many singular values are larger than max(atol, rtol s_max): int64. Defaults as for :func:`pinv`."""
     _matrix("linalg.matrix_rank", A, square=hermitian)
     raw = _raw(_symmetric(A, "L") if hermitian else A)
-    return _rank(raw, *(_values_and_cut(raw, atol, rtol) if raw.size else (None, None)))
+    return _rank(raw, lapack.svdvals(raw) if raw.size else None, _raw(atol), _raw(rtol))
 
 
 def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = None) -> Any:
@@ -220,16 +210,16 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = No
             f"linalg.lstsq: input.size(-2) should match other.size(-2), got {tuple(A.shape)} and {tuple(B.shape)}"
         )
     raw = _raw(A)
-    values, cut = _values_and_cut(raw, None, rcond) if raw.size else (None, None)
-    X = mm(factors.pinv_of(A, cut=cut) if raw.size else swap_last(A) * 1, B)
-    rank = _rank(raw, values, cut)
+    inverse, S = factors.pinv_of(A, atol=None, rtol=rcond) if raw.size else (swap_last(A) * 1, None)
+    X = mm(inverse, B)
+    rank = _rank(raw, _raw(S), None, rcond)
     tensor = _p.Tensor  # type: ignore[attr-defined]
     residuals = values = tensor._wrap(np.zeros(0, A.dtype))
     if driver not in (None, "gelsy") and m > n and bool((rank.array == n).all()):
         error = mm(A, X) - B
         residuals = reduce_sum(error * error, axis=(error.ndim - 2,), keepdims=False)
     if driver in ("gelsd", "gelss"):
-        values = svdvals(A)
+        values = svdvals(A) if S is None else S
     if driver == "gels":
         rank = tensor._wrap(np.zeros(0, np.int64))
     return LstsqResult(reshape_to(X, shape=X.shape[:-1]) if vector else X, residuals, rank, values)
@@ -422,7 +412,7 @@ def svdvals(A: Any) -> Any:
     """The singular values of A[..., m, n], descending: [..., min(m, n)]."""
     _matrix("linalg.svdvals", A, square=False)
     if not (mode.on and getattr(A, "needs_grad", False)):  # the vectors are for the gradient
-        return constant(np.linalg.svd(_raw(A), compute_uv=False))
+        return constant(lapack.svdvals(_raw(A)))
     return factors.svd_of(A)[1]
 
 
