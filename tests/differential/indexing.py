@@ -108,6 +108,7 @@ row("index_select", draw(3, 4), 0, ints(5, high=3))
 row("index_select", draw(3, 4), 1, ints(2, high=4), note="columns")
 row("index_select", draw(2, 3, 4), -2, ints(4, high=3), note="3-d")
 row("index_select", draw(3, 4), 0, ints(0, high=3), note="no indices")
+row("index_select", draw(), 0, ints(1, high=1), note="of a number")
 row("index_select", draw(3, 4), 0, ints(high=3), note="0-d index")
 
 # PyTorch's backward refuses a source larger than the index, and numbers with ``reduce``; ours do not (tests/ops).

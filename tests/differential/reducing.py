@@ -272,6 +272,7 @@ for right in (False, True):
 row("searchsorted", EDGES, 1.5, grad=False, note="a number")
 row("searchsorted", EDGES, np.array([1.0, NAN]), side="right", out_int32=True, grad=False, note="side, int32")
 row("searchsorted", np.sort(REPEATS, 1), REPEATS, note="rows")
+row("searchsorted", draw(2, 3, 4, make=lambda x: np.sort(x)), draw(2, 3, 5), grad=False, note="rows of matrices")
 row("searchsorted", EDGES[::-1].copy(), np.array([1.0]), np.array([3, 1, 2, 0]), grad=False, note="sorter",
     call=lambda t, s, x, i: t.searchsorted(s, x, sorter=i))  # fmt: skip
 row("bucketize", 1.5, EDGES, grad=False, note="a number")

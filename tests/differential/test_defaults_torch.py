@@ -71,7 +71,10 @@ def same(a: Any, b: Any) -> bool:
     return a is None or b is None or (a == b and isinstance(a, bool) == isinstance(b, bool))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if pairs(name)])
+AVERAGES = [f"optim.swa_utils.get_{name}_fn" for name in ("ema_avg", "ema_multi_avg", "swa_avg")]
+
+
+@pytest.mark.parametrize("name", [name for name in (*NAMES, *AVERAGES) if pairs(name)])
 def test_defaults_are_pytorchs(name: str) -> None:
     differing = [pair for pair in pairs(name) if not same(*pair[1:])]
     assert [argument for argument, _, _ in differing] == list(CHOICES.get(name, ((), ""))[0]), differing

@@ -65,6 +65,16 @@ equivalent(
 )  # fmt: skip
 
 
+worthless(
+    "tinydl/ops/products.py", "product", "a.size * b.size <= _LARGE -> a.size * b.size < _LARGE",
+    because="which of two kernels makes a product of just that size",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/extrema.py", "_extreme", "input.size < _FEW -> *",
+    because="which of two ways finds the same number sooner",
+)  # fmt: skip
+
+
 def answer_to(mutant: Mutant) -> Answer | None:
     """The first answer that meets a mutant."""
     return next((answer for answer in ANSWERS if answer.meets(mutant)), None)

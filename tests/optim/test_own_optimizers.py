@@ -52,6 +52,14 @@ def test_eve_by_the_papers_algorithm() -> None:
     assert optimizer.param_groups[0]["loss"] == pytest.approx(smoothed, rel=1e-12)
 
 
+def test_what_the_papers_take() -> None:
+    """Kingma and Ba's rate and moments, for Eve with its third; Daskalakis et al. take Adam's."""
+    p = [Parameter(np.ones(2))]
+    eve, optimistic = optim.Eve(p).defaults, optim.OptimisticAdam(p).defaults
+    assert (eve["lr"], eve["betas"], eve["eps"], eve["k"], eve["K"]) == (1e-3, (0.9, 0.999, 0.999), 1e-8, 0.1, 10.0)
+    assert (optimistic["lr"], optimistic["betas"], optimistic["eps"]) == (1e-3, (0.9, 0.999), 1e-8)
+
+
 def test_the_state_of_eve_is_plain_numbers() -> None:
     param = Parameter(np.ones(4))
     optimizer = optim.Eve([param])
