@@ -30,7 +30,7 @@ lint: $(VENV)/.dev
 	@$(BIN)/mypy --no-error-summary
 
 test: lint
-	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m tinydl.benchmarks $(NAME)

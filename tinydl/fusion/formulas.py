@@ -121,8 +121,8 @@ def _inside(x: str, y: str, *, dtype: Any, low: float, high: float) -> str:
     return f"({number(0, dtype)} if ({y} <= {a}) | ({y} >= {b}) else {x})"
 
 
-def _outside(x: str, y: str, *, dtype: Any, low: float, high: float) -> str:
-    a, b = number(low, dtype), number(high, dtype)
+def _outside(x: str, y: str, *, dtype: Any, lambd: float) -> str:
+    a, b = number(-lambd, dtype), number(lambd, dtype)
     return f"({number(0, dtype)} if ({y} >= {a}) & ({y} <= {b}) else {x})"
 
 
