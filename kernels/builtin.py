@@ -59,7 +59,7 @@ class Builtin(dict[Any, Callable[..., Any]]):
     def _made(self, dtype: np.dtype[Any]) -> Callable[..., Any]:
         from numba import types
 
-        from tinydl.kernels.optim import heads
+        from tinydl.kernels import heads
 
         plain = getattr(self.function, "py_func", self.function)
         body = self.function if plain is not self.function else njit(plain, error_model="numpy", **self.options)

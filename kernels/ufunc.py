@@ -107,8 +107,8 @@ class Ufunc:
         return int(compiled.address)
 
 
-#: Elements from which on threads win: over their start 10^5 would do, but waiting for a core that a neighbour has costs
-#: half a millisecond.
+#: Elements from which on two threads do not lose: a relu of so many takes 75 us on one and 72 on two, a sigmoid 368 and
+#: 209; of a quarter, 26 and 48, 123 and 93. Beside a neighbour, waiting for its core costs half a millisecond.
 LONG = 1 << 19
 
 

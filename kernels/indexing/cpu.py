@@ -1,4 +1,4 @@
-"""One element after another, or one slice."""
+"""Places of an index and what is combined there, on the CPU: one element after another, or one slice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One row after another."""
+"""Triangular systems on the CPU, by substitution: one row after another, all right-hand sides at once."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("numba")
 
+from tinydl.kernels import heads
 from tinydl.kernels.builtin import Builtin
-from tinydl.kernels.optim import heads
 
 
 def scaled(x: Any, at: Any, weight: Any, y: Any, count: int, factor: float) -> float:

@@ -797,9 +797,7 @@ def _mixed(op: Primitive, inputs: tuple[Any, ...], static: dict[str, Any]) -> An
             else:  # nothing to record
                 x = x.array.astype(want)
                 lone = i if lone is None else lone
-        elif type(x) is float or type(x) is int and want.kind == "f":
-            x = x if want.kind == "f" else np.asarray(x).astype(want)
-        else:
+        elif want.kind != "f" or type(x) not in (int, float):  # a number goes beside floats as it is
             x = np.asarray(x).astype(want)  # a number that is too large for an integer dtype wraps around
         operands.append(x)
     if not found and lone is not None:

@@ -1,4 +1,4 @@
-"""Reading NumPy's array objects inside compiled code: the table of identities becomes elements of memory."""
+"""Reading NumPy's array objects inside compiled code: an object's address becomes the elements of its memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from numba import types
 from numba.extending import intrinsic
 
 from tinydl.kernels.cache import njit
-from tinydl.kernels.optim.table import CHUNK, DTYPE, GRAD, NUMEL, PARAM
 
 # The head of an array object, PyArrayObject_fields in NumPy's ndarraytypes.h: the macros PyArray_DATA, PyArray_DIMS ...
 # compile these offsets into every extension module, so they are fixed for as long as NumPy's ABI is.
@@ -91,7 +90,8 @@ def size_of(identity: Any) -> Any:
 
 
 @njit
-def _regular(identity: Any, numel: Any, number: Any, flags: Any) -> Any:
+def regular(identity: Any, numel: Any, number: Any, flags: Any) -> Any:
+    """Whether an array object has so many elements of the dtype of this type number, and all of the flags."""
     descr = _int64_at(identity + DESCR_AT)
     if _int32_at(descr + NUMBER_AT) != number or (_int32_at(descr + NUMBER_AT - 4) >> 16) & 0xFF != NATIVE:
         return False  # the byte order stands in the third byte of the word before the type number
@@ -101,7 +101,8 @@ def _regular(identity: Any, numel: Any, number: Any, flags: Any) -> Any:
 
 
 @njit
-def _same_shape(one: Any, other: Any) -> Any:
+def same_shape(one: Any, other: Any) -> Any:
+    """Whether two array objects have one shape."""
     ndim = _int32_at(one + NDIM_AT)
     if ndim != _int32_at(other + NDIM_AT):
         return False
@@ -109,43 +110,3 @@ def _same_shape(one: Any, other: Any) -> Any:
         if _int64_at(_int64_at(one + DIMS_AT) + 8 * axis) != _int64_at(_int64_at(other + DIMS_AT) + 8 * axis):
             return False
     return True
-
-
-@njit
-def first_irregular(table: Any) -> Any:
-    """The first row with a gradient whose two arrays a step cannot work on in place, or -1."""
-    for row in range(table.shape[0]):
-        param, grad, numel, number = table[row, PARAM], table[row, GRAD], table[row, NUMEL], table[row, DTYPE]
-        if grad != 0 and not (
-            _regular(param, numel, number, C_CONTIGUOUS | ALIGNED | WRITEABLE)
-            and _regular(grad, numel, number, C_CONTIGUOUS | ALIGNED)
-            and _same_shape(param, grad)
-        ):
-            return row
-    return -1
-
-
-@njit
-def first_irregular_gradient(table: Any, flags: Any) -> Any:
-    """The first row whose gradient lacks one of the ``flags``, or is not of the table's dtype and size, or -1."""
-    for row in range(table.shape[0]):
-        if table[row, GRAD] != 0 and not _regular(table[row, GRAD], table[row, NUMEL], table[row, DTYPE], flags):
-            return row
-    return -1
-
-
-@njit
-def chunks(table: Any) -> Any:
-    """(row, first element) of every chunk of every row with a gradient: int64 [C, 2]."""
-    count = 0
-    for row in range(table.shape[0]):
-        if table[row, GRAD] != 0:
-            count += -(-table[row, NUMEL] // CHUNK)
-    chunks = np.empty((count, 2), np.int64)
-    count = 0
-    for row in range(table.shape[0]):
-        if table[row, GRAD] != 0:
-            for start in range(0, table[row, NUMEL], CHUNK):
-                chunks[count, 0], chunks[count, 1] = row, start
-                count += 1
-    return chunks
