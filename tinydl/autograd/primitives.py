@@ -286,6 +286,12 @@ _waiting = {
 }
 
 
+def _no_float(x: str) -> str:
+    """The condition that an array is not of floating numbers: asking for a dtype's kind takes as long as an addition,
+    so that the usual two are known by sight."""
+    return f"{x}.dtype is not f32 and {x}.dtype is not f64 and {x}.dtype.kind != 'f'"
+
+
 class _Built:
     """The functions of a primitive: ``call`` (forward, recording), ``public_call`` (its twin that makes tensors of
     arrays) and ``pull`` (backward on arrays); the text of each is written and compiled when it is first called."""
@@ -308,9 +314,16 @@ class _Built:
             "next_id": _next_id,
             "ndarray": np.ndarray,
             "as_array": _as_array,
+            "asarray": np.asarray,
+            "generic": np.generic,
             "op": op,
             "forward": op.function,
             "mixed": _mixed,
+            "brought": _brought,
+            "dtypes": dtypes,
+            "f32": dtypes.float32,
+            "f64": dtypes.float64,
+            "i64": dtypes.int64,
             "stale": _stale,
             "user_line": _user_line,
             "freed": _freed,
@@ -421,8 +434,8 @@ class _Built:
             a = args[0]
             line += [f"  if not isinstance({a}, Tensor):", f"    return {lift if public else f'forward({a}{passed})'}"]
             line += self._unwrap(0, "  ")
-            if kinded:
-                line += [f"  if x0.dtype.kind != 'f': return mixed(op, ({a},), dict({passed[2:]}))"]
+            if kinded:  # whole numbers have no gradient, so there is nothing to record
+                line += [f"  if {_no_float('x0')}: x0 = x0.astype(dtypes._default)"]
         else:
             line += ["  t = False"]
             for i, a in enumerate(args):
@@ -460,14 +473,21 @@ class _Built:
         table."""
         a, b = self.args
         slow = f"return mixed(op, ({a}, {b}), dict({passed[2:]}))"
-        same = "x0.dtype is not x1.dtype" + (" or x0.dtype.kind != 'f'" if kinded else "")
+        differ = "x0.dtype is not x1.dtype" + (f" or {_no_float('x0')}" if kinded else "")
 
         def number(x: str, array: str) -> list[str]:
+            floats = "True" if kinded else f"type({x}) is float"
+            lines = [
+                f"      if {_no_float(array)}:",
+                f"        if {floats}: {array} = {array}.astype(dtypes._default)",
+            ]
+            if not kinded:
+                lines += [f"        elif {array}.dtype is not i64: {slow}"]
             return [
                 f"    if type({x}) is float or type({x}) is int:",
-                f"      if {array}.dtype.kind != 'f': {slow}",
-                f"    elif getattr({x}, 'dtype', None) is not "
-                f"{array}.dtype{' or ' + array + '.dtype.kind != ' + repr('f') if kinded else ''}: {slow}",
+                *lines,
+                f"    elif getattr({x}, 'dtype', None) is not {array}.dtype"
+                f"{' or ' + _no_float(array) if kinded else ''}: {slow}",
             ]
 
         return [
@@ -475,7 +495,9 @@ class _Built:
             *self._unwrap(0, "    "),
             f"    if isinstance({b}, Tensor):",
             *self._unwrap(1, "      "),
-            f"      if {same}: {slow}",
+            f"      if {differ}:",
+            f"        if r0 or r1: {slow}",
+            "        x0, x1 = brought(op, x0, x1)",
             "    else:",
             f"      x1 = {b}; r1 = False",
             *["  " + s for s in number("x1", "x0")],
@@ -491,7 +513,8 @@ class _Built:
         """One output: make the Tensor, and the node when a gradient is needed."""
         op, args = self.op, self.args
         line = [
-            "  if type(y) is not ndarray: y = as_array(y)  # NumPy turns 0-d results into scalars",
+            "  if type(y) is not ndarray: y = asarray(y) if isinstance(y, generic) else as_array(y)  # of 0-d results "
+            "NumPy makes scalars",
             "  o = new(Tensor); o.array = y; o._grad = None",
         ]
         if op.view:
@@ -803,6 +826,18 @@ def _mixed(op: Primitive, inputs: tuple[Any, ...], static: dict[str, Any]) -> An
     if not found and lone is not None:
         operands[lone] = tensor._wrap(operands[lone])
     return op.call(*operands, **static)
+
+
+_pairs: dict[Any, np.dtype[Any]] = {}  # what `_common` found for two arrays of such dtypes and ranks
+
+
+def _brought(op: Primitive, a: Array, b: Array) -> tuple[Array, Array]:
+    """Two arrays in the dtype that ``op`` computes on them in; where neither has a gradient, nothing is recorded."""
+    key = (op.promote, a.dtype, b.dtype, a.ndim == 0, b.ndim == 0, type(a), type(b), dtypes._default)
+    want = _pairs.get(key)
+    if want is None:
+        want = _pairs[key] = _common(op, (a, b))
+    return a if a.dtype is want else a.astype(want), b if b.dtype is want else b.astype(want)
 
 
 def _common(op: Primitive, inputs: tuple[Any, ...]) -> np.dtype[Any]:
