@@ -15,9 +15,10 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from tinydl.kernels import threads
 from tinydl.kernels.builtin import Builtin
 from tinydl.kernels.cache import njit
-from tinydl.kernels.pool.spec import Ints, Windows
+from tinydl.kernels.pool.spec import Ints, Windows, in_three
 from tinydl.kernels.registry import register
 from tinydl.kernels.scalar import SUMS
 from tinydl.kernels.threads import num_threads, worthwhile
@@ -31,42 +32,58 @@ DTYPES = ("float32", "float64")
 
 
 @dataclass(frozen=True, eq=False)
-class Packed:
-    """Windows in one array, since a compiled function takes 0.2 us for every array that it is given.
+class Plan:
+    """Windows of arrays of one shape, in one array: a compiled function is not handed six.
 
-    table: per dimension how many, how long the longest is (or their step), and the firsts and lasts of all; then, of
-    sums, the bits of the weights, one dimension after another
-    out: sizes of the result; seen: elements in all windows of a plane, about
+    table: planes and three sizes of the input, three of the result; per dimension how many windows, how long the
+    longest is (or their step), and the firsts and lasts of all; then, of sums, the bits of the weights, one dimension
+    after another
+    planes, after: shapes of the input and of the result as planes [N, D, H, W]; out: that of the result as it is
+    work: operations, about; 0 where nothing is looked at
     """
 
     windows: Windows
     table: Array
+    planes: Ints
+    after: Ints
     out: Ints
-    seen: int
+    work: int
 
 
-_known: dict[int, Packed] = {}  # by identity: windows are made once per setting and nothing writes to them
+_plans: dict[tuple[int, Ints], Plan] = {}  # by identity: windows are made once per setting and nothing writes to them
 
 
-def packed(windows: Windows) -> Packed:
-    """The windows in one array, remembered."""
-    found = _known.get(id(windows))
+def planned(windows: Windows, shape: Ints) -> Plan:
+    """The windows of an array of ``shape``, remembered."""
+    found = _plans.get((id(windows), shape))
     if found is None or found.windows is not windows:
-        table: list[int] = []
-        weights = [np.zeros(0)]
-        for first, last, third in windows:
-            plain_step = isinstance(third, (int, np.integer))
-            table += [len(first), int(third) if plain_step else third.shape[1], *first.tolist(), *last.tolist()]
-            if not plain_step:
-                weights.append(np.asarray(third, np.float64).reshape(-1))
-        out = tuple(len(first) for first, _, _ in windows)
-        seen = math.prod(len(first) * int(last[0] - first[0]) if len(first) else 0 for first, last, _ in windows)
-        whole = np.concatenate([np.array(table, np.int64), np.concatenate(weights).view(np.int64)])
-        found = Packed(windows, whole, out, seen)
-        if len(_known) >= 1024:
-            _known.clear()
-        _known[id(windows)] = found
+        if len(_plans) >= 4096:
+            _plans.clear()
+        found = _plans[id(windows), shape] = _plan(windows, shape)
     return found
+
+
+def _plan(windows: Windows, shape: Ints) -> Plan:
+    planes, whole, out = in_three(shape, windows)
+    N, size = planes[0], tuple(len(first) for first, _, _ in whole)
+    table: list[int] = [*planes, *size]
+    weights = [np.zeros(0)]
+    for first, last, third in whole:
+        plain_step = isinstance(third, (int, np.integer))
+        table += [len(first), int(third) if plain_step else third.shape[1], *first.tolist(), *last.tolist()]
+        if not plain_step:
+            weights.append(np.asarray(third, np.float64).reshape(-1))
+    seen = math.prod(len(first) * int(last[0] - first[0]) if len(first) else 0 for first, last, _ in whole)
+    work = max(4 * N * seen, 1) if math.prod(planes) and math.prod(size) else 0
+    joined = np.concatenate([np.array(table, np.int64), np.concatenate(weights).view(np.int64)])
+    return Plan(windows, joined, planes, (N, *size), out, work)
+
+
+@njit(forceinline=True)
+def _sizes(table: Array) -> Any:
+    """Shapes of the planes before and after."""
+    N, D, H, W, d, h, w = table[0], table[1], table[2], table[3], table[4], table[5], table[6]
+    return (N, D, H, W), (N, d, h, w)
 
 
 @njit(forceinline=True)
@@ -78,7 +95,7 @@ def _edges(table: Array, at: int) -> Any:
 
 @njit(forceinline=True)
 def _steps(table: Array) -> Any:
-    d0, d1, ds, at = _edges(table, 0)
+    d0, d1, ds, at = _edges(table, 7)
     h0, h1, hs, at = _edges(table, at)
     w0, w1, ws, at = _edges(table, at)
     return (d0, d1, ds), (h0, h1, hs), (w0, w1, ws)
@@ -86,7 +103,7 @@ def _steps(table: Array) -> Any:
 
 @njit(forceinline=True)
 def _weighted(table: Array) -> Any:
-    d0, d1, deep, at = _edges(table, 0)
+    d0, d1, deep, at = _edges(table, 7)
     h0, h1, high, at = _edges(table, at)
     w0, w1, wide, at = _edges(table, at)
     weights = table[at:].view(np.float64)
@@ -142,31 +159,30 @@ def _max_pool(threads: int, x: Array, table: Array, y: Array, index: Array) -> N
         _max_pool_some(N * thread // threads, N * (thread + 1) // threads, x, table, y, index)
 
 
-def _max_pool_here(
-    x: Array, table: Array, y: Array, index: Array, N: int, D: int, H: int, W: int, d: int, h: int, w: int
-) -> int:
-    out = N, d, h, w
-    _max_pool_some(0, N, x.reshape((N, D, H, W)), table, y.reshape(out), index.reshape(out))
+def _max_pool_here(x: Array, table: Array, y: Array, index: Array) -> int:
+    before, after = _sizes(table)
+    _max_pool_some(0, before[0], x.reshape(before), table, y.reshape(after), index.reshape(after))
     return 0
 
 
-_MAX_HERE = Builtin(_max_pool_here, "TlTliiiiiii")  # on one thread
+_MAX_HERE = Builtin(_max_pool_here, "TlTl")  # on one thread
+_INDEX = np.dtype(np.int64)
 
 
 @register(op="max_pool", name="cpu.planes", dtypes=DTYPES, default=True)
 def max_pool(x: Array, windows: Windows) -> tuple[Array, NDArray[np.int64]]:
     """One window after another; see the card."""
-    pack, planes = packed(windows), len(x)
-    y = np.empty((planes, *pack.out), x.dtype)
-    index = np.empty(y.shape, np.int64)
-    if not (x.size and y.size):
+    plan = planned(windows, x.shape)
+    y, index = np.empty(plan.out, x.dtype), np.empty(plan.out, _INDEX)
+    if 0 < plan.work < threads.SERIAL or (count := worthwhile(plan.work) if plan.work else 0) == 1:
+        _MAX_HERE[x.dtype](x if x.flags.carray else plain(x), plan.table, y, index)
+    elif count:
+        before, after = plan.planes, plan.after
+        with num_threads(count):
+            _max_pool(count, plain(x).reshape(before), plan.table, y.reshape(after), index.reshape(after))
+    else:
         y.fill(-np.inf)
         index.fill(-1)
-    elif (threads := worthwhile(4 * planes * pack.seen)) == 1:
-        _MAX_HERE[x.dtype](plain(x), pack.table, y, index, *x.shape, *pack.out)
-    else:
-        with num_threads(threads):
-            _max_pool(threads, plain(x), pack.table, y, index)
     return y, index
 
 
@@ -246,52 +262,49 @@ def _window_spread(threads: int, g: Array, table: Array, x: Array) -> None:
         _window_spread_some(N * thread // threads, N * (thread + 1) // threads, g, table, x)
 
 
-def _window_sum_here(
-    x: Array, table: Array, y: Array, N: int, D: int, H: int, W: int, d: int, h: int, w: int
-) -> int:
-    _window_sum_some(0, N, x.reshape((N, D, H, W)), table, y.reshape((N, d, h, w)))
+def _window_sum_here(x: Array, table: Array, y: Array) -> int:
+    before, after = _sizes(table)
+    _window_sum_some(0, before[0], x.reshape(before), table, y.reshape(after))
     return 0
 
 
-def _window_spread_here(
-    g: Array, table: Array, x: Array, N: int, D: int, H: int, W: int, d: int, h: int, w: int
-) -> int:
-    _window_spread_some(0, N, g.reshape((N, d, h, w)), table, x.reshape((N, D, H, W)))
+def _window_spread_here(g: Array, table: Array, x: Array) -> int:
+    before, after = _sizes(table)
+    _window_spread_some(0, before[0], g.reshape(after), table, x.reshape(before))
     return 0
 
 
-_SUM_HERE = Builtin(_window_sum_here, "TlTiiiiiii")  # on one thread
-_SPREAD_HERE = Builtin(_window_spread_here, "TlTiiiiiii")
+_SUM_HERE = Builtin(_window_sum_here, "TlT")  # on one thread
+_SPREAD_HERE = Builtin(_window_spread_here, "TlT")
 
 
 @register(op="window_sum", name="cpu.rows", dtypes=DTYPES, default=True)
 def window_sum(x: Array, windows: Windows) -> Array:
     """By rows; see the head of the file."""
-    pack, planes = packed(windows), len(x)
-    y = np.empty((planes, *pack.out), x.dtype)
-    if not (x.size and y.size):
-        y.fill(0)
-    elif (threads := worthwhile(4 * planes * pack.seen)) == 1:
-        _SUM_HERE[x.dtype](plain(x), pack.table, y, *x.shape, *pack.out)
+    plan = planned(windows, x.shape)
+    y = np.empty(plan.out, x.dtype)
+    if 0 < plan.work < threads.SERIAL or (count := worthwhile(plan.work) if plan.work else 0) == 1:
+        _SUM_HERE[x.dtype](x if x.flags.carray else plain(x), plan.table, y)
+    elif count:
+        before, after = plan.planes, plan.after
+        with num_threads(count):
+            _window_sum(count, plain(x).reshape(before), plan.table, y.reshape(after))
     else:
-        with num_threads(threads):
-            _window_sum(threads, plain(x), pack.table, y)
+        y.fill(0)
     return y
 
 
 @register(op="window_spread", name="cpu.rows", dtypes=DTYPES, default=True)
 def window_spread(g: Array, windows: Windows, size: Ints) -> Array:
     """By rows; see the head of the file."""
-    pack, planes = packed(windows), len(g)
-    x = np.zeros((planes, *size), g.dtype)
-    if not (g.size and x.size):
-        return x
-    threads = worthwhile(4 * planes * pack.seen)
-    if threads == 1:
-        _SPREAD_HERE[g.dtype](plain(g), pack.table, x, *x.shape, *pack.out)
-    else:
-        with num_threads(threads):
-            _window_spread(threads, plain(g), pack.table, x)
+    shape = g.shape[: g.ndim - len(windows)] + tuple(size)
+    plan, x = planned(windows, shape), np.zeros(shape, g.dtype)
+    if 0 < plan.work < threads.SERIAL or (count := worthwhile(plan.work) if plan.work else 0) == 1:
+        _SPREAD_HERE[g.dtype](g if g.flags.carray else plain(g), plan.table, x)
+    elif count:
+        before, after = plan.planes, plan.after
+        with num_threads(count):
+            _window_spread(count, plain(g).reshape(after), plan.table, x.reshape(before))
     return x
 
 
@@ -340,12 +353,12 @@ def take_positions(x: Array, index: Array) -> Array:
     """One row after another; see the card."""
     x, index = plain(x), plain(index)
     y = np.empty((x.shape[0], x.shape[1], index.shape[2]), x.dtype)
-    threads = worthwhile(8 * y.size)
-    if threads == 1:
+    count = worthwhile(8 * y.size)
+    if count == 1:
         _take_some(0, y.shape[0] * y.shape[1], x, index, y)
     else:
-        with num_threads(threads):
-            _take(threads, x, index, y)
+        with num_threads(count):
+            _take(count, x, index, y)
     return y
 
 
@@ -354,10 +367,10 @@ def put_positions(g: Array, index: Array, size: int) -> Array:
     """One row after another; see the card."""
     g, index = plain(g), plain(index)
     x = np.zeros((g.shape[0], g.shape[1], size), g.dtype)
-    threads = worthwhile(8 * g.size)
-    if threads == 1:
+    count = worthwhile(8 * g.size)
+    if count == 1:
         _put_some(0, g.shape[0] * g.shape[1], g, index, x)
     else:
-        with num_threads(threads):
-            _put(threads, g, index, x)
+        with num_threads(count):
+            _put(count, g, index, x)
     return x

@@ -1,18 +1,18 @@
 """Pooling and resampling: what a window of the input gives to a position of the output.
 
-Arrays are [N, D, H, W], planes of three dimensions (one and two have leading sizes of 1); ``windows`` holds one entry a
-dimension, and window i of a dimension lies in ``first[i] <= position < last[i]``.
+Arrays are [..., D, H, W], planes of one, two or three dimensions; ``windows`` holds one entry for each, and window i of
+a dimension lies in ``first[i] <= position < last[i]``.
 
-``max_pool(x, windows) -> (y [N, d, h, w], index)``, with ``windows`` of (first, last, step)
+``max_pool(x, windows) -> (y [..., d, h, w], index)``, with ``windows`` of (first, last, step)
     The greatest element that each window sees at first, first + step, ..., and its place in the plane, int64. The
     first of equal ones; a NaN is greater than all, and the last NaN is it, as in PyTorch. A window that sees nothing
     (``last <= first``) has -inf, and -1 for a place.
 
-``window_sum(x, windows) -> y [N, d, h, w]``, with ``windows`` of (first, last, weight [n, T] float64)
+``window_sum(x, windows) -> y [..., d, h, w]``, with ``windows`` of (first, last, weight [n, T] float64)
     y[i, j, k] = sum over windows of weight_d[i, p - first_d[i]] weight_h[...] weight_w[...] x[p, q, r]. With weights of
     one it is the sum of a pool, with those of two neighbours linear interpolation, of four cubic interpolation.
 
-``window_spread(g, windows, size) -> x [N, *size]``
+``window_spread(g, windows, size) -> x [..., *size]``
     Its transpose: each element of g added to the window that it came from.
 
 ``take_positions(x [N, C, L], index [N, c, M]) -> [N, C, M]``, c = C or 1
@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -44,10 +45,25 @@ Windows = tuple[tuple[Any, Any, Any], ...]
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
 
 
+_POINT = np.zeros(1, np.int64), np.ones(1, np.int64)  # the one window of a dimension that is not there
+_ONE = np.ones((1, 1))
+
+
+def in_three(shape: Ints, windows: Windows) -> tuple[Ints, Windows, Ints]:
+    """The shape of all planes [N, D, H, W] with sizes of 1 in front, windows of three dimensions, and the shape of the
+    result as it is."""
+    rank = len(windows)
+    lead, space = shape[: len(shape) - rank], shape[len(shape) - rank :]
+    point = (*_POINT, 1 if isinstance(windows[0][2], (int, np.integer)) else _ONE)
+    planes = (math.prod(lead), *(1,) * (3 - rank), *space)
+    return planes, (point,) * (3 - rank) + windows, lead + tuple(len(first) for first, _, _ in windows)
+
+
 @register(op="max_pool", name="numpy")
 def max_pool(x: Array, windows: Windows) -> tuple[Array, NDArray[np.int64]]:
     """One comparison of all positions per place in the window; see the head of the file."""
-    out = tuple(len(first) for first, _, _ in windows)
+    planes, windows, shape = in_three(x.shape, windows)
+    x, out = x.reshape(planes), tuple(len(first) for first, _, _ in windows)
     (D, H, W) = x.shape[1:]
     best, index = np.full((len(x), *out), -np.inf, x.dtype), np.full((len(x), *out), -1)
     lengths = [int(np.max((last - first + step - 1) // step, initial=0)) for first, last, step in windows]
@@ -60,7 +76,7 @@ def max_pool(x: Array, windows: Windows) -> tuple[Array, NDArray[np.int64]]:
         wins &= inside[0][:, None, None] & inside[1][:, None] & inside[2]
         best = np.where(wins, seen, best)
         index = np.where(wins, ((d[:, None, None] * H) + h[:, None]) * W + w, index)
-    return best, index
+    return best.reshape(shape), index.reshape(shape)
 
 
 def matrix(first: Array, last: Array, weight: Array, size: int, dtype: Any) -> Array:
@@ -74,17 +90,21 @@ def matrix(first: Array, last: Array, weight: Array, size: int, dtype: Any) -> A
 @register(op="window_sum", name="numpy")
 def window_sum(x: Array, windows: Windows) -> Array:
     """A product of matrices per dimension; see the head of the file."""
-    d, h, w = (matrix(*window, n, x.dtype) for window, n in zip(windows, x.shape[1:]))
-    y: Array = np.einsum("ip,jq,kr,npqr->nijk", d, h, w, x, optimize=True)
-    return np.ascontiguousarray(y)
+    planes, windows, out = in_three(x.shape, windows)
+    d, h, w = (matrix(*window, n, x.dtype) for window, n in zip(windows, planes[1:]))
+    y: Array = np.einsum("ip,jq,kr,npqr->nijk", d, h, w, x.reshape(planes), optimize=True)
+    return np.ascontiguousarray(y).reshape(out)
 
 
 @register(op="window_spread", name="numpy")
 def window_spread(g: Array, windows: Windows, size: Ints) -> Array:
     """A product of matrices per dimension; see the head of the file."""
-    d, h, w = (matrix(*window, n, g.dtype) for window, n in zip(windows, size))
+    shape = g.shape[: g.ndim - len(windows)] + tuple(size)
+    planes, windows, _ = in_three(shape, windows)
+    d, h, w = (matrix(*window, n, g.dtype) for window, n in zip(windows, planes[1:]))
+    g = g.reshape(-1 if g.size else planes[0], len(d), len(h), len(w))
     x: Array = np.einsum("ip,jq,kr,nijk->npqr", d, h, w, g, optimize=True)
-    return np.ascontiguousarray(x)
+    return np.ascontiguousarray(x).reshape(shape)
 
 
 def _everywhere(index: Array, channels: int) -> tuple[Array, Array, Array]:

@@ -57,6 +57,26 @@ def test_the_reference_sums_what_a_loop_sums():
     np.testing.assert_allclose(spec.window_spread(g, windows, (3, 4, 5)), spread)
 
 
+@pytest.mark.parametrize("op", ["max_pool", "window_sum", "window_spread"])
+def test_planes_of_one_and_two_dimensions_are_flat_ones_of_three(op):
+    rng = np.random.default_rng(12)
+    first, last, weight = np.array([0, 2, 3]), np.array([2, 5, 5]), rng.standard_normal((3, 3))
+    for variant in variants(op):
+        for rank, lead in ((1, ()), (1, (2, 3)), (2, (3,)), (2, (0, 3)), (3, ()), (3, (2, 1))):
+            third = 1 if op == "max_pool" else weight
+            point = (np.array([0]), np.array([1]), 1 if op == "max_pool" else np.ones((1, 1)))
+            windows = ((first, last, third),) * rank
+            x = rng.standard_normal((*lead, *(3 if op == "window_spread" else 5,) * rank)).astype(np.float32)
+            size = ((5,) * rank,) if op == "window_spread" else ()
+            whole = ((1,) * (3 - rank) + size[0],) if size else ()
+            planes = x.reshape(int(np.prod(lead)), *(1,) * (3 - rank), *x.shape[len(lead) :])
+            got = variant.function(x, windows, *size)
+            wanted = variant.function(planes, (point,) * (3 - rank) + windows, *whole)
+            for one, other in zip(got, wanted) if op == "max_pool" else ((got, wanted),):
+                assert one.shape == (*lead, *(5 if op == "window_spread" else 3,) * rank)
+                assert np.array_equal(one, other.reshape(one.shape))
+
+
 @pytest.mark.parametrize(("kernel", "accepts", "dtype"), every("max_pool"))
 def test_maxima_are_those_of_a_loop(kernel, accepts, dtype):
     rng = np.random.default_rng(8)

@@ -47,8 +47,7 @@ equivalent(
 _SPARE = "a longer slice: as many of its elements are read as there are firsts"
 equivalent("pool/cpu", "_edges", "table[at + 2 + n:at + 2 + 2 * n] -> *", "2 * n -> 2 * (n + 1)", because=_SPARE)
 _TWIN = "only how many threads share the work"
-for _where in ("max_pool", "window_sum", "window_spread"):
-    equivalent("pool/cpu", _where, "4 * planes -> 4 * (planes + 1)", because=_TWIN)
+equivalent("pool/cpu", "_plan", "4 * N -> 4 * (N + 1)", because=_TWIN)
 
 _ROW = "a slice of one element more: as many as there are columns are read, and the next bag writes over the rest"
 for _where, _arrays in (

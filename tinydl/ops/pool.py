@@ -25,33 +25,6 @@ _PUT_POSITIONS = by_dtype("put_positions")
 Ints = tuple[int, ...]
 Windows = tuple[tuple[Any, Any, Any], ...]
 
-_POINT = np.zeros(1, np.int64), np.ones(1, np.int64)  # the one window of a dimension that is not there
-
-
-_plans: dict[Any, Any] = {}  # by identity: windows are made once per setting
-
-
-def _plan(shape: Ints, windows: Windows, third: Any) -> tuple[Ints, Windows, Ints, Windows]:
-    """For space of ``shape``: that of the planes [N, D, H, W], windows of all three dimensions (the same object each
-    time), the shape of the result, and the windows as they were given."""
-    found = _plans.get((id(windows), shape))
-    if found is None or found[3] is not windows:
-        rank = len(windows)
-        lead, space = shape[: len(shape) - rank], shape[len(shape) - rank :]
-        whole = windows
-        if rank < 3:  # one object for all shapes
-            known = _plans.get(id(windows))
-            if known is None or known[1] is not windows:
-                known = _plans[id(windows)] = ((*_POINT, third),) * (3 - rank) + windows, windows
-            whole = known[0]
-        if len(_plans) >= 4096:
-            _plans.clear()
-        planes = (math.prod(lead), *(1,) * (3 - rank), *space)
-        out = lead + tuple(len(first) for first, _, _ in windows)
-        found = _plans[id(windows), shape] = planes, whole, out, windows
-    return found
-
-
 def _rows(array: Any, rank: int) -> Any:
     """[..., *space] as [N, 1, L]."""
     lead, space = array.shape[: len(array.shape) - rank], array.shape[len(array.shape) - rank :]
@@ -70,9 +43,7 @@ def _max_gradient(g: Any, indices: Any, input_shape: Ints, windows: Windows) -> 
 def _maxima(input: Any, *, windows: Windows) -> Any:
     """The greatest element of each window (of equal ones the first; NaN is greater than all), and its place in the
     plane."""
-    planes, whole, out, _ = _plan(input.shape, windows, 1)
-    y, index = _MAX_POOL[input.dtype](input.reshape(planes), whole)
-    return y.reshape(out), index.reshape(out)
+    return _MAX_POOL[input.dtype](input, windows)
 
 
 _BOTH = ("out", "indices")
@@ -85,9 +56,6 @@ max_pool_values: Any = primitive(
 )(_maxima)  # fmt: skip
 
 
-_ONE = np.ones((1, 1))
-
-
 @primitive(
     input=lambda g, input_shape, windows: window_spread(
         g, windows=windows, size=input_shape[len(input_shape) - len(windows) :]
@@ -95,18 +63,13 @@ _ONE = np.ones((1, 1))
 )
 def window_sum(input: Any, *, windows: Windows) -> Any:
     """The weighted sum of each window."""
-    planes, whole, out, _ = _plan(input.shape, windows, _ONE)
-    return _WINDOW_SUM[input.dtype](input.reshape(planes), whole).reshape(out)
+    return _WINDOW_SUM[input.dtype](input, windows)
 
 
 @primitive(input=lambda g, windows: window_sum(g, windows=windows))
 def window_spread(input: Any, *, windows: Windows, size: Ints) -> Any:
     """Each element added to its window, with the window's weights: the transpose of :func:`window_sum`."""
-    rank = len(windows)
-    planes, whole, *_ = _plan(input.shape, windows, _ONE)
-    space = (1,) * (3 - rank) + tuple(size)
-    x = _WINDOW_SPREAD[input.dtype](input.reshape(planes), whole, space)
-    return x.reshape(input.shape[: input.ndim - rank] + tuple(size))
+    return _WINDOW_SPREAD[input.dtype](input, windows, size)
 
 
 @primitive(input=lambda g, index, input_shape: put_positions(g, index, size=input_shape[2]))

@@ -23,15 +23,14 @@ def _settled(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _planned(plan: Any, name: str, rank: int, input: Tensor, *arguments: Any) -> Any:
-    """``plan(name, rank, shape, *arguments)``, remembered; the first look is all that a usual call pays."""
-    x = input.array
-    if x.dtype.kind != "f":
-        raise RuntimeError(f"{name}: not implemented for {x.dtype}; convert the input with .float()")
-    try:
-        return plan(name, rank, x.shape, *arguments)
-    except TypeError:  # a list of sizes
-        return plan(name, rank, x.shape, *map(_settled, arguments))
+def _listed(plan: Any, *arguments: Any) -> Any:
+    """``plan(*arguments)`` where a list of sizes was given, which cannot be remembered."""
+    return plan(*map(_settled, arguments))
+
+
+def _floating(name: str, dtype: Any) -> None:
+    if dtype.kind != "f":
+        raise RuntimeError(f"{name}: not implemented for {dtype}; convert the input with .float()")
 
 
 def _space(name: str, rank: int, shape: Ints) -> Ints:
@@ -45,9 +44,10 @@ def _space(name: str, rank: int, shape: Ints) -> Ints:
     return space
 
 
-def _pooled(name: str, rank: int, shape: Ints, kernel_size: Sizes, stride: Sizes | None, padding: Sizes,
+def _pooled(name: str, rank: int, shape: Ints, dtype: Any, kernel_size: Sizes, stride: Sizes | None, padding: Sizes,
             dilation: Sizes, ceil_mode: bool) -> list[Ints]:  # fmt: skip
     """Per dimension (size, size of the output, kernel, stride, padding, dilation), checked."""
+    _floating(name, dtype)
     size = _space(name, rank, shape)
     space = size[1:]
     kernel = per_dimension(name, "kernel_size", kernel_size, rank)
@@ -85,10 +85,9 @@ def _max_plan(*arguments: Any) -> tuple[Any, ...]:
     return tuple(_pool.max_windows(*setting) for setting in _pooled(*arguments))
 
 
-def _max_pool(name: str, rank: int, input: Tensor, kernel_size: Sizes, stride: Sizes | None, padding: Sizes,
-              dilation: Sizes, ceil_mode: bool, return_indices: bool) -> Any:  # fmt: skip
-    windows = _planned(_max_plan, name, rank, input, kernel_size, stride, padding, dilation, ceil_mode)
-    return (_pool.max_pool if return_indices else _pool.max_pool_values)(input, windows=windows)
+def _max_pool(name: str, rank: int, input: Tensor, *arguments: Any) -> Any:
+    x = input.array
+    return _pool.max_pool_values(input, windows=_listed(_max_plan, name, rank, x.shape, x.dtype, *arguments))
 
 
 def max_pool1d(
@@ -103,7 +102,14 @@ def max_pool1d(
     elements. ``ceil_mode`` adds a last window that reaches over the end; ``return_indices`` gives, besides, the
     places in the input, int64. Raises RuntimeError where no window fits.
     """
-    return _max_pool("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    x = input.array
+    try:
+        windows = _max_plan("max_pool1d", 1, x.shape, x.dtype, kernel_size, stride, padding, dilation, ceil_mode)
+    except TypeError:
+        windows = _listed(
+            _max_plan, "max_pool1d", 1, x.shape, x.dtype, kernel_size, stride, padding, dilation, ceil_mode
+        )
+    return _pool.max_pool(input, windows=windows) if return_indices else _pool.max_pool_values(input, windows=windows)
 
 
 def max_pool2d(
@@ -111,7 +117,14 @@ def max_pool2d(
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any:  # fmt: skip
     """:func:`max_pool1d` in two dimensions; indices count through the plane, row by row."""
-    return _max_pool("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    x = input.array
+    try:
+        windows = _max_plan("max_pool2d", 2, x.shape, x.dtype, kernel_size, stride, padding, dilation, ceil_mode)
+    except TypeError:
+        windows = _listed(
+            _max_plan, "max_pool2d", 2, x.shape, x.dtype, kernel_size, stride, padding, dilation, ceil_mode
+        )
+    return _pool.max_pool(input, windows=windows) if return_indices else _pool.max_pool_values(input, windows=windows)
 
 
 def max_pool3d(
@@ -119,16 +132,24 @@ def max_pool3d(
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any:  # fmt: skip
     """:func:`max_pool1d` in three dimensions; indices count through the volume."""
-    return _max_pool("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    x = input.array
+    try:
+        windows = _max_plan("max_pool3d", 3, x.shape, x.dtype, kernel_size, stride, padding, dilation, ceil_mode)
+    except TypeError:
+        windows = _listed(
+            _max_plan, "max_pool3d", 3, x.shape, x.dtype, kernel_size, stride, padding, dilation, ceil_mode
+        )
+    return _pool.max_pool(input, windows=windows) if return_indices else _pool.max_pool_values(input, windows=windows)
 
 
 @functools.lru_cache(maxsize=1024)
 def _avg_plan(
-    name: str, rank: int, shape: Ints, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool,
+    name: str, rank: int, shape: Ints, dtype: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool,
     count_include_pad: bool, divisor: int | None,
 ) -> tuple[Any, ...]:  # fmt: skip
     """The windows of a mean, or with a ``divisor`` of a sum divided by it."""
-    settings = [setting[:-1] for setting in _pooled(name, rank, shape, kernel_size, stride, padding, 1, ceil_mode)]
+    pooled = _pooled(name, rank, shape, dtype, kernel_size, stride, padding, 1, ceil_mode)
+    settings = [setting[:-1] for setting in pooled]
     if divisor == 0:
         raise RuntimeError(f"{name}: divisor must be not zero")
     if divisor is None:
@@ -137,12 +158,11 @@ def _avg_plan(
     return ((first, last, ones / divisor), *others)
 
 
-def _avg_pool(name: str, rank: int, input: Tensor, kernel_size: Sizes, stride: Sizes | None, padding: Sizes,
-              ceil_mode: bool, count_include_pad: bool, divisor_override: int | None) -> Tensor:  # fmt: skip
-    windows = _planned(
-        _avg_plan, name, rank, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+def _avg_pool(name: str, rank: int, input: Tensor, *arguments: Any) -> Tensor:
+    x = input.array
+    return _pool.window_sum(  # type: ignore[no-any-return]
+        input, windows=_listed(_avg_plan, name, rank, x.shape, x.dtype, *arguments)
     )
-    return _pool.window_sum(input, windows=windows)  # type: ignore[no-any-return]
 
 
 def avg_pool1d(
@@ -155,7 +175,17 @@ def avg_pool1d(
     ``stride`` is kernel_size by default. Zeros of the padding count in the mean unless ``count_include_pad`` is
     False. ``ceil_mode`` adds a last window that reaches over the end. Raises RuntimeError where no window fits.
     """
-    return _avg_pool("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+    x = input.array
+    try:
+        windows = _avg_plan(
+            "avg_pool1d", 1, x.shape, x.dtype, kernel_size, stride, padding, ceil_mode, count_include_pad, None
+        )
+    except TypeError:
+        windows = _listed(
+            _avg_plan, "avg_pool1d", 1, x.shape, x.dtype, kernel_size, stride, padding, ceil_mode, count_include_pad,
+            None,
+        )  # fmt: skip
+    return _pool.window_sum(input, windows=windows)  # type: ignore[no-any-return]
 
 
 def avg_pool2d(
@@ -163,9 +193,18 @@ def avg_pool2d(
     count_include_pad: bool = True, divisor_override: int | None = None,
 ) -> Tensor:  # fmt: skip
     """:func:`avg_pool1d` in two dimensions; ``divisor_override`` is what the sums are divided by instead."""
-    return _avg_pool(
-        "avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    )
+    x = input.array
+    try:
+        windows = _avg_plan(
+            "avg_pool2d", 2, x.shape, x.dtype, kernel_size, stride, padding, ceil_mode, count_include_pad,
+            divisor_override,
+        )  # fmt: skip
+    except TypeError:
+        windows = _listed(
+            _avg_plan, "avg_pool2d", 2, x.shape, x.dtype, kernel_size, stride, padding, ceil_mode, count_include_pad,
+            divisor_override,
+        )  # fmt: skip
+    return _pool.window_sum(input, windows=windows)  # type: ignore[no-any-return]
 
 
 def avg_pool3d(
@@ -173,17 +212,27 @@ def avg_pool3d(
     count_include_pad: bool = True, divisor_override: int | None = None,
 ) -> Tensor:  # fmt: skip
     """:func:`avg_pool1d` in three dimensions; ``divisor_override`` is what the sums are divided by instead."""
-    return _avg_pool(
-        "avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    )
+    x = input.array
+    try:
+        windows = _avg_plan(
+            "avg_pool3d", 3, x.shape, x.dtype, kernel_size, stride, padding, ceil_mode, count_include_pad,
+            divisor_override,
+        )  # fmt: skip
+    except TypeError:
+        windows = _listed(
+            _avg_plan, "avg_pool3d", 3, x.shape, x.dtype, kernel_size, stride, padding, ceil_mode, count_include_pad,
+            divisor_override,
+        )  # fmt: skip
+    return _pool.window_sum(input, windows=windows)  # type: ignore[no-any-return]
 
 
 # ------------------------------------------------------------------------------------------------------------ adaptive
 
 
 @functools.lru_cache(maxsize=1024)
-def _adaptive_plan(name: str, rank: int, shape: Ints, output_size: Any) -> tuple[tuple[Any, ...], ...]:
+def _adaptive_plan(name: str, rank: int, shape: Ints, dtype: Any, output_size: Any) -> tuple[tuple[Any, ...], ...]:
     """A window sum's windows per dimension; a size of None keeps that of the input."""
+    _floating(name, dtype)
     if len(shape) not in (rank + 1, rank + 2):
         raise RuntimeError(f"{name}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(shape)}")
     for dim in range(len(shape) - rank - 1, len(shape)):
@@ -204,27 +253,37 @@ def _adaptive_plan(name: str, rank: int, shape: Ints, output_size: Any) -> tuple
     return tuple(_pool.adaptive_windows(n, m) for n, m in zip(space, size))
 
 
-def _adaptive_avg(name: str, rank: int, input: Tensor, output_size: Any) -> Tensor:
-    windows = _planned(_adaptive_plan, name, rank, input, output_size)
-    return _pool.window_sum(input, windows=windows)  # type: ignore[no-any-return]
-
-
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """The means of ``output_size`` windows, as equal as can be: [..., L] -> [..., output_size].
 
     Window i reaches from floor(i L / output_size) to ceil((i + 1) L / output_size).
     """
-    return _adaptive_avg("adaptive_avg_pool1d", 1, input, output_size)
+    x = input.array
+    try:
+        windows = _adaptive_plan("adaptive_avg_pool1d", 1, x.shape, x.dtype, output_size)
+    except TypeError:
+        windows = _listed(_adaptive_plan, "adaptive_avg_pool1d", 1, x.shape, x.dtype, output_size)
+    return _pool.window_sum(input, windows=windows)  # type: ignore[no-any-return]
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """:func:`adaptive_avg_pool1d` in two dimensions; None keeps a size."""
-    return _adaptive_avg("adaptive_avg_pool2d", 2, input, output_size)
+    x = input.array
+    try:
+        windows = _adaptive_plan("adaptive_avg_pool2d", 2, x.shape, x.dtype, output_size)
+    except TypeError:
+        windows = _listed(_adaptive_plan, "adaptive_avg_pool2d", 2, x.shape, x.dtype, output_size)
+    return _pool.window_sum(input, windows=windows)  # type: ignore[no-any-return]
 
 
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """:func:`adaptive_avg_pool1d` in three dimensions; None keeps a size."""
-    return _adaptive_avg("adaptive_avg_pool3d", 3, input, output_size)
+    x = input.array
+    try:
+        windows = _adaptive_plan("adaptive_avg_pool3d", 3, x.shape, x.dtype, output_size)
+    except TypeError:
+        windows = _listed(_adaptive_plan, "adaptive_avg_pool3d", 3, x.shape, x.dtype, output_size)
+    return _pool.window_sum(input, windows=windows)  # type: ignore[no-any-return]
 
 
 @functools.lru_cache(maxsize=1024)
@@ -233,25 +292,35 @@ def _adaptive_max_plan(*arguments: Any) -> tuple[Any, ...]:
     return tuple((first, last, 1) for first, last, _ in _adaptive_plan(*arguments))
 
 
-def _adaptive_max(name: str, rank: int, input: Tensor, output_size: Any, return_indices: bool) -> Any:
-    windows = _planned(_adaptive_max_plan, name, rank, input, output_size)
-    return (_pool.max_pool if return_indices else _pool.max_pool_values)(input, windows=windows)
-
-
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The greatest elements of ``output_size`` windows, those of :func:`adaptive_avg_pool1d`; with
     ``return_indices`` their places too."""
-    return _adaptive_max("adaptive_max_pool1d", 1, input, output_size, return_indices)
+    x = input.array
+    try:
+        windows = _adaptive_max_plan("adaptive_max_pool1d", 1, x.shape, x.dtype, output_size)
+    except TypeError:
+        windows = _listed(_adaptive_max_plan, "adaptive_max_pool1d", 1, x.shape, x.dtype, output_size)
+    return _pool.max_pool(input, windows=windows) if return_indices else _pool.max_pool_values(input, windows=windows)
 
 
 def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """:func:`adaptive_max_pool1d` in two dimensions; None keeps a size."""
-    return _adaptive_max("adaptive_max_pool2d", 2, input, output_size, return_indices)
+    x = input.array
+    try:
+        windows = _adaptive_max_plan("adaptive_max_pool2d", 2, x.shape, x.dtype, output_size)
+    except TypeError:
+        windows = _listed(_adaptive_max_plan, "adaptive_max_pool2d", 2, x.shape, x.dtype, output_size)
+    return _pool.max_pool(input, windows=windows) if return_indices else _pool.max_pool_values(input, windows=windows)
 
 
 def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """:func:`adaptive_max_pool1d` in three dimensions; None keeps a size."""
-    return _adaptive_max("adaptive_max_pool3d", 3, input, output_size, return_indices)
+    x = input.array
+    try:
+        windows = _adaptive_max_plan("adaptive_max_pool3d", 3, x.shape, x.dtype, output_size)
+    except TypeError:
+        windows = _listed(_adaptive_max_plan, "adaptive_max_pool3d", 3, x.shape, x.dtype, output_size)
+    return _pool.max_pool(input, windows=windows) if return_indices else _pool.max_pool_values(input, windows=windows)
 
 
 # ----------------------------------------------------------------------------------------------------- powers, inverse
@@ -263,7 +332,7 @@ def _lp_pool(
     if math.isinf(norm_type):
         sign = 1.0 if norm_type > 0 else -1.0
         size = _elementwise.abs(input) * sign
-        return _max_pool(name, rank, size, kernel_size, stride, 0, 1, ceil_mode, False) * sign  # type: ignore[no-any-return]
+        return _max_pool(name, rank, size, kernel_size, stride, 0, 1, ceil_mode) * sign  # type: ignore[no-any-return]
     kernel = per_dimension(name, "kernel_size", kernel_size, rank)
     mean = _avg_pool(name, rank, input**norm_type, kernel_size, stride, 0, ceil_mode, True, None)
     # The root of a positive number; a window whose sum is negative (odd powers) gives 0 as in PyTorch.
