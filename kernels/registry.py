@@ -37,7 +37,7 @@ FAMILIES: dict[str, str] = {
          "leaky_relu_backward", "clamp", "hardtanh_backward", "masked_fill", "softmax", "log_softmax"), "activation",
     ),
     "bce_with_logits": "loss",
-    **dict.fromkeys(("softmax_cross_entropy", "nll", "multi_margin"), "loss"),
+    **dict.fromkeys(("softmax_cross_entropy", "nll", "multi_margin", "pair_loss"), "loss"),
     **dict.fromkeys(("attention_forward", "attention_backward"), "attention"),
     **{
         f"{kind}_norm_{direction}": "norm"

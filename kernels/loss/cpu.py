@@ -1,4 +1,4 @@
-"""Losses on the CPU, float32: one loop over the logits gives loss and gradient.
+"""Losses on the CPU. Those on logits in float32: one loop over the logits gives loss and gradient.
 
 What makes the loops vectors: exp and log1p are polynomials without a branch (a library call would keep the loop
 scalar), and divisions follow NumPy's model (Python's raises on zero, which is a branch). 0.4 ns an element on one
@@ -16,8 +16,10 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from tinydl.kernels.builtin import Builtin
 from tinydl.kernels.cache import njit
-from tinydl.kernels.loss.spec import out_of_bounds
+from tinydl.kernels.loss import spec
+from tinydl.kernels.loss.spec import LEAST_LOG, out_of_bounds, outside
 from tinydl.kernels.registry import register
 from tinydl.kernels.scalar import IN_ORDER, ONE, SUMS, ZERO, exp, log1p, sum_
 from tinydl.kernels.workspace import plain
@@ -188,33 +190,42 @@ def _softmax_block(
 
 
 def _softmax(
-    x: Any, target: Any, weight: Any, ignore_index: Any, label_smoothing: Any, mean: Any, loss: Any, gradient: Any
-) -> Any:
-    """Fills ``gradient`` and ``loss`` (where it has room); returns (sum of losses, its divisor, first row with a wrong
-    target or -1)."""
-    rows, classes = x.shape
+    flat: Any, target: Any, weight: Any, classes: Any, ignore_index: Any, label_smoothing: Any, mean: Any, each: Any,
+    loss: Any, gradient: Any,
+) -> Any:  # fmt: skip
+    """Fills ``gradient``, and ``loss`` with one for each row or their sum or mean; the first row with a wrong target,
+    or -1."""
+    rows = target.size
+    x, slopes = flat.reshape((rows, classes)), gradient.reshape((rows, classes))
     norm = 0.0
     for n in range(rows):
         t = target[n]
         if t != ignore_index:
             if t < 0 or t >= classes:
-                return 0.0, 0.0, n
+                return n
             norm += weight[t] if weight.size else 1.0
     scale = np.float32(1 / norm) if mean else ONE
     smoothing = np.float32(label_smoothing)
-    losses = loss if loss.size else np.empty(rows, np.float32)
+    losses = loss if each else np.empty(rows, np.float32)
     step = max(1, _BLOCK // max(classes, 1))
     for block in prange((rows + step - 1) // step):
         part = slice(block * step, min((block + 1) * step, rows))
-        _softmax_block(x[part], target[part], weight, ignore_index, smoothing, scale, losses[part], gradient[part])
-    total = 0.0
-    for n in range(rows):
-        total += losses[n]
-    return total, norm, -1
+        _softmax_block(x[part], target[part], weight, ignore_index, smoothing, scale, losses[part], slopes[part])
+    if not each:
+        total = 0.0
+        for n in range(rows):
+            total += losses[n]
+        loss[0] = (total / norm if norm != 0 else np.nan) if mean else total
+    return -1
 
 
-_softmax_serial = njit(_softmax, error_model="numpy")
-_softmax_parallel = njit(_softmax, parallel=True, error_model="numpy")
+_softmax_serial = Builtin(_softmax, "TlTiixiiTT")
+_softmax_parallel: Any = njit(_softmax, parallel=True, error_model="numpy")
+
+
+def _softmax_on_threads(*arguments: Any) -> Any:
+    *given, loss, gradient = arguments
+    return _softmax_parallel(given[0].reshape(-1), *given[1:], loss.reshape(-1), gradient.reshape(-1))
 
 
 @register(op="softmax_cross_entropy", name="cpu.fused", dtypes=("float32",), default=True)
@@ -222,67 +233,74 @@ def softmax_cross_entropy(
     x: Array, target: NDArray[np.int64], weight: Array | None, ignore_index: int, label_smoothing: float, reduction: str
 ) -> tuple[Array, Array]:
     """Cross-entropy of softmax against class indices and its gradient; see the card."""
-    kernel = _softmax_parallel if x.size >= PARALLEL_FROM else _softmax_serial
+    kernel = _softmax_on_threads if x.size >= PARALLEL_FROM else _softmax_serial[x.dtype]
     return _of_classes(kernel, x, target, weight, reduction, ignore_index, label_smoothing)
 
 
 # -------------------------------------------------------------------------------------- losses that look at one class
 
 
-@njit(error_model="numpy")
-def _nll(x: Any, target: Any, weight: Any, ignore_index: Any, mean: Any, loss: Any, gradient: Any) -> Any:
-    """As :func:`_softmax`: (sum of losses, its divisor, first row with a wrong target or -1)."""
-    rows, classes = x.shape
+def _nll(
+    x: Any, target: Any, weight: Any, classes: Any, ignore_index: Any, mean: Any, each: Any, loss: Any, gradient: Any
+) -> Any:
+    """As :func:`_softmax`."""
+    rows = target.size
     total, norm = 0.0, 0.0
     for n in range(rows):
         t = target[n]
         if t != ignore_index and (t < 0 or t >= classes):
-            return 0.0, 0.0, n
+            return n
         if t != ignore_index:
             norm += weight[t] if weight.size else 1.0
     scale = np.float32(1 / norm) if mean else ONE
+    gradient[:] = ZERO
     for n in range(rows):
-        gradient[n] = ZERO
         t, one = target[n], 0.0
         if t != ignore_index:
             hit = weight[t] if weight.size else ONE
-            one = float(-hit * x[n, t])
-            gradient[n, t] = -hit * scale
-        if loss.size:
+            one = float(-hit * x[n * classes + t])
+            gradient[n * classes + t] = -hit * scale
+        if each:
             loss[n] = one
         total += one
-    return total, norm, -1
+    if not each:
+        loss[0] = (total / norm if norm != 0 else np.nan) if mean else total
+    return -1
 
 
-@njit(error_model="numpy")
 def _multi_margin(
-    x: Any, target: Any, weight: Any, p: Any, margin: Any, mean: Any, loss: Any, gradient: Any
+    x: Any, target: Any, weight: Any, classes: Any, p: Any, margin: Any, mean: Any, each: Any, loss: Any, gradient: Any
 ) -> Any:
-    """As :func:`_softmax`: (sum of losses, its divisor, first row with a wrong target or -1)."""
-    rows, classes = x.shape
+    """As :func:`_softmax`."""
+    rows = target.size
     total, bound = 0.0, np.float32(margin)
     scale = np.float32(1 / rows) if mean else ONE
     for n in range(rows):
-        t = target[n]
+        t, at = target[n], n * classes
         if t < 0 or t >= classes:
-            return 0.0, 0.0, n
+            return n
         factor = (weight[t] if weight.size else ONE) / np.float32(classes)
         one, pull = 0.0, 0.0
         for c in range(classes):
-            slack = bound - x[n, t] + x[n, c]
+            slack = bound - x[at + t] + x[at + c]
             if c == t or slack <= ZERO:
-                gradient[n, c] = ZERO
+                gradient[at + c] = ZERO
                 continue
             one += float(slack if p == 1 else slack * slack)
             slope = factor if p == 1 else np.float32(2) * slack * factor
             pull += float(slope)
-            gradient[n, c] = slope * scale
-        gradient[n, t] = np.float32(-pull) * scale
+            gradient[at + c] = slope * scale
+        gradient[at + t] = np.float32(-pull) * scale
         one = one * float(factor)
-        if loss.size:
+        if each:
             loss[n] = one
         total += one
-    return total, float(rows), -1
+    if not each:
+        loss[0] = (total / rows if rows else np.nan) if mean else total
+    return -1
+
+
+_NLL, _MULTI_MARGIN = Builtin(_nll, "TlTiiiiTT"), Builtin(_multi_margin, "TlTiixiiTT")
 
 
 @register(op="nll", name="cpu.fused", dtypes=("float32",), default=True)
@@ -290,7 +308,7 @@ def nll(
     x: Array, target: NDArray[np.int64], weight: Array | None, ignore_index: int, reduction: str
 ) -> tuple[Array, Array]:
     """Negative log-likelihood and its gradient; see the card."""
-    return _of_classes(_nll, x, target, weight, reduction, ignore_index)
+    return _of_classes(_NLL[x.dtype], x, target, weight, reduction, ignore_index)
 
 
 @register(op="multi_margin", name="cpu.fused", dtypes=("float32",), default=True)
@@ -298,21 +316,86 @@ def multi_margin(
     x: Array, target: NDArray[np.int64], weight: Array | None, p: int, margin: float, reduction: str
 ) -> tuple[Array, Array]:
     """Hinge of every other class and its gradient; see the card."""
-    return _of_classes(_multi_margin, x, target, weight, reduction, p, margin)
+    return _of_classes(_MULTI_MARGIN[x.dtype], x, target, weight, reduction, p, margin)
 
 
 def _of_classes(
     kernel: Any, x: Array, target: NDArray[np.int64], weight: Array | None, reduction: str, *settings: Any
 ) -> tuple[Array, Array]:
-    x, target = plain(x), plain(target)
+    each = reduction == "none"
     gradient = np.empty(x.shape, x.dtype)
-    loss = np.empty(len(x), np.float32) if reduction == "none" else _NOTHING
-    w = _NOTHING if weight is None else plain(weight)
-    total, norm, wrong = kernel(x, target, w, *settings, reduction == "mean", loss, gradient)
+    loss = np.empty(len(x) if each else (), x.dtype)
+    wrong = kernel(
+        x if x.flags.carray else plain(x), target if target.flags.carray else plain(target),
+        _NOTHING if weight is None else plain(weight), x.shape[1], *settings, reduction == "mean", each, loss, gradient,
+    )  # fmt: skip
     if wrong >= 0:
         raise out_of_bounds(int(target[wrong]), x.shape[1])
-    if reduction == "none":
-        return loss, gradient
-    if reduction == "mean":
-        total = total / norm if norm else np.nan
-    return np.array(total, np.float32), gradient
+    return loss, gradient
+
+
+# --------------------------------------------------------------------------------------------------- pairs of numbers
+
+_HUBER, _SMOOTH, _BINARY, _DIVERGENCE, _LOG_DIVERGENCE, _SOFT_MARGIN = range(6)
+_KINDS = {
+    "huber": _HUBER, "smooth": _SMOOTH, "binary": _BINARY, "divergence": _DIVERGENCE,
+    "log_divergence": _LOG_DIVERGENCE, "soft_margin": _SOFT_MARGIN,
+}  # fmt: skip
+_REDUCTIONS = {"none": 0, "sum": 1, "mean": 2}
+
+# Up to this many pairs one loop over numbers beats NumPy's calls; of more, its logarithms are vectors.
+_FEW = 256
+
+
+@njit(error_model="numpy", forceinline=True)
+def _of_pair(x: Any, y: Any, kind: Any, setting: Any) -> Any:
+    if kind == _BINARY:
+        return (y - 1.0) * max(np.log1p(-x), LEAST_LOG) - y * max(np.log(x), LEAST_LOG)
+    if kind == _DIVERGENCE:
+        return (0.0 if y == 0 else y * np.log(y)) - y * x
+    if kind == _LOG_DIVERGENCE:
+        return np.exp(y) * (y - x)
+    if kind == _SOFT_MARGIN:
+        z = -y * x
+        return (z if z > 0 else 0.0) + np.log1p(np.exp(-abs(z)))
+    distance = abs(x - y)
+    loss = distance * distance * 0.5 if distance <= setting else (distance - 0.5 * setting) * setting
+    return loss / setting if kind == _SMOOTH else loss
+
+
+def _pair_losses(x: Any, y: Any, kind: Any, setting: Any, reduction: Any, loss: Any) -> Any:
+    """1 where an x, 2 where a y is no probability and should be one; else 0."""
+    total, wrong = 0.0, 0
+    for i in range(x.size):
+        if kind == _BINARY:
+            if not (x[i] >= 0 and x[i] <= 1):
+                return 1
+            if not (y[i] >= 0 and y[i] <= 1):
+                wrong = 2
+        one = _of_pair(np.float64(x[i]), np.float64(y[i]), kind, setting)
+        if reduction == 0:
+            loss[i] = one
+        total += one
+    if reduction == 1:
+        loss[0] = total
+    if reduction == 2:
+        loss[0] = total / x.size
+    return wrong
+
+
+_PAIR_LOSSES = Builtin(_pair_losses, "TTixiT")
+
+
+@register(op="pair_loss", name="cpu.loop", dtypes=("float32", "float64"), default=True)
+def pair_loss(x: Array, y: Array, kind: str, setting: float, reduction: str) -> Array:
+    """A loss of few pairs; see the card."""
+    if not 0 < x.size <= _FEW:
+        return spec.pair_loss(x, y, kind, setting, reduction)
+    loss = np.empty(x.shape if reduction == "none" else (), x.dtype)
+    wrong = _PAIR_LOSSES[x.dtype](
+        x if x.flags.carray else plain(x), y if y.flags.carray else plain(y), _KINDS[kind], setting,
+        _REDUCTIONS[reduction], loss,
+    )  # fmt: skip
+    if wrong:
+        raise outside("input" if wrong == 1 else "target")
+    return loss

@@ -30,6 +30,17 @@ exponentials are the cost, and so one pass over the logits gives both.
 
         l_n = sum_(c != t) w_t max(0, margin - x[n, t] + x[n, c])^p / C
 
+``pair_loss(x, y, kind, setting, reduction) -> loss``
+    Of numbers ``x`` and targets ``y`` of one shape and dtype, element by element and without a gradient, which costs
+    less than a look at the loss. ``kind``, where d = abs(x - y) and s is ``setting``::
+
+        huber           d^2 / 2 where d <= s, else s (d - s / 2)            (Huber, Ann. Math. Stat. 35, 1964)
+        smooth          the same divided by s
+        binary          -(y log x + (1 - y) log(1 - x)), logarithms not below -100; RuntimeError outside [0, 1]
+        divergence      y log y - y x, the first term 0 at 0
+        log_divergence  e^y (y - x)
+        soft_margin     log(1 + e^(-y x))
+
 ``reduction`` is ``"none"`` (loss [N]), ``"sum"`` or ``"mean"`` (loss 0-d). The mean divides by N, for softmax by the
 sum of ``w_t`` over the rows that count (as PyTorch does with smoothing too); of nothing it is NaN.
 """
@@ -158,6 +169,52 @@ def multi_margin(
     return _reduce(loss, gradient, reduction, x.dtype.type(rows))
 
 
+#: The least value of a logarithm in the cross-entropy of probabilities: PyTorch's.
+LEAST_LOG = -100.0
+
+
+def outside(what: str) -> RuntimeError:
+    """The error of a probability outside [0, 1]."""
+    return RuntimeError(f"all elements of {what} should be between 0 and 1; apply a sigmoid, or use logits")
+
+
+def _pairs(x: Array, y: Array, kind: str, setting: float) -> Array:
+    """Element by element."""
+    if kind == "soft_margin":
+        z = -y * x
+        soft: Array = np.maximum(z, 0) + np.log1p(np.exp(-np.absolute(z)))
+        return soft
+    if kind == "divergence":
+        proper: Array = y * np.log(np.where(y == 0, y.dtype.type(1), y)) - y * x
+        return proper
+    if kind == "log_divergence":
+        logarithmic: Array = np.exp(y) * (y - x)
+        return logarithmic
+    if kind == "binary":
+        for what, given in (("input", x), ("target", y)):
+            if given.size and not (np.minimum.reduce(given, None) >= 0 and np.maximum.reduce(given, None) <= 1):
+                raise outside(what)  # NaN too
+        least = x.dtype.type(LEAST_LOG)
+        with np.errstate(divide="ignore"):
+            cross: Array = (y - 1) * np.maximum(np.log1p(-x), least) - y * np.maximum(np.log(x), least)
+        return cross
+    distance = np.absolute(x - y)
+    loss: Array = np.where(distance <= setting, distance * distance * 0.5, (distance - 0.5 * setting) * setting)
+    return loss / setting if kind == "smooth" else loss
+
+
+@register(op="pair_loss", name="numpy")
+def pair_loss(x: Array, y: Array, kind: str, setting: float, reduction: str) -> Array:
+    """A loss of pairs of numbers; see the head of the file."""
+    loss = np.asarray(_pairs(x, y, kind, setting))
+    if reduction == "none":
+        return loss
+    total = np.asarray(np.add.reduce(loss, None))
+    if reduction == "sum":
+        return total
+    return np.asarray(total / loss.dtype.type(loss.size) if loss.size else np.nan, loss.dtype)
+
+
 def _reduce(loss: Array, gradient: Array, reduction: str, norm: Any) -> tuple[Array, Array]:
     if reduction == "none":
         return loss, gradient
@@ -260,6 +317,59 @@ describe(
             (rng.standard_normal((5, 4)), rng.integers(0, 4, 5), None),
             {"ignore_index": -100, "label_smoothing": 0.1, "reduction": "mean"},
         ),
+    )
+)
+
+
+#: Per kind the least and the greatest x, and the least y; of the greatest y, 1.
+PAIRS = {
+    "huber": (-3, 3, -1), "smooth": (-3, 3, -1), "binary": (0, 1, 0), "divergence": (-3, 0, 0),
+    "log_divergence": (-3, 0, -3), "soft_margin": (-3, 3, -1),
+}  # fmt: skip
+
+
+def _pair_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
+    """Every kind and reduction; no dimension, nothing, few numbers and many, and columns; probabilities of 0 and 1."""
+    rng = np.random.default_rng(2)
+    for kind, (low, high, least) in PAIRS.items():
+        for shape in ((), (0, 3), (1,), (7,), (3, 5), (1000,)):
+            x, y = np.array(rng.uniform(low, high, shape), dtype), np.array(rng.uniform(least, 1, shape), dtype)
+            for reduction in ("none", "sum", "mean"):
+                yield x, y, kind, 0.75, reduction
+        x, y = rng.uniform(low, high, (5, 4)).astype(dtype).T, rng.uniform(least, 1, (8, 5)).astype(dtype)[::-2]
+        yield x, y, kind, 1.5, "none"
+    for certain in (0, 1):
+        one, y = np.full(4, certain, dtype), np.array([0, 1, 0.25, 1], dtype)
+        yield one, y, "binary", 0.0, "none"
+        yield -one, one, "divergence", 0.0, "sum"
+
+
+def _pair_case(size: int) -> Callable[[Any], tuple[Any, ...]]:
+    def case(dtype: Any) -> tuple[Any, ...]:
+        rng = np.random.default_rng(0)
+        return rng.standard_normal(size).astype(dtype), rng.standard_normal(size).astype(dtype), "huber", 1.0, "mean"
+
+    return case
+
+
+describe(
+    Card(
+        op="pair_loss",
+        says="a loss of pairs of numbers: Huber's, cross-entropy and divergence of probabilities, soft margin",
+        samples=_pair_samples,
+        tolerance={name: 20 * value for name, value in TOLERANCE.items()},
+        flops=lambda x, *_: 8 * x.size,
+        bytes=lambda x, y, *_: x.nbytes + y.nbytes,
+        cases={str(size): _pair_case(size) for size in (12, 512, 65536)},
+        rivals={
+            "torch": rivals.function(
+                "nn.functional.huber_loss", lambda x, y, kind, setting, reduction: (x, y, reduction, setting)
+            )
+        },
+        serves="tinydl.ops.losses.huber_loss",
+        gradient=lambda rng: (
+            (rng.standard_normal((5, 4)), rng.standard_normal((5, 4))), {"delta": 0.75, "reduction": "mean"}
+        ),  # fmt: skip
     )
 )
 

@@ -33,7 +33,6 @@ _keyed("elu", {"alpha": 1.5, "scale": 1.25, "rate": 0.75}, away=(0.0,))
 _keyed("bend", {"factor": 1.5, "rate": 0.75, "above": 1.25}, away=(0.0,))
 _keyed("softplus_beta", {"beta": 1.0, "threshold": 20.0}, {"beta": 2.0, "threshold": 1.0}, away=(0.5,))
 _keyed("softplus_slope", {"beta": 1.0, "threshold": 20.0}, {"beta": 2.0, "threshold": 1.0}, away=(0.5,))
-_keyed("huber", {"delta": 0.75}, away=(-0.75, 0.75))
 
 
 @entry("inside")
@@ -64,12 +63,27 @@ def _leak(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 2, 3, 2), draw(rng, 2, 3, 2, away=(0.0,)), draw(rng, 3, 1)), note="one slope a channel")
 
 
-@entry("binary_cross_entropy")
-def _binary_cross_entropy(rng: np.random.Generator) -> Iterator[Sample]:
-    for (note, p), (_, t) in zip(layouts(rng, low=0.1, high=0.9), layouts(rng, low=0.0, high=1.0)):
-        yield Sample((p, t), note=note)
+def _pairs(name: str, *, first: Any, second: Any, apart: float = 0.0, **static: Any) -> None:
+    """A loss of two arrays of one shape; ``apart``: how far their difference is from that."""
+
+    @entry(name)
+    def make(rng: np.random.Generator) -> Iterator[Sample]:
+        for (note, x), (_, y) in zip(layouts(rng, **first), layouts(rng, **second)):
+            near = np.abs(np.abs(x - y) - apart) < 0.05
+            x = np.where(near, x + 0.11, x) if apart and near.any() else x
+            for reduction in ("mean", "sum", "none"):
+                yield Sample((x, y), {**static, "reduction": reduction}, note=f"{note}, {reduction}")
+        x, y = draw(rng, 300, **first), draw(rng, 300, **second)
+        keep = np.abs(np.abs(x - y) - apart) > 0.05
+        yield Sample((x[keep], y[keep]), {**static, "reduction": "mean"}, note="many")
 
 
+_pairs("huber_loss", first={}, second={}, apart=0.75, delta=0.75)
+_pairs("smooth_l1", first={}, second={}, apart=0.75, beta=0.75)
+_pairs("soft_margin", first={}, second={})
+_pairs("divergence", first={"low": 0.2}, second={"low": 0.2})
+_pairs("log_divergence", first={}, second={})
+_pairs("binary_cross_entropy", first={"low": 0.1, "high": 0.9}, second={"low": 0.0, "high": 1.0})
 unary("clamped_logit", low=0.1, high=0.9)
 unary("xlogx", low=0.2)
 

@@ -203,11 +203,6 @@ def _gelu_tanh(x: Any) -> Any:
     return x * 0.5 * (1 + tanh(x * (x * x * (math.sqrt(2 / math.pi) * 0.044715) + math.sqrt(2 / math.pi))))
 
 
-def _huber(x: Any, *, delta: float) -> Any:
-    size = abs(x)
-    return select(size <= delta, x * x * 0.5, (size - 0.5 * delta) * delta)
-
-
 def _interpolate(x: Any, end: Any, weight: Any) -> Any:
     step = end - x
     if not hasattr(weight, "dtype"):
@@ -249,7 +244,6 @@ DEFINITIONS: dict[str, Callable[..., Any]] = {
     "softsign": lambda x: x / (abs(x) + 1),
     "gelu": lambda x: x * 0.5 * (erf(x * math.sqrt(0.5)) + 1),
     "gelu_tanh": _gelu_tanh,
-    "huber": _huber,
     "interpolate": _interpolate,
     "xlogy": _xlogy,
     "xlogx": lambda x: filled_where(x * log(x), comparing.eq(x, 0), value=0.0),

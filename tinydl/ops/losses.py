@@ -12,14 +12,14 @@ import numpy as np
 
 from tinydl.autograd.primitives import primitive
 from tinydl.kernels import by_dtype
-from tinydl.ops.elementwise import clamp_between, log, maximum, relu, softplus, where
+from tinydl.ops.elementwise import clamp_between, exp, log, maximum, relu, sigmoid, softplus, where
 from tinydl.ops.indexing import gather_along
 from tinydl.ops.reducing import log_softmax_over, reduce_sum
 from tinydl.ops.shaping import reshape_to
 
 _BCE_WITH_LOGITS = by_dtype("bce_with_logits")
 _SOFTMAX_CROSS_ENTROPY = by_dtype("softmax_cross_entropy")
-_NLL, _MULTI_MARGIN = by_dtype("nll"), by_dtype("multi_margin")
+_NLL, _MULTI_MARGIN, _PAIR_LOSS = by_dtype("nll"), by_dtype("multi_margin"), by_dtype("pair_loss")
 
 
 def reduced(loss: Any, reduction: str, norm: Any = None) -> Any:
@@ -33,11 +33,69 @@ def reduced(loss: Any, reduction: str, norm: Any = None) -> Any:
     return total / count if count else total * float("nan")
 
 
-@primitive(smooth=False, input=lambda g, input, delta: g * clamp_between(input, min=-delta, max=delta))
-def huber(input: Any, *, delta: float) -> Any:
-    """x^2 / 2 where |x| <= delta, else delta (|x| - delta / 2): a parabola that goes on as its tangents."""
-    size = np.absolute(input)
-    return np.where(size <= delta, input * input * 0.5, (size - 0.5 * delta) * delta)
+def _share(g: Any, shape: Any, reduction: str) -> Any:
+    """The gradient of each loss from that of their sum or mean."""
+    return g / (math.prod(shape) or 1) if reduction == "mean" else g
+
+
+def _huber_slope(g: Any, input: Any, target: Any, delta: float, reduction: str) -> Any:
+    return _share(g, input.shape, reduction) * clamp_between(input - target, min=-delta, max=delta)
+
+
+@primitive(
+    promote="same", smooth=False, input=_huber_slope,
+    target=lambda g, input, target, delta, reduction: -_huber_slope(g, input, target, delta, reduction),
+)  # fmt: skip
+def huber_loss(input: Any, target: Any, *, delta: float, reduction: str) -> Any:
+    """d^2 / 2 where d = |x - y| <= delta, else delta (d - delta / 2): a parabola that goes on as its tangents."""
+    return _PAIR_LOSS[input.dtype](input, target, "huber", delta, reduction)
+
+
+def _smooth_slope(g: Any, input: Any, target: Any, beta: float, reduction: str) -> Any:
+    return _share(g, input.shape, reduction) * (clamp_between(input - target, min=-beta, max=beta) / beta)
+
+
+@primitive(
+    promote="same", smooth=False, input=_smooth_slope,
+    target=lambda g, input, target, beta, reduction: -_smooth_slope(g, input, target, beta, reduction),
+)  # fmt: skip
+def smooth_l1(input: Any, target: Any, *, beta: float, reduction: str) -> Any:
+    """:func:`huber_loss` divided by its bound, which is positive."""
+    return _PAIR_LOSS[input.dtype](input, target, "smooth", beta, reduction)
+
+
+def _soft_margin_slope(g: Any, other: Any, input: Any, target: Any, reduction: str) -> Any:
+    return -(_share(g, input.shape, reduction) * (other * sigmoid(-target * input)))
+
+
+@primitive(
+    promote="same",
+    input=lambda g, input, target, reduction: _soft_margin_slope(g, target, input, target, reduction),
+    target=lambda g, input, target, reduction: _soft_margin_slope(g, input, input, target, reduction),
+)
+def soft_margin(input: Any, target: Any, *, reduction: str) -> Any:
+    """log(1 + e^(-y x)) of two arrays of one shape."""
+    return _PAIR_LOSS[input.dtype](input, target, "soft_margin", 0.0, reduction)
+
+
+@primitive(
+    promote="same",
+    input=lambda g, target, input_shape, reduction: -(_share(g, input_shape, reduction) * target),
+    target=lambda g, input, target, reduction: _share(g, input.shape, reduction) * (log(target) + 1 - input),
+)
+def divergence(input: Any, target: Any, *, reduction: str) -> Any:
+    """t (log t - x) of two arrays of one shape, 0 where t = 0."""
+    return _PAIR_LOSS[input.dtype](input, target, "divergence", 0.0, reduction)
+
+
+@primitive(
+    promote="same",
+    input=lambda g, target, input_shape, reduction: -(_share(g, input_shape, reduction) * exp(target)),
+    target=lambda g, input, target, reduction: _share(g, input.shape, reduction) * exp(target) * (target - input + 1),
+)
+def log_divergence(input: Any, target: Any, *, reduction: str) -> Any:
+    """e^t (t - x) of two arrays of one shape."""
+    return _PAIR_LOSS[input.dtype](input, target, "log_divergence", 0.0, reduction)
 
 
 # The least value of a logarithm in the cross-entropy of probabilities, and of x (1 - x) in its slope: PyTorch's.
@@ -56,12 +114,14 @@ def _log1m_above(x: Any) -> Any:
 
 
 @primitive(
-    input=lambda g, input, target: g * ((input - target) / maximum((1 - input) * input, _LEAST_VARIANCE)),
-    target=lambda g, input: -(g * clamped_logit(input)),
+    input=lambda g, input, target, reduction: (
+        _share(g, input.shape, reduction) * ((input - target) / maximum((1 - input) * input, _LEAST_VARIANCE))
+    ),
+    target=lambda g, input, reduction: -(_share(g, input.shape, reduction) * clamped_logit(input)),
 )
-def binary_cross_entropy(input: Any, target: Any) -> Any:
-    """-(t log p + (1 - t) log(1 - p)) with logarithms not below -100."""
-    return (target - 1) * _log1m_above(input) - target * _log_above(input)
+def binary_cross_entropy(input: Any, target: Any, *, reduction: str) -> Any:
+    """-(t log p + (1 - t) log(1 - p)) with logarithms not below -100; RuntimeError for a number outside [0, 1]."""
+    return _PAIR_LOSS[input.dtype](input, target, "binary", 0.0, reduction)
 
 
 @primitive(input=lambda g, input: g / maximum((1 - input) * input, _LEAST_VARIANCE))
@@ -163,6 +223,8 @@ def softmax_cross_entropy(
     ``input`` [N, C, d1, ...] or [C], ``target`` [N, d1, ...] or [], ``weight`` [C] of the input's dtype or None.
     """
     kernel = _SOFTMAX_CROSS_ENTROPY[input.dtype]
+    if input.ndim == 2:
+        return kernel(input, target, weight, ignore_index, label_smoothing, reduction)
     return _by_rows(kernel, input, target, weight, reduction, ignore_index, label_smoothing)
 
 
@@ -178,7 +240,10 @@ def nll_definition(input: Any, target: Any, weight: Any, *, ignore_index: int, r
 )  # fmt: skip
 def nll(input: Any, target: Any, weight: Any, *, ignore_index: int, reduction: str) -> Any:
     """Negative log-likelihood of int64 classes along dimension 1; shapes as :func:`softmax_cross_entropy`."""
-    return _by_rows(_NLL[input.dtype], input, target, weight, reduction, ignore_index)
+    kernel = _NLL[input.dtype]
+    if input.ndim == 2:
+        return kernel(input, target, weight, ignore_index, reduction)
+    return _by_rows(kernel, input, target, weight, reduction, ignore_index)
 
 
 def multi_margin_definition(
@@ -202,13 +267,14 @@ def multi_margin_definition(
 )  # fmt: skip
 def multi_margin(input: Any, target: Any, weight: Any, *, p: int, margin: float, reduction: str) -> Any:
     """The multi-class hinge of scores [N, C] (or [C]) against int64 classes [N] (or [])."""
-    return _by_rows(_MULTI_MARGIN[input.dtype], input, target, weight, reduction, p, margin)
+    kernel = _MULTI_MARGIN[input.dtype]
+    if input.ndim == 2:
+        return kernel(input, target, weight, p, margin, reduction)
+    return _by_rows(kernel, input, target, weight, reduction, p, margin)
 
 
 def _by_rows(kernel: Any, input: Any, target: Any, weight: Any, reduction: str, *settings: Any) -> Any:
-    """A loss of rows [N, C] on [N, C, d1, ...] or [C]: a row for every place, the classes last."""
-    if input.ndim == 2:
-        return kernel(input, target, weight, *settings, reduction)
+    """A loss of rows [N, C] on more dimensions [N, C, d1, ...] or on [C]: a row for every place, the classes last."""
     shape, classes = input.shape, input.shape[input.ndim > 1]
     if input.ndim == 1:
         loss, slope = kernel(input.reshape(1, classes), target.reshape(-1), weight, *settings, reduction)

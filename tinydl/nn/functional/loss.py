@@ -39,7 +39,7 @@ def binary_cross_entropy_with_logits(
     ``weight`` w and ``pos_weight`` p broadcast to that shape. ``reduction``: ``"mean"`` over all elements, ``"sum"`` or
     ``"none"``. Stable for any logit, infinite ones included. Raises ValueError, naming both shapes, when they differ.
     """
-    if target.shape != input.shape:
+    if target.array.shape != input.array.shape:
         raise ValueError(f"Target size {tuple(target.shape)} must be the same as input size {tuple(input.shape)}")
     _floating_target("binary_cross_entropy_with_logits", input, target)
     reduction = checked_reduction(reduction, size_average, reduce)
@@ -156,24 +156,20 @@ def binary_cross_entropy(
     naming both shapes, when they differ, and RuntimeError for a number outside [0, 1]. From logits,
     :func:`binary_cross_entropy_with_logits` is exact.
     """
-    if target.shape != input.shape:
+    if target.array.shape != input.array.shape:
         raise ValueError(
             f"Using a target size ({tuple(target.shape)}) that is different to the input size ({tuple(input.shape)}) "
             "is deprecated. Please ensure they have the same size."
         )
     _floating_target("binary_cross_entropy", input, target)
     reduction = checked_reduction(reduction, size_average, reduce)
-    for what, tensor in (("input", input), ("target", target)):
-        x = tensor.array
-        if x.size and not (np.minimum.reduce(x, None) >= 0 and np.maximum.reduce(x, None) <= 1):  # nor NaN
-            raise RuntimeError(f"all elements of {what} should be between 0 and 1; apply a sigmoid, or use logits")
-    if target.dtype != input.dtype:
+    if target.array.dtype != input.array.dtype:
         target = target.to(input.dtype)
-    loss = _losses.binary_cross_entropy(input, target)
-    if weight is not None:
-        _check_broadcast("binary_cross_entropy", weight.shape, input.shape)
-        loss = loss * weight
-    return _losses.reduced(loss, reduction)  # type: ignore[no-any-return]
+    if weight is None:
+        return _losses.binary_cross_entropy(input, target, reduction=reduction)  # type: ignore[no-any-return]
+    loss = _losses.binary_cross_entropy(input, target, reduction="none")
+    _check_broadcast("binary_cross_entropy", weight.shape, input.shape)
+    return _losses.reduced(loss * weight, reduction)  # type: ignore[no-any-return]
 
 
 def kl_div(
@@ -198,11 +194,13 @@ def kl_div(
             stacklevel=2,
         )
     reduction = checked_reduction("sum" if batchmean else reduction, size_average, reduce)
-    if log_target:
-        loss = elementwise.exp(target) * (target - input)
+    total: Tensor
+    if input.array.shape == target.array.shape:
+        total = (_losses.log_divergence if log_target else _losses.divergence)(input, target, reduction=reduction)
+    elif log_target:
+        total = _losses.reduced(elementwise.exp(target) * (target - input), reduction)
     else:
-        loss = _losses.xlogx(target) - target * input
-    total: Tensor = _losses.reduced(loss, reduction)
+        total = _losses.reduced(_losses.xlogx(target) - target * input, reduction)
     return total / input.shape[0] if batchmean and input.ndim else total
 
 

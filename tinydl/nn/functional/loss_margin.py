@@ -81,6 +81,8 @@ def soft_margin_loss(
 ) -> Tensor:
     """log(1 + e^(-y x)) for targets y in {-1, 1}."""
     reduction = checked_reduction(reduction, size_average, reduce)
+    if input.array.shape == target.array.shape:
+        return _losses.soft_margin(input, target, reduction=reduction)  # type: ignore[no-any-return]
     return _losses.reduced(elementwise.softplus(-target * input), reduction)  # type: ignore[no-any-return]
 
 

@@ -73,9 +73,9 @@ def smooth_l1_loss(
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta: got {beta}")
     same_shape("smooth_l1_loss", input, target)
     reduction = checked_reduction(reduction, size_average, reduce)
-    difference = input - target
-    loss = elementwise.abs(difference) if beta == 0 else _losses.huber(difference, delta=beta) / beta
-    return _losses.reduced(loss, reduction)  # type: ignore[no-any-return]
+    if beta == 0:
+        return _losses.reduced(elementwise.abs(input - target), reduction)  # type: ignore[no-any-return]
+    return _losses.smooth_l1(input, target, beta=beta, reduction=reduction)  # type: ignore[no-any-return]
 
 
 def huber_loss(
@@ -90,9 +90,9 @@ def huber_loss(
         raise RuntimeError(f"huber_loss does not support non-positive values for delta: got {delta}")
     same_shape("huber_loss", input, target)
     reduction = checked_reduction(reduction)
-    loss = _losses.huber(input - target, delta=delta)
     if weight is None:
-        return _losses.reduced(loss, reduction)  # type: ignore[no-any-return]
+        return _losses.huber_loss(input, target, delta=delta, reduction=reduction)  # type: ignore[no-any-return]
+    loss = _losses.huber_loss(input, target, delta=delta, reduction="none")
     return _losses.reduced(_weighted(loss, input, weight, "none"), reduction)  # type: ignore[no-any-return]
 
 
