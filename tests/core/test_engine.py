@@ -248,7 +248,7 @@ def test_a_fused_rule_does_not_count_a_shared_input_twice() -> None:
 
     op = Primitive(
         lambda a, b: a * b, "a b", "fused_product", None, False, True, ("out",), (), lambda a, b: a * b,
-        lambda needs, g, a, b: (g * b, g * a), (), (), True, {},
+        lambda needs, g, a, b: (g * b, g * a), (), (), {},
     )  # fmt: skip
     x = tinydl.tensor([3.0], requires_grad=True, dtype=tinydl.float64)
     for h in (x, x.log().exp()):
@@ -262,7 +262,7 @@ def test_a_missing_rule_names_operation_and_argument() -> None:
 
     rules = {"a": lambda g, b: g * b}
     op = Primitive(
-        lambda a, b: a * b, "a b", "half", None, False, True, ("out",), (), None, None, (), (), True, rules
+        lambda a, b: a * b, "a b", "half", None, False, True, ("out",), (), None, None, (), (), rules
     )  # fmt: skip
     x, w = tinydl.ones(3, requires_grad=True), tinydl.ones(3, requires_grad=True)
     op.call(x, w.detach()).sum().backward()
@@ -277,7 +277,7 @@ def test_a_rule_that_gives_a_wrong_shape_or_dtype_is_named() -> None:
 
     def made(rule: Any) -> Any:
         return Primitive(
-            lambda a: a * 2, "a", "wrong", None, False, True, ("out",), (), None, None, (), (), True, {"a": rule}
+            lambda a: a * 2, "a", "wrong", None, False, True, ("out",), (), None, None, (), (), {"a": rule}
         ).call
 
     x = tinydl.ones(3, 2, requires_grad=True)
@@ -459,3 +459,15 @@ def test_settings_decorate_without_parentheses() -> None:
     with tinydl.no_grad():
         assert recorded(leaf(2)).requires_grad
     assert not plain(leaf(2)).requires_grad and tinydl.is_grad_enabled()
+
+
+def test_what_stands_behind_a_node() -> None:
+    """``next_functions`` as in PyTorch: (node, number of its output) for each input that needs a gradient."""
+    x, y = tinydl.ones(2, requires_grad=True), tinydl.ones(2)
+    h = x * y
+    (behind,) = h.grad_fn.next_functions
+    assert behind[0] is x and behind[1] == 0
+    both = (h + x).grad_fn.next_functions
+    assert [n for _, n in both] == [0, 0] and both[0][0] is h.grad_fn and both[1][0] is x
+    assert tinydl.cat([y, h, x]).grad_fn.next_functions == ((h.grad_fn, 0), (x, 0))
+    assert repr(h.grad_fn) == "<mulBackward>" and h.grad_fn.name() == "mulBackward"

@@ -16,7 +16,7 @@ def operation(function: Any, settings: str, rule: Any, view: bool = False) -> Pr
     """A primitive of one input that the registry does not know of."""
     return Primitive(
         function, None, function.__name__, None, view, True, ("out",), (), None, None, (), tuple(settings.split()),
-        True, {"input": rule},
+        {"input": rule},
     )  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def of_top(g: Any, indices: Any, dim: Any, input_shape: Any) -> Any:
 
 
 TOP = Primitive(
-    top, None, "top", None, False, True, ("values", "indices"), (), None, None, (), ("dim",), True, {"input": of_top},
+    top, None, "top", None, False, True, ("values", "indices"), (), None, None, (), ("dim",), {"input": of_top},
     ("indices",), Found,
 )  # fmt: skip
 

@@ -45,20 +45,6 @@ def worthless(file: str, where: str, *changes: str, because: str) -> None:
     ANSWERS.extend(Answer(file, where, change, because, False) for change in changes)
 
 
-for _room in (
-    "activations", "elementwise", "extrema", "formulas", "losses", "pool", "rnn", "rounding", "sampling", "scanning",
-    "scattering", "sorting",
-):  # fmt: skip
-    worthless(
-        f"tinydl/ops/{_room}.py", "*", "smooth=False -> smooth=True",
-        because="read by tests alone: whether a second derivative exists where two arguments are one tensor",
-    )  # fmt: skip
-
-
-equivalent(
-    "tinydl/ops/products.py", "column_sums", "len(input.shape) == 1 -> len(input.shape) == 0",
-    because="the sums over the one row of a vector are the vector",
-)  # fmt: skip
 equivalent(
     "tinydl/ops/scattering.py", "_matched", "(*reach[:axis], 1, *reach[axis + 1:]) -> (*reach[:axis], 2, *",
     because="the size along the axis is replaced below, and 2 broadcasts with the 1 of the other",
@@ -72,6 +58,51 @@ worthless(
 worthless(
     "tinydl/ops/extrema.py", "_extreme", "input.size < _FEW -> *",
     because="which of two ways finds the same number sooner",
+)  # fmt: skip
+
+
+worthless(
+    "tinydl/ops/products.py", "product", "a.size * b.shape[1] -> a.size / b.shape[1]",
+    "a.size * b.shape[1] > _LARGE -> a.size * b.shape[1] >= _LARGE",
+    because="which of two kernels makes a product of that size",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/products.py", "_direct", "-1 -> -0",
+    because="whether one operation does it or two; those refuse what does not fit, too",
+)  # fmt: skip
+worthless(
+    "tinydl/autograd/engine.py", "*", "type(r) is _ndarray -> type(r) is not _ndarray",
+    because="whether a gradient that nobody else holds is copied",
+)  # fmt: skip
+equivalent(
+    "tinydl/autograd/engine.py", "_leading_to", "t.id if isinstance(t, Node) else -1 -> t.id if isinstance(*",
+    because="a node that leads to a leaf has a greater number than 1, but for the first of a process",
+)  # fmt: skip
+equivalent(
+    "tinydl/ops/attention.py", "_gradients", ":4 -> :5",
+    because="the compiled kernel alone, which is not mutated, wants four; the one in NumPy leaves the fifth out",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/axes.py", "axis_of", "-ndim <= dim < ndim -> -ndim < dim < ndim",
+    "-ndim <= dim < ndim -> ndim <= dim < ndim",
+    because="the usual case, sooner than by the general way",
+)  # fmt: skip
+equivalent(
+    "tinydl/ops/ctc.py", "ctc_definition", "plain(loss) > -_FAR / 2 -> plain(loss) >= -_FAR / 2",
+    because="no loss is that very number",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/elementwise.py", "_power_slope",
+    "type(e) is int or type(e) is float -> type(e) is int and type(e) is float",
+    because="numbers sooner than by the general way",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/indexing.py", "_reached", "axis + 1 -> axis + 0",
+    because="whole slices, sooner than by the general way",
+)  # fmt: skip
+equivalent(
+    "tinydl/ops/pool.py", "adaptive_windows", "initial=1 -> initial=0",
+    because="it is for no windows at all, which have no width",
 )  # fmt: skip
 
 

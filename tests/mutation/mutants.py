@@ -5,6 +5,8 @@
     a // b   a * b          a is b   a is not b          n    n + 1        not x   x
     a ** b   a * b          a in b   a not in b          0.5  1.5
 
+No change to NumPy, which infers a size from any negative number: the -1 in ``reshape(-1)`` becomes 1 and 0 and no -2.
+
 Not changed: annotations and what only a type checker reads, which never run; what stands inside ``raise``, which is the
 wording of errors, where the kind and the first words are tested; and text.
 """
@@ -163,7 +165,12 @@ def _changes(
         yield around, replaced(parent, field, index, node.operand)
     elif isinstance(node, ast.Constant):
         for value in _other_values(node.value):
-            yield around, replaced(node, "value", None, value)
+            if not (value == 2 and node in getattr(parent, "inferred", ())):
+                yield around, replaced(node, "value", None, value)
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "reshape":
+        for part in ast.walk(node):
+            if isinstance(part, ast.UnaryOp):
+                part.inferred = (part.operand,)  # type: ignore[attr-defined]
     if isinstance(node, (ast.If, ast.While, ast.IfExp)) and _worth_negating(node.test):
         yield lambda: f"if {ast.unparse(node.test)}", _negate(node, "test", None)
     if isinstance(node, ast.comprehension):
@@ -176,7 +183,7 @@ def _other_values(value: Any) -> tuple[Any, ...]:
     if value is True or value is False:
         return (not value,)
     if isinstance(value, (int, float)):
-        return (value - 1, value + 1) if value == 1 else (value + 1,)
+        return tuple(v for v in ((value - 1, value + 1) if value == 1 else (value + 1,)) if v != value)
     return ()
 
 

@@ -19,8 +19,8 @@ class Target:
 #: The test files that hold them; which of their tests run a line is found out (``reaching.py``).
 TESTS = (
     "tests/optim/test_*.py", "tests/kernels/test_optim.py", "tests/differential/test_[dekr]*_torch.py",
-    "tests/core/test_*.py", "tests/ops/test_*.py", "tests/nn/test_losses.py", "tests/nn/test_clip_grad.py",
-    "tests/nn/test_rnn.py", "tests/nn/test_rnn_options.py", "tests/models/test_rnn.py",
+    "tests/core/test_*.py", "tests/ops/test_*.py", "tests/nn/test_*.py", "tests/models/test_rnn.py",
+    "tests/distributions/test_*.py", "tests/fusion/test_*.py", "tests/utils/test_*.py", "tests/soak/test_memory.py",
 )  # fmt: skip
 # Of Tensor, what is more than a name for an operation: versions, views, hooks.
 VERSIONS = (

@@ -75,6 +75,16 @@ def test_the_state_is_plain_and_resumes() -> None:
     assert other.batch_size == 27
 
 
+def test_a_gamma_below_two_grows_slowly_and_one_not_at_all() -> None:
+    for gamma, sizes in ((1, [4, 4]), (1.5, [6, 9])):
+        for schedule in (StepBatchSize, MultiStepBatchSize):
+            sampler = BatchSampler(SequentialSampler(range(99)), 4, False)
+            made = schedule(sampler, 1, gamma) if schedule is StepBatchSize else schedule(sampler, [1, 2], gamma)
+            for size in sizes:
+                made.step()
+                assert sampler.batch_size == made.batch_size == size
+
+
 def test_refused() -> None:
     loader = DataLoader([1, 2, 3], batch_size=2)
     with pytest.raises(TypeError, match="a list has no batch size: give a DataLoader or a batch sampler"):

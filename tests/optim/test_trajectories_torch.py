@@ -184,6 +184,23 @@ LBFGS: list[Options] = [
     {"lr": 0.003, "max_iter": 2, "history_size": 3, "line_search_fn": "strong_wolfe"},
     {"max_iter": 20, "tolerance_change": 1e-3, "line_search_fn": "strong_wolfe"},
 ]
+#: In float64 alone: one iteration or evaluation a step, one pair, steps of 0. ``near`` begins so close to the minimum
+#: that the gradients add up to less than 1.
+LBFGS_MORE: list[Options] = [
+    {"lr": 0.1, "max_iter": 1},
+    {"lr": 0.1, "max_iter": 2, "history_size": 1},
+    {"lr": 0.1, "max_iter": 6, "max_eval": 1},
+    {"lr": 0.1, "max_iter": 6, "max_eval": 2},
+    {"lr": 0.1, "max_iter": 6, "max_eval": 1, "line_search_fn": "strong_wolfe"},
+    {"lr": 0.0, "max_iter": 3},
+    {"lr": 0.1, "max_iter": 30, "tolerance_change": 0.02},
+    {"lr": 0.1, "max_iter": 30, "tolerance_grad": 1.0},
+    {"lr": 0.1, "max_iter": 30, "tolerance_change": 3.0},
+    {"near": True, "lr": 0.8, "max_iter": 1},
+    {"near": True, "lr": 0.8, "max_iter": 4},
+    {"near": True, "max_iter": 4, "line_search_fn": "strong_wolfe"},
+    {"near": True, "max_iter": 4, "tolerance_grad": 10.0},
+]
 LBFGS_CASES = [(chosen, np.float64) for chosen in LBFGS] + [(chosen, np.float32) for chosen in LBFGS[:-2]]
 
 
@@ -207,6 +224,48 @@ def test_lbfgs(chosen: Options, dtype: Any) -> None:
         np.testing.assert_allclose(losses[0].item(), losses[1].item(), rtol=tolerance)
         assert_close(ours, theirs, tolerance, step)
         assert calls[tinydl] == calls[torch], f"evaluations up to step {step}"
+
+
+def same_state(got: Any, wanted: Any, what: str) -> None:
+    """Numbers, tensors, lists of them and None."""
+    if isinstance(wanted, list):
+        assert len(got) == len(wanted), what
+        for k, (a, b) in enumerate(zip(got, wanted)):
+            same_state(a, b, f"{what} {k}")
+    elif wanted is None or isinstance(wanted, int):
+        assert got == wanted, f"{what}: {got}, expected {wanted}"
+    else:
+        np.testing.assert_allclose(np.asarray(got), np.asarray(wanted), rtol=1e-6, atol=1e-9, err_msg=what)
+
+
+@pytest.mark.parametrize("chosen", [*LBFGS, *LBFGS_MORE], ids=str)
+def test_the_state_of_lbfgs(chosen: Options) -> None:
+    """After each of six steps: counts, directions, step sizes, pairs, the loss before; and the parameters."""
+    chosen = dict(chosen)
+    ours, theirs = lbfgs_pair(np.float64)
+    if chosen.pop("near", False):
+        for p, z in zip(ours, theirs):
+            start = np.array([0.6, 0.3, 0.4] if p.ndim == 1 else [[1.0, 0.9], [1.0, 0.9]])
+            p.array[...] = start
+            z.data.copy_(torch.from_numpy(start))
+    mine, other = optim.LBFGS(ours, **chosen), torch.optim.LBFGS(theirs, **chosen)
+    for step in range(6):
+        mine.step(closure(tinydl, mine, ours))
+        other.step(closure(torch, other, theirs))
+        state, wanted = mine.state[ours[0]], other.state[theirs[0]]
+        assert set(state) == set(wanted), step
+        for name in wanted:
+            same_state(state[name], wanted[name], f"{name} after step {step}")
+        assert_close(ours, theirs, 1e-7, step)
+
+
+def test_lbfgs_counts_a_parameter_without_gradient_as_flat() -> None:
+    (p, q), (a, b) = lbfgs_pair(np.float64)
+    mine, other = optim.LBFGS([p, q], lr=0.1, max_iter=3), torch.optim.LBFGS([a, b], lr=0.1, max_iter=3)
+    for step in range(3):
+        mine.step(lambda: (mine.zero_grad(), (loss := (p**2).sum()).backward(), loss)[-1])
+        other.step(lambda: (other.zero_grad(), (loss := (a**2).sum()).backward(), loss)[-1])
+        assert_close([p, q], [a, b], 1e-7, step)
 
 
 def test_lbfgs_resumes_with_the_same_bits() -> None:

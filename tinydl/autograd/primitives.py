@@ -130,7 +130,6 @@ def primitive(
     joint: Callable[..., Any] | None = None,
     constants: str = "",
     settings: str = "",
-    smooth: bool = True,
     **rules: Rule,
 ) -> Any:
     """Make a primitive of ``function`` (decorator, or called with a ufunc and ``args="input other"``).
@@ -160,14 +159,12 @@ def primitive(
         Names of parameters that are no inputs although they may be given by position (``dim`` of a sum). Parameters
         that are keyword-only are settings anyway; so is ``*dims``. With them a public function of PyTorch's is itself
         the primitive: a wrapper that only sorts its arguments would cost as much as the operation.
-    smooth
-        False when the second derivative is undefined somewhere (kinks): checks of second order skip it by name.
     """
 
     def make(fn: Callable[..., Any]) -> Any:
         op = Primitive(
             fn, args, name or fn.__name__, promote, view, differentiable, tuple(outputs), tuple(aux), composite, joint,
-            tuple(constants.split()), tuple(settings.split()), smooth, rules, tuple(plain.split()), result,
+            tuple(constants.split()), tuple(settings.split()), rules, tuple(plain.split()), result,
         )  # fmt: skip
         if op.name in _registry:
             raise ValueError(f"a primitive named {op.name!r} exists already; choose another name")
@@ -194,19 +191,12 @@ class Primitive:
         joint: Callable[..., Any] | None,
         constants: tuple[str, ...],
         settings: tuple[str, ...],
-        smooth: bool,
         rules: dict[str, Rule],
         plain: tuple[str, ...] = (),
         result: Callable[..., Any] | None = None,
     ) -> None:
         self.function, self.name, self.promote, self.view = function, name, promote, view
-        self.differentiable, self.outputs, self.composite, self.joint, self.smooth = (
-            differentiable,
-            outputs,
-            composite,
-            joint,
-            smooth,
-        )
+        self.differentiable, self.outputs, self.composite, self.joint = differentiable, outputs, composite, joint
         self.returned = tuple(o for o in outputs if o not in aux)
         self.public = tuple(o for o in self.returned if o not in plain)  # those that gradients come to
         self.result = result

@@ -135,7 +135,7 @@ class _Specialised:
             self._written_forward(names), None, self.identifier, None, False, live,
             tuple(outputs), (), functools.partial(self._definition, call) if live else None,
             _with_parameters(functools.partial(self._backward), ["needs", "g", *names, *casts]) if live else None,
-            (), (), False, {}, plain if live else (),
+            (), (), {}, plain if live else (),
         )  # fmt: skip
         self.call = self._alone if self.many and len(outputs) == 1 else self.op.call
 

@@ -64,7 +64,6 @@ def refuse_whole_numbers(name: str, input: Any) -> None:
 
 
 @primitive(
-    smooth=False,
     input=lambda g, input, weight: leak(g, input, weight),
     weight=lambda g, input: gate(g * input, -input),
 )
@@ -75,7 +74,6 @@ def prelu(input: Any, weight: Any) -> Any:
 
 
 @primitive(
-    smooth=False,
     input=lambda g, other, weight: leak(g, other, weight),
     other=lambda g: nothing(g),
     weight=lambda g, input, other: gate(g * input, -other),
@@ -101,7 +99,7 @@ def outside(input: Any, other: Any, *, lambd: float) -> Any:
     return _HARDSHRINK_BACKWARD[input.dtype](input, other, number(lambd, input.dtype))
 
 
-@primitive(smooth=False, input=lambda g, input, min_val, max_val: inside(g, input, low=min_val, high=max_val))
+@primitive(input=lambda g, input, min_val, max_val: inside(g, input, low=min_val, high=max_val))
 def hardtanh(input: Any, *, min_val: float, max_val: float) -> Any:
     """min(max(x, min_val), max_val); the gradient at both bounds is 0."""
     if input.dtype.kind != "f":
@@ -109,37 +107,37 @@ def hardtanh(input: Any, *, min_val: float, max_val: float) -> Any:
     return _CLAMP[input.dtype](input, *_numbers(input.dtype, min_val, max_val))
 
 
-@primitive(smooth=False, input=lambda g, input: inside(g, input, low=-3.0, high=3.0) / 6)
+@primitive(input=lambda g, input: inside(g, input, low=-3.0, high=3.0) / 6)
 def hardsigmoid(input: Any) -> Any:
     """min(max(x + 3, 0), 6) / 6; the gradient at both bounds is 0."""
     return _floating(_HARDSIGMOID, input)(input)
 
 
-@primitive(smooth=False, input=lambda g, input: filled_where(g * hardswish_slope(input), le(input, -3), value=0))
+@primitive(input=lambda g, input: filled_where(g * hardswish_slope(input), le(input, -3), value=0))
 def hardswish(input: Any) -> Any:
     """x min(max(x + 3, 0), 6) / 6."""
     return _floating(_HARDSWISH, input)(input)
 
 
-@primitive(smooth=False, input=lambda g, input: inside(g, input, low=-3.0, high=3.0) / 3)
+@primitive(input=lambda g, input: inside(g, input, low=-3.0, high=3.0) / 3)
 def hardswish_slope(input: Any) -> Any:
     """0 up to -3, x / 3 + 1/2 between, 1 from 3 on: the derivative of :func:`hardswish`."""
     return np.where(input <= -3, input.dtype.type(0), np.where(input < 3, input / 3 + 0.5, input.dtype.type(1)))
 
 
-@primitive(smooth=False, input=lambda g, input, lambd: outside(g, input, lambd=lambd))
+@primitive(input=lambda g, input, lambd: outside(g, input, lambd=lambd))
 def softshrink(input: Any, *, lambd: float) -> Any:
     """x moved by ``lambd`` towards 0, and 0 where |x| <= lambd."""
     return _floating(_SOFTSHRINK, input)(input, number(lambd, input.dtype))
 
 
-@primitive(smooth=False, input=lambda g, input, lambd: outside(g, input, lambd=lambd))
+@primitive(input=lambda g, input, lambd: outside(g, input, lambd=lambd))
 def hardshrink(input: Any, *, lambd: float) -> Any:
     """x where |x| > lambd, else 0; NaN passes."""
     return _floating(_HARDSHRINK, input)(input, number(lambd, input.dtype))
 
 
-@primitive(smooth=False, input=lambda g, input, threshold: gate(g, input - threshold))
+@primitive(input=lambda g, input, threshold: gate(g, input - threshold))
 def threshold(input: Any, *, threshold: float, value: float) -> Any:
     """x where x > threshold, else ``value``; NaN passes."""
     return np.where(input <= threshold, input.dtype.type(value), input)
@@ -149,7 +147,6 @@ def threshold(input: Any, *, threshold: float, value: float) -> Any:
 
 
 @primitive(
-    smooth=False,
     input=lambda g, input, alpha, scale, rate: g * bend(input, factor=alpha * scale * rate, rate=rate, above=scale),
 )
 def elu(input: Any, *, alpha: float, scale: float, rate: float) -> Any:
@@ -158,7 +155,6 @@ def elu(input: Any, *, alpha: float, scale: float, rate: float) -> Any:
 
 
 @primitive(
-    smooth=False,
     input=lambda g, input, factor, rate: g * bend(input, factor=factor * rate, rate=rate, above=0.0),
 )
 def bend(input: Any, *, factor: float, rate: float, above: float) -> Any:
@@ -167,14 +163,14 @@ def bend(input: Any, *, factor: float, rate: float, above: float) -> Any:
 
 
 @primitive(
-    smooth=False, input=lambda g, input, beta, threshold: g * softplus_slope(input, beta=beta, threshold=threshold)
+    input=lambda g, input, beta, threshold: g * softplus_slope(input, beta=beta, threshold=threshold)
 )
 def softplus_beta(input: Any, *, beta: float, threshold: float) -> Any:
     """log(1 + e^(beta x)) / beta, and x itself where beta x > threshold."""
     return _floating(_SOFTPLUS, input)(input, *_numbers(input.dtype, beta, threshold))
 
 
-@primitive(smooth=False, input=lambda g, out, beta: g * (out * (1 - out)) * beta)
+@primitive(input=lambda g, out, beta: g * (out * (1 - out)) * beta)
 def softplus_slope(input: Any, *, beta: float, threshold: float) -> Any:
     """sigmoid(beta x), and 1 where beta x > threshold: the derivative of :func:`softplus_beta`."""
     z = input * beta
@@ -206,7 +202,7 @@ def mish(input: Any) -> Any:
     return _floating(_MISH, input)(input)
 
 
-@primitive(smooth=False, input=lambda g, input: g / square(abs(input) + 1))
+@primitive(input=lambda g, input: g / square(abs(input) + 1))
 def softsign(input: Any) -> Any:
     """x / (1 + |x|)."""
     return input / (np.absolute(input) + 1)

@@ -195,6 +195,8 @@ def repeat_interleave(
             raise RuntimeError("repeat_interleave only accepts 1D vector of int64 or int32 as repeat")
         _refuse_negative(counts)
         return _p.Tensor._wrap(np.repeat(np.arange(len(counts)), counts).astype(counts.dtype))  # type: ignore[attr-defined]
+    if dim is not None and not input.ndim:
+        raise IndexError(f"repeat_interleave: Dimension specified as {dim} but tensor has no dimensions")
     if type(repeats) is int and repeats >= 0 and output_size is None:
         places = sources(_each_repeated, input.shape, repeats, dim)
         if places is not None:
@@ -202,8 +204,6 @@ def repeat_interleave(
     if dim is None:
         input, dim = reshape_to(input, shape=(-1,) if input.size else (0,)), 0
     axis = one_axis(dim, input.ndim)
-    if not input.ndim:
-        input = reshape_to(input, shape=(1,))
     n = input.shape[axis]
     counts = np.asarray(repeats.array if hasattr(repeats, "node") else repeats)
     if counts.dtype.kind not in "iu":
@@ -221,8 +221,7 @@ def repeat_interleave(
 
 
 def _each_repeated(places: Any, repeats: int, dim: int | None) -> Any:
-    axis = None if dim is None else one_axis(dim, places.ndim)
-    return places.repeat(repeats, axis if places.ndim else None)
+    return places.repeat(repeats, None if dim is None else one_axis(dim, places.ndim))
 
 
 def _refuse_negative(counts: Any) -> None:

@@ -42,25 +42,21 @@ def _axes(dims: tuple[Any, ...], ndim: int) -> Any:
     if not dims:
         return None
     found = [one_axis(d, ndim) for d in dims]
-    if not ndim:
-        return ()
     if len(set(found)) != len(found):
         raise RuntimeError(f"dim {found[0]} appears multiple times in the list of dims")
+    if not ndim:
+        return ()
     return tuple(found)
 
 
 def sizes_of(shape: tuple[Any, ...]) -> tuple[int, ...]:
     """Sizes (or dims) given one by one or as one sequence, as a tuple of integers."""
-    if len(shape) == 1 and isinstance(shape[0], tuple):
-        shape = shape[0]
-    for s in shape:
-        if type(s) is not int:
-            break
-    else:
-        return shape  # the usual case
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = tuple(shape[0])
-    return tuple(int(s) for s in shape)
+    for s in shape:
+        if type(s) is not int:
+            return tuple(int(s) for s in shape)
+    return shape  # the usual case
 
 
 def by_axis(function: F) -> F:

@@ -86,7 +86,7 @@ def _gradients(
 
 @primitive(
     outputs=("out", "counts", "places"), aux=("counts", "places"), composite=embedding_bag_definition,
-    joint=_gradients, constants="index offsets", smooth=False,
+    joint=_gradients, constants="index offsets",
 )  # fmt: skip
 def embedding_bag(
     weight: Any, factors: Any, index: Any, offsets: Any, *, reduce: str, padding: int, frequency: bool = False

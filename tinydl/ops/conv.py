@@ -12,6 +12,7 @@ from typing import Any
 from tinydl.autograd.primitives import primitive
 from tinydl.kernels import by_dtype
 from tinydl.ops.reducing import reduce_sum
+from tinydl.ops.slicing import take_slice
 
 _CONV_FORWARD = by_dtype("conv_forward")
 _CONV_INPUT = by_dtype("conv_input")
@@ -53,9 +54,14 @@ def conv(input: Any, weight: Any, bias: Any = None, *, stride: Ints, padding: In
     return y
 
 
+def _first(x: Any, shape: Ints) -> Any:
+    """The part of ``x`` that has this shape: ``output_padding`` may make room for kernels that were not there."""
+    return x if x.shape == shape else take_slice(x, index=tuple(slice(0, n) for n in shape))
+
+
 @primitive(
-    input=lambda g, weight, stride, padding, dilation, groups: conv(
-        g, weight, stride=stride, padding=padding, dilation=dilation, groups=groups
+    input=lambda g, weight, input_shape, stride, padding, dilation, groups: _first(
+        conv(g, weight, stride=stride, padding=padding, dilation=dilation, groups=groups), input_shape
     ),
     weight=lambda g, input, weight_shape, stride, padding, dilation, groups: conv_kernel(
         input, g, stride=stride, padding=padding, dilation=dilation, groups=groups, kernel=weight_shape[2:]
@@ -76,8 +82,8 @@ def conv_data(
 
 
 @primitive(
-    input=lambda g, other, stride, padding, dilation, groups: conv(
-        other, g, stride=stride, padding=padding, dilation=dilation, groups=groups
+    input=lambda g, other, input_shape, stride, padding, dilation, groups: _first(
+        conv(other, g, stride=stride, padding=padding, dilation=dilation, groups=groups), input_shape
     ),
     other=lambda g, input, other_shape, stride, padding, dilation, groups: conv_data(
         input, g, stride=stride, padding=padding, dilation=dilation, groups=groups, size=other_shape[2:]

@@ -99,7 +99,7 @@ floor_divide: Any = primitive(
     differentiable=False,
 )  # fmt: skip
 remainder: Any = primitive(
-    by_whole_number(np.remainder, "remainder"), args="input other", name="remainder", promote="same", smooth=False,
+    by_whole_number(np.remainder, "remainder"), args="input other", name="remainder", promote="same",
     input=lambda g: g,
     other=lambda g, input, other: -(g * floor_divide(input, other)),
 )  # fmt: skip
@@ -159,10 +159,10 @@ reciprocal = primitive(
     lambda input: 1 / input, args="input", name="reciprocal", promote="float",
     input=lambda g, out: -(g * out * out),
 )  # fmt: skip
-abs = primitive(np.absolute, args="input", name="abs", smooth=False, input=lambda g, input: g * sign(input))
-sign = primitive(_sign, args="input", name="sign", smooth=False, input=lambda g: nothing(g))
+abs = primitive(np.absolute, args="input", name="abs", input=lambda g, input: g * sign(input))
+sign = primitive(_sign, args="input", name="sign", input=lambda g: nothing(g))
 copysign = primitive(
-    np.copysign, args="input other", name="copysign", promote="float", smooth=False,
+    np.copysign, args="input other", name="copysign", promote="float",
     input=lambda g, input, out: g * (sign(input) * sign(out)),  # 0 at input 0, as PyTorch's
     other=lambda g: nothing(g),
 )  # fmt: skip
@@ -283,7 +283,7 @@ def logsigmoid(input: Any) -> Any:
     return _LOGSIGMOID[input.dtype](input)
 
 
-@primitive(smooth=False, input=lambda g, out: gate(g, out))
+@primitive(input=lambda g, out: gate(g, out))
 def relu(input: Any) -> Any:
     """max(x, 0); the gradient at 0 is 0, and NaN passes through."""
     return _RELU[input.dtype](input)
@@ -312,12 +312,12 @@ def where_holds(input: Any, mask: Any) -> Any:
 
 
 maximum = primitive(
-    np.maximum, args="input other", name="maximum", promote="same", smooth=False,
+    np.maximum, args="input other", name="maximum", promote="same",
     input=lambda g, input, other: _share(g, lt(input, other), eq(input, other)),
     other=lambda g, input, other: _share(g, lt(other, input), eq(input, other)),
 )  # fmt: skip
 minimum = primitive(
-    np.minimum, args="input other", name="minimum", promote="same", smooth=False,
+    np.minimum, args="input other", name="minimum", promote="same",
     input=lambda g, input, other: _share(g, gt(input, other), eq(input, other)),
     other=lambda g, input, other: _share(g, gt(other, input), eq(input, other)),
 )  # fmt: skip
@@ -329,28 +329,28 @@ def _share(g: Any, loses: Any, ties: Any) -> Any:
 
 
 fmax = primitive(
-    np.fmax, args="input other", name="fmax", promote="same", smooth=False,
+    np.fmax, args="input other", name="fmax", promote="same",
     input=lambda g, input, other: where_holds(g, logical_or(ge(input, other), isnan(other))),
     other=lambda g, input, other: filled_where(g, logical_or(ge(input, other), isnan(other)), value=0),
 )  # fmt: skip
 fmin = primitive(
-    np.fmin, args="input other", name="fmin", promote="same", smooth=False,
+    np.fmin, args="input other", name="fmin", promote="same",
     input=lambda g, input, other: where_holds(g, logical_or(le(input, other), isnan(other))),
     other=lambda g, input, other: filled_where(g, logical_or(le(input, other), isnan(other)), value=0),
 )  # fmt: skip
 at_least = primitive(
-    np.maximum, args="input other", name="at_least", promote="same", smooth=False,
+    np.maximum, args="input other", name="at_least", promote="same",
     input=lambda g, input, other: where_holds(g, ge(input, other)),  # a tie is the input's, unlike maximum's
     other=lambda g, input, other: where_holds(g, lt(input, other)),
 )  # fmt: skip
 at_most = primitive(
-    np.minimum, args="input other", name="at_most", promote="same", smooth=False,
+    np.minimum, args="input other", name="at_most", promote="same",
     input=lambda g, input, other: where_holds(g, le(input, other)),
     other=lambda g, input, other: where_holds(g, gt(input, other)),
 )  # fmt: skip
 
 
-@primitive(smooth=False, input=lambda g, input, min, max: where_holds(g, _within(input, min, max)))
+@primitive(input=lambda g, input, min, max: where_holds(g, _within(input, min, max)))
 def clamp_between(input: Any, *, min: Any, max: Any) -> Any:
     """``input`` limited to [min, max] (numbers or None); gradients pass where it lies inside, bounds included."""
     kind = input.dtype

@@ -135,7 +135,6 @@ def _extreme(input: Any, name: str, dim: Any, keepdims: bool) -> Any:
 
 
 @primitive(
-    smooth=False,
     settings="dim keepdim",
     input=lambda g, input, out, dim, axis: _to_extrema(g, input, out, dim, axis),
 )
@@ -145,7 +144,6 @@ def amax(input: Any, dim: Any = (), keepdim: bool = False, *, axis: Any = None, 
 
 
 @primitive(
-    smooth=False,
     settings="dim keepdim",
     input=lambda g, input, out, dim, axis: _to_extrema(g, input, out, dim, axis),
 )
@@ -184,7 +182,6 @@ def _along(name: str, says: str, place: str, extreme: Any) -> Any:
         outputs=("values", "indices"),
         plain="indices",
         result=ValuesIndices,
-        smooth=False,
         input=lambda g, indices, input_shape, dim: to_places(g, indices, input_shape, dim),
     )
 

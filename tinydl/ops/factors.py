@@ -165,7 +165,7 @@ def diagonal_matrix(x: Any) -> Any:
     return diagonal_put(x, shape=(*x.shape, n), offset=0, axis1=rank - 1, axis2=rank)
 
 
-@primitive(smooth=True, input=lambda g, input, out: _gaps_rule(g, out))
+@primitive(input=lambda g, input, out: _gaps_rule(g, out))
 def gaps(input: Any) -> Any:
     """F_ij = 1 / (l_j - l_i), and 0 on the diagonal. Equal values give infinities: no derivative exists there."""
     difference = input[..., None, :] - input[..., :, None]

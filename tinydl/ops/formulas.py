@@ -89,7 +89,7 @@ def logit(input: Any, eps: float | None = None) -> Any:
     return elementwise.logit(clamp_between(input, min=eps, max=1 - eps))
 
 
-@primitive(smooth=False, input=lambda g, input: where_holds(g, isfinite(input)))
+@primitive(input=lambda g, input: where_holds(g, isfinite(input)))
 def replace_nan(input: Any, *, nan: float, posinf: float | None, neginf: float | None) -> Any:
     """The replacement behind :func:`nan_to_num`; the gradient passes where the input is finite."""
     if input.dtype.kind != "f":

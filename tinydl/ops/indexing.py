@@ -306,6 +306,7 @@ def index_of(index: Any, shape: tuple[int, ...]) -> tuple[tuple[Any, ...], tuple
             arrays.append(np.array([bool(i)]))
         elif i is Ellipsis:
             n = len(shape) - spent
+            spent = len(shape)  # for another there is nothing left
             view += [whole] * n
             arrays += [whole] * n
             dim += n
@@ -422,7 +423,7 @@ def _reached(name: str, shape: Any, reach: Any, source: Any, dim: Any) -> tuple[
                 f"Index tensor must have the same number of dimensions as src tensor; got {tuple(reach)} and "
                 f"{tuple(source)}"
             )
-        if any(a > b for a, b in zip(reach, source)):
+        if any(a > b for a, b in zip(reach, source or (1,))):
             raise RuntimeError(
                 f"Expected index {list(reach)} to be no larger than self {list(shape)} apart from dimension {axis} "
                 f"and to be no larger than src {list(source)}"
@@ -444,12 +445,12 @@ def index_select(input: Any, dim: Any = None, index: Any = None, *, axis: Any = 
     if at.dtype.kind != "i":
         raise RuntimeError(f"index_select(): Expected dtype int32 or int64 for index, but got {at.dtype}")
     a = one_axis(dim if axis is None else axis, input.ndim)
-    if not input.ndim:
-        return take_along(input.reshape(1), index, axis=0).reshape(())
     if not at.ndim:
         index, at = index.reshape(1), at.reshape(1)
     if at.size and (min(at.tolist()) if at.size <= _FEW else at.min()) < 0:
         raise IndexError(f"index_select(): index {int(at.min())} is out of range for dimension {a}")
+    if not input.ndim:
+        return take_along(input.reshape(1), index, axis=0).reshape(())
     try:
         return take_along(input, index, axis=a)
     except IndexError:

@@ -430,11 +430,6 @@ def vecdot(x: Any, y: Any, dim: int = -1) -> Any:
 @by_axis
 def cross(input: Any, other: Any, dim: int = -1) -> Any:
     """The vector product along a dimension of size 3."""
-    if input.ndim != other.ndim:
-        raise RuntimeError(
-            f"linalg.cross: inputs must have the same number of dimensions, got {tuple(input.shape)} and "
-            f"{tuple(other.shape)}"
-        )
     return _cross(input, other, dim)
 
 

@@ -43,7 +43,7 @@ def _huber_slope(g: Any, input: Any, target: Any, delta: float, reduction: str) 
 
 
 @primitive(
-    promote="same", smooth=False, input=_huber_slope,
+    promote="same", input=_huber_slope,
     target=lambda g, input, target, delta, reduction: -_huber_slope(g, input, target, delta, reduction),
 )  # fmt: skip
 def huber_loss(input: Any, target: Any, *, delta: float, reduction: str) -> Any:
@@ -56,7 +56,7 @@ def _smooth_slope(g: Any, input: Any, target: Any, beta: float, reduction: str) 
 
 
 @primitive(
-    promote="same", smooth=False, input=_smooth_slope,
+    promote="same", input=_smooth_slope,
     target=lambda g, input, target, beta, reduction: -_smooth_slope(g, input, target, beta, reduction),
 )  # fmt: skip
 def smooth_l1(input: Any, target: Any, *, beta: float, reduction: str) -> Any:
@@ -142,13 +142,9 @@ def _scaled(needs: tuple[bool, ...], g: Any, slope: Any) -> tuple[Any, ...]:
     return (slope if unit else slope * g, *[None] * (len(needs) - 1))
 
 
-def _scaled_rows(needs: tuple[bool, ...], g: Any, slope: Any, input_shape: Any) -> tuple[Any, ...]:
+def _scaled_rows(needs: tuple[bool, ...], g: Any, slope: Any) -> tuple[Any, ...]:
     """As :func:`_scaled`, where ``g`` may lack the class dimension of the logits."""
-    if g.shape:
-        g = np.expand_dims(g, 1)
-    elif len(input_shape) == 1 or g != 1:
-        return (slope * g, *[None] * (len(needs) - 1))
-    return _scaled(needs, g, slope)
+    return _scaled(needs, np.expand_dims(g, 1) if g.shape else g, slope)
 
 
 def bce_definition(input: Any, target: Any, weight: Any, pos_weight: Any, *, reduction: str) -> Any:
@@ -263,7 +259,7 @@ def multi_margin_definition(
 
 @primitive(
     outputs=("loss", "slope"), aux=("slope",), composite=multi_margin_definition, joint=_scaled_rows,
-    constants="target weight", smooth=False,
+    constants="target weight",
 )  # fmt: skip
 def multi_margin(input: Any, target: Any, weight: Any, *, p: int, margin: float, reduction: str) -> Any:
     """The multi-class hinge of scores [N, C] (or [C]) against int64 classes [N] (or [])."""

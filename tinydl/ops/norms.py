@@ -11,7 +11,7 @@ from tinydl import dtypes
 from tinydl.ops.axes import by_axis, kept, one_axis
 from tinydl.ops.casting import cast
 from tinydl.ops.elementwise import clamp_between, div, where
-from tinydl.ops.extrema import amax, amin
+from tinydl.ops.extrema import amax, amin, data_of
 from tinydl.ops.products import mm, swap_last
 from tinydl.ops.reducing import reduce_sum, root
 from tinydl.ops.shaping import broadcast_shapes, expand_to, permute_axes, reshape_to
@@ -77,6 +77,8 @@ def norm(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dty
             f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D."
         )
     pair = isinstance(dim, (tuple, list)) and len(dim) == 2
+    if isinstance(dim, (tuple, list)) and len(dim) > 2:
+        raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dim)}")
     if ord is not None and (pair or (dim is None and A.ndim == 2)):
         return matrix_norm(A, ord, dim if pair else (-2, -1), keepdim, dtype=dtype)
     return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
@@ -190,6 +192,8 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
             )
         if math.prod(given.shape) != n:
             raise RuntimeError(f"cov(): expected {name} to have the same numel as there are observations, {n}")
+        if np.count_nonzero(data_of(given) < 0):
+            raise RuntimeError(f"cov(): {name} cannot be negative")
         w = given if w is None else w * given
     if w is None:
         total: Any = n
@@ -199,6 +203,8 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
         if w.dtype != x.dtype:
             w = cast(w, dtype=x.dtype)
         total = reduce_sum(w, axis=None, keepdims=False)
+        if not np.count_nonzero(data_of(w)):
+            raise RuntimeError("cov(): weights sum to zero, can't be normalized")
         mean = reduce_sum(x * w, axis=(1,), keepdims=True) / total
         centred = x - mean
         weighted = centred * w

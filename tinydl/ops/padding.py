@@ -189,7 +189,8 @@ def _source(n: int, before: int, after: int, mode: str, axis: int) -> Any:
                 f"Padding value causes wrapping around more than once: ({before}, {after}) at dimension {axis} of size "
                 f"{n}"
             )
-        found = at % max(n, 1)
+        first, last = max(-before, 0), n - max(-after, 0)  # what is cut is cut first
+        found = first + (at - first) % max(last - first, 1)
     else:
         if before >= n or after >= n:
             raise RuntimeError(
@@ -205,9 +206,20 @@ def _source(n: int, before: int, after: int, mode: str, axis: int) -> Any:
 # ------------------------------------------------------------------------------------------------------ image columns
 
 
-def _pair(x: Any) -> tuple[int, int]:
+Two = tuple[int, int]
+
+
+def _pair(x: Any) -> Two:
     a, b = (x, x) if isinstance(x, int) else (x[0], x[-1])
     return int(a), int(b)
+
+
+def _refuse_windows(kernel: Two, dilation: Two, padding: Two, stride: Two) -> None:
+    for name, numbers in (("kernel_size", kernel), ("dilation", dilation), ("stride", stride)):
+        if min(numbers) < 1:
+            raise RuntimeError(f"{name} should be greater than zero, but got {name}={numbers}")
+    if min(padding) < 0:
+        raise RuntimeError(f"padding should be non-negative, but got padding={padding}")
 
 
 def unfold_image(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:
@@ -221,6 +233,7 @@ def unfold_image(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any =
             f"Expected 3D or 4D (batch mode) tensor for input with possibly 0 batch size, but got {tuple(input.shape)}"
         )
     kernel, dilation, (ph, pw), stride = _pair(kernel_size), _pair(dilation), _pair(padding), _pair(stride)
+    _refuse_windows(kernel, dilation, (ph, pw), stride)
     if ph or pw:
         pads = ((0, 0), (0, 0), (ph, ph), (pw, pw))
         input = pad_constant(input, pads=pads if input.ndim == 4 else pads[1:], value=0)
@@ -228,10 +241,7 @@ def unfold_image(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any =
     return _patches(input, kernel, dilation, (ph, pw), stride) if places is None else take_flat(input, places)
 
 
-_Two = tuple[int, int]
-
-
-def _patches(input: Any, kernel: _Two, dilation: _Two, padding: _Two, stride: _Two) -> Any:
+def _patches(input: Any, kernel: Two, dilation: Two, padding: Two, stride: Two) -> Any:
     """The patches of padded images."""
     (kh, kw), (dh, dw), (ph, pw), (sh, sw) = kernel, dilation, padding, stride
     x = input if input.ndim == 4 else reshape_to(input, shape=(1, *input.shape))
@@ -265,10 +275,11 @@ def fold_image(
     size, kernel, dilation, padding, stride = (
         _pair(v) for v in (output_size, kernel_size, dilation, padding, stride)
     )
+    _refuse_windows(kernel, dilation, padding, stride)
     return _folded(input, size, kernel, dilation, padding, stride)
 
 
-def _folded(input: Any, size: _Two, kernel: _Two, dilation: _Two, padding: _Two, stride: _Two) -> Any:
+def _folded(input: Any, size: Two, kernel: Two, dilation: Two, padding: Two, stride: Two) -> Any:
     (oh, ow), (kh, kw), (dh, dw), (ph, pw), (sh, sw) = size, kernel, dilation, padding, stride
     x = input if input.ndim == 3 else reshape_to(input, shape=(1, *input.shape))
     n, columns_of_patch, length = x.shape

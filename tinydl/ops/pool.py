@@ -48,11 +48,11 @@ def _maxima(input: Any, *, windows: Windows) -> Any:
 
 _BOTH = ("out", "indices")
 max_pool: Any = primitive(
-    name="max_pool", outputs=_BOTH, plain="indices", smooth=False, input=_max_gradient
+    name="max_pool", outputs=_BOTH, plain="indices", input=_max_gradient
 )(_maxima)  # fmt: skip
 # Without the places, which are a tensor to make.
 max_pool_values: Any = primitive(
-    name="max_pool_values", outputs=_BOTH, aux=("indices",), smooth=False, input=_max_gradient
+    name="max_pool_values", outputs=_BOTH, aux=("indices",), input=_max_gradient
 )(_maxima)  # fmt: skip
 
 

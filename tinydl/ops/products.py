@@ -87,7 +87,7 @@ def linear_weight(input: Any, other: Any) -> Any:
 @primitive(input=lambda g, input_shape: expand_to(g, shape=input_shape))
 def column_sums(input: Any) -> Any:
     """[..., N] -> [N], summed over all rows: the bias's gradient in :func:`linear`."""
-    return input if len(input.shape) == 1 else sum_rows(rows(input))
+    return sum_rows(rows(input))
 
 
 @primitive(
@@ -438,6 +438,11 @@ def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 
 
 def cross(input: Any, other: Any, dim: int | None = None, *, axis: int | None = None) -> Any:
     """The vector product along a dimension of size 3 (the first such one unless ``dim`` says which)."""
+    if input.ndim != other.ndim:
+        raise RuntimeError(
+            f"linalg.cross: inputs must have the same number of dimensions, got {tuple(input.shape)} and "
+            f"{tuple(other.shape)}"
+        )
     shape = broadcast_shapes(input.shape, other.shape)
     a = _crossed(shape, dim if axis is None else axis, tuple(input.shape), tuple(other.shape))
     return crossed(input, other, axis=a - len(shape))

@@ -134,7 +134,6 @@ def rnn_tanh(input: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *,
 @primitive(
     outputs=("output", "h_n", "saved"),
     aux=("saved",),
-    smooth=False,
     composite=_elman(relu),
     joint=_elman_gradients("rnn_relu_backward"),
 )

@@ -25,7 +25,7 @@ def _rounding(ufunc: Any) -> Any:
 
 
 def _whole(ufunc: Any, name: str) -> Any:
-    return primitive(_rounding(ufunc), args="input", name=name, smooth=False, input=lambda g: nothing(g))
+    return primitive(_rounding(ufunc), args="input", name=name, input=lambda g: nothing(g))
 
 
 floor = _whole(np.floor, "floor")
@@ -48,7 +48,7 @@ def round(input: Any, *, decimals: int = 0) -> Any:
     return down(rint(up(input, scale)), scale)
 
 
-@primitive(smooth=False, input=lambda g: g)
+@primitive(input=lambda g: g)
 def frac(input: Any) -> Any:
     """input - trunc(input)."""
     if input.dtype.kind != "f":
@@ -64,15 +64,15 @@ def _trunc_quotient(input: Any, other: Any) -> Any:
 
 
 trunc_divide: Any = primitive(
-    by_whole_number(_trunc_quotient, "div"), args="input other", name="trunc_divide", promote="same", smooth=False,
+    by_whole_number(_trunc_quotient, "div"), args="input other", name="trunc_divide", promote="same",
     input=lambda g: nothing(g), other=lambda g: nothing(g),
 )  # fmt: skip
 floor_quotient: Any = primitive(
-    by_whole_number(np.floor_divide, "div"), args="input other", name="floor_quotient", promote="same", smooth=False,
+    by_whole_number(np.floor_divide, "div"), args="input other", name="floor_quotient", promote="same",
     input=lambda g: nothing(g), other=lambda g: nothing(g),
 )  # fmt: skip
 fmod = primitive(
-    by_whole_number(np.fmod, "fmod"), args="input other", name="fmod", promote="same", smooth=False,
+    by_whole_number(np.fmod, "fmod"), args="input other", name="fmod", promote="same",
     input=lambda g: g,
     other=lambda g, input, other: -(g * trunc_divide(input, other)),
 )  # fmt: skip

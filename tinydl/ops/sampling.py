@@ -68,7 +68,7 @@ def _gradients(
     return _BACKWARD[input.dtype](g, input, grid, interpolation, padding, align)  # type: ignore[no-any-return]
 
 
-@primitive(composite=grid_sample_definition, joint=_gradients, smooth=False)
+@primitive(composite=grid_sample_definition, joint=_gradients)
 def grid_sample(input: Any, grid: Any, *, interpolation: str, padding: str, align: bool) -> Any:
     """``input`` [B, C, *space] at the points ``grid`` [B, *out, R] of the same dtype -> [B, C, *out]."""
     return _FORWARD[input.dtype](input, grid, interpolation, padding, align)

@@ -163,7 +163,6 @@ def _running_extreme(name: str, lowest: bool, says: str) -> Any:
         outputs=("values", "indices"),
         plain="indices",
         result=ValuesIndices,
-        smooth=False,
         input=lambda g, indices, dim, axis: (
             put_at(g, indices, axis=_axis(dim, axis, g), shape=g.shape) if g.shape else reshape_to(g, shape=())
         ),
@@ -215,7 +214,7 @@ def trapezoid(y: Any, x: Any = None, *, dx: float = 1, dim: int = -1, axis: Any 
     ``x`` holds the places (one-dimensional, or of y's shape); without it they lie ``dx`` apart.
     """
     at = one_axis(pick_dim(dim, axis), y.ndim)
-    if x is not None and x.ndim == 1 and y.ndim > 1:
+    if x is not None and x.ndim == 1:
         if x.shape[0] != y.shape[at]:
             raise RuntimeError(
                 f"trapezoid: There must be one `x` value for each sample point; got {tuple(x.shape)} for y of shape "

@@ -73,6 +73,8 @@ def _fitted(found: Any, shape: tuple[int, ...]) -> Any:
     """The gradient of a source: the part of it that the index does not reach gets none."""
     if found.shape == shape:
         return found
+    if len(found.shape) != len(shape):  # one is a number, the other a vector
+        found = reshape_to(found, shape=(1,) * len(shape))
     return pad_constant(found, pads=tuple([(0, n - m) for n, m in zip(shape, found.shape)]), value=0)
 
 
@@ -94,7 +96,6 @@ def added_at(input: Any, src: Any, index: Any, *, axis: int) -> Any:
 
 
 @primitive(
-    smooth=False,
     input=lambda g, input, src, index, out, axis: _extreme_input(g, input, src, index, out, axis),
     src=lambda g, input, src, index, out, axis: _extreme_src(g, input, src, index, out, axis),
 )
@@ -105,7 +106,6 @@ def scatter_extreme(input: Any, src: Any, index: Any, *, axis: int, largest: boo
 
 
 @primitive(
-    smooth=False,
     input=lambda g, input, src, index, axis: g * _others(input, src, index, axis),
     src=lambda g, input, src, index, axis: _product_src(g, input, src, index, axis),
 )
@@ -116,7 +116,9 @@ def scatter_product(input: Any, src: Any, index: Any, *, axis: int) -> Any:
 
 def _region(x: Any, index: Any) -> Any:
     """The part of ``x`` that an index of a smaller shape reaches."""
-    return x if x.shape == index.shape else take_slice(x, index=corner(index.shape))
+    if x.shape == index.shape:
+        return x
+    return take_slice(x, index=corner(index.shape)) if len(x.shape) else reshape_to(x, shape=index.shape)
 
 
 def _extreme_hits(g: Any, x: Any, src: Any, index: Any, out: Any, axis: int) -> tuple[Any, Any, Any]:
@@ -285,7 +287,7 @@ def _refuse_dtypes(name: str, input: Any, index: Any, source: Any) -> None:
 
 
 def _refuse_slice(name: str, index: Any, axis: int, size: int) -> None:
-    """While an IndexError is handled: say which index is outside."""
+    """Say which index is outside."""
     bad = int(index.max()) if index.max() >= size else int(index.min())
     raise IndexError(f"{name}(): index {bad} is out of bounds for dimension {axis} with size {size}") from None
 
@@ -319,6 +321,8 @@ def _written(name: str, input: Any, dim: int, index: Any, value: Any, source: An
     at = index.array if hasattr(index, "node") else index
     axis, _, size, _ = _slabs(name, input.shape, at.shape, None if source is None else source.shape, dim)
     _refuse_dtypes(name, input, at, source)
+    if source is not None and at.size and at.min() < 0:  # places to fill may count from the end
+        _refuse_slice(name, at, axis, size)
     try:
         if input.ndim:
             return overwrite(input, value, index=(), then=(*LEAD[axis], at.reshape(-1).astype(np.int64)))
@@ -334,6 +338,10 @@ def _written(name: str, input: Any, dim: int, index: Any, value: Any, source: An
 @by_axis
 def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Any:
     """``input`` with ``alpha`` times the slices of ``source`` added at ``index`` along ``dim``, in order."""
+    at = index.array if hasattr(index, "node") else index
+    if at.size and at.min() < 0:
+        axis = one_axis(dim, input.ndim)
+        _refuse_slice("index_add", at, axis, input.shape[axis] if input.ndim else 1)
     return added_slices(input, source, index, dim=dim, alpha=alpha)
 
 
@@ -355,7 +363,10 @@ def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
         value = value if value.dtype == input.dtype else cast(value, dtype=input.dtype)
         if getattr(value, "needs_grad", False):  # in its gradient each place counts once
             at = index.array if hasattr(index, "node") else index
-            index = np.unique(at % (input.shape[dim] if input.ndim else 1)) if at.size else at
+            axis, _, size, _ = _slabs("index_fill", input.shape, at.shape, None, dim)
+            if at.size and not (at.min() >= -size and at.max() < size):
+                _refuse_slice("index_fill", at, axis, size)
+            index = np.unique(at % size) if at.size else at
     return _written("index_fill", input, dim, index, value)
 
 

@@ -166,6 +166,8 @@ def _unflattened(shape: tuple[int, ...], dim: int, sizes: tuple[int, ...]) -> tu
     wanted = sizes_of((sizes,))
     if not wanted:
         raise RuntimeError("unflatten: sizes must be non-empty")
+    if wanted.count(-1) > 1:
+        raise RuntimeError("unflatten: only one dimension can be inferred")
     known = math.prod(s for s in wanted if s != -1)
     n = shape[axis] if shape else 1
     if -1 in wanted and known and n % known == 0:
@@ -422,7 +424,7 @@ def cat(tensors: Any, dim: int = 0, *, axis: Any = None) -> Any:
             return _cat_slow(tensors, dim)
     try:
         return concatenate(*tensors, axis=dim if dim >= 0 else one_axis(dim, first.ndim))
-    except ValueError:  # said in PyTorch's words
+    except (ValueError, IndexError):  # an empty tensor among others, or to be said in PyTorch's words
         return _cat_slow(tensors, dim)
 
 

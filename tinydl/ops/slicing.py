@@ -287,6 +287,10 @@ def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = 
         raise RuntimeError(f"mismatch in length of strides and shape: as_strided got size {size} and stride {stride}")
     if any(s < 0 for s in stride):
         raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
+    if any(n < 0 for n in size):
+        raise RuntimeError(f"as_strided: sizes must not be negative, but got {list(size)}")
+    if storage_offset is not None and storage_offset < 0:
+        raise RuntimeError(f"as_strided: invalid storage offset {storage_offset}")
     if not input.is_contiguous():
         raise RuntimeError(
             f"as_strided reads a contiguous tensor; make this one of shape {tuple(input.shape)} contiguous()"

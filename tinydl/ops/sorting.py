@@ -122,7 +122,6 @@ def _at_rank(name: str, input: Any, at: int, keepdim: bool, rank: Any) -> tuple[
 
 
 @primitive(
-    smooth=False,
     settings="k dim keepdim",
     outputs=("values", "indices"),
     plain="indices",
@@ -161,7 +160,6 @@ def _refuse_booleans(input: Any, skip_nan: bool) -> None:
 
 
 @primitive(
-    smooth=False,
     outputs=("values", "indices"),
     plain="indices",
     result=ValuesIndices,
@@ -177,7 +175,7 @@ def median_along(input: Any, *, dim: int, keepdim: bool, skip_nan: bool) -> Any:
     return _at_rank("nanmedian" if skip_nan else "median", input, at, keepdim, rank)
 
 
-@primitive(smooth=False, input=lambda g, input, out: shared(g, input, out, None))
+@primitive(input=lambda g, input, out: shared(g, input, out, None))
 def whole_median(input: Any, *, skip_nan: bool) -> Any:
     """The lower median of all elements; ties share the gradient evenly."""
     _refuse_booleans(input, skip_nan)
@@ -220,7 +218,6 @@ def _longest_run(values: Any, axis: int) -> Any:
 
 
 @primitive(
-    smooth=False,
     settings="dim keepdim",
     outputs=("values", "indices"),
     plain="indices",
@@ -269,7 +266,9 @@ def quantile(
         raise RuntimeError(f"quantile() q values must be in the range [0, 1], got {data_of(q)}")
     if 0 in input.shape:
         raise RuntimeError(f"quantile() input tensor must be non-empty; its shape is {tuple(input.shape)}")
-    at = None if d is None or not input.ndim else one_axis(d, input.ndim)
+    at = None if d is None else one_axis(d, input.ndim)
+    if not input.ndim:
+        at = None
     return quantiles(input, share=share, axis=at, keepdim=keepdim or keepdims, interpolation=interpolation)
 
 
@@ -299,7 +298,6 @@ def _from_quantiles(
 
 
 @primitive(
-    smooth=False,
     outputs=("out", "low", "high", "weight"),
     aux=("low", "high", "weight"),
     input=lambda g, low, high, weight, input_shape, axis, interpolation: _from_quantiles(

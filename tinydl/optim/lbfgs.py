@@ -201,7 +201,7 @@ class _Memory:
         self.y: list[Vector] = _arrays(state.get("old_dirs"))
         self.s: list[Vector] = _arrays(state.get("old_stps"))
         self.ro: list[Any] = [ro[()] for ro in _arrays(state.get("ro"))]
-        self.scale: Any = _array(state.get("H_diag", 1))
+        self.scale: Any = _array(state.get("H_diag"))
         self.al: list[Any] = [None if al is None else _array(al)[()] for al in state.get("al", [None] * size)]
         self.d: Any = _array(state.get("d"))
         self.t: Any = _array(state.get("t"))

@@ -1,0 +1,41 @@
+"""Forms of calls that PyTorch has not, or warns of: defaults, lists for arguments; and the order of products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinydl
+
+
+def leaf(*shape: int) -> Any:
+    return tinydl.tensor(np.arange(1.0, 1 + np.prod(shape)).reshape(shape), requires_grad=True)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_softmax_is_over_the_last_dimension_by_default(name: str) -> None:
+    x = leaf(2, 3, 4)
+    function = getattr(tinydl, name)
+    np.testing.assert_array_equal(function(x).array, function(x, 2).array)
+    np.testing.assert_allclose(function(x, dtype=tinydl.float32).array, function(x, 2).array, rtol=1e-6)
+
+
+def test_chain_matmul_takes_a_list_too() -> None:
+    a, b, c = leaf(2, 3), leaf(3, 4), leaf(4, 1)
+    for given in ([a, b, c], (a, b, c)):
+        np.testing.assert_array_equal(tinydl.chain_matmul(given).array, tinydl.chain_matmul(a, b, c).array)
+    assert tinydl.chain_matmul([a]) is a and tinydl.chain_matmul(a) is a
+    with pytest.raises(RuntimeError, match="expected at least 2 tensors but got 0"):
+        tinydl.chain_matmul()
+
+
+@pytest.mark.parametrize(("sizes", "left"), [((1, 5, 6, 1), False), ((1, 5, 6, 5), True), ((6, 1, 6, 1), False)])
+def test_products_are_bracketed_where_they_cost_least(sizes: tuple[int, ...], left: bool) -> None:
+    """(a b) c takes p0 p1 p2 + p0 p2 p3 multiplications, a (b c) takes p1 p2 p3 + p0 p1 p3."""
+    a, b, c = (leaf(m, n) for m, n in zip(sizes, sizes[1:]))
+    y = tinydl.linalg.multi_dot([a, b, c])
+    (first, _), (last, _) = y.grad_fn.next_functions
+    assert (last is c) == left and (first is a) != left
+    np.testing.assert_allclose(y.array, a.array @ b.array @ c.array, rtol=1e-13)
