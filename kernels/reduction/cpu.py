@@ -173,6 +173,13 @@ def _vector_norm(x: Array, n: int, step: int, ord: float, y: Array) -> int:
         for i in range(y.size):
             y[i] = _root(_terms(x[i * n : (i + 1) * n], ord), ord)
         return 0
+    if x.size <= _COLUMNS:  # few numbers: there is nothing to gain from vectors
+        for i in range(y.size):
+            total = 0.0
+            for c in range(n):
+                total += _term(x[i // step * step * n + i % step + c * step], ord)
+            y[i] = _root(total, ord)
+        return 0
     totals = np.empty(_COLUMNS)
     for outer in range(0, y.size, step):
         for first in range(0, step, _COLUMNS):
@@ -201,7 +208,11 @@ def vector_norm(x: Array, axis: int, ord: float) -> Array:
             return spec.vector_norm(x, axis, ord)
         with np.errstate(divide="ignore"):
             return np.asarray(vector_norm(np.absolute(x) ** x.dtype.type(ord), axis, 1.0) ** x.dtype.type(1 / ord))
-    x, n, step, shape = _lines(x, axis)
+    shape = x.shape
+    if axis == len(shape) - 1 and x.flags.carray:  # the usual case
+        n, step, shape = shape[axis], 1, shape[:axis]
+    else:
+        x, n, step, shape = _lines(x, axis)
     y = np.empty(shape, x.dtype)
     _VECTOR_NORM[x.dtype](x, n, step, ord, y)
     return y

@@ -1,9 +1,9 @@
 """Triangular systems, by substitution.
 
 ``substitute_(A, X, upper, unit) -> X``
-    X[L, n, k] becomes A^-1 X for triangular matrices A[L, n, n], row by row: x_i = (x_i - sum_j a_ij x_j) / a_ii over
-    the rows j that are known. The other triangle is not read, nor with ``unit`` the diagonal, which counts as 1. A zero
-    on the diagonal divides.
+    X[..., n, k], without gaps in memory, becomes A^-1 X for triangular matrices A[..., n, n], row by row:
+    x_i = (x_i - sum_j a_ij x_j) / a_ii over the rows j that are known. The other triangle is not read, nor with
+    ``unit`` the diagonal, which counts as 1. A zero on the diagonal divides.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def substitute_(A: Array, X: Array, upper: bool, unit: bool) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         for i in range(n - 1, -1, -1) if upper else range(n):
             known = slice(i + 1, n) if upper else slice(0, i)
-            row = X[:, i : i + 1]
-            row -= np.matmul(A[:, i : i + 1, known], X[:, known])
+            row = X[..., i : i + 1, :]
+            row -= np.matmul(A[..., i : i + 1, known], X[..., known, :])
             if not unit:
-                row /= A[:, i : i + 1, i : i + 1]
+                row /= A[..., i : i + 1, i : i + 1]
     return X
 
 
@@ -52,6 +52,9 @@ def _samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
             for unit in (False, True):
                 yield A, X, upper, unit
         yield A.swapaxes(1, 2), X, True, False
+    A, X = _arguments(dtype, 6, 3, 2)
+    yield A[0], X[0], False, False
+    yield A.reshape(2, 3, 3, 3), X.reshape(2, 3, 3, 2), True, False
 
 
 def _case(n: int, k: int) -> Any:

@@ -56,14 +56,15 @@ def _solved_triangle(rng: np.random.Generator) -> Iterator[Sample]:
 @entry("cholesky_of")
 def _cholesky(rng: np.random.Generator) -> Iterator[Sample]:
     for shape in ((1, 1), (3, 3), (2, 2, 2), (0, 2, 2)):
-        yield Sample((definite(rng, *shape),), note=str(shape))
+        yield Sample((definite(rng, *shape),), {"symmetric": False}, note=str(shape))
 
 
 @entry("eigh_of")
 def _eigh(rng: np.random.Generator) -> Iterator[Sample]:
     for shape in ((1, 1), (3, 3), (2, 2, 2)):
         Q, _ = np.linalg.qr(draw(rng, *shape))
-        yield Sample(((Q * np.arange(1.0, shape[-1] + 1)) @ Q.swapaxes(-1, -2),), note=str(shape))
+        A = (Q * np.arange(1.0, shape[-1] + 1)) @ Q.swapaxes(-1, -2)
+        yield Sample((A,), {"symmetric": False}, note=str(shape))
 
 
 @entry("gaps")
@@ -99,6 +100,31 @@ def _matrix_vector(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 3, 3)[::-1], draw(rng, 3)[::-1]), note="backwards")
     yield Sample((draw(rng, 2, 0), draw(rng, 0)), note="no terms")
     yield Sample((draw(rng, 0, 2), draw(rng, 2)), note="no rows")
+    yield Sample((draw(rng, 2, 3, 4), draw(rng, 4)), note="a batch")
+
+
+@entry("outer")
+def _outer(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((draw(rng, 3), draw(rng, 2)))
+    yield Sample((draw(rng, 6)[::2], draw(rng, 3)[::-1]), note="with gaps, backwards")
+    yield Sample((x := draw(rng, 3), x), alias=(0, 1), note="one vector twice")
+    yield Sample((draw(rng, 0), draw(rng, 2)), note="size 0")
+
+
+@entry("differences")
+def _differences(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((draw(rng, 3, 2), draw(rng, 4, 2)))
+    yield Sample((draw(rng, 2, 1, 3, 2), draw(rng, 3, 1, 2)[::-1]), note="broadcast batches")
+    yield Sample((draw(rng, 0, 2), draw(rng, 4, 2)), note="size 0")
+
+
+@entry("extreme_sums")
+def _extreme_sums(rng: np.random.Generator) -> Iterator[Sample]:
+    for over, then, largest, keepdim in ((0, 1, True, False), (1, 0, False, False), (1, 0, True, True)):
+        static = {"over": over, "then": then, "largest": largest, "keepdim": keepdim}
+        yield Sample((draw(rng, 3, 4, away=(0.0,)),), static, note=str(static))
+    static = {"over": 2, "then": 0, "largest": True, "keepdim": False}
+    yield Sample((draw(rng, 4, 3, 2, away=(0.0,)).T,), static, note="a batch, non-contiguous")
 
 
 @entry("inner_product")

@@ -289,3 +289,4 @@ def _plus_product(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 2, 4), draw(rng, 2, 3), draw(rng, 3, 4)), {"beta": 1, "alpha": 1})
     yield Sample((draw(rng, 4), draw(rng, 3, 2).T, draw(rng, 3, 4)), {"beta": 0.5, "alpha": -2}, note="broadcast")
     yield Sample((draw(rng, 2, 2, 1), draw(rng, 2, 2, 3), draw(rng, 2, 3, 4)), {"beta": 0, "alpha": 1}, note="a batch")
+    yield Sample((draw(rng, 2), draw(rng, 2, 3), draw(rng, 3)), {"beta": 0.5, "alpha": -2}, note="a vector")

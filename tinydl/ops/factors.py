@@ -64,14 +64,14 @@ def solved_triangle(A: Any, B: Any, *, upper: bool, unit: bool) -> Any:
     """X with A X = B by substitution, row by row; the other triangle (and with ``unit`` the diagonal, taken as 1) is
     not read. A zero on the diagonal divides, as in PyTorch.
     """
-    if A.shape[:-2] == B.shape[:-2]:
-        X = np.array(B, order="C")
+    if A.ndim == B.ndim == 2 or A.shape[:-2] == B.shape[:-2]:
+        X = B.copy("C")
     else:
         shape = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
         A = np.broadcast_to(A, (*shape, *A.shape[-2:]))
         X = np.array(np.broadcast_to(B, (*shape, *B.shape[-2:])), order="C")
     if X.size:
-        _substitute[X.dtype](A.reshape(-1, *A.shape[-2:]), X.reshape(-1, *X.shape[-2:]), upper, unit)
+        _substitute[X.dtype](A, X, upper, unit)
     return X
 
 
@@ -131,9 +131,9 @@ def sign_log_determinant(input: Any) -> Any:
 
 
 @primitive(input=lambda g, out: _cholesky_rule(g, out))
-def cholesky_of(input: Any) -> Any:
-    """L, lower triangular, with L L^T = (A + A^T) / 2, for a positive definite A."""
-    return lapack.cholesky((input + input.swapaxes(-1, -2)) / 2)
+def cholesky_of(input: Any, *, symmetric: bool) -> Any:
+    """L, lower triangular, with L L^T = (A + A^T) / 2, for a positive definite A; which is A if it is ``symmetric``."""
+    return lapack.cholesky(input if symmetric else (input + input.swapaxes(-1, -2)) / 2)
 
 
 def _cholesky_rule(g: Any, L: Any) -> Any:
@@ -186,9 +186,9 @@ def _gaps_rule(g: Any, F: Any) -> Any:
 
 
 @primitive(outputs=("values", "vectors"), joint=_eigh_rule)
-def eigh_of(input: Any) -> Any:
-    """(L, V) with (A + A^T) / 2 = V diag(L) V^T, L ascending."""
-    return lapack.eigh((input + input.swapaxes(-1, -2)) / 2)
+def eigh_of(input: Any, *, symmetric: bool) -> Any:
+    """(L, V) with (A + A^T) / 2 = V diag(L) V^T, L ascending; that is A if it is ``symmetric``."""
+    return lapack.eigh(input if symmetric else (input + input.swapaxes(-1, -2)) / 2)
 
 
 def _qr_rule(needs: tuple[bool, ...], g: Any, Q: Any, R: Any) -> tuple[Any, ...]:
@@ -210,8 +210,7 @@ def _qr_rule(needs: tuple[bool, ...], g: Any, Q: Any, R: Any) -> tuple[Any, ...]
 @primitive(outputs=("Q", "R"), joint=_qr_rule)
 def qr_of(input: Any) -> Any:
     """(Q, R) with A = Q R for A[..., m, n], m >= n: Q[..., m, n] orthonormal, R[..., n, n] upper triangular."""
-    Q, R = np.linalg.qr(input)
-    return Q, R
+    return lapack.qr(input)
 
 
 def _svd_rule(needs: tuple[bool, ...], g: Any, U: Any, S: Any, Vh: Any) -> tuple[Any, ...]:
@@ -250,6 +249,8 @@ def svd_of(input: Any) -> Any:
 def cut_of(S: Any, shape: tuple[int, ...], atol: Any, rtol: Any) -> Any:
     """The size up to which the singular values S[..., k] of matrices of this shape count as 0: max(atol, rtol s_max)
     [..., 1], where rtol is max(m, n) eps unless one of the two is given."""
+    if atol is None and S.shape[-1] and (rtol is None or type(rtol) is float and rtol >= 0):  # they descend
+        return S[..., :1] * (max(shape[-2:]) * EPS[S.dtype] if rtol is None else rtol)
     if rtol is None:
         rtol = 0.0 if atol is not None and np.any(np.asarray(atol) > 0) else max(shape[-2:]) * EPS[S.dtype]
     largest = np.maximum.reduce(S, axis=-1, initial=0)
@@ -276,7 +277,7 @@ def pinv_of(input: Any, *, atol: Any, rtol: Any) -> Any:
     descending."""
     U, S, Vh = lapack.svd(input)
     large = S > cut_of(S, input.shape, atol, rtol)
-    inverse = np.where(large, 1 / np.where(large, S, 1), 0).astype(S.dtype)
+    inverse = np.divide(1, S, np.zeros_like(S), where=large)
     return np.matmul(Vh.swapaxes(-1, -2) * inverse[..., None, :], U.swapaxes(-1, -2)), S
 
 

@@ -6,6 +6,7 @@ that a 3 x 3 matrix costs. As there, everything is computed in float64. LAPACK's
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -50,3 +51,22 @@ cholesky = _routine("cholesky_lo", "d->d", np.linalg.cholesky)
 eigh = _routine("eigh_lo", "d->dd", np.linalg.eigh)
 svd = _routine("svd_s", "d->ddd", lambda a: np.linalg.svd(a, full_matrices=False))
 svdvals = _routine("svd", "d->d", lambda a: np.linalg.svd(a, compute_uv=False))
+
+
+@_watched
+def _qr(a: Any) -> tuple[Any, Any]:
+    """(Q, R), Q[..., m, n] and R[..., n, n], of [..., m, n] with m >= n: Householder's vectors stand below R."""
+    work = a.astype(np.float64)  # a copy in any case, which LAPACK writes to
+    tau = gufuncs.qr_r_raw(work, signature="d->d")
+    Q = gufuncs.qr_reduced(work, tau, signature="dd->d")
+    n = a.shape[-1]
+    R = np.where(_upper(n), work[..., :n, :], 0.0)
+    return Q.astype(a.dtype, copy=False), R.astype(a.dtype, copy=False)
+
+
+@functools.lru_cache(maxsize=256)
+def _upper(n: int) -> Any:
+    return np.tri(n, dtype=bool).T
+
+
+qr: Callable[..., Any] = _qr if hasattr(gufuncs, "qr_reduced") else np.linalg.qr

@@ -22,6 +22,7 @@ from tinydl.ops.axes import by_axis
 from tinydl.ops.casting import clone
 from tinydl.ops.elementwise import where
 from tinydl.ops.extrema import constant
+from tinydl.ops.extrema import data_of as _raw
 from tinydl.ops.products import cross as _cross
 from tinydl.ops.products import mm, swap_last
 from tinydl.ops.reducing import reduce_sum, sum
@@ -39,7 +40,13 @@ OlderSVDResult = namedtuple("OlderSVDResult", "U S V")
 LstsqResult = namedtuple("LstsqResult", "solution residuals rank singular_values")
 
 
+_USUAL = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
+
+
 def _matrix(name: str, A: Any, square: bool = True) -> None:
+    x = _raw(A)
+    if x.ndim > 1 and x.dtype in _USUAL and (not square or x.shape[-1] == x.shape[-2]):
+        return
     if A.ndim < 2:
         raise RuntimeError(
             f"{name}: The input tensor A must have at least 2 dimensions, but has shape {tuple(A.shape)}."
@@ -52,10 +59,6 @@ def _matrix(name: str, A: Any, square: bool = True) -> None:
         raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {A.dtype}")
     if A.dtype == np.float16:
         raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {A.dtype}; use float32 or float64")
-
-
-def _raw(x: Any) -> Any:
-    return x.array if hasattr(x, "node") else x
 
 
 def _first_bad(A: Any, bad: Callable[[Any], bool]) -> str:
@@ -130,6 +133,9 @@ def solve(A: Any, B: Any, *, left: bool = True) -> Any:
 
 
 def _fits(name: str, A: Any, B: Any, left: bool) -> None:
+    x, y = _raw(A), _raw(B)
+    if x.dtype is y.dtype and x.ndim == y.ndim == 2 and y.shape[0 if left else 1] == x.shape[1]:
+        return
     if A.dtype != B.dtype:
         raise RuntimeError(f"{name}: Expected A and B to have the same dtype, but got {A.dtype} and {B.dtype}")
     if B.ndim < 2 or B.shape[-2 if left else -1] != A.shape[-1]:
@@ -138,7 +144,8 @@ def _fits(name: str, A: Any, B: Any, left: bool) -> None:
             f"({A.shape[-2]}x{A.shape[-1]} and {'x'.join(str(n) for n in B.shape[-2:])})"
         )
     try:
-        np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+        if A.shape[:-2] != B.shape[:-2]:
+            np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
     except ValueError:
         raise RuntimeError(f"{name}: the batches of {tuple(A.shape)} and {tuple(B.shape)} do not broadcast") from None
 
@@ -171,8 +178,10 @@ def pinv(A: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False)
 
 def _rank(raw: Any, S: Any, atol: Any, rtol: Any) -> Any:
     """How many of the singular values S (None of a matrix of nothing) count."""
-    found = np.add.reduce(S > factors.cut_of(S, raw.shape, atol, rtol), axis=-1) if raw.size else 0
-    return constant(np.broadcast_to(np.asarray(found, np.int64), raw.shape[:-2]).copy())
+    if not raw.size:
+        return constant(np.zeros(raw.shape[:-2], np.int64))
+    large = S > factors.cut_of(S, raw.shape, atol, rtol)
+    return constant(np.asarray(np.add.reduce(large, axis=-1, dtype=np.int64)))
 
 
 def matrix_rank(A: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False) -> Any:
@@ -275,15 +284,20 @@ def logdet(input: Any) -> Any:
 # ------------------------------------------------------------------------------------------------------------ factors
 
 
+def _is_symmetric(raw: Any) -> bool:
+    turned = raw.swapaxes(-1, -2)
+    if raw.size < 1024 and raw.tobytes() == turned.tobytes() or not np.count_nonzero(raw != turned):
+        return True
+    return bool(np.isnan(raw).any()) and np.array_equal(raw, turned, equal_nan=True)
+
+
 def _symmetric(A: Any, UPLO: str) -> Any:
     """A itself if it is symmetric; else the matrix that one triangle stands for.
 
     PyTorch reads one triangle and spreads the gradient over both as if the input were symmetric. So do we when it is;
     when it is not, the gradient is that of what was computed: of the triangle alone.
     """
-    raw = _raw(A)
-    turned = raw.swapaxes(-1, -2)
-    if (raw == turned).all() or (np.isnan(raw).any() and np.array_equal(raw, turned, equal_nan=True)):
+    if _is_symmetric(_raw(A)):
         return A
     lower = UPLO == "L"
     strict = triangle(A, diagonal=-1 if lower else 1, lower=lower)
@@ -297,7 +311,7 @@ def cholesky(A: Any, upper: bool = False) -> Any:
     """
     _matrix("linalg.cholesky", A)
     try:
-        L = factors.cholesky_of(_symmetric(A, "U" if upper else "L"))
+        L = factors.cholesky_of(_symmetric(A, "U" if upper else "L"), symmetric=True)
     except np.linalg.LinAlgError:
         raise LinAlgError(
             f"linalg.cholesky: {_first_bad(A, _fails(np.linalg.cholesky))}The factorization could not be completed "
@@ -314,7 +328,7 @@ def eigh(A: Any, UPLO: str = "L") -> Any:
     _matrix("linalg.eigh", A)
     if UPLO.upper() not in ("L", "U"):
         raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
-    return EighResult(*factors.eigh_of(_symmetric(A, UPLO.upper())))
+    return EighResult(*factors.eigh_of(_symmetric(A, UPLO.upper()), symmetric=True))
 
 
 def qr(A: Any, mode: str = "reduced") -> Any:
@@ -331,7 +345,7 @@ def qr(A: Any, mode: str = "reduced") -> Any:
         raise RuntimeError(
             f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
         )
-    m, n = A.shape[-2:]
+    m, n = _raw(A).shape[-2:]
     tensor = _p.Tensor  # type: ignore[attr-defined]
     if mode == "complete" and m > n:
         if hasattr(A, "node") and A.requires_grad:

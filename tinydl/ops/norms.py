@@ -8,83 +8,113 @@ from typing import Any
 import numpy as np
 
 from tinydl import dtypes
-from tinydl.ops.axes import by_axis, kept, one_axis
+from tinydl.autograd.primitives import primitive
+from tinydl.ops.axes import kept, one_axis, remembered
 from tinydl.ops.casting import cast
 from tinydl.ops.elementwise import clamp_between, div, where
 from tinydl.ops.extrema import amax, amin, data_of
 from tinydl.ops.products import mm, swap_last
 from tinydl.ops.reducing import reduce_sum, root
 from tinydl.ops.shaping import broadcast_shapes, expand_to, permute_axes, reshape_to
-from tinydl.ops.vector_norms import vector_norm
+from tinydl.ops.vector_norms import extreme_sums, vector_norm
 
 
-@by_axis
-def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None) -> Any:
+def matrix_norm(
+    A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None, axis: Any = None,
+    keepdims: bool = False,
+) -> Any:  # fmt: skip
     """The norm of matrices in the dimensions ``dim``.
 
     ord
         ``"fro"`` (root of the sum of squares), ``"nuc"`` (sum of singular values), 2 or -2 (largest, least singular
         value), 1 or -1 (largest, least sum of a column's magnitudes), inf or -inf (of a row's).
     """
-    from tinydl.ops.linalg import svdvals
-
     if dtype is not None:
         A = cast(A, dtype=dtypes.as_dtype(dtype))
-    if A.dtype.kind != "f":
+    x, keepdim = data_of(A), keepdim or keepdims
+    if x.dtype.kind != "f":
         raise RuntimeError(f"linalg.matrix_norm: Expected a floating point or complex tensor as input. Got {A.dtype}")
-    n, shape = A.ndim, A.shape
+    dim = dim if axis is None else axis
+    a, b = _two_of(x.shape, tuple(dim) if type(dim) is list else dim)
+    if ord == "fro":
+        return vector_norm(A, 2, (a, b), keepdim)
+    if ord in (1, -1, math.inf, -math.inf):
+        over, then = (a, b) if ord in (1, -1) else (b, a)
+        if x.size:
+            return extreme_sums(A, over=over, then=then, largest=ord > 0, keepdim=keepdim)
+        sums = vector_norm(A, 1, over, keepdim)
+        return _extreme(ord, sums, then if keepdim or then < over else then - 1, keepdim)
+    if ord not in ("nuc", 2, -2):
+        raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
+    from tinydl.ops.linalg import svdvals
+
+    n = x.ndim
+    if (a, b) != (n - 2, n - 1):
+        A = permute_axes(A, axes=(*[d for d in range(n) if d not in (a, b)], a, b))
+    singular = svdvals(A)
+    out = reduce_sum(singular, -1) if ord == "nuc" else _extreme(ord, singular, n - 2, False)
+    if not keepdim:
+        return out
+    return reshape_to(out, shape=kept(x.shape, (a, b)))
+
+
+@remembered
+def _two_of(shape: tuple[int, ...], dim: Any) -> tuple[int, int]:
+    """The two dimensions of a matrix, checked."""
+    n = len(shape)
     if n < 2:
         raise RuntimeError(
-            f"linalg.matrix_norm: The input tensor A must have at least 2 dimensions, got shape {tuple(A.shape)}"
+            f"linalg.matrix_norm: The input tensor A must have at least 2 dimensions, got shape {tuple(shape)}"
         )
     if not isinstance(dim, (tuple, list)) or len(dim) != 2:
         raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {dim}")
     a, b = one_axis(dim[0], n), one_axis(dim[1], n)
     if a == b:
         raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got ({dim[0]}, {dim[1]})")
-    if ord == "fro":
-        return vector_norm(A, 2, (a, b), keepdim)
-    if ord in (1, -1, math.inf, -math.inf):
-        over, then = (a, b) if ord in (1, -1) else (b, a)
-        sums = vector_norm(A, 1, over, keepdim)
-        return _extreme(ord, sums, then if keepdim or then < over else then - 1, keepdim)
-    if ord not in ("nuc", 2, -2):
-        raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
-    if (a, b) != (n - 2, n - 1):
-        A = permute_axes(A, axes=(*[d for d in range(n) if d not in (a, b)], a, b))
-    singular = svdvals(A)
-    out = reduce_sum(singular, -1) if ord == "nuc" else _extreme(ord, singular, singular.ndim - 1, False)
-    if not keepdim:
-        return out
-    return reshape_to(out, shape=kept(shape, (a, b)))
+    return a, b
 
 
 def _extreme(ord: float, sizes: Any, axis: int, keepdim: bool) -> Any:
     """The largest size for an ``ord`` above 0, and 0 of nothing; the least for one below."""
     if ord < 0:
         return amin(sizes, axis, keepdim)
-    if not sizes.shape[axis]:
+    if not data_of(sizes).shape[axis]:
         return reduce_sum(sizes, axis=(axis,), keepdims=keepdim)
     return amax(sizes, axis, keepdim)
 
 
-@by_axis
-def norm(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+def norm(
+    A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None,
+    keepdims: bool = False,
+) -> Any:  # fmt: skip
     """A vector's norm (``dim`` one number, or nothing given), or a matrix's (``dim`` two numbers, or ``ord`` given for
     a matrix)."""
-    if dim is None and ord is not None and A.ndim not in (1, 2):
+    if axis is not None:
+        dim = axis
+    rank = data_of(A).ndim
+    if dim is None and ord is not None and rank not in (1, 2):
         raise RuntimeError(
-            f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D."
+            f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {rank}D."
         )
     pair = isinstance(dim, (tuple, list)) and len(dim) == 2
     if isinstance(dim, (tuple, list)) and len(dim) > 2:
         raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dim)}")
-    if ord is not None and (pair or (dim is None and A.ndim == 2)):
-        return matrix_norm(A, ord, dim if pair else (-2, -1), keepdim, dtype=dtype)
-    return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
+    if ord is not None and (pair or (dim is None and rank == 2)):
+        return matrix_norm(A, ord, dim if pair else (-2, -1), keepdim or keepdims, dtype=dtype)
+    return vector_norm(A, 2 if ord is None else ord, dim, keepdim or keepdims, dtype=dtype)
 
 
 # --------------------------------------------------------------------------------------------- distances and directions
+
+
+@primitive(
+    promote="same",
+    input=lambda g: reduce_sum(g, axis=(len(g.shape) - 2,), keepdims=False),
+    other=lambda g: -reduce_sum(g, axis=(len(g.shape) - 3,), keepdims=False),
+)
+def differences(input: Any, other: Any) -> Any:
+    """Every row of input [..., P, M] less every row of other [..., R, M]: [..., P, R, M]."""
+    return input[..., None, :] - other[..., None, :, :]
 
 
 def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Any:
@@ -93,16 +123,15 @@ def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str = "use_mm_for_eucl
     Differences are taken first in every ``compute_mode``: PyTorch's product form loses half of the digits of small
     distances.
     """
-    if x1.ndim < 2 or x2.ndim < 2:
-        raise RuntimeError(f"cdist only supports at least 2D tensors, got {x1.ndim}D and {x2.ndim}D")
-    if x1.shape[-1] != x2.shape[-1]:
-        raise RuntimeError(f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}")
+    a, b = data_of(x1).shape, data_of(x2).shape
+    if len(a) < 2 or len(b) < 2:
+        raise RuntimeError(f"cdist only supports at least 2D tensors, got {len(a)}D and {len(b)}D")
+    if a[-1] != b[-1]:
+        raise RuntimeError(f"X1 and X2 must have the same number of columns. X1: {a[-1]} X2: {b[-1]}")
     if p < 0:
         raise RuntimeError(f"cdist only supports non-negative p values, got {p}")
-    a = reshape_to(x1, shape=(*x1.shape[:-1], 1, x1.shape[-1]))
-    b = reshape_to(x2, shape=(*x2.shape[:-2], 1, *x2.shape[-2:]))
-    difference = a - b
-    if not x1.shape[-1]:
+    difference = differences(x1, x2)
+    if not a[-1]:
         return reduce_sum(difference, axis=(difference.ndim - 1,), keepdims=False)
     return vector_norm(difference, p, -1)
 
@@ -140,20 +169,25 @@ def renorm(input: Any, p: float, dim: int, maxnorm: float) -> Any:
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8, *, axis: int | None = None) -> Any:
     """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along ``dim``."""
     x1, x2 = _float_pair(x1, x2)
-    shape = broadcast_shapes(x1.shape, x2.shape)
-    a = one_axis(dim if axis is None else axis, len(shape))
-    x1, x2 = (x if x.shape == shape else expand_to(x, shape=shape) for x in (x1, x2))
-    over = (a,) if shape else None
-    n1, n2 = (clamp_between(vector_norm(x, 2, over, True), min=eps, max=None) for x in (x1, x2))
-    return reduce_sum((x1 / n1) * (x2 / n2), axis=over, keepdims=False)
+    a, b = data_of(x1).shape, data_of(x2).shape
+    shape = a if a == b else broadcast_shapes(a, b)
+    over = one_axis(dim if axis is None else axis, len(shape)) if shape else None
+    if a != b:
+        x1, x2 = (x if x.shape == shape else expand_to(x, shape=shape) for x in (x1, x2))
+    n1 = clamp_between(vector_norm(x1, 2, over, True), min=eps, max=None)
+    n2 = clamp_between(vector_norm(x2, 2, over, True), min=eps, max=None)
+    return reduce_sum((x1 / n1) * (x2 / n2), over)
 
 
 def _float_pair(x1: Any, x2: Any) -> tuple[Any, Any]:
+    a, b = data_of(x1).dtype, data_of(x2).dtype
+    if a is b and a.kind == "f":
+        return x1, x2
     want = dtypes.result_type(x1, x2)
     if want.kind != "f":
         raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {want}")
-    a, b = (x if x.dtype == want else cast(x, dtype=want) for x in (x1, x2))
-    return a, b
+    first, second = (x if x.dtype == want else cast(x, dtype=want) for x in (x1, x2))
+    return first, second
 
 
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:

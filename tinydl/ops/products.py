@@ -9,6 +9,7 @@ import numpy as np
 
 from tinydl.autograd.primitives import primitive
 from tinydl.ops.axes import one_axis, remembered
+from tinydl.ops.extrema import data_of
 from tinydl.ops.reducing import reduce_sum, sum_rows
 from tinydl.ops.shaping import broadcast_shapes, broadcasts, expand_to, permute_axes, reshape_to
 
@@ -20,8 +21,12 @@ _LARGE = 4 * 65536
 def product(a: Any, b: Any) -> Any:
     """``a @ b`` of arrays: large products with a matrix on the kernels' thread pool, all others on BLAS."""
     if a.size * b.size <= _LARGE:  # the usual case, told by one multiplication
-        # Of two matrices, dot is matmul without the overhead of a generalised function: 0.5 us instead of 1.4.
-        return a.dot(b) if a.ndim == 2 and b.ndim == 2 else np.matmul(a, b)
+        # Of few dimensions, dot is matmul without the overhead of a generalised function: 0.5 us instead of 1.4.
+        if 0 < b.ndim <= 2 and (a.ndim == 1 or a.ndim == 2):
+            return a.dot(b)
+        if a.ndim == 3 and b.ndim == 2 and a.size and a.flags.c_contiguous:  # one matrix of all rows
+            return a.reshape(-1, a.shape[2]).dot(b).reshape(a.shape[0], a.shape[1], b.shape[1])
+        return np.matmul(a, b)
     if b.ndim == 2 and a.ndim > 1 and a.size * b.shape[1] > _LARGE and a.shape[-1] == b.shape[0] and a.dtype == b.dtype:
         if a.ndim > 2:
             return product(rows(a), b).reshape(*a.shape[:-1], b.shape[1])
@@ -45,6 +50,8 @@ def swap_last(input: Any) -> Any:
 )
 def mm(input: Any, other: Any) -> Any:
     """[..., M, K] @ [..., K, N] -> [..., M, N]; leading dimensions broadcast."""
+    if input.ndim == other.ndim == 2 and input.size * other.size <= _LARGE:
+        return input.dot(other)  # the usual case of :func:`product`
     return product(input, other)
 
 
@@ -91,11 +98,13 @@ def column_sums(input: Any) -> Any:
 
 
 @primitive(
-    input=lambda g, vec: reshape_to(g, shape=(g.shape[0], 1)) * vec,
-    vec=lambda g, input: matrix_vector(swap_last(input), g),
+    input=lambda g, vec: reshape_to(g, shape=(*g.shape, 1)) * vec,
+    vec=lambda g, input: matrix_vector(
+        swap_last(rows(input)), g if len(g.shape) == 1 else reshape_to(g, shape=(math.prod(g.shape),))
+    ),
 )
 def matrix_vector(input: Any, vec: Any) -> Any:
-    """[M, K] @ [K] -> [M]."""
+    """[..., M, K] @ [K] -> [..., M]."""
     return input.dot(vec)
 
 
@@ -142,6 +151,14 @@ def _refuse(name: str, a: Any, b: Any) -> None:
 
 def matmul(input: Any, other: Any) -> Any:
     """Product of vectors, matrices or batches of matrices, as PyTorch's ``matmul`` (one dtype)."""
+    x, y = getattr(input, "array", None), getattr(other, "array", None)
+    if x is not None and y is not None and x.dtype is y.dtype:  # the usual cases of two tensors
+        if y.ndim == 2 and x.ndim > 1 and x.shape[-1] == y.shape[0]:
+            return mm(input, other)
+        if y.ndim == 1 and x.ndim and x.dtype.kind in "fi" and x.shape[-1] == y.shape[0]:
+            return (matrix_vector if x.ndim > 1 else inner_product)(input, other)
+        if x.ndim == 1 and y.ndim == 2 and x.dtype.kind in "fi" and x.shape[0] == y.shape[0]:
+            return matrix_vector(swap_last(other), input)
     try:
         a, b = input.shape, other.shape
     except AttributeError:
@@ -197,8 +214,9 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
 
 def matrix_product(input: Any, mat2: Any) -> Any:
     """[M, K] @ [K, N] -> [M, N], without broadcasting."""
-    a, b = input.shape, mat2.shape
-    if len(a) == 2 and len(b) == 2 and a[1] == b[0] and input.dtype is mat2.dtype:
+    x, y = data_of(input), data_of(mat2)
+    a, b = x.shape, y.shape
+    if len(a) == 2 and len(b) == 2 and a[1] == b[0] and x.dtype is y.dtype:
         return mm(input, mat2)
     if len(a) != 2 or len(b) != 2:
         raise RuntimeError(f"mm: both arguments must be matrices, got {tuple(a)} and {tuple(b)}")
@@ -207,7 +225,8 @@ def matrix_product(input: Any, mat2: Any) -> Any:
 
 def mv(input: Any, vec: Any) -> Any:
     """[M, K] @ [K] -> [M]."""
-    if input.ndim != 2 or vec.ndim != 1:
+    x, y = data_of(input), data_of(vec)
+    if x.ndim != 2 or y.ndim != 1:
         raise RuntimeError(
             f"vector + matrix @ vector expected, got 1, {input.ndim}, {vec.ndim}: mv takes a matrix and a vector, not "
             f"{tuple(input.shape)} and {tuple(vec.shape)}"
@@ -217,21 +236,28 @@ def mv(input: Any, vec: Any) -> Any:
 
 def bmm(input: Any, mat2: Any) -> Any:
     """[B, M, K] @ [B, K, N] -> [B, M, N], without broadcasting."""
-    a, b = input.shape, mat2.shape
+    x, y = data_of(input), data_of(mat2)
+    a, b = x.shape, y.shape
     if len(a) != 3 or len(b) != 3 or a[0] != b[0]:
         raise RuntimeError(f"bmm: expected two 3D tensors of one batch size, got {tuple(a)} and {tuple(b)}")
-    if a[2] == b[1] and input.dtype is mat2.dtype:
+    if a[2] == b[1] and x.dtype is y.dtype:
         return mm(input, mat2)
     return matmul(input, mat2)
 
 
+@primitive(
+    promote="same",
+    input=lambda g, vec2: matrix_vector(g, vec2),
+    vec2=lambda g, input: matrix_vector(swap_last(g), input),
+)
 def outer(input: Any, vec2: Any) -> Any:
     """input[M], vec2[N] -> [M, N]."""
-    if input.ndim != 1 or vec2.ndim != 1:
+    x, y = np.asarray(input), np.asarray(vec2)
+    if x.ndim != 1 or y.ndim != 1:
         raise RuntimeError(
-            f"outer: Expected argument self and vec2 to be 1-D tensors, but got {input.ndim}-D and {vec2.ndim}-D"
+            f"outer: Expected argument self and vec2 to be 1-D tensors, but got {x.ndim}-D and {y.ndim}-D"
         )
-    return reshape_to(input, shape=input.shape + (1,)) * vec2
+    return np.multiply(x[:, None], y)
 
 
 ger = outer
@@ -239,11 +265,12 @@ ger = outer
 
 def dot(input: Any, tensor: Any) -> Any:
     """Inner product of two vectors of one length."""
-    if input.ndim != 1 or tensor.ndim != 1 or input.shape != tensor.shape:
+    x, y = data_of(input), data_of(tensor)
+    if x.ndim != 1 or y.ndim != 1 or x.size != y.size:
         raise RuntimeError(
             f"dot: expected two 1D tensors of one size, got {tuple(input.shape)} and {tuple(tensor.shape)}"
         )
-    if input.dtype is tensor.dtype and input.dtype.kind == "f":
+    if x.dtype is y.dtype and x.dtype.kind == "f":
         return inner_product(input, tensor)
     return matmul(input, tensor)
 
@@ -253,8 +280,14 @@ vdot = dot
 
 def inner(input: Any, other: Any) -> Any:
     """Sums over the last dimension of both: [..., K], [..., K] -> [..., ...]; a number multiplies."""
-    if not input.ndim or not other.ndim:
+    x, y = data_of(input), data_of(other)
+    if not x.ndim or not y.ndim:
         return input * other
+    if x.shape[-1] == y.shape[-1] and x.dtype is y.dtype and x.dtype.kind == "f":
+        if x.ndim == y.ndim == 1:
+            return inner_product(input, other)
+        if y.ndim == 2:
+            return linear(input, other, None)
     if input.shape[-1] != other.shape[-1]:
         raise RuntimeError(
             "inner() the last dimension must match on both input tensors but got shapes "
@@ -265,30 +298,39 @@ def inner(input: Any, other: Any) -> Any:
 
 def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
     """Sums over pairs of dimensions: the last ``dims`` of ``a`` with the first of ``b``, or two lists of dimensions."""
+    if not isinstance(dims, int):
+        dims = tuple([(d,) if isinstance(d, int) else tuple(d) for d in dims])
+    left, first, right, second, shape = _contracted(tuple(a.shape), tuple(b.shape), dims)
+    x = reshape_to(a if left is None else permute_axes(a, axes=left), shape=first)
+    y = reshape_to(b if right is None else permute_axes(b, axes=right), shape=second)
+    return reshape_to(mm(x, y), shape=shape)
+
+
+@remembered
+def _contracted(a: tuple[int, ...], b: tuple[int, ...], dims: Any) -> tuple[Any, ...]:
+    """For both tensors an order of dimensions (None: as they are) and their shapes as matrices; the result's shape."""
     if isinstance(dims, int):
-        if dims < 0 or dims > a.ndim or dims > b.ndim:
+        if dims < 0 or dims > len(a) or dims > len(b):
             raise RuntimeError(
                 f"tensordot expects dims >= 0 and at most the dimensions of both tensors, but got dims={dims} for "
-                f"{tuple(a.shape)} and {tuple(b.shape)}"
+                f"{a} and {b}"
             )
-        left, right = list(range(a.ndim - dims, a.ndim)), list(range(dims))
-    else:
-        left, right = ([d] if isinstance(d, int) else list(d) for d in dims)
+        dims = (tuple(range(len(a) - dims, len(a))), tuple(range(dims)))
+    left, right = dims
     if len(left) != len(right):
         raise RuntimeError("both dimension lists should have same length")
-    left, right = [one_axis(d, a.ndim) for d in left], [one_axis(d, b.ndim) for d in right]
+    left, right = [one_axis(d, len(a)) for d in left], [one_axis(d, len(b)) for d in right]
     for i, j in zip(left, right):
-        if a.shape[i] != b.shape[j]:
+        if a[i] != b[j]:
             raise RuntimeError(
-                f"contracted dimensions need to match, but first has size {a.shape[i]} in dim {i} and second has size "
-                f"{b.shape[j]} in dim {j}"
+                f"contracted dimensions need to match, but first has size {a[i]} in dim {i} and second has size "
+                f"{b[j]} in dim {j}"
             )
-    rest, others = ([d for d in range(x.ndim) if d not in used] for x, used in ((a, left), (b, right)))
-    k = math.prod(a.shape[d] for d in left)
-    m, n = tuple(a.shape[d] for d in rest), tuple(b.shape[d] for d in others)
-    x = reshape_to(permute_axes(a, axes=(*rest, *left)), shape=(math.prod(m), k))
-    y = reshape_to(permute_axes(b, axes=(*right, *others)), shape=(k, math.prod(n)))
-    return reshape_to(mm(x, y), shape=m + n)
+    rest, others = ([d for d in range(len(x)) if d not in used] for x, used in ((a, left), (b, right)))
+    k = math.prod(a[d] for d in left)
+    m, n = tuple(a[d] for d in rest), tuple(b[d] for d in others)
+    orders = [None if order == tuple(range(len(order))) else order for order in ((*rest, *left), (*right, *others))]
+    return orders[0], (math.prod(m), k), orders[1], (k, math.prod(n)), m + n
 
 
 def kron(input: Any, other: Any) -> Any:
@@ -322,28 +364,31 @@ def multi_dot(tensors: Any) -> Any:
     xs = list(tensors)
     if len(xs) < 2:
         raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(xs)}")
-    row, column = xs[0].ndim == 1, xs[-1].ndim == 1
+    arrays = [data_of(x) for x in xs]
+    row, column = arrays[0].ndim == 1, arrays[-1].ndim == 1
     if row:
         xs[0] = reshape_to(xs[0], shape=(1, *xs[0].shape))
     if column:
         xs[-1] = reshape_to(xs[-1], shape=(*xs[-1].shape, 1))
-    for i, x in enumerate(xs):
-        if x.ndim != 2:
-            raise RuntimeError(f"multi_dot(): tensor {i} must be 2D but got {x.ndim}D")
-    for i, (x, y) in enumerate(zip(xs, xs[1:])):
-        if x.shape[1] != y.shape[0]:
-            raise RuntimeError(
-                f"multi_dot(): tensors {i} and {i + 1} with shapes {list(x.shape)} and {list(y.shape)} cannot be "
-                "multiplied"
-            )
-    out = _bracketed(xs, _best_brackets([x.shape[0] for x in xs] + [xs[-1].shape[1]]), 0, len(xs) - 1)
-    kept = out.shape[1 if row else 0 : 1 if column else 2]
-    return reshape_to(out, shape=kept) if row or column else out
+    cut = _best_brackets(*[x.shape for x in (arrays if not (row or column) else xs)])
+    out = _bracketed(xs, cut, 0, len(xs) - 1)
+    if not (row or column):
+        return out
+    return reshape_to(out, shape=out.shape[1 if row else 0 : 1 if column else 2])
 
 
-def _best_brackets(sizes: list[int]) -> dict[tuple[int, int], int]:
+@remembered
+def _best_brackets(*shapes: tuple[int, ...]) -> dict[tuple[int, int], int]:
     """Per range (i, j) of matrices, after which one the outermost bracket closes."""
-    n = len(sizes) - 1
+    for i, x in enumerate(shapes):
+        if len(x) != 2:
+            raise RuntimeError(f"multi_dot(): tensor {i} must be 2D but got {len(x)}D")
+    for i, (x, y) in enumerate(zip(shapes, shapes[1:])):
+        if x[1] != y[0]:
+            raise RuntimeError(
+                f"multi_dot(): tensors {i} and {i + 1} with shapes {list(x)} and {list(y)} cannot be multiplied"
+            )
+    sizes, n = [x[0] for x in shapes] + [shapes[-1][1]], len(shapes)
     cost = {(i, i): 0 for i in range(n)}
     cut: dict[tuple[int, int], int] = {}
     for length in range(1, n):
@@ -383,11 +428,11 @@ def _plus(name: str, input: Any, found: Any, beta: Any, alpha: Any) -> Any:
 
 @primitive(
     input=lambda g, beta: g if beta == 1 else g * beta,
-    left=lambda g, right, alpha: mm(g if alpha == 1 else g * alpha, swap_last(right)),
-    right=lambda g, left, alpha: mm(swap_last(left), g if alpha == 1 else g * alpha),
+    left=lambda g, right, alpha: _left_factor(g if alpha == 1 else g * alpha, right),
+    right=lambda g, left, alpha: _right_factor(g if alpha == 1 else g * alpha, left),
 )
 def plus_product(input: Any, left: Any, right: Any, *, beta: Any, alpha: Any) -> Any:
-    """beta input + alpha left @ right, of floating numbers."""
+    """beta input + alpha left @ right, of floating numbers; ``right`` may be a vector."""
     out = product(left, right)
     if alpha != 1:
         out *= alpha
@@ -398,13 +443,29 @@ def plus_product(input: Any, left: Any, right: Any, *, beta: Any, alpha: Any) ->
     return out
 
 
-def _direct(input: Any, left: Any, right: Any, rank: int) -> bool:
-    """Whether :func:`plus_product` may do it: floating matrices of one dtype that fit."""
-    a, b, c = input.shape, left.shape, right.shape
-    if len(b) != rank or len(c) != rank or b[-1] != c[-2] or b[:-2] != c[:-2]:
+def _left_factor(g: Any, right: Any) -> Any:
+    return mm(g, swap_last(right)) if len(right.shape) > 1 else reshape_to(g, shape=(*g.shape, 1)) * right
+
+
+def _right_factor(g: Any, left: Any) -> Any:
+    return matrix_vector(swap_last(left), g) if len(g.shape) == 1 else mm(swap_last(left), g)
+
+
+def _direct(input: Any, left: Any, right: Any, rank: int, columns: int = 0) -> bool:
+    """Whether :func:`plus_product` may do it: floating matrices of one dtype that fit. columns: dimensions of
+    ``right``, by default also ``rank``."""
+    a, b, c = data_of(input), data_of(left), data_of(right)
+    kind = a.dtype
+    if kind is not b.dtype or kind is not c.dtype or kind.kind != "f":
         return False
-    kind = left.dtype
-    return kind.kind == "f" and kind is right.dtype and kind is input.dtype and broadcasts(a, (*b[:-1], c[-1]))
+    return _fitting(a.shape, b.shape, c.shape, rank, columns or rank)
+
+
+@remembered
+def _fitting(a: tuple[int, ...], b: tuple[int, ...], c: tuple[int, ...], rank: int, columns: int) -> bool:
+    if len(b) != rank or len(c) != columns or b[-1] != c[0 if columns == 1 else -2] or b[:-2] != c[:-2]:
+        return False
+    return broadcasts(a, (*b[:-1], *(() if columns == 1 else c[-1:])))
 
 
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
@@ -416,6 +477,8 @@ def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) ->
 
 def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """beta input + alpha mat @ vec."""
+    if _direct(input, mat, vec, 2, 1):
+        return plus_product(input, mat, vec, beta=beta, alpha=alpha)
     return _plus("addmv", input, mv(mat, vec), beta, alpha)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from tinydl import dtypes
 from tinydl.autograd.primitives import primitive
 from tinydl.kernels import by_dtype
@@ -15,6 +17,7 @@ from tinydl.ops.elementwise import abs as magnitude
 from tinydl.ops.elementwise import mask, pow, sign
 from tinydl.ops.extrema import tie_shares
 from tinydl.ops.reducing import as_dtype_of, in_line
+from tinydl.ops.shaping import reshape_to
 
 _VECTOR_NORM = by_dtype("vector_norm")
 
@@ -63,14 +66,37 @@ def vector_norm(
         raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype}")
     if axis is None:
         axis = dim
+    if type(axis) is int and x.size and -x.ndim <= axis < x.ndim:  # the usual cases first
+        out = _VECTOR_NORM[x.dtype](x, axis % x.ndim, ord)
+        return out.reshape(kept(x.shape, axis)) if keepdim or keepdims else out
     over = None if axis is None else axis_of(axis, x.ndim)
     if not x.size and (ord < 0 or math.isinf(ord)) and not count(x.shape, over):
         raise RuntimeError(
             f"linalg.vector_norm cannot compute the {ord} norm on an empty dimension, and the shape is {tuple(x.shape)}"
         )
     line, at = one_line(x, over)
-    out = _VECTOR_NORM[x.dtype](line, at, float(ord))
+    out = _VECTOR_NORM[x.dtype](line, at, ord)
     return out.reshape(kept(x.shape, over)) if keepdim or keepdims else out
+
+
+def _from_sums(g: Any, A: Any, out: Any, over: int, then: int, keepdim: bool) -> Any:
+    """Where the sums are extreme, equally for all that are, the signs."""
+    line = kept(A.shape, (over, then))
+    if not keepdim:
+        g, out = reshape_to(g, shape=line), reshape_to(out, shape=line)
+    sums = vector_norm(A, 1, over, True)
+    return sign(A) * (g * tie_shares(sums, out, axis=(then,)))
+
+
+@primitive(
+    A=lambda g, A, out, over, then, keepdim: _from_sums(g, A, out, over, then, keepdim),
+)
+def extreme_sums(A: Any, *, over: int, then: int, largest: bool, keepdim: bool) -> Any:
+    """The largest (or least) along ``then`` of the sums of magnitudes along ``over``, another dimension."""
+    sums = _VECTOR_NORM[A.dtype](A, over, 1)
+    extreme = np.maximum.reduce if largest else np.minimum.reduce
+    out = np.asarray(extreme(sums, then if then < over else then - 1))
+    return out.reshape(kept(A.shape, (over, then))) if keepdim else out
 
 
 def norm(
