@@ -67,7 +67,7 @@ worthless(
     because="which of two kernels makes a product of that size",
 )  # fmt: skip
 worthless(
-    "tinydl/ops/products.py", "_direct", "-1 -> -0",
+    "tinydl/ops/products.py", "_fitting", "-1 -> -0",
     because="whether one operation does it or two; those refuse what does not fit, too",
 )  # fmt: skip
 worthless(
