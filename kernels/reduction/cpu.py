@@ -221,9 +221,7 @@ def vector_norm(x: Array, axis: int, ord: float) -> Array:
 # --------------------------------------------------------------------------------------------------------------- scans
 
 
-@njit
-def _running_extreme(x: Array, n: int, step: int, lowest: bool, y: Array, index: Array) -> None:
-    x, y, index = x.reshape(x.size), y.reshape(x.size), index.reshape(x.size)
+def _running_extreme(x: Array, n: int, step: int, lowest: bool, y: Array, index: Array) -> int:
     for outer in range(0, x.size, max(n * step, 1)):
         for k in range(outer, outer + step):
             y[k] = x[k]
@@ -237,12 +235,17 @@ def _running_extreme(x: Array, n: int, step: int, lowest: bool, y: Array, index:
                 else:
                     y[k] = best
                     index[k] = index[k - step]
+    return 0
+
+
+_RUNNING_EXTREME = Builtin(_running_extreme, "TiiiTl")
+_INT64 = np.dtype(np.int64)
 
 
 @register(op="running_extreme", name="cpu.lines", dtypes=("float32", "float64", "int64"), default=True)
 def running_extreme(x: Array, axis: int, lowest: bool) -> tuple[Array, NDArray[np.int64]]:
     """One place after another of all lines of a block."""
     x, n, step, _ = _lines(x, axis)
-    y, index = np.empty(x.shape, x.dtype), np.empty(x.shape, np.int64)
-    _running_extreme(x, n, step, lowest, y, index)
+    y, index = np.empty(x.shape, x.dtype), np.empty(x.shape, _INT64)
+    _RUNNING_EXTREME[x.dtype](x, n, step, lowest, y, index)
     return y, index

@@ -124,14 +124,17 @@ _minimum: Any = np.minimum.reduce
 
 
 def _extreme(input: Any, name: str, dim: Any, keepdims: bool) -> Any:
+    reduce = _maximum if name == "amax" else _minimum
+    if type(dim) is int and input.size and -input.ndim <= dim < input.ndim:  # the usual case
+        found = reduce(input, dim, keepdims=True) if keepdims else reduce(input, dim)
+        return found if found.ndim else np.asarray(found)
     over = None if dim == () else axis_of(dim, input.ndim)
     if not input.size:
         nonempty(input, over, name)
-    largest = name == "amax"
     if over is None and not keepdims and input.size < _FEW:  # of a few numbers the place is found sooner
         flat = input.reshape(-1)
-        return np.asarray(flat[flat.argmax() if largest else flat.argmin()])
-    return np.asarray((_maximum if largest else _minimum)(input, over, keepdims=keepdims))
+        return np.asarray(flat[flat.argmax() if name == "amax" else flat.argmin()])
+    return np.asarray(reduce(input, over, keepdims=keepdims))
 
 
 @primitive(
@@ -165,14 +168,17 @@ def aminmax(input: Any, *, dim: Any = None, keepdim: bool = False, axis: Any = N
 # --------------------------------------------------------------------------------------- extrema and where they stand
 
 
-def _along(name: str, says: str, place: str, extreme: Any) -> Any:
-    reduce = extreme.reduce
+def _along(name: str, says: str, largest: bool) -> Any:
+    reduce = _maximum if largest else _minimum
 
     def function(input: Any, dim: int, *, keepdim: bool) -> Any:
-        axis = one_axis(dim, input.ndim)
+        axis = dim if type(dim) is int and 0 <= dim < input.ndim else one_axis(dim, input.ndim)
         if not input.size:
             nonempty(input, (axis,), name)
-        return reduce(input, axis, keepdims=keepdim), getattr(input, place)(axis, keepdims=keepdim)
+        find = input.argmax if largest else input.argmin
+        if keepdim:
+            return reduce(input, axis, keepdims=True), find(axis, keepdims=True)
+        return reduce(input, axis), find(axis)
 
     function.__doc__ = f"The {says} of each line, and where it stands (the first of equal ones); NaN beats all."
     return primitive(
@@ -186,8 +192,8 @@ def _along(name: str, says: str, place: str, extreme: Any) -> Any:
     )
 
 
-max_along = _along("max", "greatest", "argmax", np.maximum)
-min_along = _along("min", "smallest", "argmin", np.minimum)
+max_along = _along("max", "greatest", True)
+min_along = _along("min", "smallest", False)
 
 
 def max(

@@ -170,7 +170,10 @@ def flat_places(name: str, shape: tuple[int, ...], dim: Any, index: Any, source:
 def gather_along(input: Any, index: Any, *, axis: int) -> Any:
     """out[i, j] = input[index[i, j], j] for dimension 0, and so on."""
     places = flat_places("gather", input.shape, axis, index)
-    return (input.take(places) if places.size else np.empty(0, input.dtype)).reshape(index.shape)
+    if not places.size:
+        return np.empty(index.shape, input.dtype)
+    found = input.take(places)
+    return found if len(index.shape) == 1 else found.reshape(index.shape)
 
 
 @primitive(input=lambda g, index, axis: gather_along(g, index, axis=axis))

@@ -370,7 +370,7 @@ def multi_dot(tensors: Any) -> Any:
         xs[0] = reshape_to(xs[0], shape=(1, *xs[0].shape))
     if column:
         xs[-1] = reshape_to(xs[-1], shape=(*xs[-1].shape, 1))
-    cut = _best_brackets(*[x.shape for x in (arrays if not (row or column) else xs)])
+    cut = _brackets_of(*[tuple(x.shape) for x in (xs if row or column else arrays)])
     out = _bracketed(xs, cut, 0, len(xs) - 1)
     if not (row or column):
         return out
@@ -378,8 +378,8 @@ def multi_dot(tensors: Any) -> Any:
 
 
 @remembered
-def _best_brackets(*shapes: tuple[int, ...]) -> dict[tuple[int, int], int]:
-    """Per range (i, j) of matrices, after which one the outermost bracket closes."""
+def _brackets_of(*shapes: tuple[int, ...]) -> dict[tuple[int, int], int]:
+    """:func:`_best_brackets` of matrices, whose shapes are looked at."""
     for i, x in enumerate(shapes):
         if len(x) != 2:
             raise RuntimeError(f"multi_dot(): tensor {i} must be 2D but got {len(x)}D")
@@ -388,7 +388,12 @@ def _best_brackets(*shapes: tuple[int, ...]) -> dict[tuple[int, int], int]:
             raise RuntimeError(
                 f"multi_dot(): tensors {i} and {i + 1} with shapes {list(x)} and {list(y)} cannot be multiplied"
             )
-    sizes, n = [x[0] for x in shapes] + [shapes[-1][1]], len(shapes)
+    return _best_brackets([x[0] for x in shapes] + [shapes[-1][1]])
+
+
+def _best_brackets(sizes: list[int]) -> dict[tuple[int, int], int]:
+    """Per range (i, j) of matrices, after which one the outermost bracket closes."""
+    n = len(sizes) - 1
     cost = {(i, i): 0 for i in range(n)}
     cut: dict[tuple[int, int], int] = {}
     for length in range(1, n):

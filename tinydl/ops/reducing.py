@@ -115,10 +115,20 @@ def sum(
         refuse_out("sum", out)
     if axis is None:
         axis = dim
+    if input.size <= _BLOCK and input.dtype.kind == "f" and dtype is None:  # the usual cases of few numbers
+        if axis is None or type(axis) is int and -input.ndim <= axis < input.ndim:
+            return _asarray(_add(input, axis, keepdims=True) if keepdim or keepdims else _add(input, axis))
     return total(input, None if axis is None else axis_of(axis, input.ndim), keepdim or keepdims, dtype)
 
 
 reduce_sum = sum  # its name where ``sum`` is Python's
+
+
+def _no_nan(x: Any) -> bool:
+    if x.ndim == 1:  # a sum of squares is NaN only where one of them is
+        squares = x.dot(x)
+        return bool(squares == squares)
+    return bool(x == x) if not x.ndim else not np.count_nonzero(np.isnan(x))
 
 
 @primitive(
@@ -140,7 +150,7 @@ def nansum(
     over, keepdim = axis_of(dim if axis is None else axis, input.ndim), keepdim or keepdims
     if dtype is None:
         out = total(input, over, keepdim)
-        if out.dtype.kind != "f" or not np.count_nonzero(np.isnan(out)):  # else a NaN, or infinities of both signs
+        if out.dtype.kind != "f" or _no_nan(out):  # else a NaN, or infinities of both signs
             return out
     return total(np.where(input == input, input, input.dtype.type(0)), over, keepdim, dtype)
 
@@ -342,15 +352,15 @@ def _refuse_whole_numbers(name: str, input: Any) -> None:
 
 def softmax(input: Any, dim: int = -1, *, dtype: Any = None, axis: Any = None) -> Any:
     """e^x / sum e^x along ``dim``."""
-    if dtype is None and axis is None and input.ndim:
-        return softmax_over(input, axis=one_axis(dim, input.ndim))
+    if dtype is None and axis is None and (rank := input.ndim):
+        return softmax_over(input, axis=dim if type(dim) is int and 0 <= dim < rank else one_axis(dim, rank))
     return _normalised(softmax_over, input, pick_dim(dim, axis), dtype)
 
 
 def log_softmax(input: Any, dim: int = -1, *, dtype: Any = None, axis: Any = None) -> Any:
     """log of :func:`softmax`, computed without overflow."""
-    if dtype is None and axis is None and input.ndim:
-        return log_softmax_over(input, axis=one_axis(dim, input.ndim))
+    if dtype is None and axis is None and (rank := input.ndim):
+        return log_softmax_over(input, axis=dim if type(dim) is int and 0 <= dim < rank else one_axis(dim, rank))
     return _normalised(log_softmax_over, input, pick_dim(dim, axis), dtype)
 
 

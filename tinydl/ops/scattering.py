@@ -38,6 +38,11 @@ _combine, _add_slices = by_dtype("combine_at_"), by_dtype("add_slices_")
 _ZERO = np.zeros(())
 
 
+def _copied(x: Any) -> Any:
+    """A contiguous copy: an array, where a rule was given a number of NumPy's."""
+    return x.copy() if x.ndim else np.array(x)
+
+
 def _refuse_source(input: Any, src: Any) -> None:
     if src.dtype != input.dtype:
         raise RuntimeError(
@@ -49,7 +54,7 @@ def _refuse_source(input: Any, src: Any) -> None:
 def filled_at(input: Any, index: Any, *, axis: int, value: Any) -> Any:
     """A copy of ``input`` with the number ``value`` written at ``index`` along ``axis``."""
     places = flat_places("scatter", input.shape, axis, index)
-    out = np.array(input, order="C", copy=True)
+    out = _copied(input)
     out.put(places, value)
     return out
 
@@ -63,9 +68,9 @@ def scattered(input: Any, src: Any, index: Any, *, axis: int) -> Any:
     places = flat_places("scatter", input.shape, axis, index, src.shape)
     if src.dtype is not input.dtype:
         _refuse_source(input, src)
-    out = np.array(input, order="C", copy=True)
+    out = _copied(input)
     if places.size:
-        out.put(places, _region(src, index))
+        out.put(places, src if src.shape == index.shape else _region(src, index))
     return out
 
 
@@ -82,8 +87,9 @@ def _combined(name: str, input: Any, src: Any, index: Any, axis: int, how: int) 
     places = flat_places(name, input.shape, axis, index, src.shape)
     if src.dtype is not input.dtype:
         _refuse_source(input, src)
-    out = np.array(input, order="C", copy=True)
-    return _combine[input.dtype](out, places, _region(src, index), how) if places.size else out
+    if not places.size:
+        return _copied(input)
+    return _combine[input.dtype](_copied(input), places, src if src.shape == index.shape else _region(src, index), how)
 
 
 @primitive(
