@@ -201,7 +201,7 @@ _PRODUCTS = 0.5, 1, 2, 3  # orders without a power
 
 
 @register(op="vector_norm", name="cpu.lines", dtypes=("float32",), default=True)
-def vector_norm(x: Array, axis: int, ord: float) -> Array:
+def vector_norm(x: Array, axis: int | None, ord: float) -> Array:
     """In one pass; of many numbers NumPy takes the others, which are vectors there and not here."""
     if x.size > _FEW and ord not in _PRODUCTS:
         if ord == 0 or math.isinf(ord):
@@ -209,7 +209,9 @@ def vector_norm(x: Array, axis: int, ord: float) -> Array:
         with np.errstate(divide="ignore"):
             return np.asarray(vector_norm(np.absolute(x) ** x.dtype.type(ord), axis, 1.0) ** x.dtype.type(1 / ord))
     shape = x.shape
-    if axis == len(shape) - 1 and x.flags.carray:  # the usual case
+    if axis is None:
+        x, n, step, shape = x if x.flags.carray else plain(x), x.size, 1, ()
+    elif axis == len(shape) - 1 and x.flags.carray:  # the usual case of lines
         n, step, shape = shape[axis], 1, shape[:axis]
     else:
         x, n, step, shape = _lines(x, axis)

@@ -5,8 +5,8 @@
     infinite or NaN where n is not above the correction, as 0 and other numbers divided by 0 are.
 
 ``vector_norm(x, axis, ord)``
-    (sum |x|^ord)^(1/ord) of each line; the greatest and the least |x| for infinity and -infinity, the number of entries
-    that are not 0 for 0.
+    (sum |x|^ord)^(1/ord) of each line, or of all elements where axis is None; the greatest and the least |x| for
+    infinity and -infinity, the number of entries that are not 0 for 0.
 
 ``running_extreme(x, axis, lowest) -> (values, indices)``
     The greatest (or, if ``lowest``, the least) entry so far, and where in its line it stands, int64: at a tie the later
@@ -32,7 +32,7 @@ Array = NDArray[Any]
 TOLERANCE = {"float32": 2e-6, "float64": 1e-13}
 
 
-def _sum(x: Array, axis: int) -> Array:
+def _sum(x: Array, axis: int | None) -> Array:
     """In float64 at least: down a column NumPy adds one by one, and long columns would lose digits."""
     found = np.add.reduce(x, axis=axis, dtype=np.result_type(x.dtype, np.float64))
     return np.asarray(found)
@@ -50,7 +50,7 @@ def moments(x: Array, axis: int, correction: float) -> tuple[Array, Array]:
 
 
 @register(op="vector_norm", name="numpy")
-def vector_norm(x: Array, axis: int, ord: float) -> Array:
+def vector_norm(x: Array, axis: int | None, ord: float) -> Array:
     """By the order; see the head of the file."""
     if ord == 2:
         found = np.sqrt(_sum(np.square(x), axis))
@@ -96,6 +96,8 @@ def _norm_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
         for ord in (2.0, 1.0, 0.0, 3.0, 0.5, 1.5, -1.0, math.inf, -math.inf):
             if x.shape[axis] or not math.isinf(ord):
                 yield x, axis, ord
+            if x.size and not axis:
+                yield x, None, ord
     yield np.zeros((2, 3), dtype), 1, 3.0
     yield np.array([0, 2, -1], dtype), 0, -1.0
 

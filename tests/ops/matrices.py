@@ -48,6 +48,7 @@ def _solved_triangle(rng: np.random.Generator) -> Iterator[Sample]:
         for unit in (False, True):
             static = {"upper": upper, "unit": unit}
             yield Sample((regular(rng, 3, 3), draw(rng, 3, 2)), static, note=f"upper {upper}, unit {unit}")
+            yield Sample((regular(rng, 3, 3), draw(rng, 2, 3)), {**static, "left": False}, note=f"{static}, right")
     static = {"upper": False, "unit": False}
     yield Sample((regular(rng, 2, 1, 2, 2), draw(rng, 3, 2, 1)), static, note="broadcast batches")
     yield Sample((regular(rng, 2, 2), draw(rng, 2, 0)), static, note="size 0")

@@ -51,19 +51,23 @@ def solved(A: Any, B: Any) -> Any:
 
 
 def _solved_triangle_rule(
-    needs: tuple[bool, ...], g: Any, A: Any, out: Any, upper: bool, unit: bool
+    needs: tuple[bool, ...], g: Any, A: Any, out: Any, upper: bool, unit: bool, left: bool
 ) -> tuple[Any, ...]:
-    """As for :func:`solved`, within the triangle that is read."""
-    d_right = solved_triangle(swap_last(A), g, upper=not upper, unit=unit)
-    d_left = _kept(-mm(d_right, swap_last(out)), upper, unit) if needs[0] else None
-    return (d_left, d_right if needs[1] else None)
+    """As for :func:`solved`, within the triangle that is read; gA = -X^T gB on the right."""
+    d_right = solved_triangle(swap_last(A), g, upper=not upper, unit=unit, left=left)
+    if not needs[0]:
+        return (None, d_right if needs[1] else None)
+    whole = mm(d_right, swap_last(out)) if left else mm(swap_last(out), d_right)
+    return (_kept(-whole, upper, unit), d_right if needs[1] else None)
 
 
 @primitive(joint=_solved_triangle_rule)
-def solved_triangle(A: Any, B: Any, *, upper: bool, unit: bool) -> Any:
-    """X with A X = B by substitution, row by row; the other triangle (and with ``unit`` the diagonal, taken as 1) is
-    not read. A zero on the diagonal divides, as in PyTorch.
+def solved_triangle(A: Any, B: Any, *, upper: bool, unit: bool, left: bool = True) -> Any:
+    """X with A X = B (or X A = B) by substitution, row by row; the other triangle (and with ``unit`` the diagonal,
+    taken as 1) is not read. A zero on the diagonal divides, as in PyTorch.
     """
+    if not left:
+        A, B, upper = A.swapaxes(-1, -2), B.swapaxes(-1, -2), not upper
     if A.ndim == B.ndim == 2 or A.shape[:-2] == B.shape[:-2]:
         X = B.copy("C")
     else:
@@ -72,7 +76,7 @@ def solved_triangle(A: Any, B: Any, *, upper: bool, unit: bool) -> Any:
         X = np.array(np.broadcast_to(B, (*shape, *B.shape[-2:])), order="C")
     if X.size:
         _substitute[X.dtype](A, X, upper, unit)
-    return X
+    return X if left else X.swapaxes(-1, -2)
 
 
 def _kept(x: Any, upper: bool, unit: bool) -> Any:

@@ -134,7 +134,7 @@ def solve(A: Any, B: Any, *, left: bool = True) -> Any:
 
 def _fits(name: str, A: Any, B: Any, left: bool) -> None:
     x, y = _raw(A), _raw(B)
-    if x.dtype is y.dtype and x.ndim == y.ndim == 2 and y.shape[0 if left else 1] == x.shape[1]:
+    if x.dtype is y.dtype and x.ndim == y.ndim == 2 and y.shape[0 if left else 1] == x.shape[0]:
         return
     if A.dtype != B.dtype:
         raise RuntimeError(f"{name}: Expected A and B to have the same dtype, but got {A.dtype} and {B.dtype}")
@@ -155,9 +155,7 @@ def solve_triangular(A: Any, B: Any, *, upper: bool, left: bool = True, unitrian
     ``unitriangular`` neither is the diagonal, which counts as 1. A zero on it gives infinities, as in PyTorch."""
     _matrix("linalg.solve_triangular", A)
     _fits("linalg.solve_triangular", A, B, left)
-    if left:
-        return factors.solved_triangle(A, B, upper=upper, unit=unitriangular)
-    return swap_last(factors.solved_triangle(swap_last(A), swap_last(B), upper=not upper, unit=unitriangular))
+    return factors.solved_triangle(A, B, upper=upper, unit=unitriangular, left=left)
 
 
 def cholesky_solve(input: Any, other: Any, upper: bool = False) -> Any:
@@ -258,6 +256,9 @@ def matrix_power(A: Any, n: int) -> Any:
 
 
 def _square(name: str, A: Any) -> None:
+    shape = _raw(A).shape
+    if len(shape) > 1 and shape[-1] == shape[-2]:
+        return
     if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
         raise RuntimeError(f"{name}: A must be batches of square matrices, but its shape is {tuple(A.shape)}")
 

@@ -37,7 +37,7 @@ def matrix_norm(
     dim = dim if axis is None else axis
     a, b = _two_of(x.shape, tuple(dim) if type(dim) is list else dim)
     if ord == "fro":
-        return vector_norm(A, 2, (a, b), keepdim)
+        return vector_norm(A, 2, None if x.ndim == 2 else (a, b), keepdim)
     if ord in (1, -1, math.inf, -math.inf):
         over, then = (a, b) if ord in (1, -1) else (b, a)
         if x.size:

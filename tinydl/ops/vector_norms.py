@@ -66,7 +66,9 @@ def vector_norm(
         raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype}")
     if axis is None:
         axis = dim
-    if type(axis) is int and x.size and -x.ndim <= axis < x.ndim:  # the usual cases first
+    if axis is None and x.size and not (keepdim or keepdims):  # the usual cases first
+        return _VECTOR_NORM[x.dtype](x, None, ord)
+    if type(axis) is int and x.size and -x.ndim <= axis < x.ndim:
         out = _VECTOR_NORM[x.dtype](x, axis % x.ndim, ord)
         return out.reshape(kept(x.shape, axis)) if keepdim or keepdims else out
     over = None if axis is None else axis_of(axis, x.ndim)
@@ -94,8 +96,10 @@ def _from_sums(g: Any, A: Any, out: Any, over: int, then: int, keepdim: bool) ->
 def extreme_sums(A: Any, *, over: int, then: int, largest: bool, keepdim: bool) -> Any:
     """The largest (or least) along ``then`` of the sums of magnitudes along ``over``, another dimension."""
     sums = _VECTOR_NORM[A.dtype](A, over, 1)
-    extreme = np.maximum.reduce if largest else np.minimum.reduce
-    out = np.asarray(extreme(sums, then if then < over else then - 1))
+    if sums.ndim == 1:  # of few numbers the place is found sooner
+        out = np.asarray(sums[sums.argmax() if largest else sums.argmin()])
+    else:
+        out = (np.maximum if largest else np.minimum).reduce(sums, then if then < over else then - 1)
     return out.reshape(kept(A.shape, (over, then))) if keepdim else out
 
 
