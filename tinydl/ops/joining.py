@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
-from tinydl.ops.shaping import atleast_2d, atleast_3d, cat, promoted, ravel, reshape_to
+from tinydl.ops.shaping import atleast_3d, cat, promoted, ravel, reshape_to
 from tinydl.ops.slicing import take_slice
 
 
@@ -21,7 +21,7 @@ def hstack(tensors: Any) -> Any:
 
 def vstack(tensors: Any) -> Any:
     """Join along the rows; a vector is a row."""
-    return cat([x if x.ndim > 1 else atleast_2d(x) for x in tensors], 0)
+    return cat([x if x.ndim > 1 else reshape_to(x, shape=(1, *x.shape) if x.ndim else (1, 1)) for x in tensors], 0)
 
 
 row_stack = vstack

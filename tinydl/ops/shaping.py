@@ -418,9 +418,13 @@ def cat(tensors: Any, dim: int = 0, *, axis: Any = None) -> Any:
     if not tensors:
         raise RuntimeError("cat(): expected a non-empty list of Tensors")
     first = tensors[0]
-    kind = first.dtype
-    for x in tensors:
-        if x.dtype is not kind:
+    try:  # a tensor's array costs less to look at than the tensor
+        kind = first.array.dtype
+        for x in tensors:
+            if x.array.dtype is not kind:
+                return _cat_slow(tensors, dim)
+    except AttributeError:  # an array among them
+        if any(x.dtype is not first.dtype for x in tensors):
             return _cat_slow(tensors, dim)
     try:
         return concatenate(*tensors, axis=dim if dim >= 0 else one_axis(dim, first.ndim))

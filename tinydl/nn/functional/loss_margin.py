@@ -16,6 +16,8 @@ from tinydl.ops import elementwise, reducing
 from tinydl.ops import losses as _losses
 from tinydl.tensor import Tensor
 
+_INT64 = np.dtype(np.int64)
+
 
 def _above_zero(x: Tensor) -> Tensor:
     """max(x, 0), slope 1 at 0."""
@@ -104,16 +106,19 @@ def multi_margin_loss(
     if p not in (1, 2):
         raise ValueError(f"only p == 1 and p == 2 supported, but got p = {p}")
     reduction = checked_reduction(reduction, size_average, reduce)
-    if input.ndim not in (1, 2) or target.shape != input.shape[:-1]:
+    x, classes = input.array, target.array
+    shape = x.shape
+    if x.ndim not in (1, 2) or classes.shape != shape[:-1]:
         raise RuntimeError(
             "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples (batch "
             f"size). Expected target size {list(input.shape[:-1])}, but got {list(target.shape)}. Input has shape "
             f"{list(input.shape)}."
         )
-    classes = input.shape[-1]
-    if weight is not None and weight.shape != (classes,):
-        raise ValueError(f"weight must be one-dimensional with {classes} entries, but has shape {tuple(weight.shape)}")
-    if target.array.dtype != np.int64:
+    if weight is not None and weight.array.shape != shape[-1:]:
+        raise ValueError(
+            f"weight must be one-dimensional with {shape[-1]} entries, but has shape {tuple(weight.shape)}"
+        )
+    if classes.dtype != _INT64:
         raise RuntimeError(
             f"multi_margin_loss: expected a target of dtype int64, but got {target.dtype}; convert it with .long()"
         )
