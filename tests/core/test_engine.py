@@ -471,3 +471,14 @@ def test_what_stands_behind_a_node() -> None:
     assert [n for _, n in both] == [0, 0] and both[0][0] is h.grad_fn and both[1][0] is x
     assert tinydl.cat([y, h, x]).grad_fn.next_functions == ((h.grad_fn, 0), (x, 0))
     assert repr(h.grad_fn) == "<mulBackward>" and h.grad_fn.name() == "mulBackward"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_what_no_rule_that_runs_needs_is_not_saved(first: bool) -> None:
+    """Of a product with a constant, the constant alone; of a sum, nothing."""
+    x, c = tinydl.ones(3, requires_grad=True), tinydl.ones(3)
+    saved = (x * c if first else c * x).grad_fn.saved
+    assert any(s is c.array for s in saved) and not any(s is x.array for s in saved)
+    assert not any(isinstance(s, np.ndarray) for s in (x + c).grad_fn.saved or ())
+    both = (x * x).grad_fn.saved
+    assert sum(s is x.array for s in both) == 2

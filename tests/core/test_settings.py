@@ -99,3 +99,12 @@ def test_a_saved_result_without_derivative_may_not_change() -> None:
     found.indices[0] = 0
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         found.values.sum().backward()
+
+
+@pytest.mark.parametrize("asked", ["other", "other_shape", "input_size", "other_dtype", "shape"])
+def test_a_rule_may_ask_for_what_there_is_alone(asked: str) -> None:
+    rule: Any = eval(f"lambda g, {asked}: g")
+    with pytest.raises(TypeError, match=f"a rule asks for {asked!r}, which is no input, output, static keyword or <"):
+        operation(lambda input: input * 1, "", rule)
+    for there in ("input", "input_shape", "input_dtype", "out"):
+        operation(lambda input: input * 1, "", eval(f"lambda g, {there}: g"))

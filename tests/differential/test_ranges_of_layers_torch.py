@@ -118,6 +118,16 @@ for _smoothing in (0.0, 0.3, 1.0, 1.1):
 functions("nn.functional.cross_entropy", LOGITS, [np.abs(a) for a in LOGITS], WEIGHTS[:2])
 grid("multi_margin_loss", lambda t, a, y, p, m, w: t.nn.functional.multi_margin_loss(
          a, y, p, m, None if w is None else w.detach()), LOGITS[:2], CLASSES[:4], [1, 2, 3], [0.5, 1.0], WEIGHTS[:2])
+CHANCES = np.array([0.0, 1.0, 0.5, 1e-60, 1.0, 0.0])
+for _name in ("binary_cross_entropy", "binary_cross_entropy_with_logits"):
+    grid(
+        _name,
+        lambda t, a, y, w, how, name=_name: getattr(t.nn.functional, name)(
+            a, y.detach(), None if w is None else w.detach(), reduction=how
+        ),
+        [CHANCES] if _name == "binary_cross_entropy" else [x(6) * 9],
+        [CHANCES, CHANCES[::-1] * 1, np.abs(x(6) * 0.1), x(3)], [None, np.abs(x(6))], ["mean", "sum", "none", "other"],
+    )  # fmt: skip
 functions("nn.functional.smooth_l1_loss", [x(3)], [x(3)[::-1].copy()], beta=0.0)
 grid("huber_loss", lambda t, a, b, d: t.nn.functional.huber_loss(a, b, delta=d), [x(3)], [x(3)[::-1] * 1],
      [0.5, 1.0, 0, -1])  # fmt: skip
@@ -167,13 +177,18 @@ for _driver in (None, "gels", "gelsy", "gelsd", "gelss", "other"):
 TRIANGLES = [np.array([[2.0, 0.5], [0.3, 3.0]]), np.stack([np.eye(2) + 1, np.eye(2) * 2]), x(2, 3), x(2)]
 for _upper in (False, True):
     for _left in (False, True):
-        functions("linalg.solve_triangular", TRIANGLES, [x(2, 2), x(2, 1), x(1, 2), x(2), x(3, 1), x(2, 2, 1)],
-                  upper=_upper, left=_left)  # fmt: skip
+        functions("linalg.solve_triangular", TRIANGLES, [*xs((2, 2), (2, 1), (1, 2), (2,), (3, 1)),
+                  *xs((2, 2, 1), (1, 2, 1), (3, 1, 2, 2))], upper=_upper, left=_left)  # fmt: skip
     functions("linalg.solve_triangular", TRIANGLES, [x(2, 2), x(2, 1)], upper=_upper, unitriangular=True)
     grid(
         f"cholesky_solve {_upper}", lambda t, b, f, upper=_upper: t.cholesky_solve(b, f.detach(), upper),
         [x(2, 2), x(2, 1), x(2), x(3, 1)], [np.tril(TRIANGLES[0]), np.triu(TRIANGLES[0]), x(2)],
     )  # fmt: skip
+grid("svd", lambda t, a: (lambda u, s, v: (u * s.unsqueeze(-2) ** 2) @ v)(*t.linalg.svd(a, full_matrices=False)),
+     xs((2, 3), (3, 2), (4, 3, 2), (4, 2, 3), (1, 2, 3), (2, 2), (3,)))  # fmt: skip
+grid("svd's shapes", lambda t, a: [part.detach() * 0 for part in t.linalg.svd(a)],
+     xs((2, 3), (3, 2), (2, 3, 2), (2, 2)))  # fmt: skip
+grid("older svd", lambda t, a, some: tuple(t.svd(a, some, False)), xs((2, 3), (3, 2), (2, 3, 2), (2, 2)), [False, True])
 functions("linalg.matrix_rank", [*SYSTEMS[:4], np.ones((2, 2)), np.zeros((2, 2))], atol=0.5)
 functions("linalg.matrix_rank", [*SYSTEMS[:4], np.ones((2, 2)), np.zeros((2, 2))], rtol=0.5)
 functions("linalg.pinv", [*SYSTEMS[:4], x(3)], atol=0.5)

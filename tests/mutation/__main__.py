@@ -23,7 +23,7 @@ FOLDER = ROOT / "build" / "mutation"
 SECONDS = 30.0  # what the tests that a mutant is shown to may take, unharmed and traced; --thorough shows it to all
 LIVED = ("survived", "unreached", "not asked")
 TIMEOUTS = (-signal.SIGALRM, -signal.SIGPROF)
-COLD, FILES = 300, 8  # tests for a mutant for which everything is imported anew, and files that they may stand in
+COLD, FILES = 1500, 20  # tests for a mutant for which everything is imported anew, and files that they may stand in
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,7 +1,7 @@
 """Mutants that survive and may: each with the reason. They count apart from the score, and the report says how many.
 
-An answer names a file, a definition and the change as the report prints it (``before -> after``; ``*`` stands for any
-text). ``EQUIVALENT``: the change cannot be seen. ``WORTHLESS``: it can, but a test of it would say nothing.
+An answer names a file, a definition and the change as the report prints it (``before -> after``); ``*`` stands for any
+text. ``EQUIVALENT``: the change cannot be seen. ``WORTHLESS``: it can, but a test of it would say nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Answer:
         """Whether this is the answer to a mutant."""
         change = self.change.replace("[", "[[]")  # brackets are meant as they are
         return (
-            self.file == mutant.file
+            fnmatchcase(mutant.file, self.file)
             and fnmatchcase(mutant.where, self.where)
             and fnmatchcase(f"{mutant.before} -> {mutant.after}", change)
         )
@@ -103,6 +103,83 @@ worthless(
 equivalent(
     "tinydl/ops/pool.py", "adaptive_windows", "initial=1 -> initial=0",
     because="it is for no windows at all, which have no width",
+)  # fmt: skip
+
+
+#: What few numbers go by and what many do give the same (``tests/differential/test_rows_of_many_torch.py``).
+worthless(
+    "tinydl/ops/*.py", "*", "*FEW -> * < _FEW", "*FEW -> * < FEW", "* <= _FEW -> * > _FEW", "* <= FEW -> * > FEW",
+    "* > _FEW -> * >= _FEW", "* > _FEW -> * <= _FEW",
+    because="which of two ways gives the same numbers sooner",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/spectral.py", "*", "* <= _SMALL -> * < _SMALL", "* <= _SMALL -> * > _SMALL",
+    because="which of two ways gives the same numbers sooner",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/*.py", "the module", "4096 -> 4097", "4 * 65536 -> *", "64 -> 65", "(32, 4096) -> *",
+    because="from how many numbers on another way, which gives the same, is taken",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/indexing.py", "_sources", "4 * FEW -> *", because="how large the indices are that are remembered",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/*.py", "*", "copy=False -> copy=True", because="whether an array that could stay as it is is copied",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/*.py", "*", "maxsize=* -> maxsize=*", because="how many results are remembered",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/products.py", "product", "a.ndim == 2 -> a.ndim != 2", "b.ndim == 2 -> b.ndim != 2",
+    "a.ndim == 2 and b.ndim == 2 -> a.ndim == 2 or b.ndim == 2",
+    because="which of NumPy's names is asked for a small product",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/spectral.py", "_frequencies", "type(n) is int and type(d) is float and (n <= _FEW) -> *",
+    because="which frequencies are remembered",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/losses.py", "*", "input.ndim == 2 -> input.ndim == 3", because="rows without the general way's views",
+)  # fmt: skip
+equivalent(
+    "tinydl/ops/losses.py", "*", "*divergence', 0.0, reduction) -> *", "*soft_margin', 0.0, reduction) -> *",
+    because="a bound that these losses do not have",
+)  # fmt: skip
+equivalent(
+    "tinydl/ops/activations.py", "bend", "np.minimum(input, 0) -> np.minimum(input, 1)",
+    because="what stands above 0 is not taken",
+)  # fmt: skip
+equivalent(
+    "tinydl/ops/indexing.py", "parts_of", "i.step > 0 -> i.step >= 0",
+    because="NumPy refuses a step of 0, and then the general way says so",
+)  # fmt: skip
+equivalent(
+    "tinydl/ops/resample.py", "smoothed", "math.ceil(support) * 2 + 1 -> math.ceil(support) * 2 + 2",
+    because="one place more, of weight 0",
+)  # fmt: skip
+equivalent(
+    "tinydl/ops/linalg.py", "svd", "m > n -> m >= n", because="the two differ where they are compared",
+)  # fmt: skip
+worthless(
+    "tinydl/autograd/primitives.py", "_mixed", "True -> False",
+    because="whether an array beside a tensor is made one, too",
+)  # fmt: skip
+equivalent(
+    "tinydl/writing.py", "Writing._rebind", "1 -> 2", because="any other number says that the memory is another",
+)  # fmt: skip
+equivalent(
+    "tinydl/writing.py", "Writing._write_through", "self.ver[1] -> self.ver[0]",
+    because="the cell of what was just rebound is new: two zeros",
+)  # fmt: skip
+equivalent(
+    "tinydl/optim/lbfgs.py", "_between", "x1 <= x2 -> x1 < x2", because="of one point twice there is no cubic",
+)  # fmt: skip
+equivalent(
+    "tinydl/optim/lbfgs.py", "_strong_wolfe", "new.slope >= 0 -> new.slope > 0",
+    "new.slope * (bracket[high].t - bracket[low].t) >= 0 -> new.slope * (bracket[high].t - bracket[low].t) > 0",
+    "new.slope * (bracket[high].t - bracket[low].t) -> new.slope / (bracket[high].t - bracket[low].t)",
+    "abs(t - ends[1]) < abs(t - ends[0]) -> abs(t - ends[1]) <= abs(t - ends[0])",
+    because="a slope of 0 is flat enough, as was asked before; a quotient has a product's sign; the middle is no end",
 )  # fmt: skip
 
 

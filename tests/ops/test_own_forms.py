@@ -39,3 +39,12 @@ def test_products_are_bracketed_where_they_cost_least(sizes: tuple[int, ...], le
     (first, _), (last, _) = y.grad_fn.next_functions
     assert (last is c) == left and (first is a) != left
     np.testing.assert_allclose(y.array, a.array @ b.array @ c.array, rtol=1e-13)
+
+
+def test_close_by_default() -> None:
+    """|a - b| <= 1e-8 + 1e-5 |b|."""
+    one, zero = tinydl.tensor([1.0], dtype=tinydl.float64), tinydl.zeros(1, dtype=tinydl.float64)
+    for function in (tinydl.isclose, tinydl.allclose):
+        assert [bool(function(one + by, one)) for by in (0.9e-5, 1.1e-5, -0.9e-5, -1.1e-5)] == [True, False] * 2
+        assert [bool(function(zero + by, zero)) for by in (0.9e-8, 1.1e-8)] == [True, False]
+        assert not bool(function(zero * float("nan"), zero * float("nan")))

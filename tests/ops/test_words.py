@@ -16,6 +16,7 @@ A, B, V = tinydl.ones(2, 3), tinydl.ones(3, 4), tinydl.ones(3)
 I = tinydl.tensor([0, 1])
 SINGULAR = tinydl.tensor([[1.0, 2.0], [2.0, 4.0]])
 X4 = tinydl.ones(1, 2, 3, 4)
+X = tinydl.ones(1, 2, 3)
 
 MISTAKES: list[tuple[type[Exception], str, Callable[[], Any]]] = [
     (RuntimeError, "shape '[4]' is invalid for input of size 6", lambda: A.reshape(4)),
@@ -48,6 +49,12 @@ MISTAKES: list[tuple[type[Exception], str, Callable[[], Any]]] = [
     (RuntimeError, "stride should be greater than zero, but got stride=(1, 0)", lambda: F.unfold(X4, 1, stride=(1, 0))),
     (RuntimeError, "padding should be non-negative, but got padding=(0, -1)", lambda: F.unfold(X4, 1, padding=(0, -1))),
     (IndexError, "tensor has no dimensions", lambda: tinydl.ones(()).repeat_interleave(2, 0)),
+    (IndexError, "index 3 is out of bounds for dimension 0 with size 3", lambda: V.index_add(0, I * 3, V[:2])),
+    (IndexError, "index 3 is out of bounds for dimension 0 with size 3", lambda: V.index_copy(0, I * 3, V[:2])),
+    (IndexError, "index -4 is out of bounds for dimension 0 with size 3", lambda: V.index_fill(0, I * -4, 1.0)),
+    (RuntimeError, "width to be divisible by downscale_factor, but input.size(-1)=3", lambda: F.pixel_unshuffle(X, 2)),
+    (RuntimeError, "aminmax(): Expected reduction dim to be specified", lambda: tinydl.aminmax(tinydl.ones(0))),
+    (IndexError, "aminmax(): Expected reduction dim 0 to have non-zero size", lambda: tinydl.aminmax(A[:0], dim=0)),
     (IndexError, "index_add(): index -1 is out of bounds for dimension 0", lambda: V.index_add(0, -I, V[:2])),
     (IndexError, "index_copy(): index -1 is out of bounds for dimension 0", lambda: V.index_copy(0, -I, V[:2])),
     (RuntimeError, "cov(): aweights cannot be negative", lambda: tinydl.cov(A, aweights=-V)),

@@ -70,6 +70,43 @@ def check(f: Any, slope: Any, first: float, most: int, scale: float) -> None:
     np.testing.assert_allclose(found.g, gradient.numpy(), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(400))
+def test_ties(seed: int) -> None:
+    """Losses that are equal, or exactly what is enough, and slopes that are 0 or exactly flat enough, in any order."""
+    rng = np.random.default_rng(seed)
+    first, most = float(rng.choice([1.0, 0.5, 4.0])), int(rng.integers(1, 9))
+    change = float(rng.choice([1e-9, 0.5, 1.0]))
+    losses = rng.integers(0, 8, 40)
+    slopes = rng.choice([-4.0, -2.0, -1.8, -1.8, -0.5, 0.0, 0.0, 0.5, 1.8, 2.0], 40)
+    d, start = np.array([1.0, 0.0]), np.array([-2.0, 1.0])
+    ours: list[float] = []
+    others: list[float] = []
+
+    def next_of(seen: list[float], t: Any) -> tuple[float, Any]:
+        k = len(seen)
+        seen.append(float(t))
+        loss = [1e-4 * float(t) * -2.0, -1e-4 * float(t), 0.0, -1.0, -1.0, -2.0, -0.5, 1.0][losses[k]]
+        return loss, np.array([slopes[k], 1.0])
+
+    def evaluate(t: Any) -> _Point:
+        loss, g = next_of(ours, t)
+        return _Point(t, loss, g, g.dot(d))
+
+    def objective(x: Any, t: Any, direction: Any) -> tuple[float, Any]:
+        loss, g = next_of(others, t)
+        return loss, torch.from_numpy(g)
+
+    with np.errstate(all="ignore"):
+        found, calls = _strong_wolfe(evaluate, first, d, 0.0, start, start.dot(d), most=most, tolerance_change=change)
+    at, g = torch.from_numpy(d), torch.from_numpy(start)
+    loss, _, t, evaluations = theirs._strong_wolfe(
+        objective, None, first, at, 0.0, g, g.dot(at), tolerance_change=change, max_ls=most
+    )  # fmt: skip
+    assert ours == pytest.approx(others, rel=1e-9, nan_ok=True)
+    assert calls == evaluations
+    assert (float(found.t), found.f) == pytest.approx((float(t), float(loss)), rel=1e-9, nan_ok=True)
+
+
 @pytest.mark.parametrize("bounds", [None, (-1.0, 1.5)])
 def test_the_cubic(bounds: Any) -> None:
     rng = np.random.default_rng(4)

@@ -451,6 +451,12 @@ def test_loading_refuses_what_does_not_fit_and_changes_nothing() -> None:
         other.load_state_dict({"state": {}, "param_groups": [{**other.state_dict()["param_groups"][0], "lr": -3}]})
     assert other.param_groups[0]["lr"] == 0.5
     assert not other.state
+    two = optim.RMSprop([{"params": parameters()[:1]}, {"params": parameters()[1:]}], lr=0.5)
+    groups = two.state_dict()["param_groups"]
+    with pytest.raises(ValueError, match="Invalid learning rate: -3"):
+        two.load_state_dict({"state": {}, "param_groups": [groups[0], {**groups[1], "lr": -3}]})
+    two.load_state_dict({"state": {}, "param_groups": [groups[0], {**groups[1], "lr": 3}]})
+    assert [group["lr"] for group in two.param_groups] == [0.5, 3]
 
 
 def test_repr_names_the_options() -> None:

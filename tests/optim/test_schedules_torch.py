@@ -404,3 +404,15 @@ def test_update_bn() -> None:
         made.append(model.state_dict())
     for (key, got), wanted in zip(made[0].items(), made[1].values()):
         np.testing.assert_allclose(got.numpy(), wanted.numpy(), rtol=1e-5, atol=1e-6, err_msg=key)
+
+
+def test_update_bn_moves_batches_where_it_is_told() -> None:
+    class Batch:
+        def to(self, device: Any) -> Any:
+            assert device == "somewhere"
+            return tinydl.tensor([[1.0], [3.0]])
+
+    model = nn.Sequential(nn.BatchNorm1d(1))
+    optim.swa_utils.update_bn([Batch(), [Batch(), 7]], model, device="somewhere")
+    assert model[0].running_mean.tolist() == [2.0] and model[0].num_batches_tracked == 2 and model.training
+    optim.swa_utils.update_bn([Batch()], nn.Sequential(nn.Identity()))  # nothing to learn: nothing is read

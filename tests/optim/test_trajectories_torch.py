@@ -193,6 +193,7 @@ LBFGS_MORE: list[Options] = [
     {"lr": 0.1, "max_iter": 6, "max_eval": 2},
     {"lr": 0.1, "max_iter": 6, "max_eval": 1, "line_search_fn": "strong_wolfe"},
     {"lr": 0.0, "max_iter": 3},
+    {"lr": 0.0, "max_iter": 4, "tolerance_change": 0.0},
     {"lr": 0.1, "max_iter": 30, "tolerance_change": 0.02},
     {"lr": 0.1, "max_iter": 30, "tolerance_grad": 1.0},
     {"lr": 0.1, "max_iter": 30, "tolerance_change": 3.0},
@@ -299,6 +300,8 @@ def test_lbfgs_refuses() -> None:
         optim.LBFGS([p]).add_param_group({"params": [q]})
     with pytest.raises(TypeError, match="needs a closure"):
         optim.LBFGS([p]).step()
+    with pytest.raises(ValueError, match="Invalid history_size value: 0"):
+        optim.LBFGS([p], history_size=0)
     optimizer = optim.LBFGS([p, q])
     optimizer.step(lambda: (objective(tinydl, p, q), objective(tinydl, p, q).backward())[0])
     state = optimizer.state_dict()

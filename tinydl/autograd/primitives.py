@@ -543,7 +543,7 @@ class _Built:
             line += [f"  a = {y} if type({y}) is ndarray else as_array({y})"]
             line += [f"  {o} = new(Tensor); {o}.array = a; {o}._grad = None"]
             line += [f"  {o}.ver = {o}.taken = {o}.node = None; {o}.needs_grad = False"]
-        result = ", ".join(outs.values()) + ("," if len(outs) == 1 and len(op.outputs) == 1 else "")
+        result = ", ".join(outs.values())
         result = f"result({result})" if op.result is not None else result
         line += [f"  if {need}:", "    m = mode.on", "    if m:", "      n = new(Node)", *self._record("      ", None)]
         back = any(s in op.public for s in self.saves)  # an output comes back into the graph at second order

@@ -181,8 +181,7 @@ def scatter_zeros(input: Any, index: Any, *, axis: int, shape: Any) -> Any:
     """Zeros of ``shape`` to which ``input`` is added at ``index`` along ``axis``: the transpose of
     :func:`gather_along`."""
     places = flat_places("scatter_add", shape, axis, index, input.shape)
-    values = input if input.shape == index.shape else input[corner(index.shape)]
-    return _combine[input.dtype](np.zeros(shape, input.dtype), places, values, ADD)
+    return _combine[input.dtype](np.zeros(shape, input.dtype), places, input, ADD)
 
 
 @remembered

@@ -234,8 +234,7 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
         mean = reduce_sum(x, axis=(1,), keepdims=True) / n
         weighted = centred = x - mean
     else:
-        if w.dtype != x.dtype:
-            w = cast(w, dtype=x.dtype)
+        w = cast(w, dtype=x.dtype)
         total = reduce_sum(w, axis=None, keepdims=False)
         if not np.count_nonzero(data_of(w)):
             raise RuntimeError("cov(): weights sum to zero, can't be normalized")

@@ -163,13 +163,15 @@ def unflatten(input: Any, dim: int, sizes: Any) -> Any:
 @remembered
 def _unflattened(shape: tuple[int, ...], dim: int, sizes: tuple[int, ...]) -> tuple[int, ...]:
     axis = one_axis(dim, len(shape))
+    if not shape:
+        raise IndexError(f"unflatten: Dimension specified as {dim} but tensor has no dimensions")
     wanted = sizes_of((sizes,))
     if not wanted:
         raise RuntimeError("unflatten: sizes must be non-empty")
     if wanted.count(-1) > 1:
         raise RuntimeError("unflatten: only one dimension can be inferred")
     known = math.prod(s for s in wanted if s != -1)
-    n = shape[axis] if shape else 1
+    n = shape[axis]
     if -1 in wanted and known and n % known == 0:
         wanted = tuple(n // known if s == -1 else s for s in wanted)
     if math.prod(wanted) != n or -1 in wanted:

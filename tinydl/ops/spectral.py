@@ -356,8 +356,6 @@ def istft(
             f"{bins} when onesided=True (n_fft otherwise), but got {x.shape[1]}"
         )
     count = x.shape[2]
-    if onesided is False:
-        x = take_slice(x, index=(slice(None), slice(0, bins)))
     frames = irfft(permute_axes(x, axes=(0, 2, 1, 3)), n_fft, 2, "ortho" if normalized else None)
     w = _window("istft", window, win, n_fft, frames)
     total = n_fft + hop * (count - 1)

@@ -97,7 +97,7 @@ class LBFGS(Optimizer):
         evaluations = 1
         state["func_evals"] += 1
         g = self._gradient()
-        if _largest(g) <= group["tolerance_grad"]:
+        if max_iter < 1 or _largest(g) <= group["tolerance_grad"]:
             return first_loss
         memory = _Memory(state, group["history_size"])
         d, t, last_g, last_loss = memory.d, memory.t, memory.last_g, memory.last_loss

@@ -1,0 +1,60 @@
+"""Which kernel makes a product: those of the pool for large floating matrices of one dtype, BLAS for all others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tinydl import kernels
+from tinydl.ops import products
+
+
+def shapes_for_the_pool(monkeypatch: pytest.MonkeyPatch, a: Any, b: Any, large: int) -> list[Any]:
+    """The shapes that the kernels' product is called with; the result is right in any case."""
+    seen: list[Any] = []
+
+    def lookup(name: str, device: str, dtype: Any, operands: Any) -> Any:
+        assert (name, device, dtype) == ("matmul", "cpu", a.dtype) and operands[1] is b
+        return lambda x, y: (seen.append((x.shape, y.shape)), np.matmul(x, y))[1]
+
+    monkeypatch.setattr(products, "_LARGE", large)
+    monkeypatch.setattr(kernels, "lookup", lookup)
+    np.testing.assert_allclose(products.product(a, b), np.matmul(a, b), rtol=1e-12)
+    return seen
+
+
+def made(*shape: int, dtype: Any = np.float64) -> Any:
+    return (np.arange(np.prod(shape)).reshape(shape) % 7).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "large", "expected"),
+    [
+        (made(4, 5), made(5, 3), 59, [((4, 5), (5, 3))]),  # 60 multiply-adds
+        (made(4, 5), made(5, 3), 60, []),
+        (made(4, 5), made(5, 3), 300, []),
+        (made(2, 2, 5), made(5, 3), 59, [((4, 5), (5, 3))]),  # a batch is one matrix of all its rows
+        (made(2, 2, 5), made(5, 3), 60, []),
+        (made(1, 5), made(5, 3), 0, []),  # a vector
+        (made(4, 5), made(5, 1), 0, []),
+        (made(5), made(5, 3), 0, []),
+        (made(4, 5), made(5), 0, []),
+        (made(2, 4, 5), made(2, 5, 3), 0, []),
+        (made(4, 5, dtype=np.int64), made(5, 3, dtype=np.int64), 0, []),
+        (made(4, 5, dtype=np.float32), made(5, 3), 0, []),
+    ],
+    ids=str,
+)
+def test_which_products_go_to_the_pool(
+    monkeypatch: pytest.MonkeyPatch, a: Any, b: Any, large: int, expected: list[Any]
+) -> None:
+    assert shapes_for_the_pool(monkeypatch, a, b, large) == expected
+
+
+def test_what_does_not_fit_is_refused_in_any_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    for large in (0, 10**9):
+        monkeypatch.setattr(products, "_LARGE", large)
+        with pytest.raises(ValueError, match="mismatch|not aligned"):
+            products.product(made(4, 5), made(4, 3))
