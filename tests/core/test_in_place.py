@@ -364,3 +364,17 @@ def test_a_column_changed_in_place_is_changed_as_a_copy_would_be(columns: int, d
         expected = x.copy()
         expected[:, 0] = getattr(tinydl.tensor(x[:, 0]), name[:-1])().array
         np.testing.assert_allclose(ours.array, expected, rtol=1e-6)
+
+
+def test_a_stale_view_is_written_where_its_base_is_now() -> None:
+    h = tinydl.ones(3, requires_grad=True) * 1
+    view, other = h[:2], h[1:]
+    h.mul_(2)
+    with tinydl.no_grad():
+        view.add_(1)
+        other[0] = 9
+    assert h.tolist() == [3, 9, 2] and view.tolist() == [3, 9] and other.tolist() == [9, 2]
+    with tinydl.no_grad():
+        fresh = h[:1]
+        fresh.add_(4)
+    assert h.tolist() == [7, 9, 2]

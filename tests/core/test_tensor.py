@@ -321,3 +321,22 @@ def test_memory_formats_change_nothing() -> None:
     layer = tinydl.nn.Conv2d(2, 2, 1)
     assert layer.to("cpu", memory_format=tinydl.channels_last) is layer
     assert tinydl.nn.Conv3d(2, 2, 1).to(memory_format=tinydl.channels_last_3d)(tinydl.ones(1, 2, 1, 1, 1)).ndim == 5
+
+
+def test_versions_count_writes_and_rebinds() -> None:
+    """``cell()`` is [writes to memory, rebinds]: made when first asked for, shared by views, and counted up."""
+    x = tinydl.ones(4)
+    assert x.ver is None and x.cell() == [0, 0] and x.cell() is x.ver
+    view = x[1:]
+    assert view.ver is x.ver and view.taken == 0 and view.base is x
+    x.bump()
+    view.add_(1)
+    assert x.cell()[0] == 2 and x.cell() is view.cell()
+    other = tinydl.ones(4)
+    other._share(x)
+    assert other.ver is x.ver and other.taken == x.ver[1] and other.base is None
+    h = tinydl.ones(4, requires_grad=True) * 1
+    rows = h[:2]
+    before = h.cell()
+    h.mul_(2)
+    assert before[1] == 1 and rows.taken == 0 and h.cell() is not before and rows.tolist() == [2, 2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.differential.grids import Grids, x, xs
+from tests.differential.grids import Grids, torch, x, xs
 
 TABLE = Grids()
 grid, functions = TABLE.grid, TABLE.functions
@@ -88,6 +88,25 @@ for _mode in ("bilinear", "nearest", "bicubic", "none"):
         )  # fmt: skip
 functions("nn.functional.affine_grid", [x(1, 2, 3), x(2, 2, 3), x(1, 3, 4), x(2, 3)],
           [(1, 1, 2, 3), (2, 1, 1, 2), (1, 1, 2, 2, 2), (1, 2, 3), (1, 1, 0, 2)], [False, True])  # fmt: skip
+
+# spectrograms
+grid(
+    "stft",
+    lambda t, a, n, hop, win, center, how, one: (lambda found: t.view_as_real(found) if t is torch else found)(
+        t.stft(a, n, hop, None if win is None else len(win), None if win is None else win.detach(), center,
+               normalized=how, onesided=one, **({"return_complex": True} if t is torch else {}))
+    ),
+    xs((12,), (2, 9)), [4, 5, 13], [None, 1, 3], [None, np.ones(4), np.array([0.5, 1.0, 0.7])], [True, False],
+    [False, True], [None, False],
+)  # fmt: skip
+grid(
+    "istft",
+    lambda t, a, n, hop, center, how, one, length: t.istft(
+        t.view_as_complex(a) if t is torch else a, n, hop, center=center, normalized=how, onesided=one, length=length
+    ),
+    xs((3, 4, 2), (2, 3, 4, 2), (4, 4, 2), (2, 4, 2, 2)), [4, 6], [None, 1, 2], [True, False], [False, True],
+    [True, False], [None, 3, 5, 20],
+)  # fmt: skip
 
 # embeddings
 WORDS = [np.array(v) for v in (1, [0, 2], [[0, 1], [2, 2]], [3], [-1])]

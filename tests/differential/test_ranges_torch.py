@@ -63,6 +63,9 @@ grid("repeat_interleave of counts", lambda t, a: t.repeat_interleave(a), [*COUNT
 grid("repeat_interleave into a size", lambda t, a, n, size: t.repeat_interleave(a, n, 0, output_size=size),
      xs((2,), (2, 3)), [np.array(2), np.array([1, 2])], range(2, 6))  # fmt: skip
 functions("atleast_1d atleast_2d atleast_3d trace diagflat ravel fliplr flipud msort nonzero argwhere", [*XS, x(2, 2)])
+for _name in ("atleast_1d", "atleast_2d", "atleast_3d"):
+    grid(f"{_name} of several", lambda t, *a, name=_name: getattr(t, name)(*a), XS[:5], XS[:5])
+    grid(f"{_name} of lists", lambda t, a, n, name=_name: getattr(t, name)([a] * n), XS[:5], [1, 2])
 grid(
     "nonzero as_tuple", lambda t, a: t.nonzero(a, as_tuple=True),
     [np.array(v) for v in (0, 1, 2.5, [0, 3], [[1, 0], [2, 2]])],
@@ -158,6 +161,7 @@ for _reduce in ("sum", "prod", "mean", "amax", "amin", "none"):
         how=_reduce: t.scatter_reduce(a, d, i, b, how, include_self=own), xs((3,), (2, 3)), [0, 1, -1], I[:-1],
         SOURCES[1:4], [True, False], but=lambda a, d, i, b, own: i.ndim == b.ndim and i.shape != b.shape,
     )  # fmt: skip
+functions("index_fill", [np.array(3), np.array([3, 4])], [0, -1], [*I, np.array([-2]), np.array(-3)], [7])
 functions("index_fill", xs((), (3,), (2, 3)), range(-2, 3), I, [0.5, np.array(0.5), np.array([0.5])])
 MASKS = [
     np.array(v) for v in (True, False, [True], [True, False, True], [[True], [False]], [[True, False, True]], [1, 0, 1])
@@ -202,8 +206,9 @@ functions(
 for _mode in ("reflect", "replicate", "circular"):
     functions(
         "nn.functional.pad", xs((3,), (2, 3), (1, 2, 3), (1, 2, 3, 3)),
-        [(1, 1), (0, 2), (3, 0), (4, 0), (0, 3), (-1, 1), (-2, -2), (1, 0, 0, 1), (2, 2, 3, 0), (1, 1, 1, 1, 1, 1)],
-        mode=_mode,
+        [(1, 1), (0, 2), (3, 0), (4, 0), (0, 3), (-1, 1), (-2, -2), (1, 0, 0, 1), (2, 2, 3, 0), (1, 1, 1, 1, 1, 1), (),
+         (-1, -2), (-3, 0), (0, 0), (0, -4)],
+        mode=_mode, but=lambda a, pads: bool(pads) and a.shape[-1] + pads[0] + pads[1] == 0,
     )  # fmt: skip
 functions(
     "nn.functional.unfold", xs((1, 2, 3, 4), (2, 4, 3), (2, 2)), [1, 2, (2, 3), (3, 4), 4, 0], [1, 2, 0],

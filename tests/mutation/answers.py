@@ -131,7 +131,6 @@ worthless(
 )  # fmt: skip
 worthless(
     "tinydl/ops/products.py", "product", "a.ndim == 2 -> a.ndim != 2", "b.ndim == 2 -> b.ndim != 2",
-    "a.ndim == 2 and b.ndim == 2 -> a.ndim == 2 or b.ndim == 2",
     because="which of NumPy's names is asked for a small product",
 )  # fmt: skip
 worthless(
@@ -180,6 +179,23 @@ equivalent(
     "new.slope * (bracket[high].t - bracket[low].t) -> new.slope / (bracket[high].t - bracket[low].t)",
     "abs(t - ends[1]) < abs(t - ends[0]) -> abs(t - ends[1]) <= abs(t - ends[0])",
     because="a slope of 0 is flat enough, as was asked before; a quotient has a product's sign; the middle is no end",
+)  # fmt: skip
+
+
+worthless(
+    "tinydl/ops/shaping.py", "cat", "type(tensors) is not list -> type(tensors) is list",
+    "x.dtype is not kind -> x.dtype is kind", because="the usual case sooner than by the general way",
+)  # fmt: skip
+worthless(
+    "tinydl/writing.py", "Writing.__setitem__", "parts is not None -> parts is None",
+    because="the usual case sooner than by the general way",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/padding.py", "*", "d? > 1 -> d? >= 1", "d? > 1 -> d? > 0",
+    because="a view of every single element is the array itself",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/products.py", "_plus", "beta == 1 -> beta == 0", because="whether 1 is multiplied with",
 )  # fmt: skip
 
 

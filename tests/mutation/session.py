@@ -147,6 +147,10 @@ def defaulted(mutant: Mutant) -> list[Swap] | None:
         if (f.__code__.co_name, f.__code__.co_firstlineno) == (before.name, first)
     ]  # fmt: skip
 
+    twins = {f.__wrapped__ for found in _FUNCTIONS.values() for f in found if hasattr(f, "__wrapped__")}
+    if not twins.isdisjoint(alive):  # what passes all arguments on has the default from when it was made
+        return None
+
     def values(f: FunctionType, nodes: list[Any]) -> list[Any]:
         return [eval(compile(ast.Expression(node), mutant.file, "eval"), f.__globals__) for node in nodes]
 

@@ -48,3 +48,4 @@ def test_close_by_default() -> None:
         assert [bool(function(one + by, one)) for by in (0.9e-5, 1.1e-5, -0.9e-5, -1.1e-5)] == [True, False] * 2
         assert [bool(function(zero + by, zero)) for by in (0.9e-8, 1.1e-8)] == [True, False]
         assert not bool(function(zero * float("nan"), zero * float("nan")))
+        assert [bool(function(one, zero, rtol=0.0, atol=a)) for a in (1.0, 0.99)] == [True, False]

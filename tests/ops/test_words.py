@@ -57,6 +57,8 @@ MISTAKES: list[tuple[type[Exception], str, Callable[[], Any]]] = [
     (IndexError, "aminmax(): Expected reduction dim 0 to have non-zero size", lambda: tinydl.aminmax(A[:0], dim=0)),
     (IndexError, "index_add(): index -1 is out of bounds for dimension 0", lambda: V.index_add(0, -I, V[:2])),
     (IndexError, "index_copy(): index -1 is out of bounds for dimension 0", lambda: V.index_copy(0, -I, V[:2])),
+    (RuntimeError, "range of [-inf, 1.0] is not finite", lambda: V.histc(3, -float("inf"), 1.0)),
+    (RuntimeError, "range of [0.0, inf] is not finite", lambda: V.histc(3, 0.0, float("inf"))),
     (RuntimeError, "cov(): aweights cannot be negative", lambda: tinydl.cov(A, aweights=-V)),
     (RuntimeError, "cov(): weights sum to zero, can't be normalized", lambda: tinydl.cov(A, aweights=0 * V)),
     (RuntimeError, "dim is specified, it must be of length 1 or 2", lambda: tinydl.linalg.norm(X4, dim=(0, 1, 2))),

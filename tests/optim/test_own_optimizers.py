@@ -98,10 +98,11 @@ def test_optimistic_adam_by_algorithm_1() -> None:
         np.testing.assert_allclose(got, theta, rtol=1e-12, err_msg=f"step {t}")
 
 
-def test_optimistic_mirror_descent_by_its_formula() -> None:
+@pytest.mark.parametrize(("maximize", "sign"), [(True, 1), (False, -1)])
+def test_optimistic_mirror_descent_by_its_formula(maximize: bool, sign: int) -> None:
     param, theta, last = Parameter(np.ones(4)), np.ones(4), np.zeros(4)
-    for step, got in enumerate(trace(optim.OMD([param], lr=0.1, maximize=True), param)):
-        theta, last = theta + 0.2 * gradient(step) - 0.1 * last, gradient(step)
+    for step, got in enumerate(trace(optim.OMD([param], lr=0.1, maximize=maximize), param)):
+        theta, last = theta + sign * (0.2 * gradient(step) - 0.1 * last), gradient(step)
         np.testing.assert_allclose(got, theta, rtol=1e-12)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import tinydl
 from tinydl import autograd, nn
+from tinydl.autograd import primitives
 from tinydl.nn import functional as F
 
 
@@ -165,3 +166,31 @@ print(tuple(model.weight.grad.shape))
     message, shape = done.stdout.strip().splitlines()
     assert "there is no memory for 16777216 bytes (shape (65536, 64), float32)" in message, message
     assert shape == "(64, 64)"
+
+
+class _Lack(MemoryError):
+    """An error that knows of what there was not enough, in part."""
+
+    def __init__(self, **known: Any) -> None:
+        super().__init__("Unable to allocate")
+        self.__dict__.update(known)
+
+
+@pytest.mark.parametrize(
+    ("error", "size"),
+    [
+        (_Lack(shape=(3, 4), dtype=np.dtype(np.float32)), " for 48 bytes (shape (3, 4), float32)"),
+        (_Lack(shape=(), dtype=np.dtype(np.int64)), " for 8 bytes (shape (), int64)"),
+        (_Lack(shape=(3, 4)), ""),
+        (_Lack(dtype=np.dtype(np.float32)), ""),
+        (MemoryError(), ""),
+    ],
+    ids=["whole", "a number", "no dtype", "no shape", "nothing"],
+)
+def test_words_of_a_lack_of_memory(error: MemoryError, size: str) -> None:
+    with pytest.raises(MemoryError) as caught:
+        primitives._no_memory("op", (np.ones((2, 5)), 3.0, np.ones(()), None), error)
+    assert str(caught.value) == f"op: there is no memory{size}; the shapes given are (2, 5), (); make them smaller"
+    with pytest.raises(MemoryError) as again:
+        primitives._no_memory("outer", (np.ones(3),), caught.value)
+    assert again.value is caught.value  # said already

@@ -384,12 +384,9 @@ class _Built:
                 )
         return tuple(names)
 
-    def _of_input(self, name: str) -> str | None:
-        """``x`` for ``x_shape`` or ``x_dtype``; for ``shapes`` of a variadic operation, itself."""
-        for suffix in ("_shape", "_dtype"):
-            if name.endswith(suffix) and name[: -len(suffix)] in self.args:
-                return name[: -len(suffix)]
-        return name if name == "shapes" else None
+    def _of_input(self, name: str) -> bool:
+        """Whether it is ``x_shape`` or ``x_dtype`` of an input x; or ``shapes``, those of a variadic operation."""
+        return name == "shapes" or (name[-6:] in ("_shape", "_dtype") and name[:-6] in self.args)
 
     def _users(self, name: str) -> list[int]:
         """Indices of the inputs whose gradient needs ``name``."""
