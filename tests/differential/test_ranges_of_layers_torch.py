@@ -32,6 +32,8 @@ functions("where", [np.array(v) for v in ([True, False, True], [[True], [False]]
           [x(3), -1.0, x(2, 1)])  # fmt: skip
 functions("lerp", [x(3), x(2, 3)], [x(3) + 1, x(2, 1), x(4)], [0.0, 0.3, 0.5, 0.7, 1.0, 2.0, x(3), x(4)])
 functions("addcmul addcdiv", [x(3), x(2, 3)], [x(3) + 1, x(2, 1)], [x(3) + 2, x(1) + 2, x(4)], value=0.5)
+functions("addcdiv addcmul", [np.array([1, 2]), x(2)], [np.array([3, 4]), x(2)], [np.array([2, 5]), x(2)], value=2)
+functions("where", [np.array([True, False])], [None, x(2)], [None, x(2)], but=lambda c, a, b: a is b is None)
 functions("nan_to_num", [np.array([float("nan"), INF, -INF, 1.0])], [None, 0.0, 2.0], [None, 3.0], [None, -3.0])
 functions("logaddexp logaddexp2 xlogy copysign", [x(3), np.abs(x(2, 3))], [np.abs(x(3)), np.array(0.5)])
 functions("isin", [x(4), np.array([1, 2, 3, 2])], [x(2), np.array([2, 9]), np.array([], np.int64)])
@@ -211,6 +213,10 @@ grid("older svd", lambda t, a, some: tuple(t.svd(a, some, False)), xs((2, 3), (3
 functions("linalg.matrix_rank", [*SYSTEMS[:4], np.ones((2, 2)), np.zeros((2, 2))], atol=0.5)
 functions("linalg.matrix_rank", [*SYSTEMS[:4], np.ones((2, 2)), np.zeros((2, 2))], rtol=0.5)
 functions("linalg.pinv", [*SYSTEMS[:4], x(3)], atol=0.5)
+for _least in (0.0, 1e-20, 1e-10):
+    functions("linalg.matrix_rank", [np.diag([1.0, 1e-17]), np.diag([1.0, 1e-12]), x(3, 2), np.ones((2, 2, 2))],
+              atol=_least)  # fmt: skip
+    functions("linalg.pinv", [np.diag([1.0, 1e-12]), x(3, 2)], atol=_least)
 functions("pinverse", [*SYSTEMS[:4], x(3)], [1e-15, 0.3])
 
 

@@ -205,13 +205,13 @@ functions(
 )  # fmt: skip
 for _mode in ("reflect", "replicate", "circular"):
     functions(
-        "nn.functional.pad", xs((3,), (2, 3), (1, 2, 3), (1, 2, 3, 3)),
+        "nn.functional.pad", xs((3,), (2, 3), (1, 2, 3), (1, 2, 3, 3), (2, 0), (1, 2, 0)),
         [(1, 1), (0, 2), (3, 0), (4, 0), (0, 3), (-1, 1), (-2, -2), (1, 0, 0, 1), (2, 2, 3, 0), (1, 1, 1, 1, 1, 1), (),
          (-1, -2), (-3, 0), (0, 0), (0, -4)],
         mode=_mode, but=lambda a, pads: bool(pads) and a.shape[-1] + pads[0] + pads[1] == 0,
     )  # fmt: skip
 functions(
-    "nn.functional.unfold", xs((1, 2, 3, 4), (2, 4, 3), (2, 2)), [1, 2, (2, 3), (3, 4), 4, 0], [1, 2, 0],
+    "nn.functional.unfold", xs((1, 2, 3, 4), (2, 4, 3), (2, 2)), [1, 2, (2, 3), (3, 4), 4, 0, (2,)], [1, 2, 0],
     [0, 1, (1, 0), -1], [1, 2, (2, 1), 0],
 )  # fmt: skip
 grid(

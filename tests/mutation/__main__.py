@@ -23,7 +23,7 @@ FOLDER = ROOT / "build" / "mutation"
 SECONDS = 30.0  # what the tests that a mutant is shown to may take, unharmed and traced; --thorough shows it to all
 LIVED = ("survived", "unreached", "not asked")
 TIMEOUTS = (-signal.SIGALRM, -signal.SIGPROF)
-COLD, FILES = 1500, 20  # tests for a mutant for which everything is imported anew, and files that they may stand in
+COLD, FILES = 2500, 25  # tests for a mutant for which everything is imported anew, and files that they may stand in
 
 
 def parser() -> argparse.ArgumentParser:
@@ -102,6 +102,19 @@ def shown(reach: Reach, mutant: Mutant, seconds: float) -> list[tuple[str, float
     return chosen
 
 
+def shown_then(reach: Reach, mutant: Mutant, seconds: float, first: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    """A second helping for a survivor: of the tests that were not shown the shortest, among them those of words."""
+    known, chosen, spent = {test for test, _ in first}, [], 0.0
+    for test, cost in sorted(reach.of(mutant), key=lambda entry: entry[1]):
+        spent += cost * (test not in known)
+        if spent > seconds:
+            break
+        if test not in known:
+            known.add(test)
+            chosen.append((test, cost))
+    return chosen
+
+
 class Asking:
     """Shows mutants to tests and puts what comes out into the results."""
 
@@ -125,15 +138,17 @@ class Asking:
         collected.trace(reach, note)
         cold: dict[str, list[tuple[str, float]]] = {}
         waiting, at_work = self.waiting[::-1], []
+        helpings: dict[str, list[tuple[str, float]]] = {}  # the second of those that have survived the first
         while waiting or at_work:
             while waiting and len(at_work) < self.jobs:
                 mutant = waiting.pop()
-                tests = [t for t in shown(reach, mutant, self.seconds) if t[0] not in self.broken]
+                tests = helpings.get(mutant.key) or shown(reach, mutant, self.seconds)
+                tests = [t for t in tests if t[0] not in self.broken]
                 swaps = session.swaps(mutant, self.imported) if tests else []
                 if not tests:
                     self.verdict(mutant, "unreached")
                 elif swaps is None:
-                    cold[mutant.key] = tests[:COLD]
+                    cold[mutant.key] = [*tests, *shown_then(reach, mutant, self.seconds, tests)][:COLD]
                 else:
                     at_work.append((mutant, *collected.show(tests, session.setting(swaps))))
             for entry in list(at_work):
@@ -149,6 +164,12 @@ class Asking:
                     self.broken.add(by)
                     waiting.append(mutant)
                     continue
+                if status == 0 and mutant.key not in helpings:
+                    first = shown(reach, mutant, self.seconds)
+                    helpings[mutant.key] = shown_then(reach, mutant, self.seconds, first)
+                    if helpings[mutant.key]:
+                        waiting.append(mutant)
+                        continue
                 state = "survived" if status == 0 else "timeout" if status in TIMEOUTS else "killed"
                 self.verdict(mutant, state, by or f"status {status}" * bool(status), time.monotonic() - child.started)
             time.sleep(0.005)

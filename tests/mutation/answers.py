@@ -199,6 +199,42 @@ worthless(
 )  # fmt: skip
 
 
+worthless(
+    "tinydl/ops/products.py", "*", "if x.dtype is y.dtype and x.dtype.kind == 'f' -> *",
+    "_direct(input, mat, vec, 2, 1) -> _direct(input, mat, vec, ?, ?)", "0 < b.ndim <= 2 -> *",
+    "len(a) == 2 -> len(a) != 2", because="the usual case sooner than by the general way",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/reducing.py", "total", "input.size > _BLOCK -> *", "len(axes) < input.ndim -> len(axes) <= input.ndim",
+    because="in which order numbers are added: the last digit",
+)  # fmt: skip
+equivalent(
+    "tinydl/ops/resample.py", "linear", "np.clip(source - first, 0.0, 1.0) -> np.clip(source - first, 0.0, 2.0)",
+    because="beyond the last position both neighbours are one",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/scanning.py", "_scan", "-input.ndim <= dim < input.ndim -> input.ndim <= dim < input.ndim",
+    "-input.ndim <= dim < input.ndim -> -input.ndim < dim < input.ndim",
+    because="the usual case sooner than by the general way",
+)  # fmt: skip
+equivalent(
+    "tinydl/ops/vector_norms.py", "_from_norm", "size + nothing -> size - nothing", "ord == 1 -> ord == *",
+    because="where the norm is 0 a factor of 0 stands before it; the general way gives the sign, too",
+)  # fmt: skip
+equivalent(
+    "tinydl/optim/fused.py", "_Plan.__init__", "(0, 0) -> *",
+    because="arrays of nothing until the first step makes those that are used",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/indexing.py", "getitem", "at.dtype.kind == 'b' -> at.dtype.kind != 'b'",
+    because="the usual case sooner than by the general way",
+)  # fmt: skip
+worthless(
+    "tinydl/autograd/primitives.py", "_Built._wrap_many", "len(op.public) > 1 -> len(op.public) > 0",
+    because="a pick of the only result leads where the node itself does",
+)  # fmt: skip
+
+
 def answer_to(mutant: Mutant) -> Answer | None:
     """The first answer that meets a mutant."""
     return next((answer for answer in ANSWERS if answer.meets(mutant)), None)

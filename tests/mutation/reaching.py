@@ -1,7 +1,8 @@
 """Which tests reach which line: every case is run once, traced, and what it found is kept in ``build/mutation``.
 
 A mutant is shown only to tests that run its line: those first that run little else of its file, and of those that run
-the same lines one before the second of any, of a function that has killed the most. A trace is a hint of what to run,
+the same lines one before the second of any, of a function that has killed the most; a survivor then to the shortest
+of the others. A trace is a hint of what to run,
 no verdict: one that is old can miss a test that would kill, never invent one. So only tests are traced again that are
 new or that ran a line that has changed since; what calls a file that is new is found out with ``--fresh``.
 """

@@ -49,3 +49,25 @@ def test_close_by_default() -> None:
         assert [bool(function(zero + by, zero)) for by in (0.9e-8, 1.1e-8)] == [True, False]
         assert not bool(function(zero * float("nan"), zero * float("nan")))
         assert [bool(function(one, zero, rtol=0.0, atol=a)) for a in (1.0, 0.99)] == [True, False]
+
+
+def test_a_value_to_fill_with_has_a_gradient_of_its_own_dtype() -> None:
+    x = tinydl.zeros(3, dtype=tinydl.float64)
+    value = tinydl.tensor(2.0, requires_grad=True)
+    y = x.index_fill(0, tinydl.tensor([0, 2, 2]), value)
+    assert y.dtype == tinydl.float64 and y.tolist() == [2, 0, 2]
+    y.sum().backward()
+    assert value.grad.dtype == tinydl.float32 and value.grad.item() == 2
+
+
+def test_paths_of_no_steps_in_the_definition_of_ctc() -> None:
+    """Of an input of no steps: no loss for a target of none, and an infinite one for any other."""
+    from tinydl.ops.ctc import ctc_definition
+
+    log_probs = tinydl.tensor(np.log(np.full((2, 4, 3), 1 / 3)))
+    for zero, infinite in ((False, float("inf")), (True, 0.0)):
+        loss = ctc_definition(
+            log_probs, np.array([[1, 2], [1, 2], [1, 2], [1, 1]]), input_lengths=np.array([0, 0, 2, 2]),
+            target_lengths=np.array([0, 1, 0, 2]), blank=0, zero_infinity=zero, reduction="none",
+        )  # fmt: skip
+        np.testing.assert_allclose(loss.tolist(), [0, infinite, 2 * np.log(3), infinite], rtol=1e-12)

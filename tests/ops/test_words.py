@@ -16,7 +16,7 @@ A, B, V = tinydl.ones(2, 3), tinydl.ones(3, 4), tinydl.ones(3)
 I = tinydl.tensor([0, 1])
 SINGULAR = tinydl.tensor([[1.0, 2.0], [2.0, 4.0]])
 X4 = tinydl.ones(1, 2, 3, 4)
-X = tinydl.ones(1, 2, 3)
+X, W3, S = tinydl.ones(1, 2, 3), tinydl.ones(3, 1, 1), tinydl.ones(3, 3)
 
 MISTAKES: list[tuple[type[Exception], str, Callable[[], Any]]] = [
     (RuntimeError, "shape '[4]' is invalid for input of size 6", lambda: A.reshape(4)),
@@ -57,6 +57,17 @@ MISTAKES: list[tuple[type[Exception], str, Callable[[], Any]]] = [
     (IndexError, "aminmax(): Expected reduction dim 0 to have non-zero size", lambda: tinydl.aminmax(A[:0], dim=0)),
     (IndexError, "index_add(): index -1 is out of bounds for dimension 0", lambda: V.index_add(0, -I, V[:2])),
     (IndexError, "index_copy(): index -1 is out of bounds for dimension 0", lambda: V.index_copy(0, -I, V[:2])),
+    (
+        RuntimeError, "tensor a (3) must match the size of tensor b (4) at non-singleton dimension 1; the shapes are "
+        "(2, 3) and (3, 4)", lambda: A + B,
+    ),
+    (RuntimeError, "tensor a (2) must match the size of tensor b (3) at non-singleton dimension 0", lambda: A * S),
+    (
+        RuntimeError, "mul: The size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 1; "
+        "the shapes are (3,) and (3, 4)", lambda: V * B,
+    ),
+    (RuntimeError, "tensor a (4) must match the size of tensor b (3) at non-singleton dimension 3", lambda: X4 - V),
+    (RuntimeError, "tensor a (2) must match the size of tensor b (3) at non-singleton dimension 1", lambda: X4 / W3),
     (RuntimeError, "range of [-inf, 1.0] is not finite", lambda: V.histc(3, -float("inf"), 1.0)),
     (RuntimeError, "range of [0.0, inf] is not finite", lambda: V.histc(3, 0.0, float("inf"))),
     (RuntimeError, "cov(): aweights cannot be negative", lambda: tinydl.cov(A, aweights=-V)),

@@ -269,6 +269,19 @@ def test_lbfgs_counts_a_parameter_without_gradient_as_flat() -> None:
         assert_close([p, q], [a, b], 1e-7, step)
 
 
+def test_lbfgs_stops_where_nothing_is_left_to_go() -> None:
+    """The first step of length 1 ends in the minimum: a gradient of exactly 0 is no larger than a tolerance of 0."""
+    found = []
+    for library in (tinydl, torch):
+        p = library.nn.Parameter(library.tensor([1.0, 0.0], dtype=library.float64))
+        optimizer = library.optim.LBFGS([p], tolerance_grad=0.0, tolerance_change=0.0)
+        for _ in range(2):
+            optimizer.step(lambda o=optimizer, p=p: (o.zero_grad(), (loss := (p * p).sum() / 2).backward(), loss)[-1])
+        state = optimizer.state[p]
+        found.append((p.tolist(), state["n_iter"], state["func_evals"]))
+    assert found[0] == found[1] and found[0][:2] == ([0.0, 0.0], 1)
+
+
 def test_lbfgs_resumes_with_the_same_bits() -> None:
     """Row 13 of the list of promises, for LBFGS: stopped before any step of twelve."""
 

@@ -210,8 +210,11 @@ Two = tuple[int, int]
 
 
 def _pair(x: Any) -> Two:
-    a, b = (x, x) if isinstance(x, int) else (x[0], x[-1])
-    return int(a), int(b)
+    if isinstance(x, int):
+        return x, x
+    if len(x) != 2:
+        raise RuntimeError(f"expected one number or two, for rows and columns, but got {tuple(x)}")
+    return int(x[0]), int(x[1])
 
 
 def _refuse_windows(kernel: Two, dilation: Two, padding: Two, stride: Two) -> None:
