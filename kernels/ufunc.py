@@ -120,7 +120,7 @@ def _on_threads(ufunc: Any, loops: dict[str, int]) -> Callable[..., Any]:
     def shared(x: Any, *others: Any) -> Any:
         from tinydl.kernels import sharing, threads
 
-        operands = (x, *others)
+        operands = (x, *[o if hasattr(o, "dtype") else np.asarray(o, x.dtype) for o in others])  # numbers among them
         kinds = "".join([o.dtype.char for o in operands])
         whole = [o.shape == x.shape and o.flags.c_contiguous for o in operands]
         count = threads.get_num_threads() if kinds in results and _compiled() else 1

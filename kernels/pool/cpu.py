@@ -189,9 +189,6 @@ def max_pool(x: Array, windows: Windows) -> tuple[Array, NDArray[np.int64]]:
 # ---------------------------------------------------------------------------------------------------- weighted windows
 
 
-_NARROW = 12  # numbers of a row, above which it is two vectors
-
-
 @njit(fastmath=SUMS, error_model="numpy", forceinline=True)
 def _inner(row: Array, weight: Array, first: int, last: int) -> Any:
     total = 0.0
@@ -204,23 +201,6 @@ def _inner(row: Array, weight: Array, first: int, last: int) -> Any:
 def _add_row(total: Array, row: Array, factor: Any) -> None:
     for t in range(total.size):
         total[t] += row[t] * factor
-
-
-@njit(error_model="numpy")
-def _narrow_plane(x: Array, deep: Window, high: Window, wide: Window, y: Array) -> None:
-    """:func:`_sum_plane` window by window: rows of few numbers do not make vectors."""
-    (d0, d1, dw), (h0, h1, hw), (w0, w1, ww) = deep, high, wide
-    for i in range(d0.size):
-        for j in range(h0.size):
-            for k in range(w0.size):
-                total = 0.0
-                for p in range(d0[i], d1[i]):
-                    for q in range(h0[j], h1[j]):
-                        along = 0.0
-                        for t in range(w0[k], w1[k]):
-                            along += x[p, q, t] * ww[k, t - w0[k]]
-                        total += along * dw[i, p - d0[i]] * hw[j, q - h0[j]]
-                y[i, j, k] = total
 
 
 @njit
@@ -239,10 +219,6 @@ def _sum_plane(x: Array, deep: Window, high: Window, wide: Window, row: Array, y
 @njit
 def _window_sum_some(start: int, stop: int, x: Array, table: Array, y: Array) -> None:
     deep, high, wide = _weighted(table)
-    if x.shape[3] <= _NARROW:
-        for n in range(start, stop):
-            _narrow_plane(x[n], deep, high, wide, y[n])
-        return
     row = np.empty(x.shape[3], x.dtype)
     for n in range(start, stop):
         _sum_plane(x[n], deep, high, wide, row, y[n])

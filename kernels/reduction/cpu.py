@@ -161,6 +161,16 @@ def _extreme(x: Array, at: int, n: int, step: int, largest: bool) -> Any:
 
 
 @njit(error_model="numpy")
+def _few_columns(x: Array, n: int, step: int, ord: float, y: Array) -> None:
+    """Column after column: of few numbers there is nothing to gain from vectors."""
+    for i in range(y.size):
+        total = 0.0
+        for c in range(n):
+            total += _term(x[i // step * step * n + i % step + c * step], ord)
+        y[i] = _root(total, ord)
+
+
+@njit(error_model="numpy")
 def _vector_norm(x: Array, n: int, step: int, ord: float, y: Array) -> int:
     x, y = x.reshape(x.size), y.reshape(y.size)
     if y.size == 0:
@@ -173,12 +183,8 @@ def _vector_norm(x: Array, n: int, step: int, ord: float, y: Array) -> int:
         for i in range(y.size):
             y[i] = _root(_terms(x[i * n : (i + 1) * n], ord), ord)
         return 0
-    if x.size <= _COLUMNS:  # few numbers: there is nothing to gain from vectors
-        for i in range(y.size):
-            total = 0.0
-            for c in range(n):
-                total += _term(x[i // step * step * n + i % step + c * step], ord)
-            y[i] = _root(total, ord)
+    if x.size <= _COLUMNS:
+        _few_columns(x, n, step, ord, y)
         return 0
     totals = np.empty(_COLUMNS)
     for outer in range(0, y.size, step):

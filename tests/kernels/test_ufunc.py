@@ -126,6 +126,7 @@ def test_long_lines_are_shared_among_threads_with_the_same_bits(dtype: str) -> N
     slope = np.asarray(0.25, x.dtype)
     calls = {
         "a number": lambda x: BENT.ready()(x, slope),
+        "a number of Python's": lambda x: BENT.ready()(x, 0.25),
         "two arrays": lambda x: BENT.ready()(x, x + 1),
         "one array": lambda x: BELL.ready()(x),
         "gaps": lambda x: BENT.ready()(x[:, :, ::2], slope),

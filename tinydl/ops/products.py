@@ -105,7 +105,11 @@ def column_sums(input: Any) -> Any:
 )
 def matrix_vector(input: Any, vec: Any) -> Any:
     """[..., M, K] @ [K] -> [..., M]."""
-    return input.dot(vec)
+    if input.ndim == 2:
+        return input.dot(vec)
+    if input.size and input.flags.c_contiguous:  # one matrix of all rows
+        return input.reshape(-1, input.shape[-1]).dot(vec).reshape(input.shape[:-1])
+    return np.matmul(input, vec)
 
 
 @primitive(input=lambda g, other: g * other, other=lambda g, input: g * input)
