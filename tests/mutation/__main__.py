@@ -105,7 +105,7 @@ def shown(reach: Reach, mutant: Mutant, seconds: float) -> list[tuple[str, float
 def shown_then(reach: Reach, mutant: Mutant, seconds: float, first: list[tuple[str, float]]) -> list[tuple[str, float]]:
     """A second helping for a survivor: of the tests that were not shown the shortest, among them those of words."""
     known, chosen, spent = {test for test, _ in first}, [], 0.0
-    for test, cost in sorted(reach.of(mutant), key=lambda entry: entry[1]):
+    for test, cost in sorted(reach.of(mutant, wide=True), key=lambda entry: entry[1]):
         spent += cost * (test not in known)
         if spent > seconds:
             break

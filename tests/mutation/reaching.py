@@ -122,10 +122,14 @@ class Reach:
                 file, _, lines = self.sets[number]
                 self.by_file[file].append((number, set(lines)))
 
-    def of(self, mutant: Mutant) -> list[tuple[str, float]]:
-        """The tests that reach a mutant with their seconds, in the order in which it is shown to them."""
+    def of(self, mutant: Mutant, wide: bool = False) -> list[tuple[str, float]]:
+        """The tests that reach a mutant with their seconds, in the order in which it is shown to them.
+
+        ``wide``: also those that run other lines it may show in: a line of options holds rules that run, too.
+        """
         reaching: list[tuple[int, set[int]]] = []
-        for lines in lines_of(mutant):
+        likely = list(lines_of(mutant))
+        for lines in [set().union(*likely[:-1]), likely[-1]] if wide else likely:
             reaching = [(number, found) for number, found in self.by_file[mutant.file] if found & lines]
             if reaching:
                 break
