@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 # A ufunc calls this for every innermost line: addresses and steps in bytes of the inputs and the result. Lines without
-# gaps become vectors, also where all inputs but the first are one number (parameters); others go by their steps.
+# gaps become vectors, also where all inputs but the first one or two are a number (parameters); others go by their
+# steps.
 _LOOP = """
 def {name}(pointers, dimensions, steps, data):
     n = dimensions[0]
@@ -29,16 +30,18 @@ def {name}(pointers, dimensions, steps, data):
     if {contiguous}:
         for i in range(n):
             x{last}[i] = body({elements})
-    elif {constant}:
-        {constants}
-        for i in range(n):
-            x{last}[i] = body({mixed})
+{parametric}
     else:
         {strided}
         for i in range(n):
             x{last}[i] = body({elements})
     forgive(everything)
 """
+_PARAMETRIC = """
+    elif {constant}:
+        {constants}
+        for i in range(n):
+            x{last}[i] = body({mixed})"""
 
 # FE_ALL_EXCEPT of the C library. A formula that computes both of two ways and takes one meets overflows and NaN that
 # are no news to anybody; NumPy looks at the processor's flags after every ufunc and would warn.
@@ -77,18 +80,24 @@ class Ufunc:
 
         every, inputs, last = range(len(dtypes)), range(len(dtypes) - 1), len(dtypes) - 1
         sizes = [np.dtype(d).itemsize for d in dtypes]
-        constant = [f"steps[{i}] == {0 if 0 < i < last else sizes[i]}" for i in every]
+        parametric = "".join(
+            _PARAMETRIC.format(
+                last=last,
+                constant=" and ".join(f"steps[{i}] == {0 if lead <= i < last else sizes[i]}" for i in every),
+                constants="; ".join(f"c{i} = x{i}[0]" for i in inputs[lead:]),
+                mixed=", ".join(f"x{i}[i]" if i < lead else f"c{i}" for i in inputs),
+            )
+            for lead in range(1, min(last, 3))
+        )  # fmt: skip
         name = f"{self.py_func.__module__}.{self.py_func.__qualname__}_{dtypes}".replace(".", "_").replace("?", "bool")
         text = _LOOP.format(
             name=name,
             last=last,
             arrays="; ".join(f"x{i} = carray(pointers[{i}], (n,), d{i})" for i in every),
             contiguous=" and ".join(f"steps[{i}] == {sizes[i]}" for i in every),
-            constant=" and ".join(constant) if last > 1 else "False",
-            constants="; ".join(f"c{i} = x{i}[0]" for i in inputs[1:]) or "pass",
+            parametric=parametric,
             strided="; ".join(f"x{i} = as_strided(x{i}, (n,), (steps[{i}],))" for i in every),
             elements=", ".join(f"x{i}[i]" for i in inputs),
-            mixed=", ".join("x0[i]" if i == 0 else f"c{i}" for i in inputs),
         )
         namespace: dict[str, Any] = {"__name__": __name__} | {f"d{i}": np.dtype(d).type for i, d in enumerate(dtypes)}
         namespace["body"] = njit(self.py_func, error_model="numpy", fastmath=self.fastmath, forceinline=True)
@@ -113,7 +122,7 @@ LONG = 1 << 19
 
 
 def _on_threads(ufunc: Any, loops: dict[str, int]) -> Callable[..., Any]:
-    """``ufunc``, which cuts what is long; everything else costs 0.1 us more. loops: their addresses by dtypes."""
+    """``ufunc``, which cuts what is long; everything else costs 0.06 us more. loops: their addresses by dtypes."""
 
     results = {kinds[:-1]: kinds[-1] for kinds in loops}
 
@@ -132,9 +141,11 @@ def _on_threads(ufunc: Any, loops: dict[str, int]) -> Callable[..., Any]:
         sharing.share(count, loops[kinds + results[kinds]], x.size, pointers, steps)
         return out
 
-    call: Any = lambda x, *others: ufunc(x, *others) if x.size < LONG else shared(x, *others)
-    if ufunc.nin == 1:
-        call = lambda x: ufunc(x) if x.size < LONG else shared(x)
+    # Written out for the number of inputs: passing ``*others`` on would cost as much as the call.
+    inputs = ", ".join(f"x{i}" for i in range(ufunc.nin))
+    namespace: dict[str, Any] = {"__name__": __name__, "ufunc": ufunc, "shared": shared, "LONG": LONG}
+    exec(f"def call({inputs}): return ufunc({inputs}) if x0.size < LONG else shared({inputs})", namespace)
+    call = namespace["call"]
     call.ufunc = ufunc
     return call  # type: ignore[no-any-return]
 

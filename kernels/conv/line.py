@@ -39,7 +39,6 @@ Array = NDArray[Any]
 
 PIECE = 1024  # positions of a piece, about: they stay in the second-level cache
 ALIGNED = 16  # a piece begins at a multiple of so many positions, where a cache line begins
-PARTS = 8  # in which the weight's gradient is summed
 
 
 class Lines(NamedTuple):
@@ -371,7 +370,7 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
     lines = _lines(x.shape[2:], tuple(kernel), g.shape[2:], tuple(padding), tuple(dilation), False)
     lanes, (inner, wide) = vector.lanes(dtype), panel(dtype, C)
     tiles, together, T, operations = _costs(lines, B, C, O, x.itemsize)
-    parts = max(1, min(PARTS, B * lines.outer * lines.pieces, 16_000_000 // (POINTS * O * C)))
+    parts = spec.parts(B * lines.outer * lines.pieces, POINTS * O * C * x.itemsize)
     threads = min(worthwhile(operations), parts)
     room = POINTS * T * (C + O) + together * tiles * (lines.m * O + POINTS * C)
     sums = np.empty((parts, POINTS, O, C), dtype)

@@ -42,8 +42,6 @@ from tinydl.kernels.workspace import plain, scratch
 
 Array = NDArray[Any]
 
-PARTS = 8  # in which the weight's gradient is summed
-
 
 # --------------------------------------------------------------------------------------------------------- the layout
 
@@ -317,7 +315,7 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
     vectors = max(1, min(4, -(-together * C // lanes)))
     inner, wide = _panel(dtype, vectors)
     width = -(-together * C // wide) * wide
-    cuts = max(1, min(B, PARTS, 16_000_000 // max(1, groups * len(runs) * O * width)))
+    cuts = spec.parts(B, groups * len(runs) * O * width * x.itemsize)
     threads = min(worthwhile(2 * g.size * C * math.prod(kernel)), groups * cuts)
     room = -(-(len(layout.phases) * layout.volume * C + width) // 16) * 16
     sums = (np.empty if B else np.zeros)((groups, cuts, len(runs), O, width), dtype)

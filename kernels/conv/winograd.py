@@ -38,8 +38,6 @@ from tinydl.kernels.workspace import plain, scratch
 
 Array = NDArray[Any]
 
-PARTS = 8  # in which the weight's gradient is summed
-
 
 # -------------------------------------------------------------------------------------------------------- the kernels
 #
@@ -332,7 +330,7 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
     tiles = -(-out[0] // 4), -(-out[1] // 4)
     number = tiles[0] * tiles[1]
     T = max(64, _block(K, O, x.itemsize))  # as many as make it worth while to read the sums and write them back
-    parts = max(1, min(B, PARTS, B * number // 64, 16_000_000 // (36 * O * K)))
+    parts = spec.parts(min(B, B * number // 64), 36 * O * K * x.itemsize)
     together = min(-(-B // parts), -(-T // number))
     T = min(T, together * number)
     threads = min(worthwhile(2 * 36 * B * number * K * O), parts)

@@ -29,11 +29,6 @@ SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
 
 
-def _map(op: Callable[..., Any], input: Tensor, inplace: bool, *args: Any, **static: Any) -> Tensor:
-    """``op(input)``, or the same written into ``input``."""
-    return input._in_place(op, *args, **static) if inplace else op(input, *args, **static)  # type: ignore[no-any-return]
-
-
 tanh = elementwise.tanh
 sigmoid = elementwise.sigmoid
 logsigmoid = elementwise.logsigmoid
@@ -59,17 +54,21 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
         raise ValueError(f"min_val cannot be greater than max_val, but they are {min_val} and {max_val}")
     if input.array.dtype.kind != "f":  # PyTorch's keeps integers, and its bounds become integers too
         min_val, max_val = int(min_val), int(max_val)
-    return _map(activations.hardtanh, input, inplace, min_val=min_val, max_val=max_val)
+    if inplace:
+        return input._in_place(activations.hardtanh, min_val=min_val, max_val=max_val)  # type: ignore[no-any-return]
+    return activations.hardtanh(input, min_val=min_val, max_val=max_val)  # type: ignore[no-any-return]
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """x where x > threshold, else ``value``."""
-    return _map(activations.threshold, input, inplace, threshold=threshold, value=value)
+    if inplace:
+        return input._in_place(activations.threshold, threshold=threshold, value=value)  # type: ignore[no-any-return]
+    return activations.threshold(input, threshold=threshold, value=value)  # type: ignore[no-any-return]
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where x > 0, else negative_slope x (Maas et al. 2013)."""
-    return _map(activations.prelu, input, inplace, negative_slope)
+    return input._in_place(activations.prelu, negative_slope) if inplace else activations.prelu(input, negative_slope)  # type: ignore[no-any-return]
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
@@ -114,10 +113,11 @@ def rrelu(
     if not lower <= upper:
         raise RuntimeError(f"Lower bound should be less than or equal to the upper bound, but got {lower} and {upper}")
     _floating("rrelu", input)
-    if not training:
-        return _map(activations.prelu, input, inplace, (lower + upper) / 2)
-    slope = drawing_from(generator).random(input.shape, input.dtype) * (upper - lower) + lower
-    return _map(activations.prelu, input, inplace, slope.astype(input.dtype, copy=False))
+    slope: Any = (lower + upper) / 2
+    if training:
+        slope = drawing_from(generator).random(input.shape, input.dtype) * (upper - lower) + lower
+        slope = slope.astype(input.dtype, copy=False)
+    return input._in_place(activations.prelu, slope) if inplace else activations.prelu(input, slope)  # type: ignore[no-any-return]
 
 
 def srelu(input: Tensor, t_right: Tensor, a_right: Tensor, t_left: Tensor, a_left: Tensor) -> Tensor:
@@ -135,13 +135,17 @@ def srelu(input: Tensor, t_right: Tensor, a_right: Tensor, t_left: Tensor, a_lef
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where x > 0, else alpha (e^x - 1). Clevert et al., arXiv:1511.07289."""
-    return _map(activations.elu, input, inplace, alpha=alpha, scale=1.0, rate=1.0)
+    if inplace:
+        return input._in_place(activations.elu, alpha=alpha, scale=1.0, rate=1.0)  # type: ignore[no-any-return]
+    return activations.elu(input, alpha=alpha, scale=1.0, rate=1.0)  # type: ignore[no-any-return]
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """1.0507 times :func:`elu` with alpha 1.6733, which keeps mean 0 and variance 1. Klambauer et al.,
     arXiv:1706.02515."""
-    return _map(activations.elu, input, inplace, alpha=SELU_ALPHA, scale=SELU_SCALE, rate=1.0)
+    if inplace:
+        return input._in_place(activations.elu, alpha=SELU_ALPHA, scale=SELU_SCALE, rate=1.0)  # type: ignore[no-any-return]
+    return activations.elu(input, alpha=SELU_ALPHA, scale=SELU_SCALE, rate=1.0)  # type: ignore[no-any-return]
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -151,7 +155,9 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    return _map(activations.elu, input, inplace, alpha=alpha, scale=1.0, rate=1 / alpha)
+    if inplace:
+        return input._in_place(activations.elu, alpha=alpha, scale=1.0, rate=1 / alpha)  # type: ignore[no-any-return]
+    return activations.elu(input, alpha=alpha, scale=1.0, rate=1 / alpha)  # type: ignore[no-any-return]
 
 
 def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
@@ -166,12 +172,12 @@ def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """x sigmoid(x), also called swish. Elfwing et al., arXiv:1702.03118."""
-    return _map(activations.silu, input, inplace)
+    return input._in_place(activations.silu) if inplace else activations.silu(input)  # type: ignore[no-any-return]
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """x tanh(softplus(x)). Misra, arXiv:1908.08681."""
-    return _map(activations.mish, input, inplace)
+    return input._in_place(activations.mish) if inplace else activations.mish(input)  # type: ignore[no-any-return]
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -191,12 +197,12 @@ def tanhshrink(input: Tensor) -> Tensor:
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """min(max(x + 3, 0), 6) / 6; the gradient at both bounds is 0."""
-    return _map(activations.hardsigmoid, input, inplace)
+    return input._in_place(activations.hardsigmoid) if inplace else activations.hardsigmoid(input)  # type: ignore[no-any-return]
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x min(max(x + 3, 0), 6) / 6. Howard et al., arXiv:1905.02244."""
-    return _map(activations.hardswish, input, inplace)
+    return input._in_place(activations.hardswish) if inplace else activations.hardswish(input)  # type: ignore[no-any-return]
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
