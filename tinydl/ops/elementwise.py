@@ -106,17 +106,23 @@ remainder: Any = primitive(
 
 
 def _power(input: Any, exponent: Any) -> Any:
-    if type(exponent) is int or type(exponent) is float:  # beside a floating input; the common powers by multiplying
+    if type(exponent) is int or type(exponent) is float:  # the common powers by multiplying
         if exponent == 2:
             return np.square(input)
+        if exponent < 0 and input.dtype.kind != "f":
+            _refuse_inverse()
         if exponent == 3:
             return input * input * input
         return np.sqrt(input) if exponent == 0.5 else np.power(input, exponent)
     if exponent.dtype.kind == "b":
         raise RuntimeError("pow is not implemented for booleans; convert with .long() first")
     if exponent.dtype.kind != "f" and np.any(exponent < 0):
-        raise RuntimeError("Integers to negative integer powers are not allowed; convert the base with .float() first")
+        _refuse_inverse()
     return np.power(input, exponent)
+
+
+def _refuse_inverse() -> None:
+    raise RuntimeError("Integers to negative integer powers are not allowed; convert the base with .float() first")
 
 
 pow = primitive(

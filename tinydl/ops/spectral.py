@@ -128,9 +128,12 @@ def _scale(norm: str | None, n: int, forward: bool) -> float:
 
 
 def _real(name: str, x: Any) -> Any:
-    if x.dtype.kind != "f":
+    dtype = x.dtype
+    if dtype is dtypes.float32 or dtype is dtypes.float64:
+        return x
+    if dtype.kind != "f":
         return cast(x, dtype=dtypes.get_default_dtype())
-    if x.dtype == np.float16:
+    if dtype == np.float16:
         raise RuntimeError(f"{name}: Unsupported dtype Half; convert it with .float()")
     return x
 
@@ -156,8 +159,9 @@ def rfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = Non
         ``"backward"`` (no factor), ``"ortho"`` (1 / sqrt(n)) or ``"forward"`` (1 / n).
     """
     x = _real("rfft", input)
-    axis = one_axis(dim, x.ndim)
-    n = x.shape[axis] if n is None else int(n)
+    shape = x.shape
+    axis = one_axis(dim, len(shape))
+    n = shape[axis] if n is None else int(n)
     if n < 1:
         raise RuntimeError(f"Invalid number of data points ({n}) specified")
     return spectrum(x, axis=axis, length=n, scale=_scale(norm, n, True))
@@ -176,12 +180,13 @@ def irfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = No
         ``"backward"`` (1 / n), ``"ortho"`` (1 / sqrt(n)) or ``"forward"`` (no factor).
     """
     x = _real("irfft", input)
-    if x.ndim < 2 or x.shape[-1] != 2:
+    shape = x.shape
+    if len(shape) < 2 or shape[-1] != 2:
         raise RuntimeError(
-            f"irfft: expected (real, imaginary) in a last dimension of size 2, but the shape is {tuple(x.shape)}"
+            f"irfft: expected (real, imaginary) in a last dimension of size 2, but the shape is {tuple(shape)}"
         )
-    axis = one_axis(dim, x.ndim - 1)
-    n = 2 * (x.shape[axis] - 1) if n is None else int(n)
+    axis = one_axis(dim, len(shape) - 1)
+    n = 2 * (shape[axis] - 1) if n is None else int(n)
     if n < 1:
         raise RuntimeError(f"Invalid number of data points ({n}) specified")
     return signal(x, axis=axis, length=n, scale=_scale(norm, n, False), weighted=True)
