@@ -23,9 +23,18 @@ def _settled(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _listed(plan: Any, *arguments: Any) -> Any:
-    """``plan(*arguments)`` where a list of sizes was given, which cannot be remembered."""
-    return plan(*map(_settled, arguments))
+def _planned(plan: Any) -> Any:
+    """``plan``, remembered; a list of sizes, which cannot be, is the tuple of them."""
+    known = functools.lru_cache(maxsize=1024)(plan)
+
+    @functools.wraps(plan)
+    def call(*arguments: Any) -> Any:
+        try:
+            return known(*arguments)
+        except TypeError:
+            return known(*map(_settled, arguments))
+
+    return call
 
 
 def _floating(name: str, dtype: Any) -> None:
@@ -79,7 +88,7 @@ def _pooled(name: str, rank: int, shape: Ints, dtype: Any, kernel_size: Sizes, s
     return list(zip(space, out, kernel, steps, pads, gaps))
 
 
-@functools.lru_cache(maxsize=1024)
+@_planned
 def _max_plan(*arguments: Any) -> tuple[Any, ...]:
     """The windows of a maximum; the arguments are those of :func:`_pooled`."""
     return tuple(_pool.max_windows(*setting) for setting in _pooled(*arguments))
@@ -87,7 +96,7 @@ def _max_plan(*arguments: Any) -> tuple[Any, ...]:
 
 def _max_pool(name: str, rank: int, input: Tensor, *arguments: Any) -> Any:
     x = input.array
-    return _pool.max_pool_values(input, windows=_listed(_max_plan, name, rank, x.shape, x.dtype, *arguments))
+    return _pool.max_pool_values(input, windows=_max_plan(name, rank, x.shape, x.dtype, *arguments))
 
 
 def max_pool1d(
@@ -103,12 +112,7 @@ def max_pool1d(
     places in the input, int64. Raises RuntimeError where no window fits.
     """
     x = input.array
-    try:
-        windows = _max_plan("max_pool1d", 1, x.shape, x.dtype, kernel_size, stride, padding, dilation, ceil_mode)
-    except TypeError:
-        windows = _listed(
-            _max_plan, "max_pool1d", 1, x.shape, x.dtype, kernel_size, stride, padding, dilation, ceil_mode
-        )
+    windows = _max_plan("max_pool1d", 1, x.shape, x.dtype, kernel_size, stride, padding, dilation, ceil_mode)
     return _pool.max_pool(input, windows=windows) if return_indices else _pool.max_pool_values(input, windows=windows)
 
 
@@ -118,12 +122,7 @@ def max_pool2d(
 ) -> Any:  # fmt: skip
     """:func:`max_pool1d` in two dimensions; indices count through the plane, row by row."""
     x = input.array
-    try:
-        windows = _max_plan("max_pool2d", 2, x.shape, x.dtype, kernel_size, stride, padding, dilation, ceil_mode)
-    except TypeError:
-        windows = _listed(
-            _max_plan, "max_pool2d", 2, x.shape, x.dtype, kernel_size, stride, padding, dilation, ceil_mode
-        )
+    windows = _max_plan("max_pool2d", 2, x.shape, x.dtype, kernel_size, stride, padding, dilation, ceil_mode)
     return _pool.max_pool(input, windows=windows) if return_indices else _pool.max_pool_values(input, windows=windows)
 
 
@@ -133,16 +132,11 @@ def max_pool3d(
 ) -> Any:  # fmt: skip
     """:func:`max_pool1d` in three dimensions; indices count through the volume."""
     x = input.array
-    try:
-        windows = _max_plan("max_pool3d", 3, x.shape, x.dtype, kernel_size, stride, padding, dilation, ceil_mode)
-    except TypeError:
-        windows = _listed(
-            _max_plan, "max_pool3d", 3, x.shape, x.dtype, kernel_size, stride, padding, dilation, ceil_mode
-        )
+    windows = _max_plan("max_pool3d", 3, x.shape, x.dtype, kernel_size, stride, padding, dilation, ceil_mode)
     return _pool.max_pool(input, windows=windows) if return_indices else _pool.max_pool_values(input, windows=windows)
 
 
-@functools.lru_cache(maxsize=1024)
+@_planned
 def _avg_plan(
     name: str, rank: int, shape: Ints, dtype: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool,
     count_include_pad: bool, divisor: int | None,
@@ -161,7 +155,7 @@ def _avg_plan(
 def _avg_pool(name: str, rank: int, input: Tensor, *arguments: Any) -> Tensor:
     x = input.array
     return _pool.window_sum(  # type: ignore[no-any-return]
-        input, windows=_listed(_avg_plan, name, rank, x.shape, x.dtype, *arguments)
+        input, windows=_avg_plan(name, rank, x.shape, x.dtype, *arguments)
     )
 
 
@@ -176,15 +170,9 @@ def avg_pool1d(
     False. ``ceil_mode`` adds a last window that reaches over the end. Raises RuntimeError where no window fits.
     """
     x = input.array
-    try:
-        windows = _avg_plan(
-            "avg_pool1d", 1, x.shape, x.dtype, kernel_size, stride, padding, ceil_mode, count_include_pad, None
-        )
-    except TypeError:
-        windows = _listed(
-            _avg_plan, "avg_pool1d", 1, x.shape, x.dtype, kernel_size, stride, padding, ceil_mode, count_include_pad,
-            None,
-        )  # fmt: skip
+    windows = _avg_plan(
+        "avg_pool1d", 1, x.shape, x.dtype, kernel_size, stride, padding, ceil_mode, count_include_pad, None
+    )
     return _pool.window_sum(input, windows=windows)  # type: ignore[no-any-return]
 
 
@@ -194,16 +182,10 @@ def avg_pool2d(
 ) -> Tensor:  # fmt: skip
     """:func:`avg_pool1d` in two dimensions; ``divisor_override`` is what the sums are divided by instead."""
     x = input.array
-    try:
-        windows = _avg_plan(
-            "avg_pool2d", 2, x.shape, x.dtype, kernel_size, stride, padding, ceil_mode, count_include_pad,
-            divisor_override,
-        )  # fmt: skip
-    except TypeError:
-        windows = _listed(
-            _avg_plan, "avg_pool2d", 2, x.shape, x.dtype, kernel_size, stride, padding, ceil_mode, count_include_pad,
-            divisor_override,
-        )  # fmt: skip
+    windows = _avg_plan(
+        "avg_pool2d", 2, x.shape, x.dtype, kernel_size, stride, padding, ceil_mode, count_include_pad,
+        divisor_override,
+    )  # fmt: skip
     return _pool.window_sum(input, windows=windows)  # type: ignore[no-any-return]
 
 
@@ -213,23 +195,17 @@ def avg_pool3d(
 ) -> Tensor:  # fmt: skip
     """:func:`avg_pool1d` in three dimensions; ``divisor_override`` is what the sums are divided by instead."""
     x = input.array
-    try:
-        windows = _avg_plan(
-            "avg_pool3d", 3, x.shape, x.dtype, kernel_size, stride, padding, ceil_mode, count_include_pad,
-            divisor_override,
-        )  # fmt: skip
-    except TypeError:
-        windows = _listed(
-            _avg_plan, "avg_pool3d", 3, x.shape, x.dtype, kernel_size, stride, padding, ceil_mode, count_include_pad,
-            divisor_override,
-        )  # fmt: skip
+    windows = _avg_plan(
+        "avg_pool3d", 3, x.shape, x.dtype, kernel_size, stride, padding, ceil_mode, count_include_pad,
+        divisor_override,
+    )  # fmt: skip
     return _pool.window_sum(input, windows=windows)  # type: ignore[no-any-return]
 
 
 # ------------------------------------------------------------------------------------------------------------ adaptive
 
 
-@functools.lru_cache(maxsize=1024)
+@_planned
 def _adaptive_plan(name: str, rank: int, shape: Ints, dtype: Any, output_size: Any) -> tuple[tuple[Any, ...], ...]:
     """A window sum's windows per dimension; a size of None keeps that of the input."""
     _floating(name, dtype)
@@ -259,34 +235,25 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     Window i reaches from floor(i L / output_size) to ceil((i + 1) L / output_size).
     """
     x = input.array
-    try:
-        windows = _adaptive_plan("adaptive_avg_pool1d", 1, x.shape, x.dtype, output_size)
-    except TypeError:
-        windows = _listed(_adaptive_plan, "adaptive_avg_pool1d", 1, x.shape, x.dtype, output_size)
+    windows = _adaptive_plan("adaptive_avg_pool1d", 1, x.shape, x.dtype, output_size)
     return _pool.window_sum(input, windows=windows)  # type: ignore[no-any-return]
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """:func:`adaptive_avg_pool1d` in two dimensions; None keeps a size."""
     x = input.array
-    try:
-        windows = _adaptive_plan("adaptive_avg_pool2d", 2, x.shape, x.dtype, output_size)
-    except TypeError:
-        windows = _listed(_adaptive_plan, "adaptive_avg_pool2d", 2, x.shape, x.dtype, output_size)
+    windows = _adaptive_plan("adaptive_avg_pool2d", 2, x.shape, x.dtype, output_size)
     return _pool.window_sum(input, windows=windows)  # type: ignore[no-any-return]
 
 
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """:func:`adaptive_avg_pool1d` in three dimensions; None keeps a size."""
     x = input.array
-    try:
-        windows = _adaptive_plan("adaptive_avg_pool3d", 3, x.shape, x.dtype, output_size)
-    except TypeError:
-        windows = _listed(_adaptive_plan, "adaptive_avg_pool3d", 3, x.shape, x.dtype, output_size)
+    windows = _adaptive_plan("adaptive_avg_pool3d", 3, x.shape, x.dtype, output_size)
     return _pool.window_sum(input, windows=windows)  # type: ignore[no-any-return]
 
 
-@functools.lru_cache(maxsize=1024)
+@_planned
 def _adaptive_max_plan(*arguments: Any) -> tuple[Any, ...]:
     """The windows of :func:`_adaptive_plan` for a maximum, looked at element by element."""
     return tuple((first, last, 1) for first, last, _ in _adaptive_plan(*arguments))
@@ -296,30 +263,21 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = 
     """The greatest elements of ``output_size`` windows, those of :func:`adaptive_avg_pool1d`; with
     ``return_indices`` their places too."""
     x = input.array
-    try:
-        windows = _adaptive_max_plan("adaptive_max_pool1d", 1, x.shape, x.dtype, output_size)
-    except TypeError:
-        windows = _listed(_adaptive_max_plan, "adaptive_max_pool1d", 1, x.shape, x.dtype, output_size)
+    windows = _adaptive_max_plan("adaptive_max_pool1d", 1, x.shape, x.dtype, output_size)
     return _pool.max_pool(input, windows=windows) if return_indices else _pool.max_pool_values(input, windows=windows)
 
 
 def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """:func:`adaptive_max_pool1d` in two dimensions; None keeps a size."""
     x = input.array
-    try:
-        windows = _adaptive_max_plan("adaptive_max_pool2d", 2, x.shape, x.dtype, output_size)
-    except TypeError:
-        windows = _listed(_adaptive_max_plan, "adaptive_max_pool2d", 2, x.shape, x.dtype, output_size)
+    windows = _adaptive_max_plan("adaptive_max_pool2d", 2, x.shape, x.dtype, output_size)
     return _pool.max_pool(input, windows=windows) if return_indices else _pool.max_pool_values(input, windows=windows)
 
 
 def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """:func:`adaptive_max_pool1d` in three dimensions; None keeps a size."""
     x = input.array
-    try:
-        windows = _adaptive_max_plan("adaptive_max_pool3d", 3, x.shape, x.dtype, output_size)
-    except TypeError:
-        windows = _listed(_adaptive_max_plan, "adaptive_max_pool3d", 3, x.shape, x.dtype, output_size)
+    windows = _adaptive_max_plan("adaptive_max_pool3d", 3, x.shape, x.dtype, output_size)
     return _pool.max_pool(input, windows=windows) if return_indices else _pool.max_pool_values(input, windows=windows)
 
 
