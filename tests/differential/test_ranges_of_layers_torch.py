@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.differential.grids import Grids, torch, x, xs
+torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+
+from tests.differential.grids import Grids, x, xs  # noqa: E402 - it needs PyTorch
 
 TABLE = Grids()
 grid, functions = TABLE.grid, TABLE.functions

@@ -11,9 +11,10 @@ import importlib
 import pytest
 
 import tinydl
-from tests.differential import test_rows_torch as rows
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+
+from tests.differential import test_rows_torch as rows  # noqa: E402 - it needs PyTorch
 
 WAYS = {
     "arranging": {"_FEW": 0}, "extrema": {"_FEW": 0}, "indexing": {"FEW": 0, "_FEW": 0}, "padding": {"_FEW": 0},
