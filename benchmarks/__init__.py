@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 # In the order they are run: the control first, the longest last.
 NAMES = (
-    "control", "roofs", "import_time", "folder", "overhead", "chain", "ladder", "fuse", "mlp_step", "lstm_step",
-    "nade_step", "works",
+    "control", "roofs", "import_time", "first_step", "folder", "overhead", "chain", "ladder", "fuse", "mlp_step",
+    "lstm_step", "nade_step", "works",
 )  # fmt: skip
 PAPERS = "papers"  # trains for hours, with options of its own: run alone, and not by `all`
 

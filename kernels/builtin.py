@@ -75,13 +75,14 @@ class Builtin(dict[Any, Callable[..., Any]]):
             "made_i": external("PyLong_FromLongLong", address(types.int64)),
             "made_x": external("PyFloat_FromDouble", address(types.float64)),
         }  # fmt: skip
-        name = re.sub(r"\W", "_", f"{plain.__module__}.{plain.__qualname__}_{dtype.name}")
+        label = f"{plain.__module__}.{plain.__qualname__}"
+        name = re.sub(r"\W", "_", f"{label}_{dtype.name}")
         listed = ", ".join(_ARGUMENTS[letter].format(at) for at, letter in enumerate(self.arguments))
         # The text is made of the names above. It is given this file's name, so that Numba finds a source whose date it
         # can look at.
         text = _TEXT.format(name=name, arguments=listed, made=f"made_{self.result}")
         exec(compile(text, __file__, "exec"), namespace)
-        compiled = cfunc(address(address, types.CPointer(address), address), namespace[name])
+        compiled = cfunc(address(address, types.CPointer(address), address), namespace[name], label, dtype.name)
         method = _Method(name.encode(), compiled.address, _FASTCALL, (plain.__doc__ or "").encode())
         _alive.append((compiled, method))
         return _new(ctypes.byref(method), None, None)  # type: ignore[no-any-return]

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import dataclasses
 import functools
 import hashlib
+import json
 import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import PickleError
 from types import MappingProxyType
-from typing import Any, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -92,18 +95,25 @@ def njit(function: Any = None, **options: Any) -> Any:
 
     import numba
 
-    return _cached(lambda **cache: numba.njit(function, **cache, **options), options)
+    compiled = numba.njit(function, **options)
+    return _kept(compiled, f"{function.__module__}.{function.__qualname__}", options)
 
 
-def cfunc(signature: Any, function: Callable[..., Any]) -> Any:
-    """``numba.cfunc`` (compiled at once, called through its ``address``), kept in :func:`folder` as well."""
-    import numba
+def cfunc(signature: Any, function: Callable[..., Any], kernel: str, form: str) -> Any:
+    """``numba.cfunc`` (compiled at once, called through its ``address``), kept in :func:`folder` as well.
 
-    return _cached(lambda **cache: numba.cfunc(signature, **cache)(function))
+    kernel, form: what :func:`costs` calls it.
+    """
+    from numba.core import ccallback, sigutils
+
+    # What numba.cfunc does, but that the cache is made ours before it is asked.
+    compiled = ccallback.CFunc(function, sigutils.normalize_signature(signature), locals={}, options={})
+    _kept(compiled, kernel, form=form).compile()
+    return compiled
 
 
-def _cached(compiled: Callable[..., Any], options: Mapping[str, Any] = MappingProxyType({})) -> Any:
-    """``compiled(cache=True)`` with our cache folder, or ``compiled()`` where there is none.
+def _kept(compiled: Any, kernel: str, options: Mapping[str, Any] = MappingProxyType({}), form: str = "") -> Any:
+    """``compiled``, whose machine code is kept in our cache folder from now on, if there is one.
 
     Numba's cache does not look at options: of one function compiled twice, serial and parallel, the second would be
     loaded as the first. So each choice of options has a folder of its own.
@@ -111,24 +121,39 @@ def _cached(compiled: Callable[..., Any], options: Mapping[str, Any] = MappingPr
     import numba
 
     where = folder()
-    if where is None:
-        return compiled()
-    # A compiled function fixes its cache folder when it is made. The setting is put back at once, so that the user's
-    # own cached functions stay where they were.
+    if where is None or not hasattr(compiled, "enable_caching"):  # a plain function under NUMBA_DISABLE_JIT
+        return compiled
+    # A compiled function fixes its cache folder when it is told to have one. The setting is put back at once, so that
+    # the user's own cached functions stay where they were.
     with _lock:
         before = numba.config.CACHE_DIR
         numba.config.CACHE_DIR = str(where / _name_of(options))
         try:
-            result = compiled(cache=True)
-        except DAMAGED:  # a C function is read from the disk when it is made
-            result = compiled()
+            compiled.enable_caching()
         finally:
             numba.config.CACHE_DIR = before
-    cache = getattr(result, "_cache", None)
-    if cache is not None and hasattr(cache, "save_overload"):  # not so under NUMBA_DISABLE_JIT
-        cache.save_overload = _forgiving(cache.save_overload, cache)
-        cache.load_overload = _forgiving(cache.load_overload, cache)
-    return result
+    cache = compiled._cache
+    save, load = _forgiving(cache.save_overload, cache), _forgiving(_loading(cache), cache)
+    cache.save_overload, cache.load_overload = _timed(kernel, form, save, load)
+    return compiled
+
+
+def _loading(cache: Any) -> Callable[..., Any]:
+    """``cache.load_overload`` for who only runs kernels.
+
+    Numba's own first imports all that a compiler needs to know (and SciPy, where it is installed), 0.4 s in every
+    process. Machine code needs the memory manager alone; what is compiled later still sees to the rest itself.
+    """
+    if not (hasattr(cache, "_load_overload") and hasattr(cache, "_guard_against_spurious_io_errors")):
+        return cache.load_overload  # type: ignore[no-any-return]  # a later Numba, which may do otherwise
+    from numba.core.runtime import rtsys
+
+    def load(form: Any, context: Any) -> Any:
+        rtsys.initialize(context)
+        with cache._guard_against_spurious_io_errors():
+            return cache._load_overload(form, context)
+
+    return load
 
 
 def _name_of(options: Mapping[str, Any]) -> str:
@@ -151,3 +176,86 @@ def _forgiving(action: Callable[..., Any], cache: Any) -> Callable[..., Any]:
             return None
 
     return forgiving
+
+
+# -- what it cost ------------------------------------------------------------------------------------------------------
+
+
+class Cost(NamedTuple):
+    """Seconds of one form of a kernel: the types it was compiled for, without the helpers compiled meanwhile."""
+
+    kernel: str
+    form: str
+    seconds: float
+
+
+@dataclasses.dataclass
+class _Clock:
+    owner: object
+    started: float
+    inside: float = 0.0  # what was compiled meanwhile, which has clocks of its own
+
+
+#: Of what is being compiled, callers before their helpers. Numba compiles one at a time.
+_clocks: list[_Clock] = []
+#: What this process read from the disk.
+loaded: list[Cost] = []
+
+
+def costs() -> list[Cost]:
+    """What compiling cost on this machine, for everything that the folder holds, in the order of its compilation."""
+    where = folder()
+    if where is None or not (path := where / _COSTS).is_file():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(ValueError, TypeError):  # a line that a full disk cut
+            found.append(Cost(*json.loads(line)))
+    return found
+
+
+_COSTS = "costs.jsonl"
+
+
+def _timed(kernel: str, form: str, save: Callable[..., Any], load: Callable[..., Any]) -> tuple[Any, Any]:
+    """Numba asks for the machine code for some types on the disk, and hands it over when it had to compile it."""
+    owner = object()
+
+    def timed_load(types: Any, context: Any) -> Any:
+        started = time.perf_counter()
+        found = load(types, context)
+        if found is None:
+            _clocks.append(_Clock(owner, started))
+        else:
+            loaded.append(Cost(kernel, form or _words(types), time.perf_counter() - started))
+        return found
+
+    def timed_save(types: Any, result: Any) -> None:
+        seconds = _stopped(owner)
+        save(types, result)
+        _write(Cost(kernel, form or _words(types), seconds))
+
+    return timed_save, timed_load
+
+
+def _stopped(owner: object) -> float:
+    """The seconds of the last clock of ``owner``, less what was compiled inside; clocks above it had no success."""
+    while _clocks:
+        clock = _clocks.pop()
+        if clock.owner is owner:
+            seconds = time.perf_counter() - clock.started
+            if _clocks:
+                _clocks[-1].inside += seconds
+            return seconds - clock.inside
+    return 0.0
+
+
+def _words(types: Any) -> str:
+    return ", ".join(map(str, types))
+
+
+def _write(cost: Cost) -> None:
+    """One line more; short, so that what several processes append does not mix."""
+    if (where := folder()) is not None:
+        with contextlib.suppress(OSError), open(where / _COSTS, "a", encoding="utf-8") as file:
+            file.write(json.dumps([cost.kernel, cost.form, round(cost.seconds, 4)]) + "\n")

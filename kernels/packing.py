@@ -117,7 +117,8 @@ def _address(width: int, bits: int, size: int) -> int:
     def run(target: int, target_stride: int, source: int, source_stride: int, count: int) -> None:
         _run(width, bits, size, target, target_stride, source, source_stride, count)
 
-    _kept.append(cfunc(types.void(*(types.int64,) * 5), run))
+    name = f"{__name__}.{'move' if width else 'transpose'}"
+    _kept.append(cfunc(types.void(*(types.int64,) * 5), run, name, f"float{bits}"))
     return int(_kept[-1].address)
 
 

@@ -89,7 +89,8 @@ class Ufunc:
             )
             for lead in range(1, min(last, 3))
         )  # fmt: skip
-        name = f"{self.py_func.__module__}.{self.py_func.__qualname__}_{dtypes}".replace(".", "_").replace("?", "bool")
+        label = f"{self.py_func.__module__}.{self.py_func.__qualname__}"
+        name = f"{label}_{dtypes}".replace(".", "_").replace("?", "bool")
         text = _LOOP.format(
             name=name,
             last=last,
@@ -111,7 +112,8 @@ class Ufunc:
         signature = types.void(*addresses)
         # The disk's key is the hash of kernels/ and the name, which do not change with somebody else's formula.
         ours = self.py_func.__module__.startswith(f"{__package__}.")
-        compiled = cfunc(signature, namespace[name]) if ours else numba.cfunc(signature)(namespace[name])
+        loop = namespace[name]
+        compiled = cfunc(signature, loop, label, dtypes) if ours else numba.cfunc(signature)(loop)
         _alive.append(compiled)
         return int(compiled.address)
 

@@ -463,7 +463,7 @@ def _panel(bits: int, width: int, size: int) -> Any:
               accumulate: int) -> None:  # fmt: skip
         _run_panel(bits, width, size, rows, a, row_stride, k_stride, b, b_stride, c, c_stride, k, accumulate)
 
-    return cfunc(types.void(*(types.int64,) * 10), panel)
+    return cfunc(types.void(*(types.int64,) * 10), panel, f"{__name__}.panel", f"{width} vectors, float{bits}")
 
 
 def panel(dtype: Any, width: int, size: int | None = None) -> int:

@@ -171,3 +171,23 @@ def test_info_reports_every_part_and_why_one_is_missing(run: Run, monkeypatch: p
     assert "lstm" in facts["names"]["models"] and "jsb" in facts["names"]["datasets"]
     plain = run("info").out
     assert all(title in plain for title in facts) and "fluidsynth is not on PATH" in plain
+
+
+def test_info_says_what_compiling_cost(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from tinydl.kernels import cache
+
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path)
+    assert run("info", "--kernels").out.startswith(f"no kernels compiled yet in {tmp_path}")
+    assert run("info", "--kernels", "--json").json == {
+        "folder": str(tmp_path), "bytes": 0, "seconds": 0.0, "kernels": []
+    }  # fmt: skip
+    for name, form, seconds in (("a", "float32", 1.5), ("b", "float32", 2.0), ("a", "float64", 3.0)):
+        cache._write(cache.Cost(f"tinydl.kernels.{name}", form, seconds))
+    with open(tmp_path / "costs.jsonl", "a", encoding="utf-8") as file:
+        file.write('["tinydl.kernels.c", "a line that a full disk')
+    lines = run("info", "--kernels").out.splitlines()
+    assert [line.split() for line in lines[1:3]] == [["a", "2", "4.50"], ["b", "1", "2.00"]]
+    assert lines[-2] == "3 forms of 2 kernels, compiled once on this machine in 6.5 s"
+    answer = run("info", "--kernels", "--json").json
+    assert answer["seconds"] == 6.5 and answer["bytes"] == (tmp_path / "costs.jsonl").stat().st_size
+    assert answer["kernels"][1] == {"kernel": "tinydl.kernels.b", "form": "float32", "seconds": 2.0}

@@ -4,6 +4,7 @@ the user's own cache is left alone."""
 from __future__ import annotations
 
 import ast
+import json
 import os
 import shutil
 import subprocess
@@ -45,9 +46,9 @@ def copy_of_kernels(root: Path) -> Path:
     return package
 
 
-def run(root: Path, **environment: str) -> str:
+def run(root: Path, program: str = PROGRAM, **environment: str) -> str:
     result = subprocess.run(
-        [sys.executable, "-c", PROGRAM], cwd=root, capture_output=True, text=True, timeout=120,
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=120,
         env={**os.environ, "PYTHONPATH": str(root), **environment},
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
@@ -87,6 +88,27 @@ def test_damaged_cache_files_are_compiled_again(tmp_path: Path) -> None:
 def _count(out: Any) -> None:
     for i in numba.prange(out.size):
         out[i] = numba.get_thread_id()
+
+
+COSTS = """
+import json, sys
+from tinydl.kernels.probe.cpu import answer
+from tinydl.kernels import cache
+answer(1), answer(1.5)
+print(json.dumps([cache.costs(), cache.loaded, "numba.np.arraymath" in sys.modules]))
+"""
+
+
+def test_what_compiling_and_reading_cost_is_known(tmp_path: Path) -> None:
+    """The helper's seconds are its own; whoever only reads imports no compiler."""
+    copy_of_kernels(tmp_path)
+    compiled, read, compiler = json.loads(run(tmp_path, COSTS, XDG_CACHE_HOME=str(tmp_path / "cache")))
+    kernels = ["tinydl.kernels.probe.helper.helper", "tinydl.kernels.probe.cpu.answer"] * 2
+    assert [(k, form) for k, form, _ in compiled] == list(zip(kernels, ["int64", "int64", "float64", "float64"]))
+    assert all(0 < seconds < 100 for *_, seconds in compiled) and not read and compiler
+    again, read, compiler = json.loads(run(tmp_path, COSTS, XDG_CACHE_HOME=str(tmp_path / "cache")))
+    assert again == compiled and not compiler
+    assert [(k, form) for k, form, _ in read] == [(kernels[1], "int64"), (kernels[1], "float64")]
 
 
 @pytest.mark.skipif(threads.max_threads() < 2, reason="one core")

@@ -11,17 +11,20 @@ import shutil
 import sys
 from typing import Any
 
-from tinydl.cli._output import say, say_json, say_pairs
+from tinydl.cli._output import clock, say, say_json, say_pairs, say_table
 from tinydl.cli.parser import Command, Parser, add_json
 
 _PACKAGES = ("numpy", "numba", "mido", "rich", "pooch", "threadpoolctl", "scipy", "matplotlib", "cupy")
 
 
 def _arguments(parser: Parser) -> None:
-    add_json(parser, "versions, threads and backends")
+    parser.add_argument("--kernels", action="store_true", help="say instead what compiling each kernel cost")
+    add_json(parser, "versions, threads and backends; with --kernels every compiled form and its seconds")
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.kernels:
+        return _kernels(as_json=args.json)
     facts = gather()
     if args.json:
         say_json(facts)
@@ -162,9 +165,36 @@ def _names() -> dict[str, str]:
     return {"models": ", ".join(models()), "datasets": ", ".join(known_names())}
 
 
+def _kernels(*, as_json: bool) -> int:
+    from tinydl.kernels import cache
+
+    costs, where = cache.costs(), cache.folder()
+    size = sum(path.stat().st_size for path in where.rglob("*") if path.is_file()) if where else 0
+    total = sum(c.seconds for c in costs)
+    if as_json:
+        kernels = [{"kernel": c.kernel, "form": c.form, "seconds": c.seconds} for c in costs]
+        say_json({"folder": where and str(where), "bytes": size, "seconds": round(total, 4), "kernels": kernels})
+        return 0
+    if not costs:
+        say(f"no kernels compiled yet in {where or 'this process'}: the first use of each compiles it")
+        return 0
+    seconds: dict[str, list[float]] = {}
+    for cost in costs:
+        seconds.setdefault(cost.kernel.removeprefix("tinydl.kernels."), []).append(cost.seconds)
+    dearest = sorted(seconds.items(), key=lambda item: -sum(item[1]))
+    say_table(
+        ("kernel", "forms", "compiling (s)"),
+        [(name, len(each), f"{sum(each):.2f}") for name, each in dearest],
+    )
+    say()
+    say(f"{len(costs)} forms of {len(seconds)} kernels, compiled once on this machine in {clock(total)}")
+    say(f"{size / 2**20:.1f} MiB in {where}")
+    return 0
+
+
 INFO = Command(
     description="Print versions, threads and backends, and why a backend is missing: paste it into a bug report.",
-    examples=["tinydl info", "tinydl info --json"],
+    examples=["tinydl info", "tinydl info --json", "tinydl info --kernels"],
     arguments=_arguments,
     run=_run,
 )
