@@ -27,6 +27,7 @@ _ARGUMENTS = {
     "d": "elements(given[{0}], size_of(given[{0}]), double)",
     "i": "integer(given[{0}])",
     "x": "real(given[{0}])",
+    "o": "given[{0}]",
 }
 _FASTCALL = 0x80  # METH_FASTCALL of Python's methodobject.h: (self, array of arguments, how many) -> new reference
 
@@ -43,7 +44,7 @@ class Builtin(dict[Any, Callable[..., Any]]):
     y, 3)``.
 
     arguments: a letter for each parameter: T an array of the dtype asked for, d one of float64, l one of int64, all
-    flat; i an integer, x a float.
+    flat; i an integer, x a float; o any object, by its address, for :mod:`~tinydl.kernels.heads` to look at.
     result: i or x.
     options: of ``numba.njit``, where ``function`` is not compiled by it already.
     """

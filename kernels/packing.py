@@ -16,12 +16,14 @@ from llvmlite import ir
 from numba import types
 from numpy.typing import NDArray
 
-from tinydl.kernels.cache import cfunc
+from tinydl.kernels.cache import cfunc, njit
 from tinydl.kernels.vector import (
     DOUBLE,
     FLOAT,
     I64,
     Lanes,
+    add,
+    copy,
     define,
     each,
     element,
@@ -29,6 +31,7 @@ from tinydl.kernels.vector import (
     flat,
     host_bytes,
     lanes_of,
+    multiply,
     named,
 )
 
@@ -187,3 +190,46 @@ def memory_of(x: NDArray[Any]) -> tuple[NDArray[Any], int, int, int]:
     start = x.__array_interface__["data"][0] - place * x.itemsize
     memory = np.asarray(_Memory(x, start, 1 + sum(abs(step) for step in reach)))
     return memory, place, row, column
+
+
+# -- in compiled kernels -----------------------------------------------------------------------------------------------
+
+
+@njit
+def pack_panel(b: NDArray[Any], at: int, row: int, column: int, count: int, used: int, lanes: int, wide: int, move: int,
+               transpose: int, packed: NDArray[Any], to: int) -> None:  # fmt: skip
+    """packed[k * wide + j] = b[k, j] for k < count and j < used; zero up to a whole vector."""
+    done = 0
+    if column == 1:
+        if used % lanes == 0:
+            pack(move, packed, to, wide, b, at, row, count)
+        else:
+            for k in range(count):
+                copy(packed, to + k * wide, b, at + k * row, used)
+        done = used
+    elif row == 1:
+        while done + lanes <= used:
+            pack(transpose, packed, to + done, wide, b, at + done * column, column, count)
+            done += lanes
+    if done < used or used % lanes:
+        for k in range(count):
+            for j in range(done, used):
+                packed[to + k * wide + j] = b[at + k * row + j * column]
+            for j in range(used, used + -used % lanes):
+                packed[to + k * wide + j] = 0
+
+
+@njit
+def multiply_block(tile: int, whole: bool, rows: int, a: NDArray[Any], at: int, a_row: int, a_column: int,
+                   panel: NDArray[Any], p0: int, row: int, used: int, wide: int, edge: NDArray[Any], e0: int,
+                   c: NDArray[Any], c0: int, N: int, count: int, k: int) -> None:  # fmt: skip
+    """C[rows, used] (+)= A[rows, count] @ panel[count, used]; what C holds counts unless k is 0."""
+    if whole:
+        multiply(tile, rows, a, at, a_row, a_column, panel, p0, row, c, c0, N, count, k)
+    else:
+        multiply(tile, rows, a, at, a_row, a_column, panel, p0, row, edge, e0, wide, count, 0)
+        for i in range(rows):
+            if k == 0:
+                copy(c, c0 + i * N, edge, e0 + i * wide, used)
+            else:
+                add(c, c0 + i * N, edge, e0 + i * wide, used)

@@ -56,6 +56,7 @@ FAMILIES: dict[str, str] = {
     },
     **dict.fromkeys(("flat_places", "combine_at_", "add_slices_"), "indexing"),
     "substitute_": "triangle",
+    **dict.fromkeys(("linear", "linear_backward"), "linear"),
     **dict.fromkeys(("moments", "vector_norm", "running_extreme"), "reduction"),
     **dict.fromkeys(
         ("erf", "erfc", "erfinv", "lgamma", "digamma", "polygamma", "sinc", "bessel_i"), "special",

@@ -65,6 +65,12 @@ def leaves(torch: Torch, *arrays: Any) -> tuple[Any, ...]:
     return tuple(x.requires_grad_() for x in tensors(torch, *arrays))
 
 
+def linear_backward(torch: Torch, needs: Any, g: Any, x: Any, w: Any) -> Call:
+    """All three gradients."""
+    given = leaves(torch, x, w, np.zeros(len(w), w.dtype))
+    return backward(torch, torch.nn.functional.linear(*given), given, (g,))
+
+
 def ctc(torch: Torch, x: Any, targets: Any, steps: Any, sizes: Any, *options: Any) -> Call:
     """Of sequences of one length."""
     blank, zero_infinity, reduction = options

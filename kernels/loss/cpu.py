@@ -85,8 +85,20 @@ def _bce(x: Any, y: Any, weight: Any, pos_weight: Any, weighted: Any, scale: Any
     return total
 
 
+def _bce_here(
+    x: Any, y: Any, weight: Any, pos_weight: Any, weighted: Any, mean: Any, each: Any, loss: Any, gradient: Any
+) -> Any:
+    """On one thread; ``loss`` is the reduced one, or with ``each`` all of them."""
+    scale = _f(1 / x.size) if mean and x.size else ONE
+    total = _bce_serial(x, y, weight, pos_weight, weighted, scale, loss[: x.size if each else 0], gradient)
+    if not each:
+        loss[0] = total if not mean else total / x.size if x.size else np.nan
+    return 0
+
+
 _bce_serial = njit(_bce, error_model="numpy")
 _bce_parallel = njit(_bce, parallel=True, error_model="numpy")
+_BCE_HERE = Builtin(_bce_here, "TTTTiiiTT")
 _NOTHING = np.empty(0, np.float32)
 
 
@@ -95,23 +107,24 @@ def bce_with_logits(
     x: Array, y: Array, weight: Array | None, pos_weight: Array | None, reduction: str
 ) -> tuple[Array, Array]:
     """Binary cross-entropy with logits and its gradient; see the card."""
-    x, y = plain(x), plain(y)
+    x, y = x if x.flags.carray else plain(x), y if y.flags.carray else plain(y)
     size = x.size
-    weighted = weight is not None or pos_weight is not None
+    weighted, mean, each = weight is not None or pos_weight is not None, reduction == "mean", reduction == "none"
     w = v = _NOTHING
     if weighted:
         w = np.ones_like(x) if weight is None else plain(weight)
         v = np.ones_like(x) if pos_weight is None else plain(pos_weight)
-    gradient = np.empty_like(x)
-    loss = np.empty_like(x) if reduction == "none" else _NOTHING
-    scale = _f(1 / size) if reduction == "mean" and size else ONE
-    kernel = _bce_parallel if size >= PARALLEL_FROM else _bce_serial
-    total = kernel(x, y, w, v, weighted, scale, loss, gradient)
-    if reduction == "none":
+    gradient = np.empty(x.shape, x.dtype)
+    loss = np.empty(x.shape if each else (), x.dtype)
+    if size < PARALLEL_FROM:
+        _BCE_HERE[x.dtype](x, y, w, v, weighted, mean, each, loss, gradient)
         return loss, gradient
-    if reduction == "mean":
-        total = total / size if size else np.nan
-    return np.array(total, np.float32), gradient
+    x, y, w, v, flat = (a.reshape(-1) for a in (x, y, w, v, gradient))
+    scale = _f(1 / size) if mean else ONE
+    total = _bce_parallel(x, y, w, v, weighted, scale, loss.reshape(-1) if each else _NOTHING, flat)
+    if not each:
+        loss[...] = total / size if mean else total
+    return loss, gradient
 
 
 # ----------------------------------------------------------------------------------------------- softmax cross-entropy

@@ -2,14 +2,14 @@
 exponentials are the cost, and so one pass over the logits gives both.
 
 ``bce_with_logits(x, y, weight, pos_weight, reduction) -> (loss, gradient)``
-    Binary cross-entropy of logits ``x`` [N] against targets ``y`` [N] in [0, 1] (shapes: all flat and equal; ``weight``
-    and ``pos_weight`` are [N] or None)::
+    Binary cross-entropy of logits ``x`` against targets ``y`` in [0, 1] (arrays of one shape, of N numbers; ``weight``
+    and ``pos_weight`` have it too, or are None)::
 
         l = w * (p * y * softplus(-x) + (1 - y) * softplus(x))          softplus(x) = max(x, 0) + log1p(exp(-|x|))
         dl/dx = w * ((1 - y) * sigmoid(x) - p * y * sigmoid(-x))
 
     This is PyTorch's ``max(x, 0) - x y + log1p(exp(-|x|))`` as a sum of non-negative terms: nothing cancels, and a term
-    whose factor is zero counts zero even where the logit is infinite. ``gradient`` is d(sum of ``loss``)/dx, [N].
+    whose factor is zero counts zero even where the logit is infinite. ``gradient`` is d(sum of ``loss``)/dx.
 
 ``softmax_cross_entropy(x, target, weight, ignore_index, label_smoothing, reduction) -> (loss, gradient)``
     Cross-entropy of logits ``x`` [N, C] against class indices ``target`` int64 [N], with class weights ``w`` [C] (None:

@@ -43,10 +43,10 @@ from numpy.typing import NDArray
 from tinydl.kernels import vector
 from tinydl.kernels.cache import njit
 from tinydl.kernels.matmul import spec
-from tinydl.kernels.packing import memory_of, mover, pack, transposer
+from tinydl.kernels.packing import memory_of, mover, multiply_block, pack_panel, transposer
 from tinydl.kernels.registry import register
 from tinydl.kernels.threads import worthwhile
-from tinydl.kernels.vector import add, copy, multiply, take
+from tinydl.kernels.vector import take
 from tinydl.kernels.workspace import scratch
 
 Array = NDArray[Any]
@@ -55,46 +55,6 @@ DEPTH = 384  # rows of a panel at once: 384 * 64 floats are 96 KiB
 ROWS = 120  # rows of A at once: 120 * 384 floats are 180 KiB
 SPAN = 1 << 21  # numbers of B that are packed at once
 DIRECT = 1 << 20  # bytes of B, rows contiguous, that are read where they are; any B is when all of A is one block
-
-
-@njit
-def _pack(b: Array, at: int, row: int, column: int, count: int, used: int, lanes: int, wide: int, move: int,
-          transpose: int, packed: Array, to: int) -> None:  # fmt: skip
-    """packed[k * wide + j] = b[k, j] for k < count and j < used; zero up to a whole vector."""
-    done = 0
-    if column == 1:
-        if used % lanes == 0:
-            pack(move, packed, to, wide, b, at, row, count)
-        else:
-            for k in range(count):
-                copy(packed, to + k * wide, b, at + k * row, used)
-        done = used
-    elif row == 1:
-        while done + lanes <= used:
-            pack(transpose, packed, to + done, wide, b, at + done * column, column, count)
-            done += lanes
-    if done < used or used % lanes:
-        for k in range(count):
-            for j in range(done, used):
-                packed[to + k * wide + j] = b[at + k * row + j * column]
-            for j in range(used, used + -used % lanes):
-                packed[to + k * wide + j] = 0
-
-
-@njit
-def _block(tile: int, whole: bool, rows: int, a: Array, at: int, a_row: int, a_column: int, panel: Array, p0: int,
-           row: int, used: int, wide: int, edge: Array, e0: int, c: Array, c0: int, N: int, count: int,
-           k: int) -> None:  # fmt: skip
-    """C[rows, used] (+)= A[rows, count] @ panel[count, used]; what C holds counts unless k is 0."""
-    if whole:
-        multiply(tile, rows, a, at, a_row, a_column, panel, p0, row, c, c0, N, count, k)
-    else:
-        multiply(tile, rows, a, at, a_row, a_column, panel, p0, row, edge, e0, wide, count, 0)
-        for i in range(rows):
-            if k == 0:
-                copy(c, c0 + i * N, edge, e0 + i * wide, used)
-            else:
-                add(c, c0 + i * N, edge, e0 + i * wide, used)
 
 
 def _product(
@@ -116,9 +76,9 @@ def _product(
                     while panel < first + many:
                         used = min(wide, N - panel * wide)
                         if not direct or used % lanes:
-                            _pack(b, b0 + k0 * b_row + panel * wide * b_column, b_row, b_column, k1 - k0, used, lanes,
-                                  wide, move if used == wide else move_last, transpose,
-                                  packed, (panel - first) * (k1 - k0) * wide)  # fmt: skip
+                            pack_panel(b, b0 + k0 * b_row + panel * wide * b_column, b_row, b_column, k1 - k0, used,
+                                       lanes, wide, move if used == wide else move_last, transpose,
+                                       packed, (panel - first) * (k1 - k0) * wide)  # fmt: skip
                         panel = first + take(taken, 0)
             for index in prange(threads):
                 e0: Any = np.int64(index) * ROWS * wide  # prange counts in uint64, which times int64 would be a float
@@ -135,9 +95,10 @@ def _product(
                             at = ((panel - first) * (k1 - k0) + k - k0) * wide
                             if direct and whole:
                                 source, at, row = b, b0 + k * b_row + panel * wide, b_row
-                            _block(tile if used == wide else last_tile, whole, rows, a,
-                                   a0 + top * a_row + k * a_column, a_row, a_column, source, at, row, used, wide,
-                                   edge, e0, c, top * N + panel * wide, N, min(depth, k1 - k), k)  # fmt: skip
+                            multiply_block(tile if used == wide else last_tile, whole, rows,
+                                           a, a0 + top * a_row + k * a_column, a_row, a_column, source, at, row,
+                                           used, wide, edge, e0, c, top * N + panel * wide, N,
+                                           min(depth, k1 - k), k)  # fmt: skip
                     block = take(taken, 1)
 
 

@@ -93,7 +93,7 @@ def test_both_routes_agree_and_nothing_else_changes(name: str, i: int, sample: S
     assert all(o.dtype == dtype for o in outs)
     arrays = grad(outs, leaves, seeds, retain_graph=True)
     recorded = grad(outs, leaves, seeds, create_graph=True)
-    fused = registry()[name].composite is not None
+    fused = registry()[name].composite is not None or registry()[name].few is not None
     for x, a, r, old in zip(leaves, arrays, recorded, before):
         assert a.shape == r.shape == x.shape
         assert a.dtype == r.dtype == dtype

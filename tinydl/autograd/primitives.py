@@ -128,6 +128,7 @@ def primitive(
     result: Callable[..., Any] | None = None,
     composite: Callable[..., Any] | None = None,
     joint: Callable[..., Any] | None = None,
+    few: Callable[..., Any] | None = None,
     constants: str = "",
     settings: str = "",
     **rules: Rule,
@@ -155,6 +156,9 @@ def primitive(
         inputs it has none for (targets, lengths). ``g`` is the gradient of the result, or, with several public
         results, a
         tuple of them in which None stands for zero.
+    few
+        ``fn(needs, g, <names>)`` gives on arrays what all the rules together give, or None to have them asked: for few
+        numbers, where one rule after another costs more than what they compute.
     settings
         Names of parameters that are no inputs although they may be given by position (``dim`` of a sum). Parameters
         that are keyword-only are settings anyway; so is ``*dims``. With them a public function of PyTorch's is itself
@@ -164,7 +168,7 @@ def primitive(
     def make(fn: Callable[..., Any]) -> Any:
         op = Primitive(
             fn, args, name or fn.__name__, promote, view, differentiable, tuple(outputs), tuple(aux), composite, joint,
-            tuple(constants.split()), tuple(settings.split()), rules, tuple(plain.split()), result,
+            tuple(constants.split()), tuple(settings.split()), rules, tuple(plain.split()), result, few,
         )  # fmt: skip
         if op.name in _registry:
             raise ValueError(f"a primitive named {op.name!r} exists already; choose another name")
@@ -194,12 +198,13 @@ class Primitive:
         rules: dict[str, Rule],
         plain: tuple[str, ...] = (),
         result: Callable[..., Any] | None = None,
+        few: Callable[..., Any] | None = None,
     ) -> None:
         self.function, self.name, self.promote, self.view = function, name, promote, view
         self.differentiable, self.outputs, self.composite, self.joint = differentiable, outputs, composite, joint
         self.returned = tuple(o for o in outputs if o not in aux)
         self.public = tuple(o for o in self.returned if o not in plain)  # those that gradients come to
-        self.result = result
+        self.result, self.few = result, few
         self.static: dict[str, Any] = {}
         self.defaults: dict[str, Any] = {}
         self.by_position: dict[str, bool] = {}  # of the settings; True for the one that takes all that follow
@@ -327,6 +332,7 @@ class _Built:
             "picks": _picks,
             "result": op.result,
             "joint": op.joint,
+            "few": op.few,
             "lift": _lift,
             "shares": np.may_share_memory,
             "write": self._write,
@@ -645,6 +651,10 @@ class _Built:
         else:
             unpacked = ", ".join(f"e{i}" for i in range(len(args)))
             line += ["  e0 = edges[0]" if len(args) == 1 else f"  {unpacked} = edges"]
+            if op.few is not None:
+                given = "".join(f", {value[s]}" for s in _parameters(op.few)[2:])
+                needs = "".join(f"e{i} is not None, " for i in range(len(args)))
+                line += [f"  d = few(({needs}), g{given})", "  if d is not None: return d"]
             for i, a in enumerate(args):
                 line += [f"  d{i} = None", f"  if e{i} is not None:"]
                 if a not in op.rules:

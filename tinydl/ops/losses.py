@@ -138,7 +138,7 @@ def xlogx(input: Any) -> Any:
 
 def _scaled(needs: tuple[bool, ...], g: Any, slope: Any) -> tuple[Any, ...]:
     """The gradient of the logits: the saved slope itself where ``loss.backward()`` started with one."""
-    unit = g.shape == () and g == 1
+    unit = not g.shape and g.item() == 1
     return (slope if unit else slope * g, *[None] * (len(needs) - 1))
 
 
@@ -160,11 +160,8 @@ def bce_definition(input: Any, target: Any, weight: Any, pos_weight: Any, *, red
 )  # fmt: skip
 def bce_with_logits(input: Any, target: Any, weight: Any, pos_weight: Any, *, reduction: str) -> Any:
     """Binary cross-entropy of logits; all of one shape and dtype but the weights, which broadcast, or are None."""
-    shape = input.shape
-    kernel = _BCE_WITH_LOGITS[input.dtype]
-    weights = [None if w is None else np.broadcast_to(w, shape).reshape(-1) for w in (weight, pos_weight)]
-    loss, slope = kernel(input.reshape(-1), target.reshape(-1), *weights, reduction)
-    return loss.reshape(shape) if reduction == "none" else loss, slope.reshape(shape)
+    weights = [None if w is None else np.broadcast_to(w, input.shape) for w in (weight, pos_weight)]
+    return _BCE_WITH_LOGITS[input.dtype](input, target, *weights, reduction)
 
 
 def picked(log_p: Any, target: Any, weight: Any, ignore_index: int) -> tuple[Any, Any]:

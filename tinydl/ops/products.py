@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
+from tinydl.kernels import by_dtype
 from tinydl.ops.axes import one_axis, remembered
 from tinydl.ops.extrema import data_of
 from tinydl.ops.reducing import reduce_sum, sum_rows
@@ -16,6 +17,9 @@ from tinydl.ops.shaping import broadcast_shapes, broadcasts, expand_to, permute_
 # Multiply-adds from which OpenBLAS would wake its own threads beside the kernels' pool (tinydl.kernels.matmul says why
 # that is slow). Below, BLAS runs on one thread and wins by its small overhead.
 _LARGE = 4 * 65536
+_FEW = 1 << 19  # multiply-adds of a linear layer that is computed in one call (tinydl.kernels.linear)
+
+_LINEAR, _LINEAR_BACKWARD = by_dtype("linear"), by_dtype("linear_backward")
 
 
 def product(a: Any, b: Any) -> Any:
@@ -55,13 +59,31 @@ def mm(input: Any, other: Any) -> Any:
     return product(input, other)
 
 
+def _few(needs: tuple[bool, bool, bool], g: Any, weight: Any, input: Any) -> Any:
+    """The gradients of :func:`linear` on few numbers."""
+    inputs = input.shape[-1] if weight is None and input is not None else 0 if weight is None else weight.shape[1]
+    if 0 < g.size * inputs <= _FEW and type(g) is np.ndarray:
+        return _LINEAR_BACKWARD[g.dtype](needs, g, input, weight)
+    return None
+
+
 @primitive(
     input=lambda g, weight: mm(g, weight) if len(g.shape) > 1 else fold(mm(unfold(g), weight)),
     weight=lambda g, input: linear_weight(g, input),
     bias=lambda g: column_sums(g),
+    few=_few,
 )
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """y = x W^T + b: input[..., I], weight[O, I], bias[O] or None -> [..., O]."""
+    dtype, shape = input.dtype, weight.shape
+    if (
+        input.size * shape[0] <= _FEW
+        and input.shape[-1:] == shape[1:]
+        and weight.dtype is dtype
+        and (bias is None or (bias.dtype is dtype and bias.shape == shape[:1]))
+        and type(input) is np.ndarray
+    ):
+        return _LINEAR[dtype](input, weight, bias)
     try:
         y = product(input, weight.T)
     except ValueError:
