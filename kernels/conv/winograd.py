@@ -33,11 +33,12 @@ from tinydl.kernels.conv.spec import Ints
 from tinydl.kernels.conv.transforms import DEPTH, FILTER, GRADIENT, IMAGE, RESULT, WEIGHT, tile
 from tinydl.kernels.registry import register
 from tinydl.kernels.threads import num_threads, worthwhile
-from tinydl.kernels.vector import multiply, transpose
-from tinydl.kernels.workspace import plain, scratch
+from tinydl.kernels.vector import add, multiply, transpose
+from tinydl.kernels.workspace import ALIGNMENT, plain, scratch
 
 Array = NDArray[Any]
 
+TOGETHER = 16  # vectors of sums that are added up before they are transformed
 
 # -------------------------------------------------------------------------------------------------------- the kernels
 #
@@ -55,17 +56,32 @@ def _filters(lanes: int, w: Array, u: Array) -> None:
 
 
 @njit
-def _weights(lanes: int, s: Array, w: Array) -> None:
-    """w[tap][...] of the sums s[point][...]."""
-    count = s.size // 36
-    for n in range(0, count, lanes):
-        tile(WEIGHT, 4, s, n, 6 * count, count, w, n, 3 * count, count)
+def _some_weights(lanes: int, thread: int, threads: int, parts: int, s: Array, w: Array) -> None:
+    """w[tap][...] of the sums s[part][point][...], which are added up in their order: one thread's share."""
+    count = s.size // (36 * parts)
+    vectors = count // lanes
+    for begin in range(vectors * thread // threads, vectors * (thread + 1) // threads, TOGETHER):
+        end = min(begin + TOGETHER, vectors * (thread + 1) // threads)
+        for point in range(36):
+            for part in range(1, parts):
+                source = (part * 36 + point) * count + begin * lanes
+                add(s, point * count + begin * lanes, s, source, (end - begin) * lanes)
+        for n in range(begin * lanes, end * lanes, lanes):
+            tile(WEIGHT, 4, s, n, 6 * count, count, w, n, 3 * count, count)
+
+
+@njit(parallel=True)
+def _weights(lanes: int, threads: int, parts: int, s: Array, w: Array) -> None:
+    for index in prange(threads):
+        thread: Any = np.int64(index)
+        _some_weights(lanes, thread, threads, parts, s, w)
 
 
 @njit
 def _some_products(inner: int, wide: int, lanes: int, thread: int, threads: int, images: int, together: int, cuts: int,
                    C: int, O: int, read: int, written: int, size: Any, low: Any, out: Any, tiles: Any, T: int,
-                   phases: Array, x: Array, u: Array, room: Array, room_size: int, y: Array) -> None:  # fmt: skip
+                   apart: Any, phases: Array, x: Array, u: Array, room: Array, room_size: int,
+                   y: Array) -> None:  # fmt: skip
     """y[image, O, *out] from x[image, C, *size] and u[point][read][read][C][written][written][O]: a thread's share."""
     H, W = tiles
     K, N = read * read * C, written * written * O
@@ -73,8 +89,9 @@ def _some_products(inner: int, wide: int, lanes: int, thread: int, threads: int,
     plane = (4 * H + 2) * wx * C
     at = thread * room_size
     v_at = at + together * read * read * plane
-    m_at = v_at + 36 * T * K
-    y_at = m_at + 36 * T * N
+    v_point, m_point = apart
+    m_at = v_at + 36 * v_point
+    y_at = m_at + 36 * m_point
     groups = (images + together - 1) // together
     for item in range(groups * cuts * thread // threads, groups * cuts * (thread + 1) // threads):
         first, cut = item // cuts * together, item % cuts
@@ -94,19 +111,19 @@ def _some_products(inner: int, wide: int, lanes: int, thread: int, threads: int,
                     source = at + (i // H * read * read + phase) * plane + (i % H * 4 * wx + 4 * j) * C
                     target = v_at + t * K + phase * C
                     for c in range(0, C, lanes):
-                        tile(IMAGE, 4, room, source + c, wx * C, C, room, target + c, 6 * T * K, T * K)
+                        tile(IMAGE, 4, room, source + c, wx * C, C, room, target + c, 6 * v_point, v_point)
             for point in range(36):
                 for k in range(0, K, DEPTH):
                     for n in range(0, N, wide):
-                        multiply(inner, now, room, v_at + point * T * K + k, K, 1, u, (point * K + k) * N + n, N, room,
-                                 m_at + point * T * N + n, N, min(DEPTH, K - k), k)  # fmt: skip
+                        multiply(inner, now, room, v_at + point * v_point + k, K, 1, u, (point * K + k) * N + n, N,
+                                 room, m_at + point * m_point + n, N, min(DEPTH, K - k), k)  # fmt: skip
             for t in range(now):
                 i, j = (start + t) // W, (start + t) % W
                 for phase in range(written * written):
                     row, column = 4 * i * written + phase // written, 4 * j * written + phase % written
                     source, target = m_at + t * N + phase * O, y_at + (row * wy + column) * O
                     for o in range(0, O, lanes):
-                        tile(RESULT, 4, room, source + o, 6 * T * N, T * N, room, target + o, written * wy * O,
+                        tile(RESULT, 4, room, source + o, 6 * m_point, m_point, room, target + o, written * wy * O,
                                    written * O)  # fmt: skip
         for image in range(count):
             for row in range(4 * row0 * written, min(4 * row1 * written, out[0])):
@@ -117,18 +134,18 @@ def _some_products(inner: int, wide: int, lanes: int, thread: int, threads: int,
 
 @njit(parallel=True)
 def _products(inner: int, wide: int, lanes: int, threads: int, images: int, together: int, cuts: int, C: int, O: int,
-              read: int, written: int, size: Any, low: Any, out: Any, tiles: Any, T: int, phases: Array, x: Array,
-              u: Array, room: Array, room_size: int, y: Array) -> None:  # fmt: skip
+              read: int, written: int, size: Any, low: Any, out: Any, tiles: Any, T: int, apart: Any, phases: Array,
+              x: Array, u: Array, room: Array, room_size: int, y: Array) -> None:  # fmt: skip
     for index in prange(threads):
         thread: Any = np.int64(index)  # prange counts in uint64, which times int64 would be a float
         _some_products(inner, wide, lanes, thread, threads, images, together, cuts, C, O, read, written, size, low, out,
-                       tiles, T, phases, x, u, room, room_size, y)  # fmt: skip
+                       tiles, T, apart, phases, x, u, room, room_size, y)  # fmt: skip
 
 
 @njit
 def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, images: int, together: int, parts: int,
-               C: int, O: int, read: int, size: Any, low: Any, out: Any, tiles: Any, T: int, phases: Array, x: Array,
-               g: Array, room: Array, room_size: int, sums: Array) -> None:  # fmt: skip
+               C: int, O: int, read: int, size: Any, low: Any, out: Any, tiles: Any, T: int, apart: Any, phases: Array,
+               x: Array, g: Array, room: Array, room_size: int, sums: Array) -> None:  # fmt: skip
     """sums[part][point][O][read][read][C], each over the images of a part: one thread's share."""
     H, W = tiles
     K = read * read * C
@@ -137,7 +154,8 @@ def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, ima
     at = thread * room_size
     g_at = at + together * read * read * plane
     v_at = g_at + together * 4 * H * wy * O
-    m_at = v_at + 36 * T * K
+    v_point, m_point = apart
+    m_at = v_at + 36 * v_point
     for part in range(parts * thread // threads, parts * (thread + 1) // threads):
         begun, last = 0, images * (part + 1) // parts
         for first in range(images * part // parts, last, together):
@@ -159,25 +177,25 @@ def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, ima
                         source = at + (i // H * read * read + phase) * plane + (i % H * 4 * wx + 4 * j) * C
                         target = v_at + t * K + phase * C
                         for c in range(0, C, lanes):
-                            tile(IMAGE, 4, room, source + c, wx * C, C, room, target + c, 6 * T * K, T * K)
+                            tile(IMAGE, 4, room, source + c, wx * C, C, room, target + c, 6 * v_point, v_point)
                     source = g_at + (i * 4 * wy + 4 * j) * O
                     for o in range(0, O, lanes):
-                        tile(GRADIENT, 4, room, source + o, wy * O, O, room, m_at + t * O + o, 6 * T * O, T * O)
+                        tile(GRADIENT, 4, room, source + o, wy * O, O, room, m_at + t * O + o, 6 * m_point, m_point)
                 for point in range(36):
                     for k in range(0, K, wide):
-                        multiply(inner, O, room, m_at + point * T * O, 1, O, room, v_at + point * T * K + k, K, sums,
-                                 (part * 36 + point) * O * K + k, K, now, begun)  # fmt: skip
+                        multiply(inner, O, room, m_at + point * m_point, 1, O, room, v_at + point * v_point + k, K,
+                                 sums, (part * 36 + point) * O * K + k, K, now, begun)  # fmt: skip
                 begun = 1
 
 
 @njit(parallel=True)
 def _sums(inner: int, wide: int, lanes: int, threads: int, images: int, together: int, parts: int, C: int, O: int,
-          read: int, size: Any, low: Any, out: Any, tiles: Any, T: int, phases: Array, x: Array, g: Array, room: Array,
-          room_size: int, sums: Array) -> None:  # fmt: skip
+          read: int, size: Any, low: Any, out: Any, tiles: Any, T: int, apart: Any, phases: Array, x: Array, g: Array,
+          room: Array, room_size: int, sums: Array) -> None:  # fmt: skip
     for index in prange(threads):
         thread: Any = np.int64(index)
         _some_sums(inner, wide, lanes, thread, threads, images, together, parts, C, O, read, size, low, out, tiles, T,
-                   phases, x, g, room, room_size, sums)  # fmt: skip
+                   apart, phases, x, g, room, room_size, sums)  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------- the variants
@@ -216,6 +234,16 @@ def _block(K: int, N: int, size: int) -> int:
     return max(8, min(128, max((1 << 19) // (36 * (K + N) * size), K * N // (K + N))))
 
 
+def _apart(numbers: int, size: int) -> int:
+    """How far the matrices of two points stand from each other: an odd number of cache lines.
+
+    A tile is written to 36 places so far apart. Were that a power of two, all would fall into one set of the cache,
+    which has room for 8.
+    """
+    line = ALIGNMENT // size
+    return (-(-numbers // line) | 1) * line
+
+
 def _convolved(x: Array, w: Array, low: Pair, read: int, written: int, out: Ints) -> Array:
     """x [B, C, 1, H, W], w [3, 3, read, read, C, written, written, O] -> [B, O, 1, *out]."""
     B, C, O, dtype = len(x), w.shape[4], w.shape[7], x.dtype
@@ -230,9 +258,10 @@ def _convolved(x: Array, w: Array, low: Pair, read: int, written: int, out: Ints
     together = max(1, min(-(-B // threads), -(-32 // number)))
     cuts = 1 if together > 1 or B >= threads else min(threads, tiles[0])
     T = min(_block(K, N, x.itemsize), together * number)
-    room = together * ((4 * tiles[0] + 2) * (4 * tiles[1] + 2) * K + 16 * number * N) + 36 * T * (K + N)
+    apart = _apart(T * K, x.itemsize), _apart(T * N, x.itemsize)
+    room = together * ((4 * tiles[0] + 2) * (4 * tiles[1] + 2) * K + 16 * number * N) + 36 * sum(apart)
     arguments = (
-        B, together, cuts, C, O, read, written, x.shape[3:], low, out, tiles, T, _PHASES[read],
+        B, together, cuts, C, O, read, written, x.shape[3:], low, out, tiles, T, apart, _PHASES[read],
         plain(x).reshape(-1), u, scratch("winograd", threads * room, dtype), room, y.reshape(-1),
     )  # fmt: skip
     if threads == 1:
@@ -331,22 +360,26 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
     number = tiles[0] * tiles[1]
     T = max(64, _block(K, O, x.itemsize))  # as many as make it worth while to read the sums and write them back
     parts = spec.parts(min(B, B * number // 64), 36 * O * K * x.itemsize)
-    together = min(-(-B // parts), -(-T // number))
-    T = min(T, together * number)
+    # The images of a part are cut evenly: a short block costs reading and writing the sums as much as a long one.
+    images = -(-B // parts)
+    together = -(-images // -(-images * number // T))
+    T = -(-together * number // -(-together * number // T))
+    apart = _apart(T * K, x.itemsize), _apart(T * O, x.itemsize)
     threads = min(worthwhile(2 * 36 * B * number * K * O), parts)
-    room = together * ((4 * tiles[0] + 2) * (4 * tiles[1] + 2) * K + 16 * number * O) + 36 * T * (K + O)
+    room = together * ((4 * tiles[0] + 2) * (4 * tiles[1] + 2) * K + 16 * number * O) + 36 * sum(apart)
     sums = np.empty((parts, 36, O, K), dtype)
     arguments = (
-        B, together, parts, C, O, step, x.shape[3:], low, out, tiles, T, _PHASES[step], plain(x).reshape(-1),
+        B, together, parts, C, O, step, x.shape[3:], low, out, tiles, T, apart, _PHASES[step], plain(x).reshape(-1),
         plain(g).reshape(-1), scratch("winograd", threads * room, dtype), room, sums.reshape(-1),
     )  # fmt: skip
+    small = np.empty((3, 3, O, step, step, C), dtype)
     if threads == 1:
         _some_sums(inner, wide, lanes, 0, 1, *arguments)
+        _some_weights(lanes, 0, 1, parts, sums.reshape(-1), small.reshape(-1))
     else:
         with num_threads(threads):
             _sums(inner, wide, lanes, threads, *arguments)
-    small = np.empty((3, 3, O, step, step, C), dtype)
-    _weights(lanes, np.add.reduce(sums, axis=0).reshape(-1), small.reshape(-1))
+            _weights(lanes, threads, parts, sums.reshape(-1), small.reshape(-1))
     for (i, j), (a, b, r, s) in entries:
         dw[:, :, 0, i, j] = small[a, b, :, r, s]
     return dw

@@ -18,7 +18,8 @@ from tests.differential import test_rows_torch as rows  # noqa: E402 - it needs 
 
 WAYS = {
     "arranging": {"_FEW": 0}, "extrema": {"_FEW": 0}, "indexing": {"FEW": 0, "_FEW": 0}, "padding": {"_FEW": 0},
-    "products": {"_FEW": 0, "_LARGE": 0}, "reducing": {"_BLOCK": 2}, "sorting": {"_FEW": 0}, "spectral": {"_FEW": 0, "_SMALL": 0},
+    "products": {"_FEW": 0, "_LARGE": 0}, "reducing": {"_BLOCK": 2}, "sorting": {"_FEW": 0},
+    "spectral": {"_FEW": 0, "_SMALL": 0},
 }  # fmt: skip
 #: the functions that have two ways
 NAMES = """
