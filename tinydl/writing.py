@@ -317,7 +317,7 @@ class Writing:
                             (self.array[view] if view else self.array)[arrays] = plain
                         self.bump()
                         return
-                except (IndexError, ValueError, OverflowError):
+                except (IndexError, ValueError, TypeError, OverflowError):
                     pass
         view, arrays = indexing.index_of(index, self.shape)
         given: Any = value if isinstance(value, Writing) else None
@@ -350,7 +350,7 @@ class Writing:
                 self._rebind(indexing.overwrite(self, new, index=view, then=arrays), "setitem")
                 return
             region[... if arrays is None else arrays] = new if given is None else new.array
-        except ValueError:
+        except (ValueError, TypeError):  # the latter of what NumPy will not broadcast to where a mask holds
             self._refuse_unwritable("setitem")
             if not self.array.size and not self.array.flags.writeable:
                 return  # nothing to write

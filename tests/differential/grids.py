@@ -6,6 +6,7 @@ NumPy arrays among the arguments become tensors, floating ones leaves: where the
 from __future__ import annotations
 
 import itertools
+import linecache
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -62,6 +63,7 @@ class Grids:
                 if isinstance(wanted, Exception) or isinstance(got, Exception):
                     refused = isinstance(wanted, Exception) and isinstance(got, Exception)
                     assert refused, f"{str(got)[:90]!r}, PyTorch {str(wanted)[:90]!r}"
+                    assert said(got), f"an accident instead of a refusal: {got!r:.120}"
                     continue
                 same(got, wanted, "float64", 1.0, "value")
                 assert (slopes is None) == (ours is None), "one has a gradient"
@@ -70,6 +72,16 @@ class Grids:
             except AssertionError as error:
                 wrong.append(f"({', '.join(map(shown, arguments))}): {' '.join(str(error).split())[:200]}")
         assert not wrong, f"{len(wrong)} of\n" + "\n".join(wrong[:30])
+
+
+def said(error: BaseException) -> bool:
+    """Whether an error was raised on purpose, by a ``raise``, and is not what an expression stumbled over."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    assert trace is not None
+    line = linecache.getline(trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+    return line.strip().startswith("raise")
 
 
 def answer(library: Any, f: Any, arguments: tuple[Any, ...]) -> tuple[Any, Any]:

@@ -221,6 +221,7 @@ grid(
     xs((1, 4, 4), (1, 4, 6), (4, 9), (1, 8, 2), (1, 6, 4), (4,)), [(3, 3), (3, 4), 4, (2, 3)], [2, (2, 3), 1], [1, 2],
     [0, 1], [1, 2],
 )  # fmt: skip
+functions("nn.functional.fold", xs((1, 9, 1), (1, 6, 3), (1, 6, 2)), [(3, 3), (4, 3), (3, 4)], [3, (2, 3), (3, 2)])
 functions("nn.functional.pixel_shuffle", xs((8, 2, 3), (1, 4, 1, 2), (9, 1, 1), (4, 2), (1,)), range(-1, 4))
 functions("nn.functional.pixel_unshuffle", xs((2, 4, 6), (1, 1, 2, 2), (1, 3, 3), (4, 4), (1,)), range(-1, 4))
 functions("nn.functional.channel_shuffle", xs((1, 4, 2), (1, 6, 2, 2), (4, 2), (6, 2, 2), (3,)), range(-1, 5))
@@ -320,6 +321,20 @@ functions(
 )  # fmt: skip
 functions("linalg.vecdot linalg.cross", xs((3,), (2, 3), (3, 2)), xs((3,), (2, 3), (3, 2)), dim=0)
 functions("linalg.diagonal", xs((2, 3), (2, 2, 3), (3,)), offset=1)
+functions("linalg.matrix_norm", xs((2, 3), (2, 2, 3)), ["fro", 1], [[0, 1], [-1, -2], [0]])
+functions("linalg.matrix_power matrix_power", xs((2, 3), (3, 2, 3), (2,), ()), [0, 2, -1])
+functions("linalg.det linalg.slogdet linalg.inv", xs((2,), (), (2, 3), (3, 2, 3)))
+functions("linalg.solve", [x(2, 2) + np.eye(2)], [x(2, 2).astype(np.float32), x(2).astype(np.float32), x(2, 2)])
+functions("matmul", xs((), (3,), (2, 3)), xs((), (3,)))
+functions("addmv", xs((3,), (2,), (1,), (), (2, 3), (2, 1)), [x(2, 3)], [x(3)])
+grid("index_add", lambda t, a, index, source, alpha: t.index_add(a, 0, index, source, alpha=alpha), [x(3, 2)],
+     [np.array([0, 2]), np.array([1, 1])], [x(2, 2)], [0, 1, 2.5])  # fmt: skip
+grid("movedim of lists", lambda t, a, source, target: t.movedim(a, source, target), [x(2, 1, 3)],
+     [[0], [1, 0], (2,)], [[1], [0, 2], (2,)])  # fmt: skip
+for _equation in ("ij,k->k", "ij,j->j", "ijk,k->", "ab,cd->ac", "i,ij->j", "ij,ji->", "a,b,c->b"):
+    _sides = _equation.split("->")[0].split(",")
+    grid(f"einsum {_equation}", lambda t, *a, equation=_equation: t.einsum(equation, *a),
+         *[[x(*(2 + ord(c) % 3 for c in side))] for side in _sides])  # fmt: skip
 functions("trapezoid", xs((), (3,), (2, 3)))
 functions("trapezoid", xs((3,), (2, 3)), xs((3,), (2,), (2, 3), (1, 3)), but=lambda y, x: x.ndim > y.ndim)
 functions("trapezoid", xs((3,), (2, 3)), dx=0.5, dim=0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tinydl
+from tinydl.autograd import gradcheck
 
 
 def leaf(*shape: int) -> Any:
@@ -71,3 +73,26 @@ def test_paths_of_no_steps_in_the_definition_of_ctc() -> None:
             target_lengths=np.array([0, 1, 0, 2]), blank=0, zero_infinity=zero, reduction="none",
         )  # fmt: skip
         np.testing.assert_allclose(loss.tolist(), [0, infinite, 2 * np.log(3), infinite], rtol=1e-12)
+
+
+def test_a_pseudo_inverse_and_its_singular_values_add_their_gradients() -> None:
+    from tinydl.ops.factors import pinv_of
+
+    def both(a: tinydl.Tensor) -> tinydl.Tensor:
+        P, S = pinv_of(a, atol=1e-6, rtol=None)
+        return (P * P).sum() + (S**3).sum()
+
+    a = tinydl.tensor([[1.0, 0.5], [-0.25, 2.0], [0.5, -1.0]], dtype=tinydl.float64, requires_grad=True)
+    assert gradcheck(both, (a,))
+
+
+@pytest.mark.parametrize("wanted", list(itertools.product((False, True), repeat=3)), ids=str)
+@pytest.mark.parametrize("rows", [2, 3000])
+def test_a_linear_layer_gives_the_gradients_that_are_asked_for(wanted: tuple[bool, bool, bool], rows: int) -> None:
+    x, w, b = (tinydl.ones(*shape, requires_grad=r) for shape, r in zip(((rows, 3), (200, 3), (200,)), wanted))
+    y = tinydl.nn.functional.linear(x, w, b)
+    assert y.requires_grad == any(wanted)
+    if any(wanted):
+        y.sum().backward()
+    for leaf, r, value in zip((x, w, b), wanted, (200.0, float(rows), float(rows))):
+        assert (leaf.grad is not None) == r and (not r or bool((leaf.grad == value).all()))

@@ -445,9 +445,9 @@ class _Built:
                 line += [f"    y = {raw}", f"    return {many}"]
         compute = f"y = forward({', '.join(f'x{i}' for i in range(len(args)))}{passed})"
         line += [f"  try: {compute}"]  # entering a try costs nothing
-        if op.promote and len(args) == 2:
-            line += [f"  except ValueError: misfit({op.name!r}, x0, x1)"]
         inputs = "".join(f"x{i}, " for i in range(len(args)))
+        if len(args) > 1:
+            line += [f"  except ValueError as error: misfit({op.name!r}, error, ({inputs}))"]
         line += [f"  except MemoryError as lack: no_memory({op.name!r}, ({inputs}), lack)"]
         line += self._wrap() if len(op.outputs) == 1 else self._wrap_many()
         return "\n".join(line)
@@ -899,19 +899,20 @@ def _settle(op: Any, arg: str, d: Any, shape: tuple[int, ...], dtype: Any) -> An
     return reshape_to(reduce_sum(d, axis=axes, keepdims=False), shape=shape)
 
 
-def _misfit(name: str, a: Any, b: Any) -> None:
-    """While a ValueError of NumPy is handled: if two shapes are what is wrong, say so in PyTorch's words."""
-    left, right = np.shape(a), np.shape(b)
-    rank = max(len(left), len(right))
-    wide = [(1,) * (rank - len(shape)) + tuple(shape) for shape in (left, right)]
-    for d, (m, n) in reversed(list(enumerate(zip(*wide)))):
-        if m != n and 1 not in (m, n):
-            raise RuntimeError(
-                f"{name}: The size of tensor a ({m}) must match the size of tensor b ({n}) at non-singleton dimension "
-                f"{d}; "
-                f"the shapes are {tuple(left)} and {tuple(right)}"
-            ) from None
-    raise  # the error being handled
+def _misfit(name: str, error: ValueError, inputs: tuple[Any, ...]) -> None:
+    """While a ValueError is handled: if it is NumPy's of two shapes, say so in PyTorch's words."""
+    told = str(error).startswith(("operands could not be broadcast", "shape mismatch: objects cannot be broadcast"))
+    shapes = [np.shape(x) for x in inputs if x is not None] if told else []
+    for left, right in itertools.combinations(shapes, 2):
+        rank = max(len(left), len(right))
+        # From the last dimension on; the shorter shape has no more to disagree about than it has dimensions.
+        for back, (m, n) in enumerate(zip(reversed(left), reversed(right)), 1):
+            if m != n and 1 not in (m, n):
+                raise RuntimeError(
+                    f"{name}: The size of tensor a ({m}) must match the size of tensor b ({n}) at non-singleton "
+                    f"dimension {rank - back}; the shapes are {tuple(left)} and {tuple(right)}"
+                ) from None
+    raise error
 
 
 def _no_memory(name: str, inputs: tuple[Any, ...], error: MemoryError) -> None:

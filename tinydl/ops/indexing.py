@@ -451,14 +451,14 @@ def index_select(input: Any, dim: Any = None, index: Any = None, *, axis: Any = 
         index, at = index.reshape(1), at.reshape(1)
     if at.size and (min(at.tolist()) if at.size <= _FEW else at.min()) < 0:
         raise IndexError(f"index_select(): index {int(at.min())} is out of range for dimension {a}")
-    if not input.ndim:
-        return take_along(input.reshape(1), index, axis=0).reshape(())
     try:
+        if not input.ndim:
+            return take_along(input.reshape(1), index, axis=0).reshape(())
         return take_along(input, index, axis=a)
     except IndexError:
         raise IndexError(
             f"index out of range in self: index_select(): index {int(at.max())} is out of bounds for dimension {a} "
-            f"with size {input.shape[a]}"
+            f"with size {input.shape[a] if input.ndim else 1}"
         ) from None
 
 

@@ -160,6 +160,9 @@ def solve_triangular(A: Any, B: Any, *, upper: bool, left: bool = True, unitrian
 
 def cholesky_solve(input: Any, other: Any, upper: bool = False) -> Any:
     """X with A X = ``input`` [..., n, k], of a symmetric A whose factor :func:`cholesky` gave as ``other``."""
+    for name, x in (("b", input), ("u", other)):
+        if x.ndim < 2:
+            raise RuntimeError(f"{name} should have at least 2 dimensions, but has {x.ndim} dimensions instead")
     first = solve_triangular(swap_last(other) if upper else other, input, upper=False)
     return solve_triangular(other if upper else swap_last(other), first, upper=True)
 

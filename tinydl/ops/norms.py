@@ -101,6 +101,8 @@ def norm(
         raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dim)}")
     if ord is not None and (pair or (dim is None and rank == 2)):
         return matrix_norm(A, ord, dim if pair else (-2, -1), keepdim or keepdims, dtype=dtype)
+    if isinstance(ord, str):
+        raise RuntimeError(f"linalg.norm: the order {ord!r} is one of matrices; give two dimensions, or a number")
     return vector_norm(A, 2 if ord is None else ord, dim, keepdim or keepdims, dtype=dtype)
 
 

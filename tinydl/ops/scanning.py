@@ -214,6 +214,8 @@ def trapezoid(y: Any, x: Any = None, *, dx: float = 1, dim: int = -1, axis: Any 
     ``x`` holds the places (one-dimensional, or of y's shape); without it they lie ``dx`` apart.
     """
     at = one_axis(pick_dim(dim, axis), y.ndim)
+    if not y.ndim:
+        raise IndexError(f"trapezoid: Dimension specified as {dim} but y has no dimensions")
     if x is not None and x.ndim == 1:
         if x.shape[0] != y.shape[at]:
             raise RuntimeError(

@@ -146,6 +146,13 @@ def _resized(x: Any, n: int, axis: int) -> Any:
     return pad_constant(x, pads=tuple((0, more if k == axis else 0) for k in range(x.ndim)), value=0)
 
 
+def _one_of_some(dim: int, rank: int) -> int:
+    """The axis of a tensor that has one."""
+    if not rank:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    return one_axis(dim, rank)
+
+
 @by_axis
 def rfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
     """The spectrum of a real signal along ``dim``: [..., N, ...] -> [..., n // 2 + 1, ..., 2].
@@ -160,7 +167,7 @@ def rfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = Non
     """
     x = _real("rfft", input)
     shape = x.shape
-    axis = one_axis(dim, len(shape))
+    axis = _one_of_some(dim, len(shape))
     n = shape[axis] if n is None else int(n)
     if n < 1:
         raise RuntimeError(f"Invalid number of data points ({n}) specified")
@@ -230,7 +237,9 @@ def ifftshift(input: Any, dim: Any = None) -> Any:
 
 def _shifted(x: Any, dim: Any, by: Any) -> Any:
     dims = range(x.ndim) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
-    axes = tuple(one_axis(d, x.ndim) for d in dims)
+    axes = tuple(_one_of_some(d, x.ndim) for d in dims)
+    if not axes:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     return rolled(x, shifts=tuple(by(x.shape[a]) for a in axes), axes=axes)
 
 
