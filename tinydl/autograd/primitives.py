@@ -26,7 +26,7 @@ import math
 import weakref
 from collections.abc import Callable, Iterable
 from types import FunctionType
-from typing import Any, TypeVar, overload
+from typing import Any, NoReturn, TypeVar, overload
 
 import numpy as np
 
@@ -322,7 +322,7 @@ class _Built:
             "stale": _stale,
             "user_line": _user_line,
             "freed": _freed,
-            "misfit": _misfit,
+            "misfit": misfit,
             "no_memory": _no_memory,
             "one_of": _one_of,
             "changed": _changed,
@@ -446,7 +446,7 @@ class _Built:
         compute = f"y = forward({', '.join(f'x{i}' for i in range(len(args)))}{passed})"
         line += [f"  try: {compute}"]  # entering a try costs nothing
         inputs = "".join(f"x{i}, " for i in range(len(args)))
-        if len(args) > 1:
+        if op.promote and len(args) == 2:
             line += [f"  except ValueError as error: misfit({op.name!r}, error, ({inputs}))"]
         line += [f"  except MemoryError as lack: no_memory({op.name!r}, ({inputs}), lack)"]
         line += self._wrap() if len(op.outputs) == 1 else self._wrap_many()
@@ -899,7 +899,7 @@ def _settle(op: Any, arg: str, d: Any, shape: tuple[int, ...], dtype: Any) -> An
     return reshape_to(reduce_sum(d, axis=axes, keepdims=False), shape=shape)
 
 
-def _misfit(name: str, error: ValueError, inputs: tuple[Any, ...]) -> None:
+def misfit(name: str, error: ValueError, inputs: tuple[Any, ...]) -> NoReturn:
     """While a ValueError is handled: if it is NumPy's of two shapes, say so in PyTorch's words."""
     told = str(error).startswith(("operands could not be broadcast", "shape mismatch: objects cannot be broadcast"))
     shapes = [np.shape(x) for x in inputs if x is not None] if told else []

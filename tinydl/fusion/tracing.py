@@ -209,8 +209,8 @@ class Trace:
         self._refuse_unless(atom.kinds, op, operands)
         try:
             shape = np.broadcast_shapes(*[x.shape for x in operands])
-        except ValueError:
-            _primitives._misfit(op.name, *[inputs[i] for i in (-2, -1)])
+        except ValueError as error:
+            _primitives.misfit(op.name, error, tuple(inputs))
         dtype = atom.dtype_of(operands, static)
         if dtype.kind == "f" and dtype not in FLOATING:
             self._refuse(f"{op.name} to {dtype}", "a fused function has float32 and float64; convert outside")

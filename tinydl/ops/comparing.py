@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydl.autograd.primitives import primitive
+from tinydl.autograd.primitives import misfit, primitive
 
 
 def _plain(ufunc: Any, args: str, name: str, promote: str | None = "same") -> Any:
@@ -101,7 +101,10 @@ def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, eq
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
         if tolerance < 0:
             raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance}")
-    return close(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)
+    try:
+        return close(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)
+    except ValueError as error:
+        misfit("isclose", error, (input, other))
 
 
 def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:

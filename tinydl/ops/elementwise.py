@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinydl import dtypes
-from tinydl.autograd.primitives import primitive
+from tinydl.autograd.primitives import misfit, primitive
 from tinydl.kernels import by_dtype
 from tinydl.ops.casting import alike, cast
 from tinydl.ops.comparing import eq, ge, gt, isnan, le, logical_and, logical_not, logical_or, lt
@@ -401,7 +401,10 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
         )
     if getattr(input, "dtype", None) is not getattr(other, "dtype", 0):
         input, other = alike(input, other)
-    return select(condition, input, other)
+    try:
+        return select(condition, input, other)
+    except ValueError as error:
+        misfit("where", error, (condition, input, other))
 
 
 def clamp(input: Any, min: Any = None, max: Any = None) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinydl import dtypes
-from tinydl.autograd.primitives import primitive
+from tinydl.autograd.primitives import misfit, primitive
 from tinydl.ops import elementwise
 from tinydl.ops.casting import cast
 from tinydl.ops.comparing import isfinite
@@ -71,7 +71,10 @@ def lerp(input: Any, end: Any, weight: Any) -> Any:
     for name, x in (("end", end), ("weight", weight)):
         if getattr(x, "dtype", input.dtype) != input.dtype:
             raise RuntimeError(f"expected dtype {input.dtype} for `{name}` but got dtype {x.dtype}")
-    return interpolate(input, end, weight)
+    try:
+        return interpolate(input, end, weight)
+    except ValueError as error:
+        misfit("lerp", error, (input, end, weight))
 
 
 def float_power(input: Any, exponent: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd import primitives as _p
-from tinydl.autograd.primitives import primitive
+from tinydl.autograd.primitives import misfit, primitive
 from tinydl.kernels import by_dtype
 from tinydl.kernels.indexing import ADD
 from tinydl.ops.axes import one_axis, remembered
@@ -543,7 +543,10 @@ def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
         raise RuntimeError(
             f"masked_scatter: expected self and source to have same dtypes but got {input.dtype} and {source.dtype}"
         )
-    return masked_write(input, mask, source)
+    try:
+        return masked_write(input, mask, source)
+    except ValueError as error:
+        misfit("masked_scatter", error, (input, mask))
 
 
 def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
