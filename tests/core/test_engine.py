@@ -293,6 +293,38 @@ def test_a_rule_that_gives_a_wrong_shape_or_dtype_is_named() -> None:
         made(lambda g: g.astype(np.float64))(x).sum().backward()
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_rules_of_all_inputs_at_once_are_looked_at_too(create_graph: bool) -> None:
+    """A gradient of another shape or dtype is named, and so is one that an input has not: which is no zero."""
+    from tinydl.autograd.primitives import Primitive
+
+    def made(rule: Any, constants: tuple[str, ...] = ()) -> Any:
+        return Primitive(
+            lambda a, b: a * b, "a b", "wrong", None, False, True, ("out",), (), None, rule, constants, (), {}
+        ).call
+
+    def slope(op: Any) -> Any:
+        return autograd.grad(op(x, w).sum(), [x, w], create_graph=create_graph, allow_unused=True)
+
+    x, w = tinydl.ones(3, requires_grad=True), tinydl.ones(3, requires_grad=True)
+    assert [g.tolist() for g in slope(made(lambda needs, g, a, b: (g * b, g * a)))] == [[1] * 3] * 2
+    assert slope(made(lambda needs, g, a, b: (g * b, None)))[1] is None
+    with pytest.raises(NotImplementedError, match="the derivative of wrong with respect to 'b' is not implemented"):
+        slope(made(lambda needs, g, a, b: (g * b, None), constants=("b",)))
+    with pytest.raises(RuntimeError, match=r"the rule for 'b' gave a gradient of shape \(1,\), expected \(3,\)"):
+        slope(made(lambda needs, g, a, b: (g * b, g[:1])))
+    if not create_graph:  # recorded operations keep a dtype by themselves
+        with pytest.raises(RuntimeError, match="the rule for 'b' gave a gradient of dtype float64, expected float32"):
+            slope(made(lambda needs, g, a, b: (g * b, g.astype(np.float64))))
+
+
+def test_an_operation_shows_the_text_of_its_call() -> None:
+    x = tinydl.ones(3, requires_grad=True)
+    for y in (x * x, tinydl.cat([x, x])):
+        op = y.grad_fn.op
+        assert f"def {op.name}(" in op.source and "def pull(n, g, edges):" in op.source
+
+
 def test_grad_does_not_visit_the_history_before_its_target() -> None:
     x = leaf(1)
     h = x

@@ -378,3 +378,36 @@ def test_a_stale_view_is_written_where_its_base_is_now() -> None:
         fresh = h[:1]
         fresh.add_(4)
     assert h.tolist() == [7, 9, 2]
+
+
+PICKS: dict[str, Any] = {
+    "one": lambda x, i, m: x[i], "last": lambda x, i, m: x[:, i], "both": lambda x, i, m: x[i, i],
+    "with a slice": lambda x, i, m: x[1:, i], "with a number": lambda x, i, m: x[0, i],
+    "after dots": lambda x, i, m: x[..., i], "mask": lambda x, i, m: x[m], "mask and index": lambda x, i, m: x[m, i],
+    "index_select": lambda x, i, m: x.index_select(1, i), "take": lambda x, i, m: x.take(i),
+    "gather": lambda x, i, m: x.gather(1, i.expand(3, 2)), "index_fill": lambda x, i, m: x.index_fill(0, i, 1.0),
+    "index_add": lambda x, i, m: (x * 0).index_add(0, i, x[:2]), "masked_fill": lambda x, i, m: x.masked_fill(m, 1.0),
+    "masked_select": lambda x, i, m: x.masked_select(m), "where": lambda x, i, m: tinydl.where(m, x, 0.0),
+    "index_put": lambda x, i, m: (x * 0).index_put((i,), x[1]), "scatter": lambda x, i, m: x.scatter(1, i[None], 1.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PICKS)
+def test_an_index_that_is_changed_later_changes_no_gradient(name: str) -> None:
+    """The gradient is that of the index which the result was made with, or is refused."""
+
+    def slope(late: bool) -> Any:
+        x = tinydl.arange(9.0).reshape(3, 3).requires_grad_()
+        i, m = tinydl.tensor([0, 2]), tinydl.tensor([True, False, True])
+        y = PICKS[name](x, i, m)
+        if late:
+            i.fill_(1)
+            m.fill_(False)
+        (y * y).sum().backward()
+        return x.grad.tolist()
+
+    expected = slope(False)
+    try:
+        assert slope(True) == expected
+    except RuntimeError as error:
+        assert "modified" in str(error) or "changed" in str(error)

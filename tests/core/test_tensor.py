@@ -244,6 +244,10 @@ def test_assigning_data_gives_other_memory() -> None:
     h = p * 2
     with pytest.raises(RuntimeError, match=r"data of shape \(1,\) .* result of an operation, of shape \(2, 2\)"):
         h.data = tinydl.ones(1)
+    with pytest.raises(RuntimeError, match=r"dtype float32 cannot be set on the result of an operation"):
+        h.data = tinydl.ones(2, 2)
+    h.data = tinydl.ones(2, 2, dtype=tinydl.float64)
+    assert h.tolist() == [[1, 1], [1, 1]] and h.requires_grad
 
 
 def test_to_takes_its_flags_by_position() -> None:

@@ -59,6 +59,7 @@ row("nan_to_num", np.array([1.0, NAN, INF, -INF]), note="what is no number", gra
 row("nan_to_num", np.array([1.0, NAN, INF, -INF]), nan=2.0, posinf=3.0, neginf=-4.0, note="replacements")
 row("polygamma", draw(3, 4, low=0.3, high=5.0), call=lambda t, x: t.polygamma(1, x))
 row("polygamma", draw(4, low=0.5, high=5.0), call=lambda t, x: t.polygamma(2, x), note="order 2")
+row("polygamma", draw(4, low=0.5, high=5.0), call=lambda t, x: t.polygamma(0, x), note="order 0")
 row("polygamma", draw(4, low=0.5, high=5.0), call=lambda t, x: x.polygamma(3), note="method")
 
 # -------------------------------------------------------------------------------------------------------- arithmetic

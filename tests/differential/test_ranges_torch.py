@@ -199,6 +199,7 @@ grid(
     range(-1, 6),
 )  # fmt: skip
 functions("histc", xs((), (5,), (0,), (2, 3)), [0, 1, 4, -1], [0, -1, 1.5], [0, 1, 2])
+functions("histc", [np.full(3, v) for v in (0.0, 1.0, -2.5, 1e17)], range(1, 6), but=lambda v, n: v[0] > 9 and n % 2 == 0)
 
 # padding and windows
 functions(
@@ -209,7 +210,7 @@ for _mode in ("reflect", "replicate", "circular"):
     functions(
         "nn.functional.pad", xs((3,), (2, 3), (1, 2, 3), (1, 2, 3, 3), (2, 0), (1, 2, 0)),
         [(1, 1), (0, 2), (3, 0), (4, 0), (0, 3), (-1, 1), (-2, -2), (1, 0, 0, 1), (2, 2, 3, 0), (1, 1, 1, 1, 1, 1), (),
-         (-1, -2), (-3, 0), (0, 0), (0, -4)],
+         (-1, -2), (-3, 0), (0, 0), (0, -4), (2, -1), (1, -2), (-1, 2), (-2, 1)],
         mode=_mode, but=lambda a, pads: bool(pads) and a.shape[-1] + pads[0] + pads[1] == 0,
     )  # fmt: skip
 functions(
@@ -313,6 +314,11 @@ functions("linalg.matrix_power", MATRICES, range(-3, 6))
 functions("linalg.solve", MATRICES, [*MATRICES, x(2), x(2, 2)])
 functions("linalg.solve", MATRICES, [*MATRICES, x(2), x(3, 2)], left=False)
 functions("linalg.pinv", MATRICES, rtol=0.1)
+for _least in (None, 0.1, 0.5):  # of singular values 8, 2 and 0.3, or those of two matrices
+    grid("ranks by what is counted", lambda t, a, r, least=_least: t.linalg.matrix_rank(
+        a.detach(), atol=least if least is None or not is_tensor(r) else t.full_like(r, least), rtol=r),
+         [np.diag([8.0, 2.0, 0.3]), np.stack([np.diag([8.0, 2.0, 0.3]), np.eye(3) / 4])],
+         [0.01, 0.1, 0.3, 1.0, 2.0, *map(np.array, (0.01, 0.1, 0.3, 1.0, 2.0))])  # fmt: skip
 functions(
     "linalg.cond", [SQUARE[0], *MATRICES[2:-2]], [None, "fro", "nuc", 1, -1, 2, -2, float("inf"), float("-inf"), 3],
 )  # fmt: skip

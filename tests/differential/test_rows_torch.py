@@ -152,6 +152,25 @@ def test_value_and_gradients(row: Row, dtype: str, layout: str) -> None:
             np.testing.assert_array_equal(x.array, old, err_msg=f"argument {i} was changed")
 
 
+SCALARS = [r for r in FUNCTIONS if r.name.endswith("_loss") or r.name in ("nn.functional.cross_entropy", "sum", "norm")]
+
+
+@pytest.mark.parametrize("row", SCALARS, ids=lambda r: r.label)
+def test_gradients_of_any_weight(row: Row) -> None:
+    """Nothing, one, and any other number times a result have so many times its gradient."""
+    ours, theirs, at = inputs(row, "float64")
+    for weight in (0.0, 1.0, -2.0):
+        a, b = (flat(row.evaluate(library, given))[0] for library, given in ((tinydl, ours), (torch, theirs)))
+        if is_tensor(b) and b.requires_grad:
+            xs, zs = [ours[i] for i in at], [theirs[i] for i in at]
+            seed = np.full(tuple(b.shape), weight)
+            same_gradients(
+                list(tinydl.autograd.grad(a, xs, tinydl.tensor(seed), allow_unused=True)),
+                list(torch.autograd.grad(b, zs, torch.tensor(seed), allow_unused=True)),
+                "float64", row.loose, f"{weight} times, by leaf",
+            )  # fmt: skip
+
+
 METHODS = [
     r for r in FUNCTIONS if r.call is None and r.method and "." not in r.name and hasattr(torch.Tensor, r.name)
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
+import gc
 import hashlib
 import json
 import sys
@@ -244,10 +245,38 @@ def cases(items: Sequence[Any]) -> dict[str, list[Any]]:
     return out
 
 
+def forget() -> None:
+    """What is done once in a process is done again: what is remembered is computed, the text of a call written."""
+    from tinydl.autograd.primitives import _waiting, registry
+
+    for cache in _caches():
+        cache.cache_clear()
+    for op in registry().values():
+        if op.variadic:
+            op._by_count.clear()
+            continue
+        for kind, code in _waiting.items():
+            call: Any = getattr(op.built, kind)
+            if call.__code__ is not code:
+                call.__code__, call.__defaults__, call.__kwdefaults__ = code, None, None
+
+
+@functools.cache
+def _caches() -> list[Any]:
+    """What remembers results of functions that are mutated."""
+    names = {str(ROOT / file) for file in files()}
+    return [
+        x for x in gc.get_objects()
+        if isinstance(x, functools._lru_cache_wrapper)
+        and getattr(x.__wrapped__, "__code__", forget.__code__).co_filename in names
+    ]  # fmt: skip
+
+
 def trace_all(items: Sequence[Any], reach: Reach, run: Callable[[Any, Any], str], note: Callable[[str], Any]) -> None:
     """Run some tests, traced; ``run(item, next)`` says how one ends."""
     recorder, saved = Recorder(), time.monotonic()
     for at, item in enumerate(items):
+        forget()
         recorder.lines, begun = set(), time.process_time()
         threading.settrace(recorder.trace)
         sys.settrace(recorder.trace)

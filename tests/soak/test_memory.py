@@ -81,6 +81,19 @@ def test_detached_steps_hold_nothing(traced: Callable[[], int]) -> None:
     assert traced() < 5e6
 
 
+def test_a_gradient_holds_its_own_memory_alone(traced: Callable[[], int]) -> None:
+    """What is computed for many at once is 4 MB; the gradient of three of them holds three numbers."""
+    weights = tinydl.ones(1_000_003)
+    for few in (
+        lambda x: tinydl.cat([x, tinydl.ones(1_000_000)]), lambda x: tinydl.hstack((x, tinydl.ones(1_000_000))),
+        lambda x: F.pad(x, (0, 1_000_000)),
+    ):  # fmt: skip
+        x = tinydl.ones(3, requires_grad=True)
+        base = traced()
+        (few(x) * weights).sum().backward()
+        assert traced() - base < 1e6 and x.grad.tolist() == [1, 1, 1]
+
+
 # ------------------------------------------------------------------------------------------------------ out of memory
 
 HUGE = 10**14  # elements: no machine has them

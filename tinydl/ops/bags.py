@@ -23,10 +23,10 @@ def _appearances(index: Array, rows: int) -> Array:
     return np.maximum(np.bincount(index.reshape(-1), minlength=rows), 1)
 
 
-def by_frequency(taken: Any, index: Array, rows: int) -> Any:
-    """``taken`` itself, rows of a table of ``rows``, whose gradient is divided by the number of times its index stands
-    in ``index``."""
-    share = (1 / _appearances(index, rows))[index][..., None].astype(taken.dtype)
+def by_frequency(taken: Any, index: Array) -> Any:
+    """``taken`` itself, rows of a table, whose gradient is divided by the number of times its index stands in
+    ``index``."""
+    share = (1 / np.bincount(index.reshape(-1))[index])[..., None].astype(taken.dtype)
     with_gradient = taken * share
     return with_gradient + data_of(taken - with_gradient)
 
@@ -61,7 +61,7 @@ def embedding_bag_definition(
     if reduce == "max":
         return _largest(taken, bag, bags)
     if frequency:
-        taken = by_frequency(taken, index, weight.shape[0])
+        taken = by_frequency(taken, index)
     if factors is not None:
         flat = reshape_to(factors, shape=(data_of(factors).size, 1))
         taken = taken * take_rows(flat, counts)

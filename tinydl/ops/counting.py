@@ -133,14 +133,15 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
     low, high = float(min), float(max)
     if low == high and x.size:
         low, high = float(np.minimum.reduce(x)), float(np.maximum.reduce(x))
-    if low == high:
-        low, high = low - 1, high + 1
     if not (math.isfinite(low) and math.isfinite(high)):
         raise RuntimeError(f"range of [{low}, {high}] is not finite")
     if low > high:
         raise RuntimeError(f"max must be larger than min, got {low} and {high}")
     inside = x[(x >= low) & (x <= high)]
-    place = ((inside - low) * bins / (high - low)).astype(np.int64)
+    if low == high:  # all of one value: it stands in the middle
+        place = np.full(inside.size, bins // 2)
+    else:
+        place = ((inside - low) * bins / (high - low)).astype(np.int64)
     return np.bincount(np.minimum(place, bins - 1, out=place), None, bins).astype(x.dtype)
 
 

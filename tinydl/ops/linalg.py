@@ -262,8 +262,7 @@ def _square(name: str, A: Any) -> None:
     shape = _raw(A).shape
     if len(shape) > 1 and shape[-1] == shape[-2]:
         return
-    if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
-        raise RuntimeError(f"{name}: A must be batches of square matrices, but its shape is {tuple(A.shape)}")
+    raise RuntimeError(f"{name}: A must be batches of square matrices, but its shape is {tuple(A.shape)}")
 
 
 def det(A: Any) -> Any:

@@ -167,17 +167,13 @@ def bce_with_logits(input: Any, target: Any, weight: Any, pos_weight: Any, *, re
 def picked(log_p: Any, target: Any, weight: Any, ignore_index: int) -> tuple[Any, Any]:
     """-w_t log_p[n, t, ...] for each target, 0 where it is ``ignore_index``, and the weights w_t that count.
 
-    ``log_p`` [N, C, ...] (or [C]), ``target`` int64 [N, ...] (or []): an array, as is ``weight`` [C] or None.
+    ``log_p`` [N, C, ...] (or [C]), ``target`` int64 [N, ...] (or []): an array, as is ``weight`` [C] or None. That the
+    targets are classes has been seen by the kernel.
     """
     axis = 1 if len(log_p.shape) > 1 else 0
     counts = target != ignore_index
     index = np.where(counts, target, 0)
-    classes = log_p.shape[axis]
-    if np.any((index < 0) | (index >= classes)):
-        from tinydl.kernels.loss.spec import out_of_bounds
-
-        raise out_of_bounds(int(index[(index < 0) | (index >= classes)].flat[0]), classes)
-    weights = np.ones(classes, log_p.dtype) if weight is None else weight
+    weights = np.ones(log_p.shape[axis], log_p.dtype) if weight is None else weight
     hit = np.where(counts, weights[index], 0).astype(log_p.dtype, copy=False)
     found = reshape_to(gather_along(log_p, np.expand_dims(index, axis), axis=axis), shape=target.shape)
     # Chosen, not multiplied: an ignored row may hold infinities.

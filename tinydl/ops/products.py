@@ -10,6 +10,7 @@ import numpy as np
 from tinydl.autograd.primitives import primitive
 from tinydl.kernels import by_dtype
 from tinydl.ops.axes import one_axis, remembered
+from tinydl.ops.casting import cast
 from tinydl.ops.extrema import data_of
 from tinydl.ops.reducing import reduce_sum, sum_rows
 from tinydl.ops.shaping import broadcast_shapes, broadcasts, expand_to, permute_axes, reshape_to
@@ -175,15 +176,21 @@ def _refuse(name: str, a: Any, b: Any) -> None:
     raise RuntimeError(f"{name}: the batch dimensions of {tuple(a.shape)} and {tuple(b.shape)} do not broadcast")
 
 
+def _of_one_dtype(name: str, first: Any, *others: Any) -> None:
+    for x in others:
+        if x.dtype is not first.dtype and x.dtype != first.dtype:
+            raise RuntimeError(f"{name}(): all tensors must have the same dtype, but got {first.dtype} and {x.dtype}")
+
+
 def matmul(input: Any, other: Any) -> Any:
     """Product of vectors, matrices or batches of matrices, as PyTorch's ``matmul`` (one dtype)."""
     x, y = getattr(input, "array", None), getattr(other, "array", None)
     if x is not None and y is not None and x.dtype is y.dtype:  # the usual cases of two tensors
         if y.ndim == 2 and x.ndim > 1 and x.shape[-1] == y.shape[0]:
             return mm(input, other)
-        if y.ndim == 1 and x.ndim and x.dtype.kind in "fi" and x.shape[-1] == y.shape[0]:
+        if y.ndim == 1 and x.ndim and x.shape[-1] == y.shape[0]:
             return (matrix_vector if x.ndim > 1 else inner_product)(input, other)
-        if x.ndim == 1 and y.ndim == 2 and x.dtype.kind in "fi" and x.shape[0] == y.shape[0]:
+        if x.ndim == 1 and y.ndim == 2 and x.shape[0] == y.shape[0]:
             return matrix_vector(swap_last(other), input)
     try:
         a, b = input.shape, other.shape
@@ -204,20 +211,16 @@ def matmul(input: Any, other: Any) -> Any:
             return mm(input, other)
         except ValueError:
             _refuse("matmul", input, other)
-    if len(b) == 1 and len(a) < 3 and input.dtype.kind == "f":
-        return (matrix_vector if len(a) == 2 else inner_product)(input, other)
-    if len(a) == 1 and len(b) == 1:
-        return reduce_sum(input * other, axis=None, keepdims=False)
-    if len(a) == 1:
-        out = mm(reshape_to(input, shape=(1,) + a), other)
-        return reshape_to(out, shape=out.shape[:-2] + out.shape[-1:])
-    out = mm(input, reshape_to(other, shape=b + (1,)))
-    return reshape_to(out, shape=out.shape[:-1])
+    if len(b) == 1:
+        return (matrix_vector if len(a) > 1 else inner_product)(input, other)
+    out = mm(reshape_to(input, shape=(1,) + a), other)
+    return reshape_to(out, shape=out.shape[:-2] + out.shape[-1:])
 
 
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
     """y_o = x1^T W_o x2 + b_o: input1[..., I], input2[..., J], weight[O, I, J], bias[O] or None -> [..., O]."""
     O, I, J = weight.shape
+    _of_one_dtype("bilinear", input1, input2, weight, *(() if bias is None else (bias,)))
     if input1.shape[:-1] != input2.shape[:-1]:
         raise RuntimeError(
             f"bilinear(): input batch dimensions do not match: got {tuple(input1.shape)} and {tuple(input2.shape)}"
@@ -296,7 +299,7 @@ def dot(input: Any, tensor: Any) -> Any:
         raise RuntimeError(
             f"dot: expected two 1D tensors of one size, got {tuple(input.shape)} and {tuple(tensor.shape)}"
         )
-    if x.dtype is y.dtype and x.dtype.kind == "f":
+    if x.dtype is y.dtype:
         return inner_product(input, tensor)
     return matmul(input, tensor)
 
@@ -326,6 +329,7 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
     """Sums over pairs of dimensions: the last ``dims`` of ``a`` with the first of ``b``, or two lists of dimensions."""
     if not isinstance(dims, int):
         dims = tuple([(d,) if isinstance(d, int) else tuple(d) for d in dims])
+    _of_one_dtype("tensordot", a, b)
     left, first, right, second, shape = _contracted(tuple(a.shape), tuple(b.shape), dims)
     x = reshape_to(a if left is None else permute_axes(a, axes=left), shape=first)
     y = reshape_to(b if right is None else permute_axes(b, axes=right), shape=second)
@@ -391,6 +395,7 @@ def multi_dot(tensors: Any) -> Any:
     if len(xs) < 2:
         raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(xs)}")
     arrays = [data_of(x) for x in xs]
+    _of_one_dtype("multi_dot", *xs)
     row, column = arrays[0].ndim == 1, arrays[-1].ndim == 1
     if row:
         xs[0] = reshape_to(xs[0], shape=(1, *xs[0].shape))
@@ -443,8 +448,11 @@ def _bracketed(xs: list[Any], cut: dict[tuple[int, int], int], i: int, j: int) -
 
 def _plus(name: str, input: Any, found: Any, beta: Any, alpha: Any) -> Any:
     """``beta`` 0 leaves ``input`` out, also where it is infinite or not a number."""
-    if input.dtype != found.dtype:
+    if name != "addr" and input.dtype != found.dtype:
         raise RuntimeError(f"{name}: expected one dtype, but self is {input.dtype} and the product {found.dtype}")
+    for factor, number in (("beta", beta), ("alpha", alpha)):
+        if isinstance(number, float) and input.dtype.kind != "f" and found.dtype.kind != "f":
+            raise RuntimeError(f"For integral input tensors, argument {factor} must not be a floating point number.")
     if not broadcasts(input.shape, found.shape):
         raise RuntimeError(
             f"{name}: The expanded size of the tensor {list(found.shape)} must match the existing size "
@@ -527,7 +535,9 @@ def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any =
 
 def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """beta input + alpha times the sum over the batch of batch1 @ batch2."""
-    return _plus("addbmm", input, reduce_sum(bmm(batch1, batch2), axis=(0,), keepdims=False), beta, alpha)
+    products = bmm(batch1, batch2)
+    found = reduce_sum(products, axis=(0,), keepdims=False)  # whole numbers are summed in int64
+    return _plus("addbmm", input, cast(found, dtype=products.dtype), beta, alpha)
 
 
 def cross(input: Any, other: Any, dim: int | None = None, *, axis: int | None = None) -> Any:

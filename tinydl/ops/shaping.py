@@ -441,7 +441,7 @@ def _cat_slow(tensors: list[Any], dim: int) -> Any:
     """Several dtypes, an empty tensor among others, or a mistake."""
     tensors = promoted(tensors)
     # PyTorch lets an empty 1-d tensor join anything.
-    real = [x for x in tensors if x.shape != (0,)] or tensors[:1]
+    real = [x for x in tensors if x.shape != (0,)] or tensors
     first = real[0]
     if first.ndim == 1:
         real = tensors

@@ -48,7 +48,7 @@ def diagonal_put(input: Any, *, shape: Any, offset: int, axis1: int, axis2: int)
     out = np.zeros(shape, input.dtype)
     if len(shape) == 2 and not axis1:  # in flat memory, at a third of the time
         step = shape[1] + 1
-        start = offset if offset >= 0 else -offset * shape[1]
+        start = max(offset, -offset * shape[1])
         out.reshape(-1)[start : start + input.shape[0] * step : step] = input
         return out
     place = out.diagonal(offset, axis1, axis2)

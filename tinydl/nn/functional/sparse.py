@@ -42,7 +42,7 @@ def embedding(
     if max_norm is not None:
         _renormalise(weight, index, max_norm, norm_type)
     taken: Tensor = indexing.take_rows(weight, rows, padding=padding)
-    return bags.by_frequency(taken, index, len(weight.array)) if scale_grad_by_freq else taken
+    return bags.by_frequency(taken, index) if scale_grad_by_freq else taken
 
 
 def _indices(name: str, input: Any, weight: Tensor) -> Any:
