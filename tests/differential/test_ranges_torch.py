@@ -199,7 +199,8 @@ grid(
     range(-1, 6),
 )  # fmt: skip
 functions("histc", xs((), (5,), (0,), (2, 3)), [0, 1, 4, -1], [0, -1, 1.5], [0, 1, 2])
-functions("histc", [np.full(3, v) for v in (0.0, 1.0, -2.5, 1e17)], range(1, 6), but=lambda v, n: v[0] > 9 and n % 2 == 0)
+functions("histc", [np.full(3, v) for v in (0.0, 1.0, -2.5, 1e17)], range(1, 6),
+          but=lambda v, n: v[0] > 9 and n % 2 == 0)  # fmt: skip
 
 # padding and windows
 functions(

@@ -133,7 +133,7 @@ equivalent(
     because="half of 1 is 0 too",
 )  # fmt: skip
 equivalent(
-    "tinydl/ops/pool.py", "adaptive_windows", "initial=1 -> initial=0",
+    "tinydl/ops/pool.py", "adaptive_windows", "initial=1 -> initial=?",
     because="it is for no windows at all, which have no width",
 )  # fmt: skip
 
@@ -232,9 +232,8 @@ worthless(
 
 
 worthless(
-    "tinydl/ops/products.py", "*", "if x.dtype is y.dtype and x.dtype.kind == 'f' -> *",
-    "_direct(input, mat, vec, 2, 1) -> _direct(input, mat, vec, ?, ?)", "0 < b.ndim <= 2 -> *",
-    "len(a) == 2 -> len(a) != 2", because="the usual case sooner than by the general way",
+    "tinydl/ops/products.py", "*", "_direct(input, mat, vec, 2, 1) -> _direct(input, mat, vec, ?, ?)",
+    "0 < b.ndim <= 2 -> *", "len(a) == 2 -> len(a) != 2", because="the usual case sooner than by the general way",
 )  # fmt: skip
 worthless(
     "tinydl/ops/reducing.py", "total", "input.size > _BLOCK -> *", "len(axes) < input.ndim -> len(axes) <= input.ndim",
@@ -264,6 +263,50 @@ worthless(
 worthless(
     "tinydl/autograd/primitives.py", "_Built._wrap_many", "len(op.public) > 1 -> len(op.public) > 0",
     because="a pick of the only result leads where the node itself does",
+)  # fmt: skip
+
+
+equivalent(
+    "tinydl/ops/arranging.py", "roll", "-1 -> -2",
+    because="NumPy reads any negative size of a new shape as the one to be found",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/arranging.py", "rolled", "0 < input.size <= _FEW -> 0 >= input.size <= _FEW",
+    because="which of two ways gives the same numbers sooner",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/axes.py", "one_line", "len(axis) == 1 -> len(axis) == 0",
+    because="one dimension without the general way's view of the same shape",
+)  # fmt: skip
+equivalent(
+    "tinydl/ops/conv.py", "_options", "_three(dilation, 1) -> _three(dilation, 2)",
+    because="along dimensions that were added the kernel is one wide: it has no gaps to widen",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/extrema.py", "_along.function", "0 <= dim < input.ndim -> 1 <= dim < input.ndim",
+    because="the usual case, sooner than by the general way",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/indexing.py", "parts_of", "ellipses > 1 -> ellipses >= 1",
+    "0 < before < arrays -> 0 < before <= arrays", because="what is left to the general way comes out of it the same",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/products.py", "_few", "0 < g.size * inputs <= _FEW and type(g) is np.ndarray -> *",
+    because="from how many numbers on the gradients are computed one by one",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/products.py", "linear", "-1 -> -2",
+    because="the sizes that are compared then never are equal but for a vector's: the general way gives the same",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/products.py", "inner", "x.ndim == y.ndim == 1 -> *", because="vectors sooner than by the general way",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/spectral.py", "_frequencies", "if type(n) is int and type(d) is float and (n <= _FEW) -> *",
+    because="which frequencies are remembered",
+)  # fmt: skip
+equivalent(
+    "tinydl/ops/shaping.py", "_inverse", "[0] -> [1]", because="every place is written",
 )  # fmt: skip
 
 
