@@ -399,7 +399,7 @@ def test_an_index_that_is_changed_later_changes_no_gradient(name: str) -> None:
     """The gradient is that of the index which the result was made with, or is refused."""
 
     def slope(late: bool) -> Any:
-        x = tinydl.arange(9.0).reshape(3, 3).requires_grad_()
+        x = tinydl.tensor(np.arange(9.0).reshape(3, 3), requires_grad=True)
         i, m = tinydl.tensor([0, 2]), tinydl.tensor([True, False, True])
         y = PICKS[name](x, i, m)
         if late:

@@ -87,9 +87,12 @@ def test_a_pseudo_inverse_and_its_singular_values_add_their_gradients() -> None:
 
 
 @pytest.mark.parametrize("wanted", list(itertools.product((False, True), repeat=3)), ids=str)
-@pytest.mark.parametrize("rows", [2, 3000])
-def test_a_linear_layer_gives_the_gradients_that_are_asked_for(wanted: tuple[bool, bool, bool], rows: int) -> None:
-    x, w, b = (tinydl.ones(*shape, requires_grad=r) for shape, r in zip(((rows, 3), (200, 3), (200,)), wanted))
+@pytest.mark.parametrize("lead", [(), (2,), (3000,), (2, 5)], ids=str)
+def test_a_linear_layer_gives_the_gradients_that_are_asked_for(
+    wanted: tuple[bool, bool, bool], lead: tuple[int, ...]
+) -> None:
+    rows = int(np.prod(lead))
+    x, w, b = (tinydl.ones(*shape, requires_grad=r) for shape, r in zip(((*lead, 3), (200, 3), (200,)), wanted))
     y = tinydl.nn.functional.linear(x, w, b)
     assert y.requires_grad == any(wanted)
     if any(wanted):
