@@ -12,6 +12,7 @@ import numpy as np
 from tinydl import dtypes
 from tinydl.devices import refuse_unless_cpu
 from tinydl.ops import shaping
+from tinydl.ops.casting import held
 from tinydl.size import sizes_of
 from tinydl.tensor import Tensor, as_array
 
@@ -146,7 +147,7 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     given = fill_value.dtype if isinstance(fill_value, Tensor) else dtypes.scalar_dtype(value)
     out = empty(size, dtype=given if dtype is None else dtype, device=device)
-    out.array.fill(value)
+    out.array.fill(held(value, out.dtype))
     out.requires_grad = requires_grad
     return out
 

@@ -272,7 +272,7 @@ class Writing:
                     f"shape {value.array.shape}; use copy_"
                 )
             return self._replace(value, "fill_")
-        return self._replace(self._from_array(np.asarray(value, self.dtype)), "fill_")
+        return self._replace(self._from_array(casting.held(value, self.dtype)), "fill_")
 
     def zero_(self: Any) -> Any:
         """Every element becomes 0."""

@@ -78,6 +78,21 @@ for _dtype in ("float64", "float32"):
     )  # fmt: skip
 
 
+# Negative numbers wrap round in PyTorch's unsigned dtypes where they are no tensors, but not everywhere; never here.
+for _name, _fill in {
+    "masked_fill": lambda t, x, v: t.masked_fill(x, t.ones(2) > 0, v),
+    "index_fill": lambda t, x, v: x.index_fill(0, t.tensor([0]), v),
+    "full": lambda t, x, v: t.full((2,), v, dtype=x.dtype),
+    "fill_": lambda t, x, v: x.fill_(v),
+    "pad": lambda t, x, v: t.nn.functional.pad(x, (1, 0), value=v),
+}.items():
+    TABLE.grid(
+        f"{_name} with a number", lambda t, d, v, f=_fill: f(t, given(t, (2,), d), v), DTYPES[1:],
+        [0, 1, 2.5, -1, 300, 1e30, True, float("inf"), float("-inf"), float("nan")],
+        but=lambda d, v: (d == "uint8" and v == -1) or (d == "float16" and v == 1e30),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("label", TABLE.entries)
 def test_dtypes(label: str) -> None:
     TABLE.check(label)

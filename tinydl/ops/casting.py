@@ -16,13 +16,21 @@ def cast(input: Any, *, dtype: Any) -> Any:
     return input.astype(dtype)
 
 
+def held(value: Any, dtype: Any) -> Any:
+    """A number as a 0-d array; RuntimeError, in PyTorch's words, for one that the dtype has not."""
+    try:
+        return np.array(value, dtype)
+    except (OverflowError, ValueError):
+        raise RuntimeError(f"value cannot be converted to type {np.dtype(dtype)} without overflow") from None
+
+
 def alike(*operands: Any) -> list[Any]:
     """``operands`` in the one dtype that PyTorch's table gives them together; numbers become 0-d arrays."""
     want = dtypes.result_type(*operands)
     return [
         (x if x.dtype == want else cast(x, dtype=want))
         if hasattr(x, "dtype") and not isinstance(x, np.generic)
-        else np.asarray(x, want)
+        else held(x, want)
         for x in operands
     ]
 

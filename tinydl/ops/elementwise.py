@@ -17,7 +17,7 @@ import numpy as np
 from tinydl import dtypes
 from tinydl.autograd.primitives import misfit, primitive
 from tinydl.kernels import by_dtype
-from tinydl.ops.casting import alike, cast
+from tinydl.ops.casting import alike, cast, held
 from tinydl.ops.comparing import eq, ge, gt, isnan, le, logical_and, logical_not, logical_or, lt
 
 # Constants as arrays: 0.5 us for 4 x 4 elements and one of these, 1.1 for 4 x 4 and a number of Python.
@@ -28,12 +28,12 @@ _ZERO, _ONE = ({d: np.zeros((), d) for d in _DTYPES}, {d: np.ones((), d) for d i
 
 def number(value: float, dtype: Any) -> Any:
     """An array of one number, made once: NumPy looks at a Python number three times as long at every call."""
-    return _number(value, dtype) if value else np.array(value, dtype)  # 0.0 and -0.0 are one key
+    return _number(value, dtype) if value else held(value, dtype)  # 0.0 and -0.0 are one key
 
 
 @functools.lru_cache(maxsize=1024)
 def _number(value: float, dtype: Any) -> Any:
-    array = np.array(value, dtype)
+    array = held(value, dtype)
     array.flags.writeable = False
     return array
 

@@ -10,6 +10,7 @@ import numpy as np
 from tinydl.autograd.primitives import primitive
 from tinydl.kernels import by_dtype
 from tinydl.ops.axes import one_axis, remembered, sizes_of
+from tinydl.ops.elementwise import number
 from tinydl.ops.indexing import add_along, sources, take_along, take_flat
 from tinydl.ops.shaping import permute_axes, reshape_to
 from tinydl.ops.slicing import put_slice, take_slice
@@ -24,7 +25,7 @@ def pad_constant(input: Any, *, pads: Any, value: Any) -> Any:
     Its gradient is itself, with the signs of ``pads`` reversed.
     """
     shape, into, where = _plan(input.shape, pads)
-    out = np.full(shape, value, input.dtype) if value else np.zeros(shape, input.dtype)
+    out = np.full(shape, number(value, input.dtype)) if value else np.zeros(shape, input.dtype)
     out[into] = input[where]
     return out
 

@@ -15,7 +15,7 @@ from tinydl.autograd.primitives import primitive
 from tinydl.kernels import by_dtype
 from tinydl.kernels.indexing import ADD, GREATER, LESSER, MULTIPLY
 from tinydl.ops.axes import by_axis, one_axis, remembered
-from tinydl.ops.casting import cast
+from tinydl.ops.casting import cast, held
 from tinydl.ops.comparing import eq
 from tinydl.ops.elementwise import mask, nothing
 from tinydl.ops.indexing import (
@@ -373,6 +373,8 @@ def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
             if at.size and not (at.min() >= -size and at.max() < size):
                 _refuse_slice("index_fill", at, axis, size)
             index = np.unique(at % size) if at.size else at
+    else:
+        value = held(value, input.dtype)
     return _written("index_fill", input, dim, index, value)
 
 

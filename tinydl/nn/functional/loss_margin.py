@@ -71,7 +71,7 @@ def margin_ranking_loss(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: "
             f"{tuple(input1.shape)}, input2: {tuple(input2.shape)}, target: {tuple(target.shape)}"
         )
-    return _losses.reduced(_above_zero(-target * (input1 - input2) + margin), reduction)  # type: ignore[no-any-return]
+    return _losses.reduced(_above_zero(-target * (input1 - input2) + float(margin)), reduction)  # type: ignore[no-any-return]
 
 
 def soft_margin_loss(

@@ -71,6 +71,8 @@ def rms_norm(
     Sennrich, arXiv:1910.07467. Raises RuntimeError, naming both shapes, when the last dimensions differ.
     """
     shape = _last("rms_norm", input, normalized_shape, weight=weight)
+    if input.array.dtype.kind != "f":
+        raise NotImplementedError(f"rms_norm: not implemented for {input.dtype}; convert the input with .float()")
     small = _EPS[input.array.dtype] if eps is None else eps
     return _norm.rms_norm(input, weight, eps=small, dims=len(shape))  # type: ignore[no-any-return]
 
