@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tinydl
+
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
 
-from tests.differential.grids import Grids, at, x  # noqa: E402 - it needs PyTorch
+from tests.differential import test_rows_torch as rows  # noqa: E402 - it needs PyTorch
+from tests.differential.grids import Grids, at, said, x  # noqa: E402 - it needs PyTorch
 
 TABLE = Grids()
 DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
@@ -98,9 +101,51 @@ def test_dtypes(label: str) -> None:
     TABLE.check(label)
 
 
-def test_whole_numbers_are_not_multiplied_with_fractions() -> None:
-    import tinydl
+# What the table's rows give where floating arguments are whole numbers, or one is of another precision: where both
+# libraries give something the dtype and the numbers are the same, but for these.
+TO_THE_FIRST = "the others are brought to the dtype of the first, or of the signal"
+WHOLE = "PyTorch computes with whole numbers throughout, or with the first one's kind"
+CHOICES = {
+    "cov": TO_THE_FIRST, "distributions.Bernoulli": TO_THE_FIRST, "istft": TO_THE_FIRST, "stft": TO_THE_FIRST,
+    "nn.functional.binary_cross_entropy_with_logits": TO_THE_FIRST,
+    "einsum": "dtypes are promoted, which PyTorch refuses but where nothing is summed",
+    "nn.functional.huber_loss": WHOLE, "nn.functional.soft_margin_loss": WHOLE, "nn.functional.lp_pool2d": WHOLE,
+    "nn.functional.gaussian_nll_loss": WHOLE, "nn.functional.hinge_embedding_loss": WHOLE,
+    "nn.functional.local_response_norm": WHOLE, "kthvalue": "which of several equal ones", "topk": "as kthvalue",
+}  # fmt: skip
+ROWS: dict[str, list[Any]] = {}
+for _row in rows.FUNCTIONS:
+    if _row.name not in CHOICES and any(
+        a.dtype.kind == "f" and np.isfinite(a).all() for a in _row.arrays("float64") if isinstance(a, np.ndarray)
+    ):
+        ROWS.setdefault(_row.name, []).append(_row)
 
+
+def outcome(library: Any, row: Any, arrays: list[Any]) -> Any:
+    """What a row gives for these arrays, or the error."""
+    try:
+        with np.errstate(all="ignore"):
+            return row.evaluate(library, [library.tensor(a) if isinstance(a, np.ndarray) else a for a in arrays])
+    except Exception as error:  # either library's own
+        return error
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_of_other_dtypes(name: str) -> None:
+    for row in ROWS[name]:
+        arrays = row.arrays("float64")
+        floating = [i for i, a in enumerate(arrays) if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+        for dtype, places in [("int64", floating), *(("float32", [i]) for i in floating if len(floating) > 1)]:
+            given = [a.astype(dtype) if i in places else a for i, a in enumerate(arrays)]
+            got, wanted = outcome(tinydl, row, given), outcome(torch, row, given)
+            if isinstance(got, Exception):
+                assert said(got), f"{row.label}, {places} in {dtype}: an accident instead of a refusal: {got!r:.120}"
+            elif not isinstance(wanted, Exception):
+                rows.same(got, wanted, "float32", 4 * row.loose, f"{row.label}, {places} in {dtype}")
+
+
+def test_whole_numbers_are_not_multiplied_with_fractions() -> None:
     a = tinydl.ones(2, 2, dtype="int64")
     for factors in ({"beta": 0.5}, {"alpha": 1.0}):
         with pytest.raises(RuntimeError, match="must not be a floating point number"):
