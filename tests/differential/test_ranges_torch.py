@@ -107,7 +107,7 @@ grid(
 )  # fmt: skip
 grid(
     "as_strided", lambda t, a, size, stride, start: t.as_strided(a, size, stride, start), xs((6,), (2, 3), (0,), ()),
-    [(), (2,), (2, 2), (0,), (2, 0), (3, 2), (-1,)], [(), (1,), (2,), (3, 1), (1, 1), (0, 1), (2, 0), (-1,), (0,)],
+    [(), (1,), (2,), (2, 2), (1, 2), (0,), (2, 0), (3, 2), (-1,)], [(), (1,), (2,), (3, 1), (1, 1), (0, 1), (2, 0), (-1,), (0,)],
     [0, 1, 3, 5, 6, -1],
 )  # fmt: skip
 grid(
@@ -342,6 +342,9 @@ for _equation in ("ij,k->k", "ij,j->j", "ijk,k->", "ab,cd->ac", "i,ij->j", "ij,j
     _sides = _equation.split("->")[0].split(",")
     grid(f"einsum {_equation}", lambda t, *a, equation=_equation: t.einsum(equation, *a),
          *[[x(*(2 + ord(c) % 3 for c in side))] for side in _sides])  # fmt: skip
+functions("diff", xs((4,), (2, 3)), range(4), [0, -1], xs((1, 3), (2, 1), (2, 3), (2,)))
+grid("diff before and behind", lambda t, a, n, b, c: t.diff(a, n, prepend=b, append=c), xs((3,), (0,)), range(3),
+     [None, *xs((1,), (2,))], [None, *xs((1,), (2,))])  # fmt: skip
 functions("trapezoid", xs((), (3,), (2, 3)))
 functions("trapezoid", xs((3,), (2, 3)), xs((3,), (2,), (2, 3), (1, 3)), but=lambda y, x: x.ndim > y.ndim)
 functions("trapezoid", xs((3,), (2, 3)), dx=0.5, dim=0)

@@ -70,10 +70,6 @@ worthless(
     "tinydl/ops/products.py", "_fitting", "-1 -> -0",
     because="whether one operation does it or two; those refuse what does not fit, too",
 )  # fmt: skip
-worthless(
-    "tinydl/autograd/engine.py", "*", "type(r) is _ndarray -> type(r) is not _ndarray",
-    because="whether a gradient that nobody else holds is copied",
-)  # fmt: skip
 equivalent(
     "tinydl/autograd/engine.py", "_leading_to", "t.id if isinstance(t, Node) else -1 -> t.id if isinstance(*",
     because="a node that leads to a leaf has a greater number than 1, but for the first of a process",
@@ -99,10 +95,6 @@ worthless(
 worthless(
     "tinydl/ops/indexing.py", "_reached", "axis + 1 -> axis + 0",
     because="whole slices, sooner than by the general way",
-)  # fmt: skip
-worthless(
-    "tinydl/autograd/engine.py", "_unshared", "base.base is None -> base.base is not None",
-    because="whether a gradient that nobody else holds is copied",
 )  # fmt: skip
 equivalent(
     "tinydl/autograd/engine.py", "_leading_to", "e.id >= oldest -> e.id > oldest",
@@ -292,6 +284,7 @@ worthless(
 )  # fmt: skip
 worthless(
     "tinydl/ops/products.py", "_few", "0 < g.size * inputs <= _FEW and type(g) is np.ndarray -> *",
+    "0 < g.size * inputs <= _FEW -> 0 <= *",
     because="from how many numbers on the gradients are computed one by one",
 )  # fmt: skip
 worthless(
@@ -303,7 +296,25 @@ worthless(
 )  # fmt: skip
 worthless(
     "tinydl/ops/spectral.py", "_frequencies", "if type(n) is int and type(d) is float and (n <= _FEW) -> *",
-    because="which frequencies are remembered",
+    "type(d) is float -> *", because="which frequencies are remembered",
+)  # fmt: skip
+equivalent(
+    "tinydl/ops/factors.py", "cut_of", "-1 -> -0",
+    because="of no singular values none is counted, whichever way their cut is found",
+)  # fmt: skip
+equivalent(
+    "tinydl/ops/resample.py", "linear", "n - 1 -> n - 2",
+    because="the last place is the second neighbour of the one before, with all of the weight",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/shaping.py", "cat", "dim >= 0 -> dim >= 1", because="the usual case sooner than by the general way",
+)  # fmt: skip
+equivalent(
+    "tinydl/ops/slicing.py", "_cuts", "default=0 -> default=1", because="of no pieces none is negative",
+)  # fmt: skip
+worthless(
+    "tinydl/ops/vector_norms.py", "vector_norm", "-x.ndim <= axis < x.ndim -> -x.ndim < axis < x.ndim",
+    because="the usual case sooner than by the general way",
 )  # fmt: skip
 equivalent(
     "tinydl/ops/shaping.py", "_inverse", "[0] -> [1]", because="every place is written",

@@ -430,6 +430,9 @@ def test_loading_refuses_what_does_not_fit_and_changes_nothing() -> None:
         optim.Adam([{"params": params[:1]}, {"params": params[1:]}]).load_state_dict(state)
     with pytest.raises(ValueError, match="doesn't match the size"):
         optim.Adam(params[:1]).load_state_dict(state)
+    for part in state:
+        with pytest.raises(ValueError, match="no 'param_groups' and 'state'"):
+            optimizer.load_state_dict({part: state[part]})
     other = optim.Adam(parameters()[::-1], lr=0.5)
     with pytest.raises(ValueError, match=r"'exp_avg' of parameter 0 has shape \(3, 4\)"):
         other.load_state_dict(state)

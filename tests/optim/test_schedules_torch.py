@@ -352,6 +352,8 @@ AVERAGES: dict[str, Callable[[Any, Any], Any]] = {
     "mean with buffers": lambda t, model: t.AveragedModel(model, use_buffers=True),
     "swa": lambda t, model: t.AveragedModel(model, avg_fn=t.get_swa_avg_fn()),
     "ema": lambda t, model: t.AveragedModel(model, avg_fn=t.get_ema_avg_fn(0.8)),
+    "ema of the last": lambda t, model: t.AveragedModel(model, avg_fn=t.get_ema_avg_fn(0.0)),
+    "ema of the first": lambda t, model: t.AveragedModel(model, avg_fn=t.get_ema_avg_fn(1.0)),
     "ema, multi": lambda t, model: t.AveragedModel(model, multi_avg_fn=t.get_ema_multi_avg_fn(0.7), use_buffers=True),
     "swa, multi": lambda t, model: t.AveragedModel(model, multi_avg_fn=t.get_swa_multi_avg_fn()),
     "own": lambda t, model: t.AveragedModel(model, avg_fn=lambda a, p, n: 0.5 * a + 0.5 * p / (n + 1)),
@@ -382,8 +384,9 @@ def test_averaged_model(name: str) -> None:
 def test_averages_refuse() -> None:
     ours, theirs = models()
     for utils, model in ((torch.optim.swa_utils, theirs), (optim.swa_utils, ours)):
-        with pytest.raises(ValueError, match="Invalid decay value 1.5 provided"):
-            utils.get_ema_avg_fn(1.5)
+        for decay in (1.5, -0.1):
+            with pytest.raises(ValueError, match=f"Invalid decay value {decay} provided"):
+                utils.get_ema_avg_fn(decay)
         with pytest.raises(AssertionError, match="Only one of avg_fn and multi_avg_fn should be provided"):
             utils.AveragedModel(model, avg_fn=utils.get_swa_avg_fn(), multi_avg_fn=utils.get_swa_multi_avg_fn())
     with pytest.raises(ValueError, match=r"the model has tensors of shapes \[\(5, 3\)"):

@@ -94,6 +94,21 @@ def test_a_gradient_holds_its_own_memory_alone(traced: Callable[[], int]) -> Non
         assert traced() - base < 1e6 and x.grad.tolist() == [1, 1, 1]
 
 
+@pytest.mark.parametrize(("shape", "other"), [((10**6,), (10**6,)), ((10**6,), (1000, 1000)), ((1000, 1000), (10**6,))])
+def test_a_gradient_that_nobody_else_holds_is_not_copied(shape: tuple[int, ...], other: tuple[int, ...]) -> None:
+    """Computed in one shape and kept in another, too: backward takes 4 MB and no more."""
+    x, weights = tinydl.ones(*shape, requires_grad=True), tinydl.ones(*other)
+    total = (x.reshape(other) * weights).sum()
+    tracemalloc.start()
+    try:
+        total.backward()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 6e6, peak
+    assert x.grad.shape == shape and float(x.grad.sum()) == 10**6
+
+
 # ------------------------------------------------------------------------------------------------------ out of memory
 
 HUGE = 10**14  # elements: no machine has them

@@ -201,6 +201,14 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     at = one_axis(pick_dim(dim, axis), input.ndim)
+    for ends in (prepend, append):
+        if ends is not None and ends.ndim != input.ndim:
+            raise RuntimeError("diff expects prepend or append to be the same dimension as input")
+        if ends is not None and any(d != at and ends.shape[d] != size for d, size in enumerate(input.shape)):
+            raise RuntimeError(
+                "diff expects the shape of tensor to prepend or append to match that of input except along the "
+                f"differencing dimension; got {tuple(ends.shape)} for an input {tuple(input.shape)} and dim {at}"
+            )
     if n and (prepend is not None or append is not None):
         input = cat([x for x in (prepend, input, append) if x is not None], at)
     for _ in range(n):
