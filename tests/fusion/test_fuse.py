@@ -15,7 +15,7 @@ import pytest
 import tinydl
 import tinydl.nn.functional as F
 from tests.meta.tree import ROOT
-from tinydl.fusion import Fused, FusionError
+from tinydl.fusion import Fused, FusionError, calling
 from tinydl.kernels import fused
 
 
@@ -245,6 +245,7 @@ def test_nothing_is_compiled_twice(monkeypatch: pytest.MonkeyPatch) -> None:
         return before(self, text, name, *rest, **options)
 
     monkeypatch.setattr(fused.Kernel, "_compiled", counting)
+    monkeypatch.setattr(fused, "_kernels", {})
 
     def odd(x: Any, y: Any) -> Any:
         return (x * 1.2345 + y).tanh()
@@ -316,18 +317,51 @@ def test_the_source_is_a_constant() -> None:
     source = tinydl.fuse(gate).source(*xs)
     assert source == tinydl.fuse(gate).source(*xs)
     code = "import tinydl\nfrom tests.fusion.test_fuse import gate, tensors\n" \
+           "from tinydl.fusion import calling\n" \
+          f"calling.KEPT = {calling.KEPT!r}\n" \
            "print(tinydl.fuse(gate).source(*tensors((4, 3), (3,), (), (4, 3))), end='')"  # fmt: skip
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout == source, done.stderr
 
 
-def test_the_source_shares_and_leaves_out() -> None:
+def test_the_source_shares_and_leaves_out(kept: str) -> None:
     (x,) = tensors((4,))
     source = tinydl.fuse(lambda x: x.exp() + x.exp()).source(x)
     forward, backward = source.split("\n\n\n")
-    assert forward.count("exp32(x)") == backward.count("exp32(x)") == 1
+    assert forward.count("exp32(x)") == 1 and backward.count("exp32(x)") == (kept != "kept")
+    assert ("kept0_row[i] = " in forward) == ("kept0 = kept0_row[i]" in backward) == (kept == "kept")
     unused = tinydl.fuse(lambda x: [x.sin(), x * 2][1]).source(x)
     assert "sin" not in unused
+
+
+def test_what_is_kept() -> None:
+    def kept_of(function: Callable[..., Any], *xs: Any) -> int:
+        return tinydl.fuse(function).source(*xs).split("\n\n\n")[0].count("_row[i] = ") - 1
+
+    x, wide, column = tensors((4, 3), (4, 3), (4, 1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calling, "KEPT", range(12, 13))
+        assert kept_of(gate, x, x, x, x) == 2
+        assert kept_of(lambda x: x.exp().tanh() * 2, x) == 2  # exp'(x) asks for e^x
+        assert kept_of(lambda x: x.tanh(), x) == 0  # the result itself, which its owner may change
+        assert kept_of(lambda x, c: x * c.exp(), x, column) == 0  # once for each row
+        assert kept_of(lambda x: x.exp() > 1, x) == 0  # no gradient
+        assert kept_of(lambda x, y: x * y.detach().exp(), x, wide) == 1
+        assert kept_of(gate, *[x[:3]] * 4) == 0  # too few
+        assert kept_of(gate, *[tinydl.cat([x, x])] * 4) == 0  # too many
+
+
+def test_nothing_is_kept_without_a_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    xs = tensors((40,), (40,), (40,), (40,))
+    f = tinydl.fuse(gate)
+    y = f(*xs)
+    (known,) = f._known.values()
+    if known.kept:
+        monkeypatch.setattr(known, "recorded", None)
+    with tinydl.no_grad():
+        assert np.array_equal(f(*xs).array, y.detach().array)
+    assert np.array_equal(f(*[x.detach() for x in xs]).array, y.detach().array)
+    assert known.op.outputs == ("out",)
 
 
 def test_the_source_of_those_that_require_a_gradient() -> None:

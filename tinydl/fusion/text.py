@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import keyword
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,24 +74,31 @@ def identifiers(names: Iterable[str]) -> list[str]:
 
 def _is_ours(name: str) -> bool:
     head, tail = name.rstrip("0123456789"), name.lstrip("abcdefghijklmnopqrstuvwxyz_")
-    return (head in ("t", "i", "n", "out", "g") and tail.isdigit()) or name.endswith(("_all", "_row", "_sum", "_step"))
+    own = head in ("t", "i", "n", "out", "g", "kept") and tail.isdigit()
+    return own or name.endswith(("_all", "_row", "_sum", "_step"))
 
 
-def ordered(values: Iterable[Expression]) -> list[Expression]:
-    """All expressions that ``values`` are computed from and these themselves, operands first; each one once."""
+def ordered(values: Iterable[Expression], known: Container[int] = ()) -> list[Expression]:
+    """All expressions that ``values`` are computed from and these themselves, operands first; each one once.
+
+    What is at a position that is ``known`` is read from memory: what it was computed from is not needed.
+    """
     seen: dict[int, Expression] = {}
     waiting = [v.plain() for v in values]
     while waiting:
         e = waiting.pop()
         if e.position not in seen:
             seen[e.position] = e
+            if e.position in known:
+                continue
             waiting += [x.plain() for x in e.inputs if e.op is None or e.op.name != "nothing"]
     return [seen[k] for k in sorted(seen)]
 
 
 @dataclass(frozen=True)
 class Text:
-    """``source`` defines the function ``name``; ``work`` counts operations for each element."""
+    """``source`` defines the function ``name``; ``work`` counts operations for each element, a number read or written
+    as one."""
 
     name: str
     source: str
@@ -126,16 +133,18 @@ class _Writer:
 
     def write(self, expressions: Iterable[Expression]) -> None:
         for e in expressions:
-            if e.op is None:
-                if e.number is not None:
-                    self.names[e.position] = number(e.number, e.dtype), 0
-                    continue
+            if e.number is not None:
+                self.names[e.position] = number(e.number, e.dtype), 0
+                continue
+            if e.position in self.leaves:
                 name, has = self.leaves[e.position]
                 depth = self.depth_of(has)
+                self.work += depth == 2
                 at = "i" if depth == 2 else self.offset(has)
                 self.lines[depth].append(f"{name} = {name}_{'row' if depth == 2 else 'all'}[{at}]")
                 self.names[e.position] = name, depth
                 continue
+            assert e.op is not None
             atom = ATOMS[e.op.name]
             operands = [] if e.op.name == "nothing" else [x.plain() for x in e.inputs]
             depth = max((self.names[x.position][1] for x in operands), default=0)
@@ -164,7 +173,7 @@ def kernel_text(
     for each result that is summed, how far the places of two parts are apart.
     """
     writer = _Writer(dimensions, {e.position: (leaf, has) for e, leaf, has in leaves})
-    writer.write(ordered(s.value for s in stores))
+    writer.write(ordered((s.value for s in stores), writer.leaves))
     whole = (True,) * dimensions
     top, rows, columns = writer.lines
     slices, starts, ends = [], [], []
@@ -180,6 +189,7 @@ def kernel_text(
     for store in stores:
         value, summed = writer.value(store.value), store.has != whole
         place = f"part * {store.name}_step" if summed else ""
+        writer.work += store.has[-1]
         if store.has[-1]:
             slices.append(sliced(store.name, store.has, place))
             columns.append(f"{store.name}_row[i] {'+=' if summed else '='} {value}")
