@@ -21,9 +21,15 @@ Around the tile:
                     C += block of A @ panel               registers, a tile at a time
 
 (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008.) They pack A too. Our tile, which
-loads single numbers of A, takes any strides, and not to pack A was faster at every size and layout tried; nor is B
-packed where that costs more than it gains (``DIRECT``). Threads take panels and blocks as they come, so that one whose
-core is busy with something else does less.
+loads single numbers of A, takes any strides, and not to pack A was faster at every size and layout tried on 32
+registers; nor is B packed where that costs more than it gains (``DIRECT``).
+
+On AVX2's 16 registers of eight floats the tile is 6 x 2 vectors, and two things differ. Four steps of k are written one
+after the other where A's rows are contiguous (``vector.py``), and where they are not, its block is packed so that they
+are: a product of the transpose of a 512 x 512 matrix takes 0.83 of the time. And B is packed for all but few rows of A.
+
+The panels of one depth follow one another in memory, in the order in which they are read. Threads take panels and
+blocks as they come, so that one whose core is busy with something else does less.
 
 The last panel has as few vectors as its columns need. Where they do not fill the last vector, the tiles go to memory
 beside C, from which the columns are copied. Every entry of C is summed by one thread, in an order that depends on K
@@ -46,7 +52,7 @@ from tinydl.kernels.matmul import spec
 from tinydl.kernels.packing import memory_of, mover, multiply_block, pack_panel, transposer
 from tinydl.kernels.registry import register
 from tinydl.kernels.threads import worthwhile
-from tinydl.kernels.vector import take
+from tinydl.kernels.vector import take, transpose
 from tinydl.kernels.workspace import scratch
 
 Array = NDArray[Any]
@@ -55,13 +61,17 @@ DEPTH = 384  # rows of a panel at once: 384 * 64 floats are 96 KiB
 ROWS = 120  # rows of A at once: 120 * 384 floats are 180 KiB
 SPAN = 1 << 21  # numbers of B that are packed at once
 DIRECT = 1 << 20  # bytes of B, rows contiguous, that are read where they are; any B is when all of A is one block
+# Where a tile is two vectors wide, a row of a panel is one cache line, and lines that are a row of B apart push each
+# other out of the cache:
+FEW = 64  # rows of A up to which B is read where it is
+MANY = 33  # columns of B from which on A's block is packed, unless numbers of a row lie side by side
 
 
 def _product(
     threads: int, down: int, across: int, tile: int, last_tile: int, move: int, move_last: int, transpose: int,
     lanes: int, wide: int, stack: int, M: int, K: int, N: int, a: Array, a0: int, a_row: int, a_column: int, b: Array,
-    b0: int, b_row: int, b_column: int, direct: bool, depth: int, span: int, chunk: int, packed: Array, edge: Array,
-    taken: Array, c: Array,
+    b0: int, b_row: int, b_column: int, direct: bool, depth: int, span: int, chunk: int, packed: Array, turned: bool,
+    square: int, block_a: Array, edge: Array, taken: Array, c: Array,
 ) -> None:  # fmt: skip
     """C in ``down`` blocks of rows times ``across`` of columns; chunks are of panels, spans of rows of B."""
     panels, tiles = (N + wide - 1) // wide, (M + stack - 1) // stack
@@ -76,9 +86,11 @@ def _product(
                     while panel < first + many:
                         used = min(wide, N - panel * wide)
                         if not direct or used % lanes:
-                            pack_panel(b, b0 + k0 * b_row + panel * wide * b_column, b_row, b_column, k1 - k0, used,
-                                       lanes, wide, move if used == wide else move_last, transpose,
-                                       packed, (panel - first) * (k1 - k0) * wide)  # fmt: skip
+                            for k in range(k0, k1, depth):
+                                count = min(depth, k1 - k)
+                                pack_panel(b, b0 + k * b_row + panel * wide * b_column, b_row, b_column, count, used,
+                                           lanes, wide, move if used == wide else move_last, transpose,
+                                           packed, ((k - k0) * many + (panel - first) * count) * wide)  # fmt: skip
                         panel = first + take(taken, 0)
             for index in prange(threads):
                 e0: Any = np.int64(index) * ROWS * wide  # prange counts in uint64, which times int64 would be a float
@@ -88,18 +100,35 @@ def _product(
                     top = tiles * x // down * stack
                     rows = min(M, tiles * (x + 1) // down * stack) - top
                     for k in range(k0, k1, depth):
+                        count = min(depth, k1 - k)
+                        source_a, a_at, a_down, a_along = a, a0 + top * a_row + k * a_column, a_row, a_column
+                        if turned:
+                            lines: Any = np.int64(index) * ROWS * depth
+                            _turn(square, block_a, lines, count, a, a_at, a_row, a_column, rows)
+                            source_a, a_at, a_down, a_along = block_a, lines, count, 1
                         for panel in range(first + many * y // across, first + many * (y + 1) // across):
                             used = min(wide, N - panel * wide)
                             whole = used % lanes == 0
                             source, row = packed, wide
-                            at = ((panel - first) * (k1 - k0) + k - k0) * wide
+                            at = ((k - k0) * many + (panel - first) * count) * wide
                             if direct and whole:
                                 source, at, row = b, b0 + k * b_row + panel * wide, b_row
                             multiply_block(tile if used == wide else last_tile, whole, rows,
-                                           a, a0 + top * a_row + k * a_column, a_row, a_column, source, at, row,
-                                           used, wide, edge, e0, c, top * N + panel * wide, N,
-                                           min(depth, k1 - k), k)  # fmt: skip
+                                           source_a, a_at, a_down, a_along, source, at, row,
+                                           used, wide, edge, e0, c, top * N + panel * wide, N, count, k)  # fmt: skip
                     block = take(taken, 1)
+
+
+@njit
+def _turn(square: int, target: Array, t0: int, count: int, a: Array, at: int, row: int, column: int,
+          rows: int) -> None:  # fmt: skip
+    """target[t0 + i * count + k] = A[i, k] for i < rows, k < count; ``square`` is the number of the host's lanes."""
+    if row == 1:
+        transpose(square, target, t0, count, a, at, column, count, rows)
+    else:
+        for i in range(rows):
+            for k in range(count):
+                target[t0 + i * count + k] = a[at + i * row + k * column]
 
 
 _serial, _parallel = njit(_product), njit(parallel=True)(_product)
@@ -138,7 +167,8 @@ def product(a: Array, b: Array, threads: int, size: int) -> Array:
         return np.zeros((M, N), dtype)
     p = pieces(dtype, N, size)
     memory, place, row, column = memory_of(b)
-    direct = column == 1 and (M <= ROWS or K * row * dtype.itemsize <= DIRECT)
+    narrow = vector.tile_width(size) == 2
+    direct = column == 1 and (M <= FEW if narrow else M <= ROWS or K * row * dtype.itemsize <= DIRECT)
     panels, tiles = -(-N // p.wide), -(-M // p.stack)
     depth = -(-K // -(-K // DEPTH))
     chunk = min(panels, SPAN // (DEPTH * p.wide))
@@ -149,12 +179,15 @@ def product(a: Array, b: Array, threads: int, size: int) -> Array:
     across = threads // down
     down *= -(-M // (down * ROWS))
     packed = scratch("matmul_b", chunk * min(K, span) * p.wide, dtype)
+    memory_a, place_a, row_a, column_a = memory_of(a)
+    turned = narrow and column_a != 1 and N >= MANY
+    block_a = scratch("matmul_a", threads * ROWS * depth if turned else 1, dtype)
     edge = scratch("matmul_edge", threads * ROWS * p.wide, dtype)
     c = np.empty((M, N), dtype)
     run = _serial if threads == 1 else _parallel
     run(threads, down, across, p.tile, p.last_tile, p.move, p.move_last, p.transpose, p.lanes, p.wide, p.stack, M, K, N,
-        *memory_of(a), memory, place, row, column, direct, depth, span, chunk, packed, edge,
-        scratch("matmul_taken", 2, np.int64), c.reshape(-1))  # fmt: skip
+        memory_a, place_a, row_a, column_a, memory, place, row, column, direct, depth, span, chunk, packed, turned,
+        vector.lanes(dtype), block_a, edge, scratch("matmul_taken", 2, np.int64), c.reshape(-1))  # fmt: skip
     return c
 
 
