@@ -20,6 +20,7 @@ from tinydl.ops.shaping import broadcast_shapes, broadcasts, expand_to, permute_
 _LARGE = 4 * 65536
 _FEW = 1 << 19  # multiply-adds of a linear layer that is computed in one call (tinydl.kernels.linear)
 
+_MATMUL = by_dtype("matmul")
 _LINEAR, _LINEAR_BACKWARD = by_dtype("linear"), by_dtype("linear_backward")
 
 
@@ -35,11 +36,9 @@ def product(a: Any, b: Any) -> Any:
     if b.ndim == 2 and a.ndim > 1 and a.size * b.shape[1] > _LARGE and a.shape[-1] == b.shape[0] and a.dtype == b.dtype:
         if a.ndim > 2:
             return product(rows(a), b).reshape(*a.shape[:-1], b.shape[1])
-        from tinydl.kernels import lookup
-
         vector = a.shape[0] == 1 or b.shape[1] == 1  # then memory is the limit, and BLAS's own kernel the best
         if a.dtype.kind == "f" and type(a) is np.ndarray and not vector:
-            return lookup("matmul", "cpu", a.dtype, (a, b))(a, b)
+            return _MATMUL[a.dtype](a, b)
     return np.matmul(a, b)
 
 
