@@ -54,9 +54,10 @@ def lanes(dtype: Any, size: int | None = None) -> int:
 def tile_rows(width: int, size: int | None = None) -> int:
     """Rows of the matrix tile whose rows are ``width`` vectors (1 to 4): as many as the registers hold.
 
-    rows * width accumulators, ``width`` for a row of B, one for an element of A.
+    rows * width accumulators, ``width`` for a row of B, one for an element of A. Of 16 registers, four vectors are
+    computed as two and two.
     """
-    return ({1: 8, 2: 8, 3: 8, 4: 6} if _many_registers(size) else {1: 8, 2: 6, 3: 4, 4: 2})[width]
+    return ({1: 8, 2: 8, 3: 8, 4: 6} if _many_registers(size) else {1: 8, 2: 6, 3: 4, 4: 6})[width]
 
 
 def tile_width(size: int | None = None) -> int:
@@ -381,8 +382,24 @@ def tile_function(module: ir.Module, scalar: ir.Type, rows: int, width: int, siz
 def panel_function(module: ir.Module, scalar: ir.Type, width: int, size: int) -> ir.Function:
     """The LLVM function of any number of rows: arguments (rows, *ARGUMENTS).
 
-    The rows are cut as evenly as possible: 16 are 6 + 5 + 5 and not 6 + 6 + 4, for short tiles waste B's loads.
+    The rows are cut as evenly as possible: 16 are 6 + 5 + 5 and not 6 + 6 + 4, for short tiles waste B's loads. Rows
+    that are wider than the tile is at its best are computed as two halves, one after the other.
     """
+    name = f"tinydl_panel_{named(scalar, size)}_{width}"
+    half = tile_width(size)
+    if width == 2 * half:
+        part = panel_function(module, scalar, half, size)
+
+        def halves(builder: ir.IRBuilder, arguments: Any) -> None:
+            rows, a, row_stride, k_stride, b, b_stride, c, *rest = arguments
+            for at in (0, half * lanes_of(builder, scalar, size).width):
+                there = ir.Constant(I64, at)
+                builder.call(part, [
+                    rows, a, row_stride, k_stride, builder.gep(b, [there]), b_stride, builder.gep(c, [there]), *rest,
+                ])  # fmt: skip
+            builder.ret_void()
+
+        return define(module, name, [I64, *_tile_types(scalar)], halves)
     limit = tile_rows(width, size)
     tiles = [tile_function(module, scalar, rows, width, size) for rows in range(1, limit + 1)]
 
@@ -415,7 +432,7 @@ def panel_function(module: ir.Module, scalar: ir.Type, width: int, size: int) ->
         builder.position_at_end(end)
         builder.ret_void()
 
-    return define(module, f"tinydl_panel_{named(scalar, size)}_{width}", [I64, *_tile_types(scalar)], body)
+    return define(module, name, [I64, *_tile_types(scalar)], body)
 
 
 # -- what compiled kernels call -------------------------------------------------------------------------------------

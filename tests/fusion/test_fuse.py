@@ -302,7 +302,8 @@ def test_a_call_leaves_no_cycle() -> None:
     f = tinydl.fuse(gate)
     xs = tensors((5,), (5,), (5,), (5,))
     f(*xs).sum().backward()
-    gc.collect()
+    while gc.collect():  # what compiling left may take several rounds
+        pass
     gc.disable()
     try:
         for _ in range(3):
