@@ -48,7 +48,8 @@ WHOLE = ""  # the part of a step that is all of it
 class Job:
     """One side, set up: what to repeat, and what it computes.
 
-    ``step`` does one unit of work. It may return its own timings, ``{part: seconds}``; otherwise the call is timed.
+    ``step`` does one unit of work. It may return its own timings, ``{part: seconds}``, or bytes where the benchmark's
+    unit is MB; otherwise the call is timed.
     ``check`` holds numbers on which all sides must agree. ``first``: seconds of the first step, where the setup made
     it. ``facts``: what else the harness's side should know, in JSON's types.
     """
@@ -134,15 +135,23 @@ def figure(value: float) -> str:
 
 
 def machine() -> str:
-    """Processor and cores, the same text for every run on one machine."""
-    model = platform.machine()
+    """Processor, its vectors and its cores, the same text for every run on one machine."""
+    model, flags = platform.machine(), set[str]()
     try:
         with open("/proc/cpuinfo") as file:
-            model = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), model)
+            for line in file:
+                key, _, value = line.partition(":")
+                if key.strip() == "model name":
+                    model = value.strip()
+                elif key.strip() == "flags":
+                    flags = set(value.split())
+                    break
     except OSError:
         pass
+    # Processors of one name differ in what they have, or what is lent of them to a virtual machine.
+    vectors = next((f", {word}" for flag, word in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags), "")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{model}, {cores} cores"
+    return f"{model}{vectors}, {cores} cores"
 
 
 def versions() -> str:
@@ -424,7 +433,7 @@ def take(
 def rows(benchmark: Benchmark, case: str, samples: Mapping[str, Samples], note: str) -> list[Row]:
     """Medians and ratios from samples; the first side is ours."""
     ours, *rivals = samples
-    scale = {"s": 1.0, "ms": 1e3, "us": 1e6}[benchmark.unit] / benchmark.per
+    scale = {"s": 1.0, "ms": 1e3, "us": 1e6, "MB": 1e-6}[benchmark.unit] / benchmark.per
     tallies = {side: taken.tally() for side, taken in samples.items()}
     found = []
     for part in samples[ours].used()[0]:

@@ -64,6 +64,11 @@ def scratch(name: str, size: int, dtype: Any) -> NDArray[Any]:
     return memory[:size]
 
 
+def held() -> int:
+    """Bytes of this thread's scratch memory."""
+    return sum(memory.nbytes for memory in _local.__dict__.values())
+
+
 def poison() -> None:
     """Fill this thread's scratch memory with what nobody should read (NaN; whole numbers are -1)."""
     for memory in _local.__dict__.values():

@@ -147,6 +147,7 @@ class Pieces:
     lanes: int  # numbers in a vector
     wide: int  # columns of a tile
     stack: int  # rows of a tile
+    square: int  # numbers in a vector of the host
 
 
 @functools.cache
@@ -157,7 +158,21 @@ def pieces(dtype: Any, N: int, size: int) -> Pieces:
     return Pieces(
         vector.panel(dtype, width, size), vector.panel(dtype, last, size), mover(dtype, width, size),
         mover(dtype, last, size), transposer(dtype, size), lanes, width * lanes, vector.tile_rows(width, size),
+        vector.lanes(dtype),
     )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=1024)
+def _cuts(M: int, K: int, N: int, threads: int, stack: int, wide: int) -> tuple[int, int, int, int, int]:
+    """(down, across, depth, span, chunk) of :func:`_product`."""
+    panels, tiles = -(-N // wide), -(-M // stack)
+    depth = -(-K // -(-K // DEPTH))
+    chunk = min(panels, SPAN // (DEPTH * wide))
+    span = SPAN // (chunk * wide * depth) * depth
+    # Of the ways to share, the one whose largest share is the smallest; then rows in blocks.
+    down = min((d for d in range(threads, 0, -1) if threads % d == 0),
+               key=lambda d: -(-tiles // d) * -(-panels // (threads // d)))  # fmt: skip
+    return down * -(-M // (down * ROWS)), threads // down, depth, span, chunk
 
 
 def product(a: Array, b: Array, threads: int, size: int) -> Array:
@@ -166,28 +181,20 @@ def product(a: Array, b: Array, threads: int, size: int) -> Array:
     if M * N * K == 0:
         return np.zeros((M, N), dtype)
     p = pieces(dtype, N, size)
-    memory, place, row, column = memory_of(b)
-    narrow = vector.tile_width(size) == 2
-    direct = column == 1 and (M <= FEW if narrow else M <= ROWS or K * row * dtype.itemsize <= DIRECT)
-    panels, tiles = -(-N // p.wide), -(-M // p.stack)
-    depth = -(-K // -(-K // DEPTH))
-    chunk = min(panels, SPAN // (DEPTH * p.wide))
-    span = SPAN // (chunk * p.wide * depth) * depth
-    # Of the ways to share, the one whose largest share is the smallest; then rows in blocks.
-    down = min((d for d in range(threads, 0, -1) if threads % d == 0),
-               key=lambda d: -(-tiles // d) * -(-panels // (threads // d)))  # fmt: skip
-    across = threads // down
-    down *= -(-M // (down * ROWS))
-    packed = scratch("matmul_b", chunk * min(K, span) * p.wide, dtype)
+    down, across, depth, span, chunk = _cuts(M, K, N, threads, p.stack, p.wide)
     memory_a, place_a, row_a, column_a = memory_of(a)
+    memory_b, place_b, row_b, column_b = memory_of(b)
+    narrow = p.wide == 2 * p.lanes
+    direct = column_b == 1 and (M <= FEW if narrow else M <= ROWS or K * row_b * dtype.itemsize <= DIRECT)
     turned = narrow and column_a != 1 and N >= MANY
+    packed = scratch("matmul_b", chunk * min(K, span) * p.wide, dtype)
     block_a = scratch("matmul_a", threads * ROWS * depth if turned else 1, dtype)
     edge = scratch("matmul_edge", threads * ROWS * p.wide, dtype)
     c = np.empty((M, N), dtype)
     run = _serial if threads == 1 else _parallel
     run(threads, down, across, p.tile, p.last_tile, p.move, p.move_last, p.transpose, p.lanes, p.wide, p.stack, M, K, N,
-        memory_a, place_a, row_a, column_a, memory, place, row, column, direct, depth, span, chunk, packed, turned,
-        vector.lanes(dtype), block_a, edge, scratch("matmul_taken", 2, np.int64), c.reshape(-1))  # fmt: skip
+        memory_a, place_a, row_a, column_a, memory_b, place_b, row_b, column_b, direct, depth, span, chunk, packed,
+        turned, p.square, block_a, edge, scratch("matmul_taken", 2, np.int64), c.reshape(-1))  # fmt: skip
     return c
 
 
