@@ -33,6 +33,7 @@ from tinydl.kernels.vector import (
     lanes_of,
     multiply,
     named,
+    transpose,
 )
 
 # -- what is emitted ------------------------------------------------------------------------------------------------
@@ -217,6 +218,18 @@ def pack_panel(b: NDArray[Any], at: int, row: int, column: int, count: int, used
                 packed[to + k * wide + j] = b[at + k * row + j * column]
             for j in range(used, used + -used % lanes):
                 packed[to + k * wide + j] = 0
+
+
+@njit
+def pack_rows(square: int, target: NDArray[Any], t0: int, count: int, a: NDArray[Any], at: int, row: int, column: int,
+              rows: int) -> None:  # fmt: skip
+    """target[t0 + i * count + k] = A[i, k] for i < rows, k < count; ``square`` is the number of the host's lanes."""
+    if row == 1:
+        transpose(square, target, t0, count, a, at, column, count, rows)
+    else:
+        for i in range(rows):
+            for k in range(count):
+                target[t0 + i * count + k] = a[at + i * row + k * column]
 
 
 @njit

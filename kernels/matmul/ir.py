@@ -49,10 +49,10 @@ from numpy.typing import NDArray
 from tinydl.kernels import vector
 from tinydl.kernels.cache import njit
 from tinydl.kernels.matmul import spec
-from tinydl.kernels.packing import memory_of, mover, multiply_block, pack_panel, transposer
+from tinydl.kernels.packing import memory_of, mover, multiply_block, pack_panel, pack_rows, transposer
 from tinydl.kernels.registry import register
 from tinydl.kernels.threads import worthwhile
-from tinydl.kernels.vector import take, transpose
+from tinydl.kernels.vector import take
 from tinydl.kernels.workspace import scratch
 
 Array = NDArray[Any]
@@ -104,7 +104,7 @@ def _product(
                         source_a, a_at, a_down, a_along = a, a0 + top * a_row + k * a_column, a_row, a_column
                         if turned:
                             lines: Any = np.int64(index) * ROWS * depth
-                            _turn(square, block_a, lines, count, a, a_at, a_row, a_column, rows)
+                            pack_rows(square, block_a, lines, count, a, a_at, a_row, a_column, rows)
                             source_a, a_at, a_down, a_along = block_a, lines, count, 1
                         for panel in range(first + many * y // across, first + many * (y + 1) // across):
                             used = min(wide, N - panel * wide)
@@ -117,18 +117,6 @@ def _product(
                                            source_a, a_at, a_down, a_along, source, at, row,
                                            used, wide, edge, e0, c, top * N + panel * wide, N, count, k)  # fmt: skip
                     block = take(taken, 1)
-
-
-@njit
-def _turn(square: int, target: Array, t0: int, count: int, a: Array, at: int, row: int, column: int,
-          rows: int) -> None:  # fmt: skip
-    """target[t0 + i * count + k] = A[i, k] for i < rows, k < count; ``square`` is the number of the host's lanes."""
-    if row == 1:
-        transpose(square, target, t0, count, a, at, column, count, rows)
-    else:
-        for i in range(rows):
-            for k in range(count):
-                target[t0 + i * count + k] = a[at + i * row + k * column]
 
 
 _serial, _parallel = njit(_product), njit(parallel=True)(_product)
@@ -163,12 +151,14 @@ def pieces(dtype: Any, N: int, size: int) -> Pieces:
 
 
 @functools.lru_cache(maxsize=1024)
-def _cuts(M: int, K: int, N: int, threads: int, stack: int, wide: int) -> tuple[int, int, int, int, int]:
+def _cuts(
+    M: int, K: int, N: int, threads: int, stack: int, wide: int, most_depth: int, most_span: int
+) -> tuple[int, int, int, int, int]:
     """(down, across, depth, span, chunk) of :func:`_product`."""
     panels, tiles = -(-N // wide), -(-M // stack)
-    depth = -(-K // -(-K // DEPTH))
-    chunk = min(panels, SPAN // (DEPTH * wide))
-    span = SPAN // (chunk * wide * depth) * depth
+    depth = -(-K // -(-K // most_depth))
+    chunk = min(panels, most_span // (most_depth * wide))
+    span = most_span // (chunk * wide * depth) * depth
     # Of the ways to share, the one whose largest share is the smallest; then rows in blocks.
     down = min((d for d in range(threads, 0, -1) if threads % d == 0),
                key=lambda d: -(-tiles // d) * -(-panels // (threads // d)))  # fmt: skip
@@ -181,7 +171,7 @@ def product(a: Array, b: Array, threads: int, size: int) -> Array:
     if M * N * K == 0:
         return np.zeros((M, N), dtype)
     p = pieces(dtype, N, size)
-    down, across, depth, span, chunk = _cuts(M, K, N, threads, p.stack, p.wide)
+    down, across, depth, span, chunk = _cuts(M, K, N, threads, p.stack, p.wide, DEPTH, SPAN)
     memory_a, place_a, row_a, column_a = memory_of(a)
     memory_b, place_b, row_b, column_b = memory_of(b)
     narrow = p.wide == 2 * p.lanes
