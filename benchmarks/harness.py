@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 RESULTS = Path(__file__).resolve().parent / "results"
+CPUINFO = Path("/proc/cpuinfo")
 MAX_DELAY = 0.02  # share of a sample that its threads may spend waiting for a core
 WHOLE = ""  # the part of a step that is all of it
 
@@ -138,14 +139,12 @@ def machine() -> str:
     """Processor, its vectors and its cores, the same text for every run on one machine."""
     model, flags = platform.machine(), set[str]()
     try:
-        with open("/proc/cpuinfo") as file:
-            for line in file:
-                key, _, value = line.partition(":")
-                if key.strip() == "model name":
-                    model = value.strip()
-                elif key.strip() == "flags":
-                    flags = set(value.split())
-                    break
+        for line in CPUINFO.read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                model = value.strip()
+            elif key.strip() == "flags":
+                flags = set(value.split())
     except OSError:
         pass
     # Processors of one name differ in what they have, or what is lent of them to a virtual machine.

@@ -178,3 +178,16 @@ def test_an_override_of_a_side_lasts_as_long_as_the_side() -> None:
     )
     said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert said.split() == ["nade_forward_dense", "nade_backward_dense"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"), [("fpu avx avx2 avx512f", ", AVX-512"), ("fpu avx avx2", ", AVX2"), ("fpu avx", "")]
+)
+def test_a_machine_is_named_with_its_vectors(
+    flags: str, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processors of one name and other vectors are two machines."""
+    info = tmp_path / "cpuinfo"
+    info.write_text(f"processor\t: 0\nmodel name\t: A Processor\nflags\t\t: {flags}\n\nprocessor\t: 1\n")
+    monkeypatch.setattr(harness, "CPUINFO", info)
+    assert harness.machine().startswith(f"A Processor{word}, ")
