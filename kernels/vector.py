@@ -30,6 +30,7 @@ from numba.extending import intrinsic
 from tinydl.kernels.cache import cfunc, njit
 
 LINE = 64  # bytes in a cache line
+SQUARE = 64  # elements of a row that are transposed before the next rows
 I32, I64 = ir.IntType(32), ir.IntType(64)
 FLOAT, DOUBLE = ir.FloatType(), ir.DoubleType()
 
@@ -620,6 +621,18 @@ def _add_one(v: Lanes, x: ir.Value, y: ir.Value, at: ir.Value) -> None:
 def turn(typing: Any, target: Any, t0: Any, t_stride: Any, source: Any, s0: Any, s_stride: Any) -> Any:
     """target[t0 + j t_stride + i] = source[s0 + i s_stride + j] for i, j below the number of lanes: a square
     transposed in registers."""
+    return _turning(1, target, source)
+
+
+@emitted
+def turn_seconds(typing: Any, target: Any, t0: Any, t_stride: Any, source: Any, s0: Any, s_stride: Any) -> Any:
+    """target[t0 + j t_stride + i] = source[s0 + i s_stride + 2 j] for i, j below the number of lanes; nothing beyond
+    the last of these elements of a row is read."""
+    return _turning(2, target, source)
+
+
+def _turning(step: int, target: Any, source: Any) -> Any:
+    """Code that transposes a square of every ``step``-th (1 or 2) element of the rows, and its signature."""
     if not flat(target, source):
         return None
 
@@ -632,7 +645,15 @@ def turn(typing: Any, target: Any, t0: Any, t_stride: Any, source: Any, s0: Any,
         def row(base: ir.Value, stride: ir.Value, number: int) -> ir.Value:
             return v.pointer(base, builder.mul(stride, ir.Constant(I64, number)))
 
-        for i, turned in enumerate(v.transpose([v.load(row(y, s_stride, i)) for i in range(v.width)])):
+        def taken(number: int) -> Vector:
+            base = row(y, s_stride, number)
+            if step == 1:
+                return v.load(base)
+            w = v.width  # the second vector ends with the last element that is taken
+            places = [2 * k if 2 * k < w else 2 * k + 1 for k in range(w)]
+            return v.shuffle(v.load(base), v.load(v.pointer(base, w - 1)), places)
+
+        for i, turned in enumerate(v.transpose([taken(i) for i in range(v.width)])):
             v.store(row(x, t_stride, i), turned)
         return context.get_dummy_value()
 
@@ -664,14 +685,42 @@ def each(
 def transpose(width: int, target: Any, t0: int, t_stride: int, source: Any, s0: int, s_stride: int, rows: int,
               columns: int) -> None:  # fmt: skip
     """target[t0 + j t_stride + i] = source[s0 + i s_stride + j] for i < rows, j < columns; ``width`` is the number of
+    lanes.
+
+    The side whose rows are further apart is gone through row by row, SQUARE elements at a time: each of its cache
+    lines is taken once and whole, and what the other side has of these stays in the first-level cache.
+    """
+    whole, wide = rows // width * width, columns // width * width
+    if s_stride > t_stride:
+        for first in range(0, wide, SQUARE):
+            for i in range(0, whole, width):
+                for j in range(first, min(first + SQUARE, wide), width):
+                    turn(target, t0 + j * t_stride + i, t_stride, source, s0 + i * s_stride + j, s_stride)
+    else:
+        for first in range(0, whole, SQUARE):
+            for j in range(0, wide, width):
+                for i in range(first, min(first + SQUARE, whole), width):
+                    turn(target, t0 + j * t_stride + i, t_stride, source, s0 + i * s_stride + j, s_stride)
+    for j in range(wide, columns):
+        for i in range(whole):
+            target[t0 + j * t_stride + i] = source[s0 + i * s_stride + j]
+    for i in range(whole, rows):
+        for j in range(columns):
+            target[t0 + j * t_stride + i] = source[s0 + i * s_stride + j]
+
+
+@njit
+def transpose_seconds(width: int, target: Any, t0: int, t_stride: int, source: Any, s0: int, s_stride: int, rows: int,
+                      columns: int) -> None:  # fmt: skip
+    """target[t0 + j t_stride + i] = source[s0 + i s_stride + 2 j] for i < rows, j < columns; ``width`` is the number of
     lanes."""
     whole, wide = rows // width * width, columns // width * width
     for i in range(0, whole, width):
         for j in range(0, wide, width):
-            turn(target, t0 + j * t_stride + i, t_stride, source, s0 + i * s_stride + j, s_stride)
-        for j in range(wide, columns):
-            for k in range(i, i + width):
-                target[t0 + j * t_stride + k] = source[s0 + k * s_stride + j]
+            turn_seconds(target, t0 + j * t_stride + i, t_stride, source, s0 + i * s_stride + 2 * j, s_stride)
+    for j in range(wide, columns):
+        for i in range(whole):
+            target[t0 + j * t_stride + i] = source[s0 + i * s_stride + 2 * j]
     for i in range(whole, rows):
         for j in range(columns):
-            target[t0 + j * t_stride + i] = source[s0 + i * s_stride + j]
+            target[t0 + j * t_stride + i] = source[s0 + i * s_stride + 2 * j]

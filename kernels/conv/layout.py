@@ -1,4 +1,4 @@
-"""Images laid out with their padding, as phases: channel by channel, or with the channels last.
+"""Images laid out with their padding, as phases: channel by channel, or with the channels last; and who sums what.
 
 ``size`` is that of the image, [C, *size] from ``x0`` on; ``stride`` parts it into phases (``phases``: the first row,
 column, ... of each); ``low`` is where the layout of a phase begins in it, negative in the padding, and ``extent`` how
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from tinydl.kernels import vector
 from tinydl.kernels.cache import njit
-from tinydl.kernels.vector import copy, transpose
+from tinydl.kernels.vector import copy, transpose, transpose_seconds
 
 Array = NDArray[Any]
 
+SHARES = 8  # of the columns of a weight's gradient, or of each part of it
 DEPTH = 128  # channels, or positions, that a product sums at once: a panel of them stays in the first-level cache
 
 
@@ -102,6 +103,8 @@ def lay_out_channels_last(lanes: int, x: Array, x0: int, C: int, size: Any, stri
                 source = x0 + (depth * H + row) * W + (begin + low[2]) * stride[2] + p2
                 if stride[2] == 1:
                     transpose(lanes, out, target + begin * C, C, x, source, D * H * W, C, end - begin)
+                elif stride[2] == 2:
+                    transpose_seconds(lanes, out, target + begin * C, C, x, source, D * H * W, C, end - begin)
                 else:
                     for c in range(C):
                         for k in range(end - begin):
@@ -115,3 +118,12 @@ def panel(dtype: Any, columns: int) -> tuple[int, int]:
     lanes = vector.lanes(dtype)
     vectors = max(n for n in range(1, 5) if columns % (n * lanes) == 0)
     return vector.panel(dtype, vectors), vectors * lanes
+
+
+@njit
+def share(part: int, begin: int, end: int, columns: int, wide: int) -> tuple[int, int]:
+    """Which of the columns of a part are summed by the thread that has the shares from ``begin`` to ``end`` - 1 of all
+    parts, in multiples of ``wide``."""
+    count = (columns + wide - 1) // wide
+    first, last = max(0, begin - part * SHARES), min(SHARES, end - part * SHARES)
+    return count * first // SHARES * wide, count * last // SHARES * wide

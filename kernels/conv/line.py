@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from tinydl.kernels import vector
 from tinydl.kernels.cache import njit
 from tinydl.kernels.conv import spec
-from tinydl.kernels.conv.layout import lay_out_channels_last, panel
+from tinydl.kernels.conv.layout import SHARES, lay_out_channels_last, panel, share
 from tinydl.kernels.conv.spec import Ints
 from tinydl.kernels.conv.transforms import DEPTH, FILTER, GRADIENT, IMAGE, POINTS, RESULT, WEIGHT, line
 from tinydl.kernels.registry import register
@@ -198,7 +198,7 @@ def _products(inner: int, wide: int, lanes: int, threads: int, images: int, toge
 def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, images: int, together: int, parts: int,
                C: int, O: int, lines: Any, T: int, phases: Array, x: Array, g: Array, room: Array, room_size: int,
                sums: Array) -> None:  # fmt: skip
-    """sums[part][point][O][C], each over the pieces of a part: one thread's share."""
+    """sums[part][point][O][C], each over the pieces of a part: one thread's share, or some of the columns of a part."""
     m, step, side = lines.m, lines.step, lines.inner
     tiles, outputs = lines.blocks * step * side, lines.blocks * m * step
     length = outputs + (POINTS - m) * step
@@ -208,12 +208,16 @@ def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, ima
     m_at = v_at + POINTS * T * C
     rows, columns = (lines.outer, lines.length) if lines.across else (lines.length, side)
     pieces = images * lines.outer * lines.pieces
-    for part in range(parts * thread // threads, parts * (thread + 1) // threads):
+    begin, end = parts * SHARES * thread // threads, parts * SHARES * (thread + 1) // threads
+    for part in range(begin // SHARES, (end + SHARES - 1) // SHARES):
+        c0, c1 = share(part, begin, end, C, wide)
+        if c0 == c1:
+            continue
         begun, last = 0, pieces * (part + 1) // parts
-        for begin in range(pieces * part // parts, last, together):
-            count = min(together, last - begin)
+        for piece in range(pieces * part // parts, last, together):
+            count = min(together, last - piece)
             for k in range(count):
-                image, number, first = _piece(lines, begin + k)
+                image, number, first = _piece(lines, piece + k)
                 _lay_out(lines, lanes, x, C, lines.rows, lines.columns, image, number, first + lines.low, length,
                          phases, room, at + k * length * side * C)  # fmt: skip
                 _lay_out(lines, lanes, g, O, rows, columns, image, number, first, outputs, phases, room,
@@ -224,13 +228,13 @@ def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, ima
                     k = (start + t) // tiles
                     place = _place(lines, start + t - k * tiles)
                     source = at + (k * length * side + place) * C
-                    for c in range(0, C, lanes):
+                    for c in range(c0, c1, lanes):
                         line(IMAGE, 4, room, source + c, step * side * C, room, v_at + t * C + c, T * C)
                     source = g_at + (k * outputs * side + place) * O
                     for o in range(0, O, lanes):
                         _gradients(m, room, source + o, step * side * O, room, m_at + t * O + o, T * O)
                 for point in range(POINTS):
-                    for c in range(0, C, wide):
+                    for c in range(c0, c1, wide):
                         multiply(inner, O, room, m_at + point * T * O, 1, O, room, v_at + point * T * C + c, C, sums,
                                  (part * POINTS + point) * O * C + c, C, now, begun)  # fmt: skip
                 begun = 1
@@ -371,12 +375,12 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
     lanes, (inner, wide) = vector.lanes(dtype), panel(dtype, C)
     tiles, together, T, operations = _costs(lines, B, C, O, x.itemsize)
     parts = spec.parts(B * lines.outer * lines.pieces, POINTS * O * C * x.itemsize)
-    threads = min(worthwhile(operations), parts)
+    threads = min(worthwhile(operations), parts * SHARES)
     room = POINTS * T * (C + O) + together * tiles * (lines.m * O + POINTS * C)
-    sums = np.empty((parts, POINTS, O, C), dtype)
+    sums = scratch("line_filters", parts * POINTS * O * C, dtype)  # one part is as large as the filters
     arguments = (
         B, together, parts, C, O, lines, T, _ONE, plain(x).reshape(-1), plain(g).reshape(-1),
-        scratch("line", threads * room, dtype), room, sums.reshape(-1),
+        scratch("line", threads * room, dtype), room, sums,
     )  # fmt: skip
     if threads == 1:
         _some_sums(inner, wide, lanes, 0, 1, *arguments)
@@ -384,5 +388,8 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
         with num_threads(threads):
             _sums(inner, wide, lanes, threads, *arguments)
     taps = np.empty((math.prod(kernel), O, C), dtype)
-    _weights(lines.m, lanes, np.add.reduce(sums, axis=0).reshape(-1), taps.reshape(-1))
+    total, *others = sums.reshape(parts, -1)
+    for other in others:
+        total += other
+    _weights(lines.m, lanes, total, taps.reshape(-1))
     return np.ascontiguousarray(taps.transpose(1, 2, 0)).reshape(O, C, *kernel)

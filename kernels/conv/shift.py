@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from tinydl.kernels import vector
 from tinydl.kernels.cache import njit
 from tinydl.kernels.conv import spec
-from tinydl.kernels.conv.layout import DEPTH, fill, lay_out, lay_out_channels_last
+from tinydl.kernels.conv.layout import DEPTH, SHARES, fill, lay_out, lay_out_channels_last, share
 from tinydl.kernels.conv.spec import Ints
 from tinydl.kernels.registry import register
 from tinydl.kernels.threads import num_threads, worthwhile
@@ -215,15 +215,19 @@ def _products(inner: int, threads: int, images: int, G: int, cuts: int, C: int, 
 def _some_weight(inner: int, lanes: int, thread: int, threads: int, B: int, G: int, cuts: int, C: int, O: int,
                  lengths: Array, phases: Array, part: Array, runs: Array, width: int, wide: int, g: Array, x: Array,
                  room: Array, room_size: int, gradients: Array, sums: Array) -> None:  # fmt: skip
-    """sums[G][cut][run][O][width], each over the images of a cut: one thread's share."""
+    """sums[G][cut][run][O][width], each over the images of a cut: one thread's share, or some of the columns of a
+    cut."""
     size, stride, low, extent, _, out = _threes(lengths)
     space, volume, positions = lengths[18], size[0] * size[1] * size[2], out[0] * out[1] * out[2]
     Q = ((part[2] - 1) * extent[1] + part[3] - 1) * extent[2] + part[4]
     at, g_at = thread * room_size, thread * O * space
     fill(gradients, g_at, O * space)  # between the rows it stays zero
-    for item in range(G * cuts * thread // threads, G * cuts * (thread + 1) // threads):
-        group, cut = item // cuts, item % cuts
-        begun = 0
+    begin, end = G * cuts * SHARES * thread // threads, G * cuts * SHARES * (thread + 1) // threads
+    for item in range(begin // SHARES, (end + SHARES - 1) // SHARES):
+        n0, n1 = share(item, begin, end, len(runs) * width, wide)
+        if n0 == n1:
+            continue
+        group, cut, begun = item // cuts, item % cuts, 0
         for image in range(B * cut // cuts, B * (cut + 1) // cuts):
             lay_out_channels_last(lanes, x, (image * G + group) * C * volume, C, size, stride, low, extent, phases,
                                    room, at)  # fmt: skip
@@ -235,11 +239,11 @@ def _some_weight(inner: int, lanes: int, thread: int, threads: int, B: int, G: i
                         copy(gradients, target, g, source + (i * out[1] + j) * out[2], out[2])
             for q in range(0, Q, DEPTH):
                 now = min(DEPTH, Q - q)
-                for run in range(len(runs)):
+                for n in range(n0, n1, wide):
+                    run, first = n // width, n % width
                     b = at + ((runs[run, 0] * extent[0] * extent[1] * extent[2]) + runs[run, 1] + q) * C
-                    for first in range(0, width, wide):
-                        multiply(inner, O, gradients, g_at + q, space, 1, room, b + first, C, sums,
-                                 ((item * len(runs) + run) * O) * width + first, width, now, begun)  # fmt: skip
+                    multiply(inner, O, gradients, g_at + q, space, 1, room, b + first, C, sums,
+                             ((item * len(runs) + run) * O) * width + first, width, now, begun)  # fmt: skip
                 begun = 1
 
 
@@ -316,7 +320,7 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
     inner, wide = _panel(dtype, vectors)
     width = -(-together * C // wide) * wide
     cuts = spec.parts(B, groups * len(runs) * O * width * x.itemsize)
-    threads = min(worthwhile(2 * g.size * C * math.prod(kernel)), groups * cuts)
+    threads = min(worthwhile(2 * g.size * C * math.prod(kernel)), groups * cuts * SHARES)
     room = -(-(len(layout.phases) * layout.volume * C + width) // 16) * 16
     sums = (np.empty if B else np.zeros)((groups, cuts, len(runs), O, width), dtype)
     arguments = (

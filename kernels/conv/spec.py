@@ -43,13 +43,13 @@ def positions(size: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: I
     )
 
 
-PARTS, PARTS_BYTES = 8, 24 << 20
+PARTS, PARTS_BYTES = 8, 4 << 20
 
 
 def parts(most: int, size: int) -> int:
-    """In how many parts a weight's gradient of ``size`` bytes is summed: up to 8, at any number of threads, so that
-    its bits are the same. Together they stay below the 32 MiB from which on the C library gives an array back to the
-    system, which hands it out anew page by page (128 to 64 channels, transposed: 18 ms, once 29 to 67)."""
+    """In how many parts a weight's gradient of ``size`` bytes is summed: up to 8, of 4 MiB together, at any number of
+    threads, so that its bits are the same. What is the larger has fewer parts, and of each of them the columns are
+    shared out: that costs no memory, but each thread transforms what all columns need."""
     found = max(1, min(PARTS, most))
     room = PARTS_BYTES // max(1, size)
     return found if room >= found else 1 << max(1, room).bit_length() - 1  # so that 2, 4, 8 threads have equal shares

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from tinydl.kernels import vector
 from tinydl.kernels.cache import njit
 from tinydl.kernels.conv import spec
-from tinydl.kernels.conv.layout import lay_out_channels_last, panel
+from tinydl.kernels.conv.layout import SHARES, lay_out_channels_last, panel, share
 from tinydl.kernels.conv.spec import Ints
 from tinydl.kernels.conv.transforms import DEPTH, FILTER, GRADIENT, IMAGE, RESULT, WEIGHT, tile
 from tinydl.kernels.registry import register
@@ -146,7 +146,8 @@ def _products(inner: int, wide: int, lanes: int, threads: int, images: int, toge
 def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, images: int, together: int, parts: int,
                C: int, O: int, read: int, size: Any, low: Any, out: Any, tiles: Any, T: int, apart: Any, phases: Array,
                x: Array, g: Array, room: Array, room_size: int, sums: Array) -> None:  # fmt: skip
-    """sums[part][point][O][read][read][C], each over the images of a part: one thread's share."""
+    """sums[part][point][O][read][read][C], each over the images of a part: one thread's share, or some of the
+    columns of a part."""
     H, W = tiles
     K = read * read * C
     wx, wy = 4 * W + 2, 4 * W
@@ -156,14 +157,20 @@ def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, ima
     v_at = g_at + together * 4 * H * wy * O
     v_point, m_point = apart
     m_at = v_at + 36 * v_point
-    for part in range(parts * thread // threads, parts * (thread + 1) // threads):
+    begin, end = parts * SHARES * thread // threads, parts * SHARES * (thread + 1) // threads
+    for part in range(begin // SHARES, (end + SHARES - 1) // SHARES):
+        k0, k1 = share(part, begin, end, K, wide)
+        if k0 == k1:
+            continue
+        phase0, phase1 = k0 // C, (k1 + C - 1) // C
         begun, last = 0, images * (part + 1) // parts
         for first in range(images * part // parts, last, together):
             count = min(together, last - first)
             for image in range(count):
                 lay_out_channels_last(
                     lanes, x, (first + image) * C * size[0] * size[1], C, (1, size[0], size[1]), (1, read, read),
-                    (0, low[0], low[1]), (1, 4 * H + 2, wx), phases, room, at + image * read * read * plane,
+                    (0, low[0], low[1]), (1, 4 * H + 2, wx), phases[phase0:phase1], room,
+                    at + (image * read * read + phase0) * plane,
                 )  # fmt: skip
                 lay_out_channels_last(
                     lanes, g, (first + image) * O * out[0] * out[1], O, (1, out[0], out[1]), (1, 1, 1), (0, 0, 0),
@@ -173,16 +180,16 @@ def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, ima
                 now = min(T, count * H * W - start)
                 for t in range(now):
                     i, j = (start + t) // W, (start + t) % W
-                    for phase in range(read * read):
+                    for phase in range(phase0, phase1):
                         source = at + (i // H * read * read + phase) * plane + (i % H * 4 * wx + 4 * j) * C
                         target = v_at + t * K + phase * C
-                        for c in range(0, C, lanes):
+                        for c in range(max(0, k0 - phase * C), min(C, k1 - phase * C), lanes):
                             tile(IMAGE, 4, room, source + c, wx * C, C, room, target + c, 6 * v_point, v_point)
                     source = g_at + (i * 4 * wy + 4 * j) * O
                     for o in range(0, O, lanes):
                         tile(GRADIENT, 4, room, source + o, wy * O, O, room, m_at + t * O + o, 6 * m_point, m_point)
                 for point in range(36):
-                    for k in range(0, K, wide):
+                    for k in range(k0, k1, wide):
                         multiply(inner, O, room, m_at + point * m_point, 1, O, room, v_at + point * v_point + k, K,
                                  sums, (part * 36 + point) * O * K + k, K, now, begun)  # fmt: skip
                 begun = 1
@@ -365,21 +372,21 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
     together = -(-images // -(-images * number // T))
     T = -(-together * number // -(-together * number // T))
     apart = _apart(T * K, x.itemsize), _apart(T * O, x.itemsize)
-    threads = min(worthwhile(2 * 36 * B * number * K * O), parts)
+    threads = min(worthwhile(2 * 36 * B * number * K * O), parts * SHARES)
     room = together * ((4 * tiles[0] + 2) * (4 * tiles[1] + 2) * K + 16 * number * O) + 36 * sum(apart)
-    sums = np.empty((parts, 36, O, K), dtype)
+    sums = scratch("winograd_filters", parts * 36 * O * K, dtype)  # one part is as large as the filters
     arguments = (
         B, together, parts, C, O, step, x.shape[3:], low, out, tiles, T, apart, _PHASES[step], plain(x).reshape(-1),
-        plain(g).reshape(-1), scratch("winograd", threads * room, dtype), room, sums.reshape(-1),
+        plain(g).reshape(-1), scratch("winograd", threads * room, dtype), room, sums,
     )  # fmt: skip
     small = np.empty((3, 3, O, step, step, C), dtype)
     if threads == 1:
         _some_sums(inner, wide, lanes, 0, 1, *arguments)
-        _some_weights(lanes, 0, 1, parts, sums.reshape(-1), small.reshape(-1))
+        _some_weights(lanes, 0, 1, parts, sums, small.reshape(-1))
     else:
         with num_threads(threads):
             _sums(inner, wide, lanes, threads, *arguments)
-            _weights(lanes, threads, parts, sums.reshape(-1), small.reshape(-1))
+            _weights(lanes, threads, parts, sums, small.reshape(-1))
     for (i, j), (a, b, r, s) in entries:
         dw[:, :, 0, i, j] = small[a, b, :, r, s]
     return dw

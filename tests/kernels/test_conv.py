@@ -81,8 +81,8 @@ def test_the_gradients_are_the_transposes(sample):
     [
         (cpu, (9, 11), (1, 1, 2)),
         (shift, (9, 11), (1, 1, 2)),
-        (winograd, (16, 32), (1, 1, 1)),
-        (line, (32, 48), (1, 1, 1)),
+        (winograd, (64, 32), (1, 1, 1)),
+        (line, (96, 48), (1, 1, 1)),
     ],
 )
 @pytest.mark.parametrize("op", OPS)

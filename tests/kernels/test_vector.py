@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from tinydl.kernels.vector import (
     scalar_of,
     tile_rows,
     transpose,
+    transpose_seconds,
 )
 from tinydl.kernels.workspace import empty, scratch
 
@@ -136,7 +139,9 @@ def test_panels_of_any_number_of_rows(dtype: str, width: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("rows", "columns"), [(0, 3), (1, 1), (16, 16), (17, 35), (40, 8), (7, 64), (33, 16)])
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(0, 3), (1, 1), (16, 16), (17, 35), (40, 8), (7, 64), (33, 16), (16, 200), (200, 16)]
+)
 def test_transposes_write_their_own_elements_only(dtype: str, rows: int, columns: int) -> None:
     source = np.random.default_rng(0).standard_normal((rows, columns + 3)).astype(dtype)
     target = np.full((columns + 2, rows + 5), 7, dtype)
@@ -145,6 +150,37 @@ def test_transposes_write_their_own_elements_only(dtype: str, rows: int, columns
     to, come = target.reshape(-1), source.reshape(-1)
     transpose(lanes(dtype), to, rows + 5 + 2, rows + 5, come, 1, columns + 3, rows, columns)
     np.testing.assert_array_equal(target, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("rows", "columns"), [(0, 3), (1, 1), (16, 16), (17, 35), (40, 8), (7, 64)])
+def test_transposes_every_second_element(dtype: str, rows: int, columns: int) -> None:
+    source = np.random.default_rng(0).standard_normal((rows, 2 * columns + 2)).astype(dtype)
+    target = np.full((columns + 2, rows + 5), 7, dtype)
+    expected = target.copy()
+    expected[1 : columns + 1, 2 : rows + 2] = source[:, 1 : 2 * columns + 1 : 2].T
+    to, come = target.reshape(-1), source.reshape(-1)
+    transpose_seconds(lanes(dtype), to, rows + 5 + 2, rows + 5, come, 1, 2 * columns + 2, rows, columns)
+    np.testing.assert_array_equal(target, expected)
+
+
+def test_transposing_every_second_element_ends_with_the_last() -> None:
+    """A page that may not be read follows the last element: reading one more would end the process."""
+    program = """
+import ctypes, mmap
+import numpy as np
+from tinydl.kernels.vector import lanes, transpose_seconds
+pages = mmap.mmap(-1, 2 * mmap.PAGESIZE)
+start = ctypes.addressof(ctypes.c_char.from_buffer(pages))
+assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(start + mmap.PAGESIZE), mmap.PAGESIZE, 0) == 0
+n = lanes("float32")
+readable = np.frombuffer(pages, np.float32, mmap.PAGESIZE // 4)
+length = 2 * n - 1  # a row to its last element that is taken
+target = np.zeros(n * n, np.float32)
+transpose_seconds(n, target, 0, n, readable, readable.size - n * length, length, n, n)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (done.returncode, done.stderr)
 
 
 def test_workspaces_are_aligned_and_reused() -> None:
