@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from tinydl.kernels import vector
 from tinydl.kernels.cache import njit
-from tinydl.kernels.conv import line as line  # registers its variants, as the next ones do, in order of preference
+from tinydl.kernels.conv import dilated as dilated  # registers its variants, as the next do, in order of preference
+from tinydl.kernels.conv import line as line
 from tinydl.kernels.conv import shift as shift
 from tinydl.kernels.conv import spec
 from tinydl.kernels.conv import winograd as winograd

@@ -29,7 +29,7 @@ from tinydl.kernels.cache import njit
 from tinydl.kernels.conv import spec
 from tinydl.kernels.conv.layout import SHARES, lay_out_channels_last, panel, share
 from tinydl.kernels.conv.spec import Ints
-from tinydl.kernels.conv.transforms import DEPTH, FILTER, GRADIENT, IMAGE, POINTS, RESULT, WEIGHT, line
+from tinydl.kernels.conv.transforms import DEPTH, IMAGE, POINTS, filters, fits, gradients, line, results, weights
 from tinydl.kernels.registry import register
 from tinydl.kernels.threads import num_threads, worthwhile
 from tinydl.kernels.vector import multiply, transpose
@@ -66,52 +66,6 @@ class Lines(NamedTuple):
 #
 # Pieces are numbered through all images and lines; ``together`` of them are taken at once, T of their tiles at a time:
 # tile t stands at [point][t][channel].
-
-
-@njit
-def _results(m: int, source: Array, s0: int, step: int, target: Array, t0: int, target_step: int) -> None:
-    if m == 5:
-        line(RESULT, 5, source, s0, step, target, t0, target_step)
-    elif m == 4:
-        line(RESULT, 4, source, s0, step, target, t0, target_step)
-    else:
-        line(RESULT, 3, source, s0, step, target, t0, target_step)
-
-
-@njit
-def _gradients(m: int, source: Array, s0: int, step: int, target: Array, t0: int, target_step: int) -> None:
-    if m == 5:
-        line(GRADIENT, 5, source, s0, step, target, t0, target_step)
-    elif m == 4:
-        line(GRADIENT, 4, source, s0, step, target, t0, target_step)
-    else:
-        line(GRADIENT, 3, source, s0, step, target, t0, target_step)
-
-
-@njit
-def _filters(m: int, lanes: int, w: Array, u: Array) -> None:
-    """u[point][...] of w[tap][...]."""
-    count = w.size // (POINTS + 1 - m)
-    for n in range(0, count, lanes):
-        if m == 5:
-            line(FILTER, 5, w, n, count, u, n, count)
-        elif m == 4:
-            line(FILTER, 4, w, n, count, u, n, count)
-        else:
-            line(FILTER, 3, w, n, count, u, n, count)
-
-
-@njit
-def _weights(m: int, lanes: int, s: Array, w: Array) -> None:
-    """w[tap][...] of the sums s[point][...]."""
-    count = s.size // POINTS
-    for n in range(0, count, lanes):
-        if m == 5:
-            line(WEIGHT, 5, s, n, count, w, n, count)
-        elif m == 4:
-            line(WEIGHT, 4, s, n, count, w, n, count)
-        else:
-            line(WEIGHT, 3, s, n, count, w, n, count)
 
 
 @njit
@@ -177,7 +131,7 @@ def _some_products(inner: int, wide: int, lanes: int, thread: int, threads: int,
                 k = (start + t) // tiles
                 target = y_at + (k * outputs * side + _place(lines, start + t - k * tiles)) * O
                 for o in range(0, O, lanes):
-                    _results(m, room, m_at + t * O + o, T * O, room, target + o, step * side * O)
+                    results(m, room, m_at + t * O + o, T * O, room, target + o, step * side * O)
         for k in range(count):
             image, number, first = _piece(lines, group * together + k)
             target = image * O * plane + (number * lines.length + first) * side
@@ -232,7 +186,7 @@ def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, ima
                         line(IMAGE, 4, room, source + c, step * side * C, room, v_at + t * C + c, T * C)
                     source = g_at + (k * outputs * side + place) * O
                     for o in range(0, O, lanes):
-                        _gradients(m, room, source + o, step * side * O, room, m_at + t * O + o, T * O)
+                        gradients(m, room, source + o, step * side * O, room, m_at + t * O + o, T * O)
                 for point in range(POINTS):
                     for c in range(c0, c1, wide):
                         multiply(inner, O, room, m_at + point * T * O, 1, O, room, v_at + point * T * C + c, C, sums,
@@ -287,7 +241,7 @@ def _convolved(x: Array, w: Array, lines: Lines, out: Ints) -> Array:
     y = np.empty((B, O, *out), dtype)
     lanes, (inner, wide) = vector.lanes(dtype), panel(dtype, O)
     u = scratch("line_filters", POINTS * C * O, dtype)
-    _filters(lines.m, lanes, w.reshape(-1), u)
+    filters(lines.m, lanes, w.reshape(-1), u)
     tiles, together, T, operations = _costs(lines, B, C, O, x.itemsize)
     threads = worthwhile(operations)
     room = POINTS * T * (C + O) + together * tiles * (lines.m * O + POINTS * C)
@@ -303,23 +257,6 @@ def _convolved(x: Array, w: Array, lines: Lines, out: Ints) -> Array:
     return y
 
 
-def _fits(kernel: Ints, channels: int, others: int, dtype: Any, stride: Ints, padding: Ints, groups: int) -> bool:
-    """Two to four taps in a row of columns, or of rows; whole vectors of channels, and so many that the products are
-    most of the work."""
-    lanes = vector.lanes(dtype)
-    return (
-        groups == 1
-        and tuple(stride) == (1, 1, 1)
-        and kernel[0] == 1
-        and sorted(kernel)[:2] == [1, 1]
-        and 2 <= max(kernel) <= 4
-        and all(p == 0 for p, k in zip(padding, kernel) if k == 1)
-        and channels % lanes == 0
-        and others % lanes == 0
-        and min(channels, others) >= 32
-    )
-
-
 def _enough(images: int, lines: Lines) -> bool:
     """Whether there are many outputs, and few of them in the rests of tiles."""
     outputs = lines.length * lines.outer * lines.inner
@@ -328,21 +265,21 @@ def _enough(images: int, lines: Lines) -> bool:
 
 
 def _accepts(x: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> bool:
-    if x.shape[2] != 1 or not _fits(w.shape[2:], w.shape[0], w.shape[1], x.dtype, stride, padding, groups):
+    if x.shape[2] != 1 or not fits(w.shape[2:], w.shape[0], w.shape[1], x.dtype, stride, padding, groups):
         return False
     out = spec.positions(x.shape[2:], w.shape[2:], stride, padding, dilation)
     return _enough(len(x), _lines(x.shape[2:], w.shape[2:], out, tuple(padding), tuple(dilation), False))
 
 
 def _accepts_input(g: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int, size: Ints) -> bool:
-    if size[0] != 1 or not _fits(w.shape[2:], w.shape[0], w.shape[1], g.dtype, stride, padding, groups):
+    if size[0] != 1 or not fits(w.shape[2:], w.shape[0], w.shape[1], g.dtype, stride, padding, groups):
         return False
     return _enough(len(g), _lines(tuple(size), w.shape[2:], g.shape[2:], tuple(padding), tuple(dilation), True))
 
 
 def _accepts_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints, groups: int, kernel: Ints) -> bool:
     kernel = tuple(kernel)
-    if x.shape[2] != 1 or not _fits(kernel, g.shape[1], x.shape[1], x.dtype, stride, padding, groups):
+    if x.shape[2] != 1 or not fits(kernel, g.shape[1], x.shape[1], x.dtype, stride, padding, groups):
         return False
     return _enough(len(g), _lines(x.shape[2:], kernel, g.shape[2:], tuple(padding), tuple(dilation), False))
 
@@ -391,5 +328,5 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
     total, *others = sums.reshape(parts, -1)
     for other in others:
         total += other
-    _weights(lines.m, lanes, total, taps.reshape(-1))
+    weights(lines.m, lanes, total, taps.reshape(-1))
     return np.ascontiguousarray(taps.transpose(1, 2, 0)).reshape(O, C, *kernel)

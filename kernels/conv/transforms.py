@@ -24,9 +24,14 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numpy.typing import NDArray
 
 from tinydl.kernels import vector
+from tinydl.kernels.cache import njit
+from tinydl.kernels.conv.spec import Ints
 from tinydl.kernels.vector import I64, Lanes, Vector, define, element, emitted, flat, named, scalar_of
+
+Array = NDArray[Any]
 
 POINTS = 6
 #: Channels that are summed at once: a sum of such sums has half the error of one running sum, and takes little longer.
@@ -172,3 +177,68 @@ def tile(typing: Any, kind: Any, count: Any, source: Any, s0: Any, row: Any, col
          target_row: Any, target_column: Any) -> Any:  # fmt: skip
     """:func:`tile_function` from source[s0] to target[t0]."""
     return _transform(tile_function, kind, count, source, target, 2)
+
+
+def fits(kernel: Ints, channels: int, others: int, dtype: Any, stride: Ints, padding: Ints, groups: int) -> bool:
+    """Two to four taps in a row of columns, or of rows; whole vectors of channels, and so many that the products are
+    most of the work."""
+    lanes = vector.lanes(dtype)
+    return (
+        groups == 1
+        and tuple(stride) == (1, 1, 1)
+        and kernel[0] == 1
+        and sorted(kernel)[:2] == [1, 1]
+        and 2 <= max(kernel) <= 4
+        and all(p == 0 for p, k in zip(padding, kernel) if k == 1)
+        and channels % lanes == 0
+        and others % lanes == 0
+        and min(channels, others) >= 32
+    )
+
+
+@njit
+def results(m: int, source: Array, s0: int, step: int, target: Array, t0: int, target_step: int) -> None:
+    """``RESULT`` of a line, for any of the ``m`` that there are: a literal count makes other code."""
+    if m == 5:
+        line(RESULT, 5, source, s0, step, target, t0, target_step)
+    elif m == 4:
+        line(RESULT, 4, source, s0, step, target, t0, target_step)
+    else:
+        line(RESULT, 3, source, s0, step, target, t0, target_step)
+
+
+@njit
+def gradients(m: int, source: Array, s0: int, step: int, target: Array, t0: int, target_step: int) -> None:
+    """``GRADIENT`` of a line."""
+    if m == 5:
+        line(GRADIENT, 5, source, s0, step, target, t0, target_step)
+    elif m == 4:
+        line(GRADIENT, 4, source, s0, step, target, t0, target_step)
+    else:
+        line(GRADIENT, 3, source, s0, step, target, t0, target_step)
+
+
+@njit
+def filters(m: int, lanes: int, w: Array, u: Array) -> None:
+    """u[point][...] of w[tap][...]."""
+    count = w.size // (POINTS + 1 - m)
+    for n in range(0, count, lanes):
+        if m == 5:
+            line(FILTER, 5, w, n, count, u, n, count)
+        elif m == 4:
+            line(FILTER, 4, w, n, count, u, n, count)
+        else:
+            line(FILTER, 3, w, n, count, u, n, count)
+
+
+@njit
+def weights(m: int, lanes: int, s: Array, w: Array) -> None:
+    """w[tap][...] of the sums s[point][...]."""
+    count = s.size // POINTS
+    for n in range(0, count, lanes):
+        if m == 5:
+            line(WEIGHT, 5, s, n, count, w, n, count)
+        elif m == 4:
+            line(WEIGHT, 4, s, n, count, w, n, count)
+        else:
+            line(WEIGHT, 3, s, n, count, w, n, count)

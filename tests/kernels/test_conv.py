@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinydl.kernels import threads, variants
-from tinydl.kernels.conv import cpu, line, shift, spec, winograd
+from tinydl.kernels.conv import cpu, dilated, line, shift, spec, winograd
 from tinydl.kernels.registry import KernelError
 
 OPS = ("conv_forward", "conv_input", "conv_weight")
@@ -83,15 +83,17 @@ def test_the_gradients_are_the_transposes(sample):
         (shift, (9, 11), (1, 1, 2)),
         (winograd, (64, 32), (1, 1, 1)),
         (line, (96, 48), (1, 1, 1)),
+        (dilated, (96, 48), (1, 1, 1)),
     ],
 )
 @pytest.mark.parametrize("op", OPS)
 def test_threads_do_not_change_the_bits(op, module, channels, stride, images, monkeypatch):
     monkeypatch.setattr(threads, "SERIAL", 0)
     rng = np.random.default_rng(3)
-    x = rng.standard_normal((images, channels[0], 1, 13, 21))
-    w = rng.standard_normal((*channels[::-1], 1, 3, 1 if module is line else 3))
-    sample = (x.astype(np.float32), w.astype(np.float32), stride, (0, 1, 0), (1, 1, 1), 1)
+    size, kernel = ((1, 13, 21), (1, 3, 1 if module is line else 3)) if module is not dilated else ((1, 2, 200), (1, 1, 3))
+    x, w = rng.standard_normal((images, channels[0], *size)), rng.standard_normal((*channels[::-1], *kernel))
+    padding, dilation = ((0, 1, 0), (1, 1, 1)) if module is not dilated else ((0, 0, 16), (1, 1, 16))
+    sample = (x.astype(np.float32), w.astype(np.float32), stride, padding, dilation, 1)
     results = []
     for count in range(1, threads.max_threads() + 1):
         with threads.num_threads(count):
@@ -161,7 +163,7 @@ def test_which_convolutions_go_by_lines(kernel, stride, padding, dilation, group
         assert accepts(*arguments(op, sample)) == taken
 
 
-@pytest.mark.parametrize("variant", ["numpy", "cpu.implicit", "cpu.shift", "cpu.line", "cpu.winograd"])
+@pytest.mark.parametrize("variant", ["numpy", "cpu.implicit", "cpu.shift", "cpu.line", "cpu.dilated", "cpu.winograd"])
 def test_misuse_names_the_argument(variant):
     functions = {v.op: v.function for op in OPS for v in variants(op) if v.name == variant}
     none = ((1, 1, 1), (0, 0, 0), (1, 1, 1))
