@@ -66,6 +66,11 @@ class Rows(NamedTuple):
 
 
 @njit
+def _apart(numbers: int) -> int:
+    return numbers + 16
+
+
+@njit
 def _chunk(rows: Any, number: int) -> tuple[int, int, int]:
     """Image, row and first output of a chunk."""
     each = rows.across * rows.along
@@ -98,7 +103,7 @@ def _lift(rows: Any, places: int, x: Array, x0: int, size: int, first: int, edge
 
 
 @njit
-def _images(rows: Any, lanes: int, x: Array, x0: int, plane: int, first: int, c0: int, c1: int, C: int, T: int,
+def _images(rows: Any, lanes: int, x: Array, x0: int, plane: int, first: int, c0: int, c1: int, v_point: int, T: int,
             edge_at: int, room: Array, at: int) -> None:  # fmt: skip
     """room[point][c][tile] = B^T x of the channels c0 to c1 - 1 of a chunk."""
     whole = _whole(rows, first, POINTS, rows.size)
@@ -111,10 +116,10 @@ def _images(rows: Any, lanes: int, x: Array, x0: int, plane: int, first: int, c0
             for s in range(0, rows.side, lanes):
                 if whole:
                     source = row + first + block * rows.m * rows.step + s
-                    line(IMAGE, 4, x, source, rows.step, room, target + s, C * T)
+                    line(IMAGE, 4, x, source, rows.step, room, target + s, v_point)
                 else:
                     source = edge_at + block * POINTS * rows.side + s
-                    line(IMAGE, 4, room, source, rows.side, room, target + s, C * T)
+                    line(IMAGE, 4, room, source, rows.side, room, target + s, v_point)
 
 
 @njit
@@ -122,20 +127,21 @@ def _some_products(inner: int, wide: int, lanes: int, thread: int, threads: int,
                    x: Array, u: Array, room: Array, room_size: int, y: Array) -> None:  # fmt: skip
     """y[image, O, ...] from x[image, C, ...] and u[point][O][C]: one thread's share."""
     m, step, side, T = rows.m, rows.step, rows.side, rows.side * rows.blocks
+    v_point, m_point = _apart(C * T), _apart(O * T)
     v_at = thread * room_size
-    m_at = v_at + POINTS * C * T
-    edge_at = m_at + POINTS * O * T
+    m_at = v_at + POINTS * v_point
+    edge_at = m_at + POINTS * m_point
     plane = rows.outer * rows.length
     chunks = images * rows.outer * rows.along * rows.across
     for number in range(chunks * thread // threads, chunks * (thread + 1) // threads):
         image, row, first = _chunk(rows, number)
         x0 = (image * C * rows.outer + row) * rows.size
-        _images(rows, lanes, x, x0, rows.outer * rows.size, first + rows.low, 0, C, C, T, edge_at, room, v_at)
+        _images(rows, lanes, x, x0, rows.outer * rows.size, first + rows.low, 0, C, v_point, T, edge_at, room, v_at)
         for point in range(POINTS):
             for c in range(0, C, DEPTH):
                 for t in range(0, T, wide):
-                    multiply(inner, O, u, point * O * C + c, C, 1, room, v_at + (point * C + c) * T + t, T, room,
-                             m_at + point * O * T + t, T, min(DEPTH, C - c), c)  # fmt: skip
+                    multiply(inner, O, u, point * O * C + c, C, 1, room, v_at + point * v_point + c * T + t, T, room,
+                             m_at + point * m_point + t, T, min(DEPTH, C - c), c)  # fmt: skip
         whole = _whole(rows, first, m, rows.length)
         for o in range(O):
             y0 = image * O * plane + o * plane + row * rows.length
@@ -144,9 +150,9 @@ def _some_products(inner: int, wide: int, lanes: int, thread: int, threads: int,
                 for s in range(0, side, lanes):
                     source = m_at + o * T + block * side + s
                     if whole:
-                        results(m, room, source, O * T, y, y0 + start + s, step)
+                        results(m, room, source, m_point, y, y0 + start + s, step)
                     else:
-                        results(m, room, source, O * T, room, edge_at + s, side)
+                        results(m, room, source, m_point, room, edge_at + s, side)
                 if not whole:
                     for place in range(m):
                         begin = start + place * step
@@ -167,10 +173,11 @@ def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, ima
                rows: Any, x: Array, g: Array, room: Array, room_size: int, sums: Array) -> None:  # fmt: skip
     """sums[part][point][O][C], each over the chunks of a part: one thread's share, or some of the columns of a part."""
     m, step, side, T = rows.m, rows.step, rows.side, rows.side * rows.blocks
+    v_point, g_point = _apart(C * T), _apart(O * T)
     v_at = thread * room_size
-    turned_at = v_at + POINTS * C * T
+    turned_at = v_at + POINTS * v_point
     g_at = turned_at + T * C
-    edge_at = g_at + POINTS * O * T
+    edge_at = g_at + POINTS * g_point
     plane = rows.outer * rows.length
     chunks = images * rows.outer * rows.along * rows.across
     begin, end = parts * SHARES * thread // threads, parts * SHARES * (thread + 1) // threads
@@ -182,7 +189,7 @@ def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, ima
         for number in range(chunks * part // parts, chunks * (part + 1) // parts):
             image, row, first = _chunk(rows, number)
             x0 = (image * C * rows.outer + row) * rows.size
-            _images(rows, lanes, x, x0, rows.outer * rows.size, first + rows.low, c0, c1, C, T, edge_at, room, v_at)
+            _images(rows, lanes, x, x0, rows.outer * rows.size, first + rows.low, c0, c1, v_point, T, edge_at, room, v_at)
             whole = _whole(rows, first, m, rows.length)
             for o in range(O):
                 g0 = image * O * plane + o * plane + row * rows.length
@@ -192,13 +199,13 @@ def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, ima
                     target = g_at + o * T + block * side
                     for s in range(0, side, lanes):
                         if whole:
-                            gradients(m, g, g0 + first + block * m * step + s, step, room, target + s, O * T)
+                            gradients(m, g, g0 + first + block * m * step + s, step, room, target + s, g_point)
                         else:
-                            gradients(m, room, edge_at + block * m * side + s, side, room, target + s, O * T)
+                            gradients(m, room, edge_at + block * m * side + s, side, room, target + s, g_point)
             for point in range(POINTS):
-                transpose(lanes, room, turned_at, C, room, v_at + (point * C + c0) * T, T, c1 - c0, T)
+                transpose(lanes, room, turned_at, C, room, v_at + point * v_point + c0 * T, T, c1 - c0, T)
                 for c in range(c0, c1, wide):
-                    multiply(inner, O, room, g_at + point * O * T, T, 1, room, turned_at + c - c0, C, sums,
+                    multiply(inner, O, room, g_at + point * g_point, T, 1, room, turned_at + c - c0, C, sums,
                              (part * POINTS + point) * O * C + c, C, T, begun)  # fmt: skip
             begun = 1
 
@@ -236,7 +243,7 @@ def _convolved(x: Array, w: Array, rows: Rows, out: Ints) -> Array:
     u = scratch("line_filters", POINTS * O * C, dtype)
     filters(rows.m, lanes, w.reshape(-1), u)
     threads = worthwhile(2 * POINTS * B * rows.outer * rows.along * rows.across * T * C * O)
-    room = POINTS * T * (C + O + 1)
+    room = POINTS * (T * (C + O + 1) + 32)
     arguments = (
         B, C, O, rows, plain(x).reshape(-1), u, scratch("line", threads * room, dtype), room, y.reshape(-1),
     )  # fmt: skip
@@ -305,7 +312,7 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
     chunks, T = B * rows.outer * rows.along * rows.across, rows.side * rows.blocks
     parts = spec.parts(chunks, POINTS * O * C * x.itemsize)
     threads = min(worthwhile(2 * POINTS * chunks * T * C * O), parts * SHARES)
-    room = POINTS * T * (C + O + 1) + T * C
+    room = POINTS * (T * (C + O + 1) + 32) + T * C
     sums = scratch("line_filters", parts * POINTS * O * C, dtype)  # one part is as large as the filters
     arguments = (
         B, parts, C, O, rows, plain(x).reshape(-1), plain(g).reshape(-1), scratch("line", threads * room, dtype), room,
