@@ -55,6 +55,7 @@ FAMILIES: dict[str, str] = {
         for direction in ("forward", "backward")
     },
     **dict.fromkeys(("flat_places", "combine_at_", "add_slices_"), "indexing"),
+    "pad_rows": "padding",
     "substitute_": "triangle",
     **dict.fromkeys(("linear", "linear_backward"), "linear"),
     **dict.fromkeys(("moments", "vector_norm", "running_extreme"), "reduction"),

@@ -36,7 +36,8 @@ from tinydl.kernels.workspace import plain, scratch
 
 Array = NDArray[Any]
 
-TILES = 64  # of a chunk, at most
+TILES = 128  # of a chunk, at most
+GAP = 16  # numbers between the matrices of two points
 OUTPUTS = 512  # in all, from which on transforming the filters does not matter
 
 
@@ -67,7 +68,9 @@ class Rows(NamedTuple):
 
 @njit
 def _apart(numbers: int) -> int:
-    return numbers + 16
+    """How far the matrices of two points stand from each other: not a power of two, which would be one set of the
+    cache."""
+    return numbers + GAP
 
 
 @njit
@@ -189,7 +192,8 @@ def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, ima
         for number in range(chunks * part // parts, chunks * (part + 1) // parts):
             image, row, first = _chunk(rows, number)
             x0 = (image * C * rows.outer + row) * rows.size
-            _images(rows, lanes, x, x0, rows.outer * rows.size, first + rows.low, c0, c1, v_point, T, edge_at, room, v_at)
+            _images(rows, lanes, x, x0, rows.outer * rows.size, first + rows.low, c0, c1, v_point, T, edge_at, room,
+                    v_at)  # fmt: skip
             whole = _whole(rows, first, m, rows.length)
             for o in range(O):
                 g0 = image * O * plane + o * plane + row * rows.length
@@ -243,7 +247,7 @@ def _convolved(x: Array, w: Array, rows: Rows, out: Ints) -> Array:
     u = scratch("line_filters", POINTS * O * C, dtype)
     filters(rows.m, lanes, w.reshape(-1), u)
     threads = worthwhile(2 * POINTS * B * rows.outer * rows.along * rows.across * T * C * O)
-    room = POINTS * (T * (C + O + 1) + 32)
+    room = POINTS * (T * (C + O + 1) + 2 * GAP)
     arguments = (
         B, C, O, rows, plain(x).reshape(-1), u, scratch("line", threads * room, dtype), room, y.reshape(-1),
     )  # fmt: skip
@@ -312,7 +316,7 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
     chunks, T = B * rows.outer * rows.along * rows.across, rows.side * rows.blocks
     parts = spec.parts(chunks, POINTS * O * C * x.itemsize)
     threads = min(worthwhile(2 * POINTS * chunks * T * C * O), parts * SHARES)
-    room = POINTS * (T * (C + O + 1) + 32) + T * C
+    room = POINTS * (T * (C + O + 1) + 2 * GAP) + T * C
     sums = scratch("line_filters", parts * POINTS * O * C, dtype)  # one part is as large as the filters
     arguments = (
         B, parts, C, O, rows, plain(x).reshape(-1), plain(g).reshape(-1), scratch("line", threads * room, dtype), room,

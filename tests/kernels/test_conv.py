@@ -90,9 +90,10 @@ def test_the_gradients_are_the_transposes(sample):
 def test_threads_do_not_change_the_bits(op, module, channels, stride, images, monkeypatch):
     monkeypatch.setattr(threads, "SERIAL", 0)
     rng = np.random.default_rng(3)
-    size, kernel = ((1, 13, 21), (1, 3, 1 if module is line else 3)) if module is not dilated else ((1, 2, 200), (1, 1, 3))
+    size, kernel, padding, dilation = (1, 13, 21), (1, 3, 1 if module is line else 3), (0, 1, 0), (1, 1, 1)
+    if module is dilated:
+        size, kernel, padding, dilation = (1, 2, 200), (1, 1, 3), (0, 0, 16), (1, 1, 16)
     x, w = rng.standard_normal((images, channels[0], *size)), rng.standard_normal((*channels[::-1], *kernel))
-    padding, dilation = ((0, 1, 0), (1, 1, 1)) if module is not dilated else ((0, 0, 16), (1, 1, 16))
     sample = (x.astype(np.float32), w.astype(np.float32), stride, padding, dilation, 1)
     results = []
     for count in range(1, threads.max_threads() + 1):
@@ -161,6 +162,28 @@ def test_which_convolutions_go_by_lines(kernel, stride, padding, dilation, group
     for op in OPS:
         (accepts,) = (v.accepts for v in variants(op) if v.name == "cpu.line")
         assert accepts(*arguments(op, sample)) == taken
+
+
+@pytest.mark.parametrize(
+    ("kernel", "padding", "dilation", "size", "taken"),
+    [
+        ((1, 2), 0, 16, (1, 600), True),
+        ((1, 3), 8, 8, (2, 300), True),
+        ((1, 2), 0, 512, (1, 8704), True),  # a fifth is dropped: still fewer products than twice
+        ((1, 2), 0, 1000, (1, 6100), False),
+        ((1, 2), 0, 4, (1, 600), False),
+        ((2, 1), 0, 16, (600, 1), False),
+        ((1, 5), 0, 16, (1, 600), False),
+        ((1, 2), 0, 16, (1, 90), False),
+    ],
+)
+def test_which_convolutions_go_by_vectors_of_tiles(kernel, padding, dilation, size, taken, monkeypatch):
+    monkeypatch.setattr(dilated.vector, "lanes", lambda dtype: 8)
+    x, w = np.ones((2, 32, 1, *size), np.float32), np.ones((32, 32, 1, *kernel), np.float32)
+    sample = (x, w, (1, 1, 1), (0, 0, padding), (1, dilation, dilation), 1)
+    for op in OPS:
+        (accepts,) = (v.accepts for v in variants(op) if v.name == "cpu.dilated")
+        assert accepts(*arguments(op, sample)) == taken, op
 
 
 @pytest.mark.parametrize("variant", ["numpy", "cpu.implicit", "cpu.shift", "cpu.line", "cpu.dilated", "cpu.winograd"])

@@ -31,7 +31,7 @@ from tests.mutation.targets import ROOT, module_of
 
 #: Compiled kernels that run as plain Python, and the NumPy twins, in the order in which they are asked.
 COMPILED = ("pool", "reduction", "activation", "loss", "norm", "indexing", "triangle", "bag")
-TWINS = (*COMPILED, "linear", "matmul", "conv", "attention", "rnn", "nade", "optim", "random", "special")
+TWINS = (*COMPILED, "linear", "matmul", "conv", "attention", "rnn", "nade", "optim", "padding", "random", "special")
 FILES = (*(f"kernels/{family}/cpu.py" for family in COMPILED), *(f"kernels/{family}/spec.py" for family in TWINS))
 COARSE = 4  # tolerances are so many times as wide: without vectors a sum has one long chain, and rounds more often
 PATIENCE = 10  # a mutant that takes so many times as long as the unchanged file (a loop without end) is seen

@@ -1,4 +1,4 @@
-"""Which kernel makes a product: those of the pool for large floating matrices of one dtype, BLAS for all others."""
+"""Which kernel makes a product or pads rows: those of the pool for what is large, BLAS and NumPy for all others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinydl.ops import products
+import tinydl
+from tinydl.ops import padding, products
 
 
 def shapes_for_the_pool(monkeypatch: pytest.MonkeyPatch, a: Any, b: Any, large: int) -> list[Any]:
@@ -59,3 +60,18 @@ def test_what_does_not_fit_is_refused_in_any_way(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(products, "_LARGE", large)
         with pytest.raises(ValueError, match="mismatch|not aligned"):
             products.product(made(4, 5), made(4, 3))
+
+
+@pytest.mark.parametrize("pads", [(3, 0), (0, 2), (-1, 4), (-2, -2), (0, 0), (7, -9)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_rows_are_padded_as_small_ones(pads: tuple[int, int], dtype: str, monkeypatch: Any) -> None:
+    rng = np.random.default_rng(0)
+    x = tinydl.tensor(rng.standard_normal((2, 3, 9)).astype(dtype).swapaxes(0, 1), requires_grad=True)
+    g = tinydl.tensor(rng.standard_normal((3, 2, 9 + sum(pads))).astype(dtype))
+    found = []
+    for large in (1 << 30, 0):
+        monkeypatch.setattr(padding, "_LARGE", large)
+        y = tinydl.nn.functional.pad(x, pads, value=-1.5)
+        found.append((y.detach().numpy(), tinydl.autograd.grad(y, x, g)[0].numpy()))
+    for small, other in zip(*found):
+        np.testing.assert_array_equal(small, other)

