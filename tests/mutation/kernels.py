@@ -15,13 +15,14 @@ from __future__ import annotations
 import argparse
 import ast
 import dataclasses
+import functools
 import importlib
 import importlib.util
 import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from tests.mutation.kernel_answers import answer_to
@@ -112,6 +113,7 @@ def kernel_mutants(file: str) -> list[Mutant]:
 # ----------------------------------------------------------------------------------------------------- what they reach
 
 
+@functools.cache
 def reached(file: str) -> dict[str, set[str]]:
     """For each top-level name, the names of the functions that use it, at first or second hand, itself included."""
     uses: dict[str, set[str]] = {}
@@ -186,8 +188,8 @@ def variants_of(file: str, tree: ast.Module) -> list[Any]:
     return found
 
 
-def first_problem(file: str, tree: ast.Module, where: str | None) -> str:
-    """What the cards find wrong with the kernels of a changed file; ``where``: the function that was changed."""
+def first_problem(file: str, tree: ast.Module, where: Collection[str]) -> str:
+    """What the cards find wrong with the kernels of a changed file; ``where``: the functions that were changed."""
     from tinydl.kernels import card, register
     from tinydl.kernels.card import _cards
     from tinydl.kernels.ufunc import Ufunc
@@ -197,7 +199,7 @@ def first_problem(file: str, tree: ast.Module, where: str | None) -> str:
         found = [v for v in variants_of(file, tree) if not isinstance(v.function, Ufunc)]
     except Exception as error:  # a module that cannot even be imported
         return f"{type(error).__name__}: {error}"
-    users = reached(file).get(where, set()) if where else set()
+    users = set[str]().union(*(reached(file).get(name, ()) for name in where))
     named = [v for v in found if v.function.__name__ in users] or found
     for v in found:  # a backward may take what its own forward saved
         register(op=v.op, name=v.name, dtypes=v.dtypes, accepts=v.accepts)(v.function)
@@ -229,7 +231,7 @@ def ask(waiting: Sequence[Mutant], limits: dict[str, float], jobs: int, say: Cal
         while left and len(at_work) < jobs:
             mutant = left.pop()
             where = mutant.where.partition(".")[0]
-            work = lambda m=mutant, w=where: int(bool(first_problem(m.file, m.tree(slips), w)))
+            work = lambda m=mutant, w=where: int(bool(first_problem(m.file, m.tree(slips), [w])))
             at_work.append((mutant, fork(work, limits[mutant.file])))
         for entry in list(at_work):
             mutant, child = entry
@@ -266,7 +268,8 @@ def main() -> int:
     limits = {}
     for file in dict.fromkeys(m.file for m in found):
         start = time.monotonic()
-        if fork(lambda: int(bool(first_problem(file, parse(file), None))), 600).wait():  # noqa: B023 - waited for
+        where = {m.where.partition(".")[0] for m in found if m.file == file}
+        if fork(lambda: int(bool(first_problem(file, parse(file), where))), 600).wait():  # noqa: B023 - waited for
             print(f"{file} cannot be verified as plain Python, unchanged: its mutants would all be killed")
             return 2
         limits[file] = 10 + PATIENCE * (time.monotonic() - start)
