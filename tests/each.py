@@ -1,4 +1,4 @@
-"""Many small cases in one test. Of a case that takes a millisecond, being a test of its own would take three more."""
+"""Many small cases in one test. A case may take a millisecond; a test of its own takes nearly three more."""
 
 from __future__ import annotations
 
