@@ -95,7 +95,8 @@ def njit(function: Any = None, **options: Any) -> Any:
 
     import numba
 
-    compiled = numba.njit(function, **options)
+    # Without the entry for C, by which functions are kept in containers: a seventh of the compilation of a kernel.
+    compiled = numba.njit(function, no_cfunc_wrapper=True, **options)
     return _kept(compiled, f"{function.__module__}.{function.__qualname__}", options)
 
 

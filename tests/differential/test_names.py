@@ -10,6 +10,7 @@ import pytest
 import tinydl
 from tests.differential import names, tables  # noqa: F401 - enters the rows
 from tests.differential.rows import ROWS, resolve
+from tests.each import each
 
 TESTS = Path(__file__).resolve().parent.parent
 # Names of objects that a library does not have as such: a Logistic is made of parts there, and so on.
@@ -20,20 +21,23 @@ def test_no_name_is_written_twice() -> None:
     assert len(set(names.NAMES)) == len(names.NAMES), sorted({n for n in names.NAMES if names.NAMES.count(n) > 1})
 
 
-@pytest.mark.parametrize("name", names.NAMES)
-def test_the_name_is_there(name: str) -> None:
-    resolve(tinydl, name)
+def test_every_name_is_there() -> None:
+    each(((name, name) for name in names.NAMES), lambda name: resolve(tinydl, name))
 
 
-@pytest.mark.parametrize("name", names.NAMES)
-def test_the_name_is_compared_with_pytorch(name: str) -> None:
+def test_every_name_is_compared_with_pytorch() -> None:
     entered = {row.name for row in ROWS}
-    if name in entered:
-        assert name not in names.ELSEWHERE, "a row compares it: strike it from ELSEWHERE"
-        return
-    assert name in names.ELSEWHERE, f"no row of the differential table calls {name}"
-    text = (TESTS / names.ELSEWHERE[name]).read_text()
-    assert re.search(rf"\b{re.escape(name.rpartition('.')[2])}\b", text), f"{names.ELSEWHERE[name]} does not mention it"
+    texts = {file: (TESTS / file).read_text() for file in set(names.ELSEWHERE.values())}
+
+    def compared(name: str) -> None:
+        if name in entered:
+            assert name not in names.ELSEWHERE, "a row compares it: strike it from ELSEWHERE"
+            return
+        assert name in names.ELSEWHERE, "no row of the differential table calls it"
+        file = names.ELSEWHERE[name]
+        assert re.search(rf"\b{re.escape(name.rpartition('.')[2])}\b", texts[file]), f"{file} does not mention it"
+
+    each(((name, name) for name in names.NAMES), compared)
 
 
 def test_rows_are_promised_names() -> None:

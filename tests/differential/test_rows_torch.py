@@ -10,6 +10,7 @@ import pytest
 import tinydl
 from tests.differential import tables  # noqa: F401 - enters the rows
 from tests.differential.rows import ROWS, Row, resolve
+from tests.each import each, grouped
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
 
@@ -129,35 +130,70 @@ def same_gradients(got: list[Any], wanted: list[Any], dtype: str, loose: float, 
         np.testing.assert_allclose(value(a), value(b), rtol=t, atol=t * scale, err_msg=f"{what} {k}")
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("row", FUNCTIONS, ids=lambda r: r.label)
-def test_value_and_gradients(row: Row, dtype: str, layout: str) -> None:
+def test_value_and_gradients(row: Row) -> None:
     """The value; first and second derivatives; and no input was written."""
-    ours, theirs, at = inputs(row, dtype, layout)
+    for dtype in TOLERANCE:
+        wanted, needs, derivatives = expected(row, dtype)  # of numbers, which the layouts share
+        each(
+            ((f"{dtype}, {layout}", layout) for layout in LAYOUTS),
+            lambda layout: agrees(row, dtype, layout, wanted, needs, derivatives),  # noqa: B023 - used at once
+        )
+
+
+def expected(row: Row, dtype: str) -> tuple[list[Any], list[bool], list[list[Any]]]:
+    """PyTorch's results, which of them require a gradient, and their derivatives of first and second order."""
+    _, theirs, at = inputs(row, dtype)
+    results = flat(row.evaluate(torch, theirs))
+    needs = [is_tensor(y) and y.requires_grad for y in results]
+    wanted = [y.detach().clone() if is_tensor(y) else y for y in results]  # what shares memory may be written again
+    leaves, derivatives = [theirs[i] for i in at], []
+    for order in () if not any(needs) else (1, 2) if row.smooth else (1,):
+        if order == 2:
+            results = flat(row.evaluate(torch, theirs))
+        derivatives.append(gradients(torch, results, leaves, order))
+    return wanted, needs, derivatives
+
+
+def agrees(
+    row: Row, dtype: str, layout: str, wanted: list[Any], needs: list[bool], derivatives: list[list[Any]]
+) -> None:
+    """Ours, of inputs that lie so in memory."""
+    ours, _, at = inputs(row, dtype, layout)
     before = [x.array.copy() if is_tensor(x) else None for x in ours]
-    got, wanted = row.evaluate(tinydl, ours), row.evaluate(torch, theirs)
+    got = row.evaluate(tinydl, ours)
     same(got, wanted, dtype, row.loose, "value")
-    xs, zs = [ours[i] for i in at], [theirs[i] for i in at]
-    needs = [is_tensor(y) and y.requires_grad for y in flat(wanted)]
     assert needs == [is_tensor(y) and y.requires_grad for y in flat(got)], "requires_grad differs"
-    if any(needs):
-        for order in (1, 2) if row.smooth else (1,):
-            if order == 2:
-                got, wanted = row.evaluate(tinydl, ours), row.evaluate(torch, theirs)
-            a, b = gradients(tinydl, got, xs, order), gradients(torch, wanted, zs, order)
-            same_gradients(a, b, dtype, row.loose, f"derivative {order} by leaf")
+    for order, derivative in enumerate(derivatives, 1):
+        if order == 2:
+            got = row.evaluate(tinydl, ours)
+        found = gradients(tinydl, got, [ours[i] for i in at], order)
+        same_gradients(found, derivative, dtype, row.loose, f"derivative {order} by leaf")
     for i, (x, old) in enumerate(zip(ours, before)):
         if old is not None:
             np.testing.assert_array_equal(x.array, old, err_msg=f"argument {i} was changed")
 
 
+def by_name(rows: list[Row]) -> Any:
+    """One test for all rows of a name."""
+    return grouped(rows, lambda row: row.name)
+
+
+def each_row(rows: list[Row], check: Any) -> None:
+    """``check`` them all."""
+    each(((row.label, row) for row in rows), check)
+
+
 SCALARS = [r for r in FUNCTIONS if r.name.endswith("_loss") or r.name in ("nn.functional.cross_entropy", "sum", "norm")]
 
 
-@pytest.mark.parametrize("row", SCALARS, ids=lambda r: r.label)
-def test_gradients_of_any_weight(row: Row) -> None:
+@by_name(SCALARS)
+def test_gradients_of_any_weight(cases: list[Row]) -> None:
     """Nothing, one, and any other number times a result have so many times its gradient."""
+    each_row(cases, any_weight)
+
+
+def any_weight(row: Row) -> None:
     ours, theirs, at = inputs(row, "float64")
     for weight in (0.0, 1.0, -2.0):
         a, b = (flat(row.evaluate(library, given))[0] for library, given in ((tinydl, ours), (torch, theirs)))
@@ -176,12 +212,16 @@ METHODS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("row", METHODS, ids=lambda r: r.label)
-def test_method_form(row: Row) -> None:
+@by_name(METHODS)
+def test_method_form(cases: list[Row]) -> None:
     """``x.name(...)`` is ``tinydl.name(x, ...)``."""
+    each_row(cases, method_form)
+
+
+def method_form(row: Row) -> None:
     ours, _, _ = inputs(row, "float64")
     if not is_tensor(ours[0]):
-        pytest.skip("the first argument is no tensor")
+        return  # a function of no tensor has no such form
     plain = flat(row.evaluate(tinydl, ours))
     method = flat(getattr(ours[0], row.name)(*ours[1:], **row.keywords))
     assert len(plain) == len(method)
@@ -193,9 +233,13 @@ def test_method_form(row: Row) -> None:
 ALONG = [r for r in FUNCTIONS if r.call is None and "dim" in r.keywords and not r.name.startswith("nn.")]
 
 
-@pytest.mark.parametrize("row", ALONG, ids=lambda r: r.label)
-def test_axis_is_dim(row: Row) -> None:
+@by_name(ALONG)
+def test_axis_is_dim(cases: list[Row]) -> None:
     """``axis=`` says the same as ``dim=``."""
+    each_row(cases, axis_is_dim)
+
+
+def axis_is_dim(row: Row) -> None:
     ours, _, _ = inputs(row, "float64")
     keywords = {("axis" if k == "dim" else k): v for k, v in row.keywords.items()}
     for a, b in zip(flat(row.evaluate(tinydl, ours)), flat(resolve(tinydl, row.name)(*ours, **keywords)), strict=True):
@@ -205,9 +249,13 @@ def test_axis_is_dim(row: Row) -> None:
 KEEPING = [r for r in FUNCTIONS if r.call is None and "keepdim" in r.keywords and not r.name.startswith("nn.")]
 
 
-@pytest.mark.parametrize("row", KEEPING, ids=lambda r: r.label)
-def test_keepdims_is_keepdim(row: Row) -> None:
+@by_name(KEEPING)
+def test_keepdims_is_keepdim(cases: list[Row]) -> None:
     """``keepdims=`` says the same as ``keepdim=``."""
+    each_row(cases, keepdims_is_keepdim)
+
+
+def keepdims_is_keepdim(row: Row) -> None:
     ours, _, _ = inputs(row, "float64")
     keywords = {("keepdims" if k == "keepdim" else k): v for k, v in row.keywords.items()}
     for a, b in zip(flat(row.evaluate(tinydl, ours)), flat(resolve(tinydl, row.name)(*ours, **keywords)), strict=True):
@@ -221,12 +269,16 @@ IN_PLACE = [
 ]
 
 
-@pytest.mark.parametrize("row", IN_PLACE, ids=lambda r: r.label)
-def test_in_place_form(row: Row) -> None:
+@by_name(IN_PLACE)
+def test_in_place_form(cases: list[Row]) -> None:
     """``x.name_(...)``, recorded and not, gives what ``x.name(...)`` does in the same tensor, or refuses as PyTorch."""
+    each_row(cases, in_place_form)
+
+
+def in_place_form(row: Row) -> None:
     ours, theirs, at = inputs(row, "float64")
     if not is_tensor(ours[0]):
-        pytest.skip("the first argument is no tensor")
+        return  # a function of no tensor has no such form
     x, z = ours[0].detach().clone(), theirs[0].detach().clone()
     rest, others = [_bare(a) for a in ours[1:]], [_bare(a) for a in theirs[1:]]
     try:
@@ -265,9 +317,13 @@ def errors(row: Row, library: Any, exact: list[Any], tensors: list[Any]) -> list
     return out
 
 
-@pytest.mark.parametrize("row", FUNCTIONS, ids=lambda r: r.label)
-def test_float32_error(row: Row) -> None:
+@by_name(FUNCTIONS)
+def test_float32_error(cases: list[Row]) -> None:
     """Against float64, an error of at most four times PyTorch's and two units in the last place."""
+    each_row(cases, float32_error)
+
+
+def float32_error(row: Row) -> None:
     ours, theirs, _ = inputs(row, "float32")
     wide = [x.double() if is_tensor(x) and x.is_floating_point() else x for x in theirs]
     exact = flat(row.evaluate(torch, wide))
@@ -295,10 +351,14 @@ def pair(row: Row, dtype: str, mode: str) -> tuple[Any, Any]:
 MODES = [(r, mode) for r in MODULES for mode in r.modes]
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize(("row", "mode"), MODES, ids=[f"{r.label}-{mode}" for r, mode in MODES])
-def test_layer(row: Row, mode: str, dtype: str) -> None:
+def test_layer(row: Row, mode: str) -> None:
     """Value, gradients of inputs and parameters to second order, and the buffers that a call changes."""
+    each(((dtype, dtype) for dtype in TOLERANCE), lambda dtype: layer_agrees(row, mode, dtype))
+
+
+def layer_agrees(row: Row, mode: str, dtype: str) -> None:
+    """In one dtype."""
     layer, oracle = pair(row, dtype, mode)
     ours, theirs, at = inputs(row, dtype)
     run = row.keywords["run"]

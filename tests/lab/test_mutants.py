@@ -44,7 +44,7 @@ from tinydl.kernels.card import _cards
 for op in ("max_pool", "window_sum", "window_spread", "take_positions", "put_positions"):
     _cards[op] = dataclasses.replace(_cards[op], samples=lambda dtype, all=_cards[op].samples: list(all(dtype))[:1])
 some = kernels.kernel_mutants("kernels/pool/cpu.py")
-lived = kernels.ask(some, {"kernels/pool/cpu.py": 30}, 2, lambda line: None)
+lived = kernels.ask(some, kernels.limits_of(some), 2, lambda line: None)
 assert 0 < len(lived) < len(some), len(lived)
 print(len(lived))
 """

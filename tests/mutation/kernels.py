@@ -15,13 +15,16 @@ from __future__ import annotations
 import argparse
 import ast
 import dataclasses
+import functools
 import importlib
 import importlib.util
 import os
 import random
+import resource
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from tests.mutation.kernel_answers import answer_to
@@ -34,7 +37,7 @@ COMPILED = ("pool", "reduction", "activation", "loss", "norm", "indexing", "tria
 TWINS = (*COMPILED, "linear", "matmul", "conv", "attention", "rnn", "nade", "optim", "padding", "random", "special")
 FILES = (*(f"kernels/{family}/cpu.py" for family in COMPILED), *(f"kernels/{family}/spec.py" for family in TWINS))
 COARSE = 4  # tolerances are so many times as wide: without vectors a sum has one long chain, and rounds more often
-PATIENCE = 10  # a mutant that takes so many times as long as the unchanged file (a loop without end) is seen
+PATIENCE = 4  # a mutant that takes so many times the processor's time of unchanged kernels (a loop without end) is seen
 
 
 # ---------------------------------------------------------------------------------------------------------- the changes
@@ -100,18 +103,28 @@ def _of_an_array(node: ast.Subscript) -> bool:
 
 def kernel_mutants(file: str) -> list[Mutant]:
     """All slips of a file's kernels and of what they use; not of cards, nor of ufuncs' formulas (of numbers)."""
-    kernels = {
+    return [m for m in mutants(file, slips) if kernels_of(m)]
+
+
+def kernels_of(mutant: Mutant) -> set[str]:
+    """The kernels that a change reaches."""
+    return registered(mutant.file) & reached(mutant.file).get(mutant.where.partition(".")[0], set())
+
+
+@functools.cache
+def registered(file: str) -> set[str]:
+    """The names of the functions that are kernels."""
+    return {
         node.name
         for node in parse(file).body
         if isinstance(node, ast.FunctionDef) and any("register(" in ast.unparse(d) for d in node.decorator_list)
     }
-    users = reached(file)
-    return [m for m in mutants(file, slips) if kernels & users.get(m.where.partition(".")[0], set())]
 
 
 # ----------------------------------------------------------------------------------------------------- what they reach
 
 
+@functools.cache
 def reached(file: str) -> dict[str, set[str]]:
     """For each top-level name, the names of the functions that use it, at first or second hand, itself included."""
     uses: dict[str, set[str]] = {}
@@ -186,8 +199,8 @@ def variants_of(file: str, tree: ast.Module) -> list[Any]:
     return found
 
 
-def first_problem(file: str, tree: ast.Module, where: str | None) -> str:
-    """What the cards find wrong with the kernels of a changed file; ``where``: the function that was changed."""
+def first_problem(file: str, tree: ast.Module, kernels: Collection[str]) -> str:
+    """What the cards find wrong with some of the kernels of a changed file."""
     from tinydl.kernels import card, register
     from tinydl.kernels.card import _cards
     from tinydl.kernels.ufunc import Ufunc
@@ -197,8 +210,7 @@ def first_problem(file: str, tree: ast.Module, where: str | None) -> str:
         found = [v for v in variants_of(file, tree) if not isinstance(v.function, Ufunc)]
     except Exception as error:  # a module that cannot even be imported
         return f"{type(error).__name__}: {error}"
-    users = reached(file).get(where, set()) if where else set()
-    named = [v for v in found if v.function.__name__ in users] or found
+    named = [v for v in found if v.function.__name__ in kernels] or found
     for v in found:  # a backward may take what its own forward saved
         register(op=v.op, name=v.name, dtypes=v.dtypes, accepts=v.accepts)(v.function)
     for op in {v.op for v in found}:
@@ -221,16 +233,27 @@ def prepare() -> None:
     importlib.import_module("tinydl.kernels").cards()
 
 
+def limits_of(some: Sequence[Mutant]) -> dict[str, float]:
+    """For each kernel that mutants reach, the seconds of the processor that its mutants get. Raises LookupError for one
+    whose card it does not pass unchanged: its mutants would all be killed."""
+    limits = {}
+    for file, kernel in sorted({(m.file, kernel) for m in some for kernel in kernels_of(m)}):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        if fork(lambda: int(bool(first_problem(file, parse(file), [kernel]))), 600).wait():  # noqa: B023 - waited for
+            raise LookupError(f"{kernel} of {file} cannot be verified as plain Python, unchanged")
+        limits[kernel] = 1 + PATIENCE * (resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before)
+    return limits
+
+
 def ask(waiting: Sequence[Mutant], limits: dict[str, float], jobs: int, say: Callable[[str], None]) -> list[Mutant]:
-    """The survivors. ``limits``: seconds for a mutant of each file."""
+    """The survivors. ``limits``: as :func:`limits_of` gives them."""
     survivors, at_work = [], list[tuple[Mutant, Child]]()
     left, done = list(waiting)[::-1], 0
     while left or at_work:
         while left and len(at_work) < jobs:
             mutant = left.pop()
-            where = mutant.where.partition(".")[0]
-            work = lambda m=mutant, w=where: int(bool(first_problem(m.file, m.tree(slips), w)))
-            at_work.append((mutant, fork(work, limits[mutant.file])))
+            seconds = sum(limits[kernel] for kernel in kernels_of(mutant))
+            at_work.append((mutant, fork(lambda: killed(mutant, seconds), 60 + 10 * seconds)))  # noqa: B023 - forked now
         for entry in list(at_work):
             mutant, child = entry
             status = child.poll()
@@ -242,6 +265,13 @@ def ask(waiting: Sequence[Mutant], limits: dict[str, float], jobs: int, say: Cal
                     survivors.append(mutant)
         time.sleep(0.005)
     return survivors
+
+
+def killed(mutant: Mutant, seconds: float) -> int:
+    """1 when its cards see it; the process ends with a signal after so many seconds of the processor, however busy the
+    machine is."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    return int(bool(first_problem(mutant.file, mutant.tree(slips), kernels_of(mutant))))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -263,13 +293,11 @@ def main() -> int:
     if options.sample is not None:
         chosen = random.Random(options.seed).sample(range(len(found)), min(options.sample, len(found)))
         found = [found[i] for i in sorted(chosen)]
-    limits = {}
-    for file in dict.fromkeys(m.file for m in found):
-        start = time.monotonic()
-        if fork(lambda: int(bool(first_problem(file, parse(file), None))), 600).wait():  # noqa: B023 - waited for
-            print(f"{file} cannot be verified as plain Python, unchanged: its mutants would all be killed")
-            return 2
-        limits[file] = 10 + PATIENCE * (time.monotonic() - start)
+    try:
+        limits = limits_of(found)
+    except LookupError as error:
+        print(error.args[0])
+        return 2
     answered = [m for m in found if answer_to(m)]
     survivors = ask([m for m in found if m not in answered], limits, options.jobs, lambda t: print(t, file=sys.stderr))
     for mutant in survivors:

@@ -8,12 +8,26 @@ import numpy as np
 import pytest
 
 import tinydl
+from tests.each import each, grouped
 from tests.ops.tables import TABLE, Sample
 from tinydl.autograd import grad, gradcheck, gradgradcheck, registry
 
 CASES = [(name, i, s) for name, e in sorted(TABLE.items()) for i, s in enumerate(e.make(np.random.default_rng(11)))]
 IDS = [f"{name}-{i}{'-' + s.note.replace(' ', '_') if s.note else ''}" for name, i, s in CASES]
+ALL = list(zip(CASES, IDS))
 DIFFERENTIABLE = [(c, i) for c, i in zip(CASES, IDS) if c[0] in registry() and registry()[c[0]].differentiable]
+
+Case = tuple[tuple[str, int, Sample], str]  # a sample of an operation, and its label
+
+
+def by_operation(cases: list[Case]) -> Any:
+    """One test for all samples of an operation."""
+    return grouped(cases, lambda case: case[0][0])
+
+
+def each_sample(cases: list[Case], check: Any) -> None:
+    """``check(name, sample)`` of them all."""
+    each(((label, (name, sample)) for (name, _, sample), label in cases), lambda case: check(*case))
 
 
 def floating(x: Any) -> bool:
@@ -62,8 +76,12 @@ def test_the_table_and_the_registry_name_the_same_operations() -> None:
     )
 
 
-@pytest.mark.parametrize(("name", "i", "sample"), [c for c, _ in DIFFERENTIABLE], ids=[i for _, i in DIFFERENTIABLE])
-def test_gradient_equals_finite_differences(name: str, i: int, sample: Sample) -> None:
+@by_operation(DIFFERENTIABLE)
+def test_gradient_equals_finite_differences(cases: list[Case]) -> None:
+    each_sample(cases, gradient_is_right)
+
+
+def gradient_is_right(name: str, sample: Sample) -> None:
     args, at = tensors(sample)
     f = call(name, sample, args, at)
     assert gradcheck(f, tuple(args[k] for k in at))
@@ -72,16 +90,24 @@ def test_gradient_equals_finite_differences(name: str, i: int, sample: Sample) -
 SECOND = [(c, i) for c, i in DIFFERENTIABLE if TABLE[c[0]].second]
 
 
-@pytest.mark.parametrize(("name", "i", "sample"), [c for c, _ in SECOND], ids=[i for _, i in SECOND])
-def test_second_derivative_equals_finite_differences(name: str, i: int, sample: Sample) -> None:
+@by_operation(SECOND)
+def test_second_derivative_equals_finite_differences(cases: list[Case]) -> None:
+    each_sample(cases, second_derivative_is_right)
+
+
+def second_derivative_is_right(name: str, sample: Sample) -> None:
     args, at = tensors(sample)
     f = call(name, sample, args, at)
     assert gradgradcheck(f, tuple(args[k] for k in at))
 
 
-@pytest.mark.parametrize(("name", "i", "sample"), [c for c, _ in DIFFERENTIABLE], ids=[i for _, i in DIFFERENTIABLE])
+@by_operation(DIFFERENTIABLE)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_both_routes_agree_and_nothing_else_changes(name: str, i: int, sample: Sample, dtype: Any) -> None:
+def test_both_routes_agree_and_nothing_else_changes(cases: list[Case], dtype: Any) -> None:
+    each_sample(cases, lambda name, sample: both_routes_agree(name, sample, dtype))
+
+
+def both_routes_agree(name: str, sample: Sample, dtype: Any) -> None:
     args, at = tensors(sample, dtype)
     leaves = [args[k] for k in at]
     before = [x.array.copy() for x in leaves]
@@ -106,9 +132,13 @@ def test_both_routes_agree_and_nothing_else_changes(name: str, i: int, sample: S
         np.testing.assert_array_equal(x.array, old)
 
 
-@pytest.mark.parametrize(("name", "i", "sample"), CASES, ids=IDS)
-def test_arrays_in_arrays_out(name: str, i: int, sample: Sample) -> None:
+@by_operation(ALL)
+def test_arrays_in_arrays_out(cases: list[Case]) -> None:
     """A primitive given plain arrays makes no Tensor, writes no input, and computes what it computes for tensors."""
+    each_sample(cases, arrays_in_arrays_out)
+
+
+def arrays_in_arrays_out(name: str, sample: Sample) -> None:
     args = [x.copy() if isinstance(x, np.ndarray) else x for x in sample.args]
     plain = registry()[name].call(*args, **sample.static)
     for a, x in zip(args, sample.args):
@@ -125,9 +155,13 @@ def test_arrays_in_arrays_out(name: str, i: int, sample: Sample) -> None:
         np.testing.assert_array_equal(p, w.array)
 
 
-@pytest.mark.parametrize(("name", "i", "sample"), CASES, ids=IDS)
-def test_what_shares_its_inputs_memory_is_a_view_of_it(name: str, i: int, sample: Sample) -> None:
+@by_operation(ALL)
+def test_what_shares_its_inputs_memory_is_a_view_of_it(cases: list[Case]) -> None:
     """It counts the same changes, so that backward notices them, and is noticed as a view by in-place operations."""
+    each_sample(cases, a_view_if_it_shares)
+
+
+def a_view_if_it_shares(name: str, sample: Sample) -> None:
     args = [tinydl.tensor(x) if isinstance(x, np.ndarray) else x for x in sample.args]
     out = registry()[name].call(*args, **sample.static)
     of = args[0] if isinstance(args[0], tinydl.Tensor) else out
@@ -163,30 +197,38 @@ WIDE = [
 ]
 
 
-@pytest.mark.parametrize("store", [strided, reversed_], ids=["strided", "negative_strides"])
-@pytest.mark.parametrize(("name", "i", "sample"), [c for c, _ in WIDE], ids=[i for _, i in WIDE])
-def test_memory_layout_does_not_matter(name: str, i: int, sample: Sample, store: Any) -> None:
+@by_operation(WIDE)
+def test_memory_layout_does_not_matter(cases: list[Case]) -> None:
     """Every operation, every sample: the same value and gradients wherever the numbers lie."""
+    each_sample(cases, layouts_agree)
+
+
+def layouts_agree(name: str, sample: Sample) -> None:
+    """Strided, and with negative strides, as it is without gaps."""
     plain = Sample(tuple(np.ascontiguousarray(x) if floating(x) and x.ndim else x for x in sample.args), sample.static)
-    other = Sample(tuple(store(x) if floating(x) and x.ndim else x for x in plain.args), sample.static)
-    found = []
-    for s in (plain, other):
-        args, at = tensors(Sample(s.args, s.static, sample.constant))
+
+    def found(store: Any) -> list[Any]:
+        args, at = tensors(
+            Sample(tuple(store(x) if floating(x) and x.ndim else x for x in plain.args), sample.static, sample.constant)
+        )
         leaves = [args[k] for k in at]
-        out = call(name, s, args, at)(*leaves)
+        out = call(name, sample, args, at)(*leaves)
         outs = out if isinstance(out, tuple) else (out,)
         rng = np.random.default_rng(3)
         seeds = [tinydl.tensor(np.asarray(rng.uniform(-1, 1, o.shape))) for o in outs]
-        found.append([*outs, *grad(outs, leaves, seeds, allow_unused=True)])
-    for a, b in zip(*found):
-        assert (a is None) == (b is None)
-        if a is not None:
-            np.testing.assert_allclose(a.array, b.array, rtol=1e-10, atol=1e-12)
+        return [*outs, *grad(outs, leaves, seeds, allow_unused=True)]
+
+    expected = found(lambda x: x)
+    for store in (strided, reversed_):
+        for a, b in zip(expected, found(store), strict=True):
+            assert (a is None) == (b is None)
+            if a is not None:
+                np.testing.assert_allclose(a.array, b.array, rtol=1e-10, atol=1e-12, err_msg=store.__name__)
 
 
-def pairs_of_slots() -> list[Any]:
+def pairs_of_slots() -> list[Case]:
     """Samples in which two inputs have one shape: one tensor can stand in both slots."""
-    found = []
+    found: list[Case] = []
     for (name, _, sample), label in DIFFERENTIABLE:
         places = [k for k, x in enumerate(sample.args) if floating(x) and k not in sample.constant]
         constants = registry()[name].constants
@@ -196,16 +238,17 @@ def pairs_of_slots() -> list[Any]:
                 known = not registry()[name].variadic
                 if a < b and sample.args[a].shape == sample.args[b].shape and sample.args[a].size:
                     if not (known and {names[a], names[b]} & set(constants)):
-                        found.append(
-                            pytest.param(
-                                name, Sample(sample.args, sample.static, sample.constant, (a, b)), id=f"{label}-{a}-{b}"
-                            )
-                        )
+                        slots = Sample(sample.args, sample.static, sample.constant, (a, b))
+                        found.append(((name, 0, slots), f"{label}-{a}-{b}"))
     return found
 
 
-@pytest.mark.parametrize(("name", "sample"), pairs_of_slots())
-def test_one_tensor_in_two_slots(name: str, sample: Sample) -> None:
+@by_operation(pairs_of_slots())
+def test_one_tensor_in_two_slots(cases: list[Case]) -> None:
+    each_sample(cases, two_slots)
+
+
+def two_slots(name: str, sample: Sample) -> None:
     args, at = tensors(sample)
     f = call(name, sample, args, at)
     leaves = tuple(args[k] for k in at)
