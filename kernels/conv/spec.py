@@ -224,6 +224,7 @@ _CASES = {
     "32x64x32x32, depthwise 3x3": _drawn((32, 64, 1, 32, 32), (64, 1, 1, 3, 3), (0, 1, 1), groups=64),
 }
 _ALONG = {"stride": (1, 1), "padding": (0, 3), "dilation": (1, 2), "groups": 1}
+_APART = {"stride": (1, 1), "padding": (0, 16), "dilation": (1, 16), "groups": 1}
 _PLAIN = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
 _SETTINGS = {"stride": (1, 2), "padding": (1, 0), "dilation": (1, 1), "groups": 1}
 for _op, _says, _turn in (
@@ -261,6 +262,7 @@ for _op, _says, _turn in (
             gradient=(
                 lambda rng: ((rng.standard_normal((2, 3, 5, 6)), rng.standard_normal((4, 3, 3, 2))), _SETTINGS),
                 lambda rng: ((rng.standard_normal((9, 32, 1, 64)), rng.standard_normal((32, 32, 1, 2))), _ALONG),
+                lambda rng: ((rng.standard_normal((3, 32, 1, 220)), rng.standard_normal((32, 32, 1, 2))), _APART),
                 lambda rng: ((rng.standard_normal((8, 16, 8, 9)), rng.standard_normal((32, 16, 3, 3))), _PLAIN),
             ),
         )
