@@ -21,12 +21,13 @@ from tinydl.kernels.simt.errors import (
     UnknownInstruction,
     WarpMask,
 )
-from tinydl.kernels.simt.launching import launch
+from tinydl.kernels.simt.launching import LIMIT, launch
 from tinydl.kernels.simt.memory import Fresh
 from tinydl.kernels.simt.occupancy import Occupancy, occupancy
 from tinydl.kernels.simt.ptx import parse
 
 __all__ = [
+    "LIMIT",
     "BarrierDivergence", "Counters", "Deadlock", "Fresh", "LaunchProblem", "Misaligned", "Occupancy", "OutOfBounds",
     "Race", "SimtError", "SyntaxProblem", "TooLong", "Uninitialised", "UnknownInstruction", "WarpMask", "launch",
     "occupancy", "parse",

@@ -60,7 +60,8 @@ class Counters:
     """The counts of one launch.
 
     threads: instructions, one count per thread that executed them; warps: the same per warp; mix: by the first part of
-    the opcode, per warp; barriers: block barriers passed, one per block; waves: groups of blocks that ran together.
+    the opcode, per warp; barriers: block barriers passed, one per block; waves: groups of blocks that ran together;
+    steps: instructions that were executed, each for all threads that were at it.
     Accesses and branches are counted when the launch checks; otherwise they are empty.
     """
 
@@ -72,6 +73,7 @@ class Counters:
     warps: int = 0
     barriers: int = 0
     waves: int = 0
+    steps: int = 0
     mix: Counter[str] = field(default_factory=Counter)
     accesses: dict[int, Accesses] = field(default_factory=dict)
     branches: dict[int, Branches] = field(default_factory=dict)

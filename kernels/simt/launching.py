@@ -257,7 +257,7 @@ class Launch:
             scheduler.run()
             self.counters.waves += 1
         self.memory.copy_back()
-        self.counters.mix = self._mix()
+        self.counters.mix, self.counters.steps = self._mix(), self.steps
 
     def _mix(self) -> Counter[str]:
         mix: Counter[str] = Counter()

@@ -26,7 +26,8 @@ Array = NDArray[Any]
 
 PARAM, LOCAL, SHARED, GLOBAL = 0x7C00_0000_0000, 0x7D00_0000_0000, 0x7E00_0000_0000, 0x7F00_0000_0000
 WINDOW = 0x0100_0000_0000  # the size of each
-_GAP = 256  # bytes, and the alignment of every array
+_GAP = 256  # bytes between arrays, and what each begins at a multiple of
+_VECTOR = 16  # but one that does not begin at a multiple of the widest access does not so here either
 
 #: What memory holds that nobody has written: a NaN in each floating-point type, a large negative integer.
 POISON = 0xFF
@@ -97,7 +98,10 @@ class GlobalMemory:
         fresh = isinstance(argument, Fresh)
         if fresh and not array.flags.writeable:
             raise LaunchProblem(f"{name} counts as never written, but cannot be written either")
-        return self._allocate(name, array.nbytes, not array.flags.writeable, fresh, array).start
+        self.next += here % _VECTOR if array.nbytes else 0
+        made = self._allocate(name, array.nbytes, not array.flags.writeable, fresh, array)
+        self.next = -(-self.next // _GAP) * _GAP
+        return made.start
 
     def add_variable(self, variable: Variable) -> None:
         """A ``.global`` or ``.const`` variable of the module."""

@@ -13,6 +13,7 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from tinydl.kernels.simt.errors import SyntaxProblem
 
@@ -206,8 +207,7 @@ _WORDS = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class _Token:
+class _Token(NamedTuple):
     text: str
     kind: str
     line: int
@@ -216,15 +216,18 @@ class _Token:
 def _tokens(text: str) -> Iterator[_Token]:
     """The words of a text; SyntaxProblem at a character that begins none."""
     at, line = 0, 1
-    while at < len(text):
-        match = _WORDS.match(text, at)
-        if match is None:
-            raise SyntaxProblem(f"line {line} of the PTX cannot be read at {text[at : at + 20]!r}", line=line)
-        kind = match.lastgroup or ""
-        if kind in ("string", "number", "word", "mark"):
+    for match in _WORDS.finditer(text):
+        if match.start() != at:
+            break
+        kind, at = match.lastgroup, match.end()
+        if kind == "newline":
+            line += 1
+        elif kind == "comment":
+            line += match[0].count("\n")
+        elif kind is not None and kind != "space":
             yield _Token(match[0], kind, line)
-        line += match[0].count("\n")
-        at = match.end()
+    if at != len(text):
+        raise SyntaxProblem(f"line {line} of the PTX cannot be read at {text[at : at + 20]!r}", line=line)
 
 
 # -- the parser --------------------------------------------------------------------------------------------------------
@@ -253,13 +256,13 @@ class _Parser:
         self.tokens = list(_tokens(text))
         self.at = 0
         self.module = Module()
-        self.files: dict[int, str] = {}
-        self.source: tuple[int, int] | None = None
+        # the table of files stands at the end of a module
+        self.files = {int(number): _base(name) for number, name in re.findall(r'\.file\s+(\d+)\s+"([^"]*)"', text)}
+        self.source: tuple[str, int] | None = None
         self.scopes: list[_Scope] = []
         self.scopes_made = 0
         self.function = Function("", False)
         self.branches: list[tuple[int, list[_Scope]]] = []  # where in the body, and what was in sight there
-        self.sources: dict[str, dict[int, tuple[int, int]]] = {}  # function -> place in the body -> (file number, line)
 
     # ---- reading words
 
@@ -307,8 +310,6 @@ class _Parser:
     def parse(self) -> Module:
         while self.at < len(self.tokens):
             self.directive()
-        for function in self.module.functions.values():
-            self.name_sources(function)
         return self.module
 
     def directive(self) -> None:
@@ -340,10 +341,8 @@ class _Parser:
             raise self.problem("unknown directive")
 
     def file(self) -> None:
+        """``.file 1 "name", time, size``, on a line of its own; read already."""
         line = self.next().line
-        number = self.integer()
-        name = self.next().text.strip('"')
-        self.files[number] = name.replace("\\", "/").rsplit("/", 1)[-1]
         while self.at < len(self.tokens) and self.here.line == line:
             self.next()
 
@@ -396,7 +395,6 @@ class _Parser:
         self.module.functions[function.name] = function
         function.defined = True
         self.function, self.branches, self.source, self.scopes = function, [], None, []
-        self.sources[function.name] = {}
         self.block()
         self.resolve_branches()
 
@@ -538,7 +536,8 @@ class _Parser:
     def location(self) -> None:
         line = self.next().line
         number, source = self.integer(), self.integer()
-        self.source = (number, source) if source else self.source  # line 0 says: of no line in particular
+        if source:  # line 0 says: of no line in particular
+            self.source = (self.files.get(number, "?"), source)
         while self.here.line == line:  # column, and the function that was inlined
             self.next()
 
@@ -597,11 +596,10 @@ class _Parser:
                 raise self.problem("expected a comma or the end of the instruction")
         text = _shown(self.tokens[first - 1 : self.at - 1])
         body = self.function.body
-        made = Instruction(tuple(token.text.split(".")), tuple(operands), guard, negated, token.line, text)
+        parts = tuple(token.text.split("."))
+        made = Instruction(parts, tuple(operands), guard, negated, token.line, text, self.source)
         if made.name in ("bra", "brx", "call"):
             self.branches.append((len(body), list(self.scopes)))
-        if self.source is not None:
-            self.sources[self.function.name][len(body)] = self.source
         body.append(made)
 
     # ---- operands
@@ -700,12 +698,10 @@ class _Parser:
             )
             body[at] = replace(instruction, operands=operands)
 
-    def name_sources(self, function: Function) -> None:
-        """The table of files stands at the end of a module."""
-        for at, (number, line) in self.sources.get(function.name, {}).items():
-            instruction = function.body[at]
-            assert isinstance(instruction, Instruction)
-            function.body[at] = replace(instruction, source=(self.files.get(number, "?"), line))
+
+def _base(path: str) -> str:
+    """The last part of a path."""
+    return path.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _shown(tokens: list[_Token]) -> str:

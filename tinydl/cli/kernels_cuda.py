@@ -1,0 +1,75 @@
+"""``tinydl kernels check-cuda``: CUDA kernels compiled, executed and mutated without a GPU."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from tinydl.cli._errors import OK, UsageError
+from tinydl.cli._output import say, say_json
+from tinydl.cli.parser import Command, Parser, add_json, nearest
+
+if TYPE_CHECKING:
+    from tinydl.kernels.gpu import CudaKernel
+    from tinydl.lab.cuda import Row
+
+WRONG = 1  # exit code when a kernel is wrong
+
+
+def chosen(names: list[str]) -> list[CudaKernel]:
+    """The CUDA kernels that some names mean (all: none given)."""
+    from tinydl.kernels.gpu import cuda_kernels
+    from tinydl.lab import cuda
+
+    try:
+        return cuda.chosen(names)
+    except KeyError as error:
+        name, known = error.args[0], [kernel.key for kernel in cuda_kernels()]
+        hint = nearest(name, known) or f"; known: {', '.join(known)}"
+        raise UsageError(f"there is no CUDA kernel {name!r}{hint}") from None
+
+
+def _check(args: argparse.Namespace) -> int:
+    from tinydl.kernels import nvrtc
+    from tinydl.lab import cuda
+
+    if not nvrtc.available():
+        raise UsageError(f"CUDA kernels are compiled by NVRTC, which is not installed: {nvrtc.PIP}")
+    rows = []
+    for kernel in chosen(args.names):
+        rows.append(cuda.check(kernel, not args.no_mutants))
+        if not args.json:
+            _say(rows[-1])
+    if args.json:
+        say_json(cuda.totals(rows))
+    return OK if all(row.right for row in rows) else WRONG
+
+
+def _say(row: Row) -> None:
+    from tinydl.lab.cuda import EXECUTED
+
+    taken = row.resources.get(EXECUTED, {}).values()
+    registers = "/".join(str(r.registers) for r in taken)
+    answered, lives = len(row.answered), len(row.survivors)
+    say(
+        f"{row.kernel.key:28s} {'right' if row.right else 'WRONG'}  {registers:>8s} registers on sm_{EXECUTED}, "
+        f"{row.launches} launches, {row.mutants} mutants: {row.caught} caught, {answered} answered, {lives} live"
+    )
+    for problem in (*row.over_budget, *row.wrong, *row.races, *(f"lives: {s}" for s in row.survivors)):
+        say(f"    {problem}")
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("names", metavar="NAME", nargs="*", help="OP, OP:NAME or NAME (default: all)")
+    parser.add_argument("--no-mutants", action="store_true", help="compile and execute alone, which takes seconds")
+    add_json(parser, "the sums and a row for each kernel")
+
+
+CHECK = Command(
+    "CUDA kernels without a GPU: compiled for sm_75, 80 and 90 and held to their budget of registers, executed on\n"
+    "the virtual GPU with every access and barrier checked, and mutated: every slip must be noticed. Exit code 1 when\n"
+    "one is wrong, over its budget, or has a slip that lives unanswered.",
+    ("tinydl kernels check-cuda", "tinydl kernels check-cuda matmul:cuda.tiled --no-mutants"),
+    _arguments,
+    _check,
+)
