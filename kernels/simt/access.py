@@ -1,7 +1,8 @@
 """Instructions that access memory: loads and stores of every width, atomics, asynchronous copies (9.7.9, 9.7.13).
 
 An asynchronous copy (``cp.async``) is done when its thread waits for it, not before: a kernel that forgets to wait
-finds poison. Reads of a wave's threads come before its writes within one instruction, as on hardware.
+finds poison. For races it writes from the moment that it is issued. Reads of a wave's threads come before its writes within
+one instruction, as on hardware.
 """
 
 from __future__ import annotations
@@ -452,7 +453,12 @@ def _lower_copy(wave: Wave, i: Instruction, number: int, copies: Copies) -> Step
                     if wave.launch.checks:
                         memory.note_read(index, part, who[chosen], i, number)
                     data[chosen, start : start + part] = memory.view(np.uint8)[index[:, None] + np.arange(part)]
-        copies.pending.append((i, number, who.copy(), copies.groups[who].copy(), target(who), data))
+        there = target(who)
+        if wave.launch.checks:  # from now on it may be written
+            space = wave.launch.space(wave, "shared")
+            place = space.locate(there, width, who, i, True)
+            space.note_write(place, width, who, i, number, np.ones(len(who), bool), done=False)
+        copies.pending.append((i, number, who.copy(), copies.groups[who].copy(), there, data))
 
     return step
 

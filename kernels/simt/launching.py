@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tinydl.kernels.simt.access import Copies, element_width, space_of
 from tinydl.kernels.simt.alu import DTYPES
 from tinydl.kernels.simt.counters import Counters
-from tinydl.kernels.simt.errors import LaunchProblem, WarpMask
+from tinydl.kernels.simt.errors import LaunchProblem
 from tinydl.kernels.simt.memory import Fresh, GlobalMemory, Layout
 from tinydl.kernels.simt.program import Program, is_barrier, is_strong, is_warp_barrier, link
 from tinydl.kernels.simt.ptx import WIDTHS, Address, Immediate, Instruction, Module, Symbol, Variable, parse
@@ -49,7 +49,7 @@ def launch(
     ptx, name: the text (or what :func:`parse` made of it) and the kernel in it. grid, block: up to three sizes, as
     CUDA's. args: per parameter a NumPy array (its memory is the kernel's; one that is not writeable may only be read),
     :class:`Fresh` around one whose contents count as never written, or a number. shared: bytes of dynamic shared
-    memory. checks: find uninitialised reads, races, diverging barriers and undefined shuffles, and count accesses;
+    memory. checks: find uninitialised reads, races, diverging barriers and masks that do not fit, and count accesses;
     bounds and alignment are checked always. limit: steps before the launch counts as endless. wave: threads that run
     together (whole blocks; all of the grid where blocks wait for each other).
 
@@ -322,12 +322,3 @@ class Launch:
             f"thread ({inside % x}, {inside // x % y}, {inside // (x * y)}) of block "
             f"({number % gx}, {number // gx % gy}, {number // (gx * gy)})"
         )
-
-    def undefined_shuffle(self, wave: Wave, i: Instruction, lanes: Array, source: Array, absent: Array) -> None:
-        """A shuffle reads from a lane that takes no part in it."""
-        at = int(np.flatnonzero(absent)[0])
-        raise WarpMask(
-            f"kernel {self.program.name}: {i.place}, {wave.who(int(lanes[at]))} reads from lane {int(source[at])} of "
-            "its warp, which takes no part: the value is undefined",
-            kernel=self.program.name, instruction=i.text, source=i.source, thread=wave.who(int(lanes[at])),
-        )  # fmt: skip

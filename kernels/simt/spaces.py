@@ -101,13 +101,14 @@ class Space:
                 raise self.race(found, i) from None
 
     def note_write(
-        self, index: Array, width: int, lanes: Array, i: Instruction, number: int, changed: Array
+        self, index: Array, width: int, lanes: Array, i: Instruction, number: int, changed: Array, done: bool = True
     ) -> None:
-        """A write, before it is done; ``changed``: per access, whether another value stands there."""
+        """A write, before it is done; ``changed``: per access, whether another value stands there; ``done``: it is not
+        only begun."""
         if self.written is None and self.shadow is None:
             return
         place, who = self.places(index, width, lanes)
-        if self.written is not None:
+        if self.written is not None and done:
             self.written[place] = True
         if self.shadow is not None:
             many = place.size // max(index.size, 1)
