@@ -57,6 +57,11 @@ class CudaKernel:
     plan: Callable[..., tuple[list[Call], tuple[Any, ...]]]
     samples: Callable[[Any], Iterable[Arguments]]
 
+    def small(self, dtype: Any) -> Arguments:
+        """The smallest of its samples that has a few numbers in every array, and so shows what the kernel does."""
+        several = [s for s in self.samples(dtype) if all(a.size > 4 for a in s if isinstance(a, np.ndarray))]
+        return min(several, key=lambda s: sum(a.size for a in s if isinstance(a, np.ndarray)))
+
     @property
     def key(self) -> str:
         """``matmul:cuda.tiled``, as the command line names it."""

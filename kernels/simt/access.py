@@ -1,8 +1,8 @@
 """Instructions that access memory: loads and stores of every width, atomics, asynchronous copies (9.7.9, 9.7.13).
 
-An asynchronous copy (``cp.async``) is done when its thread waits for it, not before: a kernel that forgets to wait
-finds poison. For races it writes from the moment that it is issued. Reads of a wave's threads come before its writes within
-one instruction, as on hardware.
+An asynchronous copy (``cp.async``) is done when its thread waits for it: a kernel that forgets to wait finds poison.
+For races it writes from the moment that it is issued. Reads of a wave's threads come before its writes within one
+instruction, as on hardware.
 """
 
 from __future__ import annotations

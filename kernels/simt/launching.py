@@ -51,7 +51,8 @@ def launch(
     :class:`Fresh` around one whose contents count as never written, or a number. shared: bytes of dynamic shared
     memory. checks: find uninitialised reads, races, diverging barriers and masks that do not fit, and count accesses;
     bounds and alignment are checked always. limit: steps before the launch counts as endless. wave: threads that run
-    together (whole blocks; all of the grid where blocks wait for each other).
+    together (whole blocks; all of the grid where blocks wait for each other). watch: made for each wave, is told of
+    every instruction.
 
     Raises a :class:`SimtError` at the first finding; the arrays then hold what they held before.
     """

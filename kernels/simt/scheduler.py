@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,16 @@ Array = NDArray[Any]
 #: Rounds of polling during which nothing changes, before that counts as a deadlock.
 PATIENCE = 3000
 
-#: Called before each segment runs: (its instructions' first number, one behind the last, the lanes).
-Watcher = Callable[[int, int, Array], None]
+
+class Watcher(Protocol):
+    """Told of every instruction: its number in the program, and the lanes that are at it."""
+
+    def before(self, number: int, lanes: Array) -> None:
+        """It is about to be executed."""
+
+    def after(self, number: int, lanes: Array) -> None:
+        """It was."""
+
 
 
 @dataclass
@@ -155,10 +163,20 @@ class Scheduler:
         if launch.checks and length:
             self._count(segment, lanes)
         if self.watch is not None:
-            self.watch(segment.start, segment.stop, self.wave.numbers(lanes))
-        for step in self.bodies[number]:
-            step(lanes)
+            self._watched(self.watch, segment, lanes)
+        else:
+            for step in self.bodies[number]:
+                step(lanes)
         self.ends[number](lanes, turns)
+
+    def _watched(self, watch: Watcher, segment: Segment, lanes: Lanes) -> None:
+        who = self.wave.numbers(lanes)
+        for number in range(segment.start, segment.stop):
+            watch.before(number, who)
+            step = self.steps[number]
+            if step is not None:
+                step(lanes)
+            watch.after(number, who)
 
     def _count(self, segment: Segment, lanes: Lanes) -> None:
         wave, counters = self.wave, self.launch.counters

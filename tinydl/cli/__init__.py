@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "kernels check-cuda": (
         "tinydl.cli.kernels_cuda:CHECK", "CUDA kernels compiled, executed on a virtual GPU, and mutated",
     ),
+    "kernels trace": ("tinydl.cli.kernels_cuda:TRACE", "a page that steps through a CUDA kernel, warp by warp"),
     "bench": ("tinydl.cli.bench:BENCH", "time kernels, also your own, beside their twins, PyTorch and this machine"),
     "info": ("tinydl.cli.info:INFO", "versions, threads, backends, and why one is missing"),
 }

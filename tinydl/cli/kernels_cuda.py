@@ -1,4 +1,4 @@
-"""``tinydl kernels check-cuda``: CUDA kernels compiled, executed and mutated without a GPU."""
+"""``tinydl kernels check-cuda | trace``: CUDA kernels compiled, executed, mutated, stepped through without a GPU."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tinydl.cli._errors import OK, UsageError
 from tinydl.cli._output import say, say_json
-from tinydl.cli.parser import Command, Parser, add_json, nearest
+from tinydl.cli.parser import Command, Parser, add_json, integer, nearest, path_ending
 
 if TYPE_CHECKING:
     from tinydl.kernels.gpu import CudaKernel
@@ -29,12 +29,20 @@ def chosen(names: list[str]) -> list[CudaKernel]:
         raise UsageError(f"there is no CUDA kernel {name!r}{hint}") from None
 
 
-def _check(args: argparse.Namespace) -> int:
+def _need_compiler() -> None:
     from tinydl.kernels import nvrtc
-    from tinydl.lab import cuda
 
     if not nvrtc.available():
         raise UsageError(f"CUDA kernels are compiled by NVRTC, which is not installed: {nvrtc.PIP}")
+
+
+# -- check-cuda --------------------------------------------------------------------------------------------------------
+
+
+def _check(args: argparse.Namespace) -> int:
+    from tinydl.lab import cuda
+
+    _need_compiler()
     rows = []
     for kernel in chosen(args.names):
         rows.append(cuda.check(kernel, not args.no_mutants))
@@ -72,4 +80,44 @@ CHECK = Command(
     ("tinydl kernels check-cuda", "tinydl kernels check-cuda matmul:cuda.tiled --no-mutants"),
     _arguments,
     _check,
+)
+
+
+# -- trace -------------------------------------------------------------------------------------------------------------
+
+
+def _trace(args: argparse.Namespace) -> int:
+    from tinydl.kernels.simt import SimtError
+    from tinydl.lab import cuda
+    from tinydl.page.page import write_text
+    from tinydl.page.trace import trace_page
+
+    _need_compiler()
+    kernel, *more = chosen([args.name])
+    if more:
+        names = ", ".join(k.key for k in (kernel, *more))
+        raise UsageError(f"{args.name!r} means several kernels; name one of {names}")
+    try:
+        found = cuda.trace(kernel, args.warps)
+    except SimtError as error:
+        raise UsageError(str(error)) from error
+    summary = f"{kernel.source.name}: the first {args.warps} warps of the first block, on the virtual GPU."
+    write_text(trace_page(found, kernel.text(), kernel.key, summary), args.html)
+    say(f"{args.html}: {len(found.events)} steps of {kernel.key}")
+    return OK
+
+
+def _trace_arguments(parser: Parser) -> None:
+    parser.add_argument("name", metavar="NAME", help="OP:NAME or NAME")
+    ending = path_ending(".html", ".htm")
+    parser.add_argument("--html", metavar="F.html", type=ending, required=True, help="the page to write")
+    parser.add_argument("--warps", metavar="N", type=integer(1, 32), default=2, help="warps to show (default: 2)")
+
+
+TRACE = Command(
+    "Step through a small launch of a CUDA kernel, warp by warp, on one page: its source, its PTX, what each of the\n"
+    "32 threads has in its registers, and what every access of memory costs.",
+    ("tinydl kernels trace matmul:cuda.tiled --html tiled.html",),
+    _trace_arguments,
+    _trace,
 )

@@ -23,6 +23,8 @@ from tinydl.kernels import card, nvrtc, simt
 from tinydl.kernels.gpu import CudaKernel, cuda_kernels, host_empty
 from tinydl.kernels.simt import Counters
 from tinydl.kernels.simt.mutants import Mutant, mutants, only
+from tinydl.kernels.simt.program import link
+from tinydl.kernels.simt.trace import Event, Recorder, Trace
 
 #: What PTX is executed: the newest that every kernel is compiled for.
 EXECUTED = nvrtc.ARCHITECTURES[-1]
@@ -301,3 +303,23 @@ def chosen(names: Iterable[str]) -> list[CudaKernel]:
             raise KeyError(name)
         found += [kernel for kernel in meant if kernel not in found]
     return found if wanted else known
+
+
+# -- stepping through --------------------------------------------------------------------------------------------------
+
+
+def trace(kernel: CudaKernel, warps: int = 2, dtype: str = "") -> Trace:
+    """Record the first warps of the first block, over the smallest sample that shows something.
+
+    Raises SimtError at a finding, NvrtcMissing without the compiler.
+    """
+    chosen_dtype = dtype or kernel.dtypes[0]
+    calls, _ = kernel.plan(host_empty, *kernel.small(np.dtype(chosen_dtype).type))
+    module = simt.parse(compiled(kernel.text(), kernel))
+    call = calls[0]
+    events: list[Event] = []
+    counted = simt.launch(
+        module, call.entry, call.grid, call.block, call.args, shared=call.shared,
+        watch=lambda wave: Recorder(wave, warps, events),
+    )  # fmt: skip
+    return Trace(link(module, call.entry), events, counted)
