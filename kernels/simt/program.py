@@ -107,7 +107,7 @@ class _Identity:
         return isinstance(other, _Identity) and other.module is self.module
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=16)
 def _link(key: _Identity, name: str) -> Program:
     module = key.module
     entry = module.functions.get(name)
@@ -276,12 +276,52 @@ def _order(program: Program) -> None:
     for segment, place in zip(program.segments, flow.schedule(successors)):
         segment.place = place
     for head, members in flow.loops(successors).items():
-        polls = any(
-            is_strong(i) or i.name == "nanosleep"
-            for member in members
-            for i in program.instructions[program.segments[member].start : program.segments[member].stop]
+        polls = _polls(
+            [
+                i
+                for member in sorted(members)
+                for i in program.instructions[program.segments[member].start : program.segments[member].stop]
+            ]
         )
         for member in members:
             if head in program.segments[member].successors:
                 program.segments[member].loops_to.add(head)
                 program.segments[member].polls |= polls
+
+
+def _polls(loop: list[Instruction]) -> bool:
+    """Whether a branch of a loop depends on what a strong access of the loop has read, as in waiting for a flag.
+
+    A loop that counts with atomics does not: only those may have to wait for other threads.
+    """
+    tainted: set[str] = set()
+    grows = True
+    while grows:
+        grows = False
+        for i in loop:
+            written, read = _registers(i)
+            source = is_strong(i) and i.name in ("ld", "atom")
+            if (source or read & tainted) and not written <= tainted:
+                tainted |= written
+                grows = True
+    return any(i.name in ("bra", "brx", "exit", "ret") and _registers(i)[1] & tainted for i in loop)
+
+
+def _registers(i: Instruction) -> tuple[set[str], set[str]]:
+    """The registers that an instruction writes (its first operand), and those that it reads."""
+
+    def named(operand: Operand) -> set[str]:
+        if isinstance(operand, Register):
+            return {operand.name}
+        if isinstance(operand, Negated):
+            return {operand.register.name}
+        if isinstance(operand, Address):
+            return named(operand.base)
+        if isinstance(operand, (Vector, Group)):
+            return set().union(*(named(part) for part in operand.parts))
+        return named(operand.first) | named(operand.second) if isinstance(operand, Pair) else set()
+
+    writes = i.name not in ("st", "red", "bra", "brx", "bar", "barrier", "exit", "ret", "membar", "fence", "cp")
+    first = named(i.operands[0]) if i.operands and writes else set()
+    rest = set().union(*(named(operand) for operand in (i.operands[1:] if writes else i.operands)))
+    return first, rest | ({i.guard.name} if i.guard else set())

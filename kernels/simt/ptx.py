@@ -714,7 +714,7 @@ def _shown(tokens: list[_Token]) -> str:
     return f"{head} {text}".strip()
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=16)
 def parse(text: str) -> Module:
     """Read a PTX module (PTX ISA 9.0, chapters 4, 5, 10 and 11); SyntaxProblem names a line it cannot read."""
     return _Parser(text).parse()

@@ -265,6 +265,21 @@ def test_a_grid_that_waits_for_too_many_is_a_deadlock() -> None:
         grid(body)
 
 
+def test_a_loop_of_atomics_does_not_wait() -> None:
+    """Only a loop that ends by what others write gathers the whole grid in one wave."""
+    counting = """
+    mov.u32 %r1, 0;
+AGAIN:
+    atom.global.add.u32 %r2, [%rd40], 1;
+    add.u32 %r1, %r1, 1;
+    setp.lt.u32 %p1, %r1, 3;
+    @%p1 bra AGAIN;"""
+    total = np.zeros(1, np.uint32)
+    assert run(counting, total, threads=32, blocks=4, wave=64).waves == 2 and total[0] == 384
+    waiting = counting.replace("setp.lt.u32 %p1, %r1, 3", "setp.lt.u32 %p1, %r2, 200")
+    assert run(waiting, np.zeros(1, np.uint32), threads=32, blocks=4, wave=64).waves == 1
+
+
 LOCK = """
     mov.u32 %r1, 0;
 AGAIN:

@@ -14,7 +14,7 @@ from tinydl.cli import main
 from tinydl.kernels import gpu, nvrtc, simt
 from tinydl.lab import cuda
 
-pytestmark = pytest.mark.skipif(not nvrtc.available(), reason=f"compiling CUDA kernels needs NVRTC: {nvrtc.PIP}")
+compiles = pytest.mark.skipif(not nvrtc.available(), reason=f"compiling CUDA kernels needs NVRTC: {nvrtc.PIP}")
 
 KERNELS = [kernel.key for kernel in gpu.cuda_kernels()]
 
@@ -24,6 +24,7 @@ def kernel(key: str) -> gpu.CudaKernel:
     return found
 
 
+@compiles
 @pytest.mark.parametrize("key", KERNELS)
 def test_a_kernel_is_right_and_every_slip_is_seen(key: str) -> None:
     row = cuda.check(kernel(key))
@@ -62,6 +63,7 @@ def counted(name: str) -> simt.Counters:
     return counters
 
 
+@compiles
 def test_each_rung_moves_or_issues_less() -> None:
     rungs = {name: counted(name) for name in ("naive", "coalesced", "tiled", "column", "square", "vectors")}
     assert rungs["naive"].coalescing < 0.2 and all(c.coalescing == 1 for n, c in rungs.items() if n != "naive")
@@ -75,6 +77,7 @@ def test_each_rung_moves_or_issues_less() -> None:
 # -- the bars ----------------------------------------------------------------------------------------------------------
 
 
+@compiles
 @pytest.mark.parametrize(("checks", "most"), [(False, 0.1), (True, 0.5)])
 def test_a_tiled_product_of_64_is_quick(checks: bool, most: float) -> None:
     import time
@@ -107,6 +110,7 @@ def changed(tmp_path: Path, before: str, after: str, budget: str | None = None, 
     return dataclasses.replace(original, source=source)
 
 
+@compiles
 def test_a_kernel_over_its_budget_is_seen(tmp_path: Path) -> None:
     small = {"tiled_float32": {a: {"registers": 8, "shared": 2047} for a in nvrtc.ARCHITECTURES}}
     row = cuda.check(changed(tmp_path, "x", "x", json.dumps({"3_tiled.cu": small})), mutate=False)
@@ -115,12 +119,14 @@ def test_a_kernel_over_its_budget_is_seen(tmp_path: Path) -> None:
     assert any("tiled_float64 on sm_75 has no budget" in line for line in row.over_budget)
 
 
+@compiles
 def test_spills_are_seen(tmp_path: Path) -> None:
     few = changed(tmp_path, "__launch_bounds__(256)\nsquare_float32", "__maxnreg__(32)\nsquare_float32", name="square")
     row = cuda.check(few, mutate=False)
     assert any("square_float32" in line and "spills" in line for line in row.over_budget), row.facts()
 
 
+@compiles
 @pytest.mark.parametrize(
     ("before", "after", "list_", "words"),
     [
@@ -137,12 +143,14 @@ def test_a_wrong_kernel_is_seen(tmp_path: Path, before: str, after: str, list_: 
     assert not row.right and words in getattr(row, list_)[0]
 
 
+@compiles
 def test_a_blunt_sample_lets_slips_live(tmp_path: Path) -> None:
     blunt = dataclasses.replace(kernel("matmul:cuda.tiled"), samples=lambda dtype: [(np.ones((1, 1), dtype),) * 2])
     row = cuda.check(blunt)
     assert len(row.survivors) > 10 and not row.right and "which makes the line" in row.survivors[0]
 
 
+@compiles
 def test_the_sums() -> None:
     row = cuda.check(kernel("matmul:cuda.naive"), mutate=False)
     sums = cuda.totals([row])
@@ -155,6 +163,7 @@ def test_the_sums() -> None:
 # -- the command -------------------------------------------------------------------------------------------------------
 
 
+@compiles
 def test_check_cuda(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["kernels", "check-cuda", "cuda.naive", "--no-mutants"]) == 0
     assert capsys.readouterr().out.startswith("matmul:cuda.naive")

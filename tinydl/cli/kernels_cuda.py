@@ -42,9 +42,9 @@ def _need_compiler() -> None:
 def _check(args: argparse.Namespace) -> int:
     from tinydl.lab import cuda
 
+    kernels, rows = chosen(args.names), []
     _need_compiler()
-    rows = []
-    for kernel in chosen(args.names):
+    for kernel in kernels:
         rows.append(cuda.check(kernel, not args.no_mutants))
         if not args.json:
             _say(rows[-1])
@@ -92,11 +92,11 @@ def _trace(args: argparse.Namespace) -> int:
     from tinydl.page.page import write_text
     from tinydl.page.trace import trace_page
 
-    _need_compiler()
     kernel, *more = chosen([args.name])
     if more:
         names = ", ".join(k.key for k in (kernel, *more))
         raise UsageError(f"{args.name!r} means several kernels; name one of {names}")
+    _need_compiler()
     try:
         found = cuda.trace(kernel, args.warps)
     except SimtError as error:
