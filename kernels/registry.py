@@ -72,6 +72,9 @@ FAMILIES: dict[str, str] = {
 
 REFERENCE = "numpy"
 
+#: Packages beside the families that compute no operation.
+TOOLS = frozenset({"simt"})
+
 
 class KernelError(ValueError):
     """A kernel could not be chosen or called; the message names the operation, the variant and the argument.
@@ -373,7 +376,7 @@ def load_all() -> None:
     import tinydl.kernels
 
     for module in pkgutil.iter_modules(tinydl.kernels.__path__):
-        if module.ispkg:
+        if module.ispkg and module.name not in TOOLS:
             _load_family(module.name)
 
 

@@ -16,7 +16,7 @@ from tinydl.data import midi
 from tinydl.data.score import DRUM_CHANNEL, Note, Pedal, Score
 from tinydl.errors import DataError
 from tinydl.page import Curves, Music, Page, Piece, Table, Tables, write
-from tinydl.page.page import _part
+from tinydl.page.page import part
 from tinydl.render import synth
 from tinydl.render.layout import PALETTE
 
@@ -227,7 +227,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path, name: st
 
 
 def themes() -> dict[str, dict[str, str]]:
-    light, dark = _part("page.css").split("@media (prefers-color-scheme: dark)")
+    light, dark = part("page.css").split("@media (prefers-color-scheme: dark)")
     variable = re.compile(r"--([\w-]+): ?(#[0-9a-f]{6})")
     ours = {f"v{k}": "#{:02x}{:02x}{:02x}".format(*colour) for k, colour in enumerate(PALETTE)}
     first = {**ours, **dict(variable.findall(light))}

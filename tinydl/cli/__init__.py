@@ -28,6 +28,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "kernels list": ("tinydl.cli.kernels:LIST", "every kernel: what it computes, where, in which dtypes"),
     "kernels show": ("tinydl.cli.kernels:SHOW", "an operation's card: mathematics, variants, sizes"),
     "kernels verify": ("tinydl.cli.kernels:VERIFY", "test kernels, also your own, by their operation's card"),
+    "kernels check-cuda": (
+        "tinydl.cli.kernels_cuda:CHECK", "CUDA kernels compiled, executed on a virtual GPU, and mutated",
+    ),
+    "kernels trace": ("tinydl.cli.kernels_cuda:TRACE", "a page that steps through a CUDA kernel, warp by warp"),
     "bench": ("tinydl.cli.bench:BENCH", "time kernels, also your own, beside their twins, PyTorch and this machine"),
     "info": ("tinydl.cli.info:INFO", "versions, threads, backends, and why one is missing"),
 }

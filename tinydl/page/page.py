@@ -154,12 +154,6 @@ class Page:
             ValueError: as many surprises as notes were not given.
         """
         plays = any(isinstance(section, Music) for section in self.sections)
-        style, program = _style(), _part("player.js") if plays else ""
-        scripts = f"script-src '{_sha256(program)}'; " if plays else ""
-        policy = (
-            f"default-src 'none'; {scripts}style-src '{_sha256(style)}'; img-src data:; "
-            "base-uri 'none'; form-action 'none'"
-        )
         names = [f"section-{k}" for k in range(1, len(self.sections) + 1)]
         links = "".join(f'<li><a href="#{n}">{text(s.title)}</a></li>' for n, s in zip(names, self.sections))
         ids = iter(range(1, 1 + sum(len(s.pieces) for s in self.sections if isinstance(s, Music))))
@@ -180,24 +174,43 @@ class Page:
                 f'<section aria-labelledby="{name}"><h2 id="{name}">{text(section.title)}</h2>{intro}{inner}'
                 "</section>\n"
             )
-        return _FRAME.format(
-            policy=policy,
-            title=text(self.title),
-            icon=_ICON,
-            style=style,
-            summary=text(self.summary),
-            links=links,
-            body="".join(body),
-            version=text(__version__),
-            silent=_SILENT if plays else "",
-            keys=_KEYS if plays else "",
-            program=f"<script>{program}</script>\n" if plays else "",
-        )
+        content = (_SILENT if plays else "") + "".join(body)
+        program = part("player.js") if plays else ""
+        return framed(self.title, self.summary, links, content, style(), program, _KEYS if plays else "")
+
+
+def framed(title: str, summary: str, links: str, body: str, style: str, program: str, keys: str = "") -> str:
+    """A file around a page's content, which may run its own program (empty: none) and load nothing.
+
+    title, summary: text; links, body, keys: HTML.
+    """
+    scripts = f"script-src '{_sha256(program)}'; " if program else ""
+    policy = (
+        f"default-src 'none'; {scripts}style-src '{_sha256(style)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return _FRAME.format(
+        policy=policy,
+        title=text(title),
+        icon=_ICON,
+        style=style,
+        summary=text(summary),
+        links=links,
+        body=body,
+        version=text(__version__),
+        keys=keys,
+        program=f"<script>{program}</script>\n" if program else "",
+    )
 
 
 def write(page: Page, path: str | Path) -> None:
     """Write a page as one file, which appears complete or not at all; :class:`DataError` when it cannot be written."""
-    content = page.html().encode()
+    write_text(page.html(), path)
+
+
+def write_text(html: str, path: str | Path) -> None:
+    """Write the text of a page; see :func:`write`."""
+    content = html.encode()
     try:
         with replacing(path) as part:
             part.write_bytes(content)
@@ -233,7 +246,7 @@ _FRAME = """<!doctype html>
 <nav aria-label="Sections"><ul>{links}</ul></nav>
 </header>
 <main id="main" tabindex="-1">
-{silent}{body}</main>
+{body}</main>
 <footer><p>Made by tinydl {version}. This page is one file and asks the network for nothing.{keys}</p></footer>
 {program}</body>
 </html>
@@ -248,13 +261,15 @@ _KEYS = """ <span class="keys">Keys in a player: <kbd>Space</kbd> play or pause,
 
 
 @cache
-def _part(name: str) -> str:
+def part(name: str) -> str:
+    """The text of a file beside this one: a style or a program."""
     return resources.files("tinydl.page").joinpath(name).read_text("utf-8")
 
 
-def _style() -> str:
+def style() -> str:
+    """The style of all pages."""
     colours = "".join(f"--v{k}:#{r:02x}{g:02x}{b:02x};" for k, (r, g, b) in enumerate(PALETTE))
-    return f":root{{{colours}}}\n{_part('page.css')}"
+    return f":root{{{colours}}}\n{part('page.css')}"
 
 
 def _sha256(content: str) -> str:

@@ -1,0 +1,115 @@
+"""CUDA kernels: where their source stands, how they are launched, what they may cost.
+
+A family keeps its CUDA C++ in ``cuda/*.cu``, in the order of the ladder, and says in ``launches.py`` how each file is
+launched: :class:`CudaKernel`. From that alone a kernel is compiled, executed on the virtual GPU
+(:mod:`tinydl.kernels.simt`) over awkward sizes, and mutated (:mod:`tinydl.lab.cuda`). ``cuda/budget.json`` holds the
+registers and the shared memory that each may take: more is an error, and so is a spill.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import json
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydl.kernels.registry import TOOLS
+
+Array = NDArray[Any]
+Arguments = tuple[Any, ...]
+#: ``empty(shape, dtype)``: memory that nobody has written; the launcher decides on which device.
+Empty = Callable[[tuple[int, ...], Any], Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One launch: the kernel's name in its source, up to three sizes of grid and block, its arguments (arrays are
+    passed as pointers), bytes of dynamic shared memory."""
+
+    entry: str
+    grid: tuple[int, ...]
+    block: tuple[int, ...]
+    args: tuple[Any, ...]
+    shared: int = 0
+
+
+@dataclass(frozen=True)
+class CudaKernel:
+    """A CUDA kernel of an operation.
+
+    op, name: the operation, and the variant's name; source: its file; dtypes: that it computes in;
+    plan: ``plan(empty, *arguments)`` gives the launches that compute the operation, in order, and the arrays of
+    results, which were made by ``empty``; samples: ``samples(dtype)``, arguments to execute it with, small and awkward.
+    """
+
+    op: str
+    name: str
+    source: Path
+    dtypes: tuple[str, ...]
+    plan: Callable[..., tuple[list[Call], tuple[Any, ...]]]
+    samples: Callable[[Any], Iterable[Arguments]]
+
+    def small(self, dtype: Any) -> Arguments:
+        """The smallest of its samples that has a few numbers in every array, and so shows what the kernel does."""
+        several = [s for s in self.samples(dtype) if all(a.size > 4 for a in s if isinstance(a, np.ndarray))]
+        return min(several, key=lambda s: sum(a.size for a in s if isinstance(a, np.ndarray)))
+
+    @property
+    def key(self) -> str:
+        """``matmul:cuda.tiled``, as the command line names it."""
+        return f"{self.op}:{self.name}"
+
+    def text(self) -> str:
+        """The source."""
+        return self.source.read_text(encoding="utf-8")
+
+    def budget(self) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
+        """entry -> architecture -> ``registers`` and ``shared`` that it may take."""
+        path = self.source.parent / "budget.json"
+        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        budget: Mapping[str, Mapping[str, Mapping[str, int]]] = found.get(self.source.name, {})
+        return budget
+
+
+_kernels: dict[str, CudaKernel] = {}
+
+
+def declare(kernel: CudaKernel) -> CudaKernel:
+    """Make a CUDA kernel known, and return it; ValueError when another has its name."""
+    known = _kernels.get(kernel.key)
+    if known is not None and known.source != kernel.source:
+        raise ValueError(f"there is a CUDA kernel {kernel.key!r} already, in {known.source.name}")
+    _kernels[kernel.key] = kernel
+    return kernel
+
+
+@functools.lru_cache(maxsize=1)
+def _load() -> None:
+    import tinydl.kernels
+
+    for module in pkgutil.iter_modules(tinydl.kernels.__path__):
+        if module.ispkg and module.name not in TOOLS:
+            name = f"{__package__}.{module.name}.launches"
+            if importlib.util.find_spec(name) is not None:
+                importlib.import_module(name)
+
+
+def cuda_kernels() -> list[CudaKernel]:
+    """All CUDA kernels, family by family in the order of their ladders."""
+    _load()
+    return list(_kernels.values())
+
+
+def host_empty(shape: tuple[int, ...], dtype: Any) -> Array:
+    """An :data:`Empty` for the virtual GPU: NumPy memory, poisoned."""
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    made: Array = np.full(size, 0xFF, np.uint8).view(dtype).reshape(shape)
+    return made

@@ -1,0 +1,177 @@
+"""Every CUDA kernel: compiled within its budget, executed over awkward sizes with all checks, mutated."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinydl.cli import main
+from tinydl.kernels import gpu, nvrtc, simt
+from tinydl.lab import cuda
+
+compiles = pytest.mark.skipif(not nvrtc.available(), reason=f"compiling CUDA kernels needs NVRTC: {nvrtc.PIP}")
+
+KERNELS = [kernel.key for kernel in gpu.cuda_kernels()]
+
+
+def kernel(key: str) -> gpu.CudaKernel:
+    (found,) = cuda.chosen([key])
+    return found
+
+
+@compiles
+@pytest.mark.parametrize("key", KERNELS)
+def test_a_kernel_is_right_and_every_slip_is_seen(key: str) -> None:
+    row = cuda.check(kernel(key))
+    assert row.right, json.dumps({k: v for k, v in row.facts().items() if k not in ("compiled", "counters")}, indent=1)
+    assert row.caught >= 20 and row.caught + len(row.answered) == row.mutants
+    assert all(row.resources[architecture] for architecture in ("75", "80", "90"))
+
+
+@pytest.mark.parametrize("key", KERNELS)
+def test_answers_are_of_mutants_that_live(key: str) -> None:
+    """An answer for a line that no slip makes is out of date."""
+    from tinydl.kernels.simt.mutants import mutants
+
+    made = {mutant.result for mutant in mutants(kernel(key).text())}
+    assert set(cuda.answers(kernel(key).text())) <= made
+    assert all(cuda.answers(kernel(key).text()).values()), "an answer without a reason"
+
+
+@pytest.mark.parametrize("key", KERNELS)
+def test_a_header_says_what_changes(key: str) -> None:
+    header = [line for line in kernel(key).text().split("\n\n")[0].split("\n") if line.startswith("//")]
+    text = " ".join(header)
+    assert "nvrtc:" in text and "hat it should gain" in text or "What to expect" in text
+    assert "Unverified on hardware" in text
+
+
+# -- the ladder teaches what its headers say ---------------------------------------------------------------------------
+
+
+def counted(name: str) -> simt.Counters:
+    """The counts of a product of 128 x 128."""
+    k = kernel(f"matmul:cuda.{name}")
+    a = np.ones((128, 128), np.float32)
+    problem, (counters,) = cuda.run(k, cuda.compiled(k.text(), k), (a, a))
+    assert not problem
+    return counters
+
+
+@compiles
+def test_each_rung_moves_or_issues_less() -> None:
+    rungs = {name: counted(name) for name in ("naive", "coalesced", "tiled", "column", "square", "vectors")}
+    assert rungs["naive"].coalescing < 0.2 and all(c.coalescing == 1 for n, c in rungs.items() if n != "naive")
+    sectors = [c.sectors for c in rungs.values()]
+    assert sectors == sorted(sectors, reverse=True) and sectors[0] > 6 * sectors[1] > 60 * sectors[4]
+    loads = {name: c.mix["ld"] for name, c in rungs.items()}
+    assert loads["tiled"] > 1.5 * loads["column"] > 3 * loads["square"] > 6 * loads["vectors"]
+    assert rungs["square"].bank_conflicts > 0 == rungs["vectors"].bank_conflicts
+
+
+# -- the bars ----------------------------------------------------------------------------------------------------------
+
+
+@compiles
+@pytest.mark.parametrize(("checks", "most"), [(False, 0.1), (True, 0.5)])
+def test_a_tiled_product_of_64_is_quick(checks: bool, most: float) -> None:
+    import time
+
+    k = kernel("matmul:cuda.tiled")
+    ptx = simt.parse(cuda.compiled(k.text(), k))
+    a = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
+    took = []
+    for _ in range(9):
+        c = np.empty_like(a)
+        start = time.perf_counter()
+        simt.launch(ptx, "tiled_float32", 16, (16, 16), [a, a, c, 64, 64, 64], checks)
+        took.append(time.perf_counter() - start)
+    assert min(took) <= most, took
+    np.testing.assert_allclose(c, a @ a, rtol=1e-3, atol=1e-4)
+
+
+# -- the gate sees what it is for --------------------------------------------------------------------------------------
+
+
+def changed(tmp_path: Path, before: str, after: str, budget: str | None = None, name: str = "tiled") -> gpu.CudaKernel:
+    """A kernel with a change in its source, in a folder of its own."""
+    original = kernel(f"matmul:cuda.{name}")
+    text = original.text()
+    assert before in text
+    source = tmp_path / original.source.name
+    source.write_text(text.replace(before, after, 1))
+    known = (original.source.parent / "budget.json").read_text() if budget is None else budget
+    (tmp_path / "budget.json").write_text(known)
+    return dataclasses.replace(original, source=source)
+
+
+@compiles
+def test_a_kernel_over_its_budget_is_seen(tmp_path: Path) -> None:
+    small = {"tiled_float32": {a: {"registers": 8, "shared": 2047} for a in nvrtc.ARCHITECTURES}}
+    row = cuda.check(changed(tmp_path, "x", "x", json.dumps({"3_tiled.cu": small})), mutate=False)
+    assert not row.right and any("takes 2048 of shared, and its budget is 2047" in line for line in row.over_budget)
+    assert any("of registers, and its budget is 8" in line for line in row.over_budget)
+    assert any("tiled_float64 on sm_75 has no budget" in line for line in row.over_budget)
+
+
+@compiles
+def test_spills_are_seen(tmp_path: Path) -> None:
+    few = changed(tmp_path, "__launch_bounds__(256)\nsquare_float32", "__maxnreg__(32)\nsquare_float32", name="square")
+    row = cuda.check(few, mutate=False)
+    assert any("square_float32" in line and "spills" in line for line in row.over_budget), row.facts()
+
+
+@compiles
+@pytest.mark.parametrize(
+    ("before", "after", "list_", "words"),
+    [
+        ("        __syncthreads();\n        for", "        for", "races", "race (read after write)"),
+        ("column < N ? B", "column <= N ? B", "wrong", "out of bounds"),
+        ("sum += a[y][i]", "sum += a[y][0]", "wrong", "instead of"),
+        ("T sum = 0;", "T sum = 1;", "wrong", "instead of"),
+        ("T sum = 0;", "T sum = 0", "wrong", "3_tiled.cu:"),
+    ],
+    ids=["race", "bounds", "value", "start", "syntax"],
+)
+def test_a_wrong_kernel_is_seen(tmp_path: Path, before: str, after: str, list_: str, words: str) -> None:
+    row = cuda.check(changed(tmp_path, before, after), mutate=False)
+    assert not row.right and words in getattr(row, list_)[0]
+
+
+@compiles
+def test_a_blunt_sample_lets_slips_live(tmp_path: Path) -> None:
+    blunt = dataclasses.replace(kernel("matmul:cuda.tiled"), samples=lambda dtype: [(np.ones((1, 1), dtype),) * 2])
+    row = cuda.check(blunt)
+    assert len(row.survivors) > 10 and not row.right and "which makes the line" in row.survivors[0]
+
+
+@compiles
+def test_the_sums() -> None:
+    row = cuda.check(kernel("matmul:cuda.naive"), mutate=False)
+    sums = cuda.totals([row])
+    assert list(sums) == ["kernels", "compiled", "over_budget", "simulated", "wrong", "races", "mutants", "caught",
+                          "answered", "rows"]  # fmt: skip
+    assert (sums["kernels"], sums["compiled"], sums["simulated"], sums["wrong"]) == (1, 1, 1, 0)
+    assert 0 < sums["rows"][0]["counters"]["float32"]["occupancy"] <= 1
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
+
+
+@compiles
+def test_check_cuda(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["kernels", "check-cuda", "cuda.naive", "--no-mutants"]) == 0
+    assert capsys.readouterr().out.startswith("matmul:cuda.naive")
+    assert main(["kernels", "check-cuda", "naive", "--no-mutants", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["kernels"] == 1 and said["rows"][0]["right"] and Counter(said)["rows"] == said["rows"]
+
+
+def test_check_cuda_of_an_unknown_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["kernels", "check-cuda", "matmul:cuda.tild"]) == 2
+    assert "did you mean 'matmul:cuda.tiled'?" in capsys.readouterr().err

@@ -1,0 +1,325 @@
+"""Is a CUDA kernel right? Compiled, executed on the virtual GPU and mutated, without a GPU.
+
+- **Compiled** for every architecture by NVRTC: registers and shared memory are held to the committed budget, and
+  nothing may be spilled.
+- **Executed** from its PTX, over its samples in every dtype, against the operation's reference in float64: results
+  poisoned before, inputs that may only be read, every access, barrier and race checked.
+- **Mutated**: every slip of :mod:`tinydl.kernels.simt.mutants` must change a result or be caught by a check. A mutant
+  that gives the same PTX is none. Those that live stand in the source, as the line they make, with a reason::
+
+      // lives: for (int k = 0; k <= K; k += TILE) {
+      //   because the last step adds zeros
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinydl.kernels import card, nvrtc, simt
+from tinydl.kernels.gpu import CudaKernel, cuda_kernels, host_empty
+from tinydl.kernels.simt import Counters
+from tinydl.kernels.simt.mutants import Mutant, mutants, only
+from tinydl.kernels.simt.program import link
+from tinydl.kernels.simt.trace import Event, Recorder, Trace
+
+#: What PTX is executed: the newest that every kernel is compiled for.
+EXECUTED = nvrtc.ARCHITECTURES[-1]
+
+#: How much longer than the kernel itself a mutant may run before it counts as endless, and so as caught.
+PATIENCE = 20
+
+
+@dataclass
+class Row:
+    """What was found out about one CUDA kernel."""
+
+    kernel: CudaKernel
+    resources: dict[str, dict[str, nvrtc.Resources]] = field(default_factory=dict)  # architecture -> entry -> takes
+    over_budget: list[str] = field(default_factory=list)
+    launches: int = 0
+    wrong: list[str] = field(default_factory=list)
+    races: list[str] = field(default_factory=list)
+    counters: dict[str, Counters] = field(default_factory=dict)  # by dtype, of the largest sample
+    mutants: int = 0
+    caught: int = 0
+    answered: list[str] = field(default_factory=list)
+    survivors: list[str] = field(default_factory=list)
+
+    @property
+    def right(self) -> bool:
+        """Nothing is wrong, and everything was looked at."""
+        compiled = set(self.resources) == set(nvrtc.ARCHITECTURES)
+        return compiled and self.launches > 0 and not (self.over_budget or self.wrong or self.races or self.survivors)
+
+    def facts(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return {
+            "kernel": self.kernel.key, "source": self.kernel.source.name, "right": self.right,
+            "compiled": {
+                architecture: {
+                    entry: {"registers": r.registers, "shared": r.shared, "spills": r.spills, "stack": r.stack}
+                    for entry, r in entries.items()
+                }
+                for architecture, entries in self.resources.items()
+            },
+            "over_budget": self.over_budget, "launches": self.launches, "wrong": self.wrong, "races": self.races,
+            "mutants": self.mutants, "caught": self.caught, "answered": self.answered, "survivors": self.survivors,
+            "counters": {dtype: self._counted(dtype) for dtype in self.counters},
+        }  # fmt: skip
+
+    def _counted(self, dtype: str) -> dict[str, Any]:
+        counters = self.counters[dtype]
+        facts = {key: value for key, value in counters.facts().items() if key not in ("accesses", "branches")}
+        taken = self.resources.get(EXECUTED, {}).get(counters.kernel)
+        facts["occupancy"] = counters.occupancy(taken.registers, EXECUTED).share if taken else None
+        return facts
+
+
+def check(kernel: CudaKernel, mutate: bool = True) -> Row:
+    """All of the above for one kernel. Raises NvrtcMissing without the compiler."""
+    row = Row(kernel)
+    try:
+        _compile(row)
+        ptx = compiled(kernel.text(), kernel)
+    except nvrtc.CompileError as error:
+        row.wrong.append(str(error))
+        return row
+    for dtype in kernel.dtypes:
+        _execute(row, ptx, dtype)
+    if mutate and not row.wrong and not row.races:
+        _mutate(row)
+    return row
+
+
+def totals(rows: Iterable[Row]) -> dict[str, Any]:
+    """The sums over kernels, and the rows."""
+    found = list(rows)
+    return {
+        "kernels": len(found),
+        "compiled": sum(set(row.resources) == set(nvrtc.ARCHITECTURES) for row in found),
+        "over_budget": sum(bool(row.over_budget) for row in found),
+        "simulated": sum(row.launches > 0 for row in found),
+        "wrong": sum(bool(row.wrong) for row in found),
+        "races": sum(bool(row.races) for row in found),
+        "mutants": sum(row.mutants for row in found),
+        "caught": sum(row.caught for row in found),
+        "answered": sum(len(row.answered) for row in found),
+        "rows": [row.facts() for row in found],
+    }
+
+
+# -- compiling ---------------------------------------------------------------------------------------------------------
+
+
+def compiled(text: str, kernel: CudaKernel) -> str:
+    """The PTX of a source, as it is executed."""
+    made = nvrtc.compile_cuda(
+        text, kernel.source.name, architecture=EXECUTED, assemble=False, include=(kernel.source.parent,)
+    )
+    return made.ptx
+
+
+def resources(kernel: CudaKernel) -> dict[str, dict[str, nvrtc.Resources]]:
+    """architecture -> entry -> what it takes."""
+    return {
+        architecture: nvrtc.compile_cuda(
+            kernel.text(), kernel.source.name, architecture=architecture, include=(kernel.source.parent,)
+        ).resources
+        for architecture in nvrtc.ARCHITECTURES
+    }
+
+
+def _compile(row: Row) -> None:
+    budget = row.kernel.budget()
+    row.resources = resources(row.kernel)
+    for architecture, entries in row.resources.items():
+        for entry, taken in entries.items():
+            allowed = budget.get(entry, {}).get(architecture)
+            where = f"{entry} on sm_{architecture}"
+            if allowed is None:
+                row.over_budget.append(f"{where} has no budget: add it to {row.kernel.source.parent.name}/budget.json")
+                continue
+            for what, value in (("registers", taken.registers), ("shared", taken.shared)):
+                if value > allowed[what]:
+                    row.over_budget.append(f"{where} takes {value} of {what}, and its budget is {allowed[what]}")
+            if taken.spills:
+                row.over_budget.append(f"{where} spills {taken.spills} bytes")
+
+
+# -- executing ---------------------------------------------------------------------------------------------------------
+
+
+def _execute(row: Row, ptx: str, dtype: str) -> None:
+    for number, arguments in enumerate(row.kernel.samples(np.dtype(dtype).type)):
+        where = f"{dtype}, sample {number} ({', '.join(str(getattr(a, 'shape', a)) for a in arguments)})"
+        try:
+            problem, counters = run(row.kernel, ptx, arguments)
+        except simt.SimtError as error:
+            (row.races if isinstance(error, simt.Race) else row.wrong).append(f"{where}: {error}")
+            return
+        row.launches += len(counters)
+        if problem:
+            row.wrong.append(f"{where}: {problem}")
+            return
+        for counted in counters:
+            known = row.counters.get(dtype)
+            if known is None or counted.warps > known.warps:
+                row.counters[dtype] = counted
+
+
+def run(
+    kernel: CudaKernel, ptx: str, arguments: tuple[Any, ...], limit: int = simt.LIMIT
+) -> tuple[str, list[Counters]]:
+    """Execute a kernel's launches with some arguments: what is wrong with the results (nothing: empty), and the counts.
+
+    Raises SimtError at a finding.
+    """
+    given = tuple(_read_only(a) if isinstance(a, np.ndarray) else a for a in arguments)
+    calls, results = kernel.plan(host_empty, *given)
+    counted: list[Counters] = []
+    fresh = [id(result) for result in results]
+    for call in calls:
+        args = [simt.Fresh(a) if id(a) in fresh else a for a in call.args]
+        counted.append(simt.launch(ptx, call.entry, call.grid, call.block, args, shared=call.shared, limit=limit))
+        fresh.clear()  # the next launch reads what this one wrote
+    return _compare(kernel, arguments, results), counted
+
+
+def _read_only(array: Any) -> Any:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _compare(kernel: CudaKernel, arguments: tuple[Any, ...], results: tuple[Any, ...]) -> str:
+    """In words, how results differ from the reference by more than the card allows; empty when they do not."""
+    about = card(kernel.op)
+    wide = tuple(a.astype(np.float64) if _is_float(a) else a for a in arguments)
+    wanted = about.call(about.reference, wide)
+    for number, (got, right) in enumerate(zip(results, wanted)):
+        if got.shape != np.shape(right):
+            return f"result {number} has shape {got.shape} instead of {np.shape(right)}"
+        if not got.size:
+            continue
+        tolerance = about.tolerance[got.dtype.name] * max(float(np.abs(right).max()), about.floor)
+        error = np.abs(got.astype(np.float64) - right)
+        bad = ~(error <= tolerance)  # a NaN is never within
+        if bad.any():
+            at = tuple(int(i) for i in np.argwhere(bad)[0])
+            return f"result {number} is {got[at]} instead of {right[at]} at {list(at)}"
+    return ""
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+
+
+# -- mutating ----------------------------------------------------------------------------------------------------------
+
+
+def answers(text: str) -> dict[str, str]:
+    """Slips that may live, and why: the line that a slip makes -> the reason, of a source's comments."""
+    found: dict[str, str] = {}
+    line = ""
+    for comment in (words for words in text.split("\n") if words.startswith("//")):
+        if comment.startswith("// lives: "):
+            line = comment.removeprefix("// lives: ").strip()
+            found[line] = ""
+        elif line and comment.startswith("//   "):
+            found[line] = f"{found[line]} {comment[2:].strip()}".strip()
+        else:
+            line = ""
+    return found
+
+
+def _mutate(row: Row) -> None:
+    kernel = row.kernel
+    allowed = answers(kernel.text())
+    limit = PATIENCE * max((counted.steps for counted in row.counters.values()), default=100_000)
+    # in one dtype: the others are the same template; the samples from the end, where those stand that show most
+    samples = list(kernel.samples(np.dtype(kernel.dtypes[0]).type))[::-1]
+    text = only(kernel.text(), {call.entry for sample in samples for call in kernel.plan(host_empty, *sample)[0]})
+    code = _code(compiled(text, kernel))
+    for mutant in mutants(text):
+        verdict = judge(kernel, mutant, code, samples, limit)
+        if verdict == NO_MUTANT:
+            continue
+        row.mutants += 1
+        if verdict != LIVES:
+            row.caught += 1
+        elif allowed.get(mutant.result):
+            row.answered.append(f"{mutant.words}: {allowed[mutant.result]}")
+        else:
+            row.survivors.append(f"{mutant.words} ({mutant.kind}), which makes the line {mutant.result!r}")
+
+
+#: Verdicts on a mutant beside the words of what caught it.
+NO_MUTANT, LIVES = "no mutant", "lives"
+
+
+def judge(
+    kernel: CudaKernel, mutant: Mutant, code: str, samples: Iterable[tuple[Any, ...]], limit: int
+) -> str:
+    """What caught a mutant; ``LIVES`` when nothing did, ``NO_MUTANT`` when it is no program or the same one."""
+    try:
+        ptx = compiled(mutant.text, kernel)
+    except nvrtc.CompileError:
+        return NO_MUTANT
+    if _code(ptx) == code:
+        return NO_MUTANT
+    for arguments in samples:
+        try:
+            problem, _ = run(kernel, ptx, arguments, limit)
+        except simt.SimtError as error:
+            return error.kind
+        if problem:
+            return problem
+    return LIVES
+
+
+def _code(ptx: str) -> str:
+    """PTX without what does not run: source lines, comments."""
+    return "\n".join(line for line in ptx.split("\n") if not line.lstrip().startswith((".loc", "//", ".file")))
+
+
+# -- all ---------------------------------------------------------------------------------------------------------------
+
+
+def chosen(names: Iterable[str]) -> list[CudaKernel]:
+    """The kernels that some names mean: an operation, ``OPERATION:NAME`` or a name; all without names.
+
+    Raises KeyError with a name that means none.
+    """
+    known = cuda_kernels()
+    found: list[CudaKernel] = []
+    wanted = list(names)
+    for name in wanted:
+        meant = [k for k in known if name in (k.op, k.key, k.name, k.name.removeprefix("cuda."))]
+        if not meant:
+            raise KeyError(name)
+        found += [kernel for kernel in meant if kernel not in found]
+    return found if wanted else known
+
+
+# -- stepping through --------------------------------------------------------------------------------------------------
+
+
+def trace(kernel: CudaKernel, warps: int = 2, dtype: str = "") -> Trace:
+    """Record the first warps of the first block, over the smallest sample that shows something.
+
+    Raises SimtError at a finding, NvrtcMissing without the compiler.
+    """
+    chosen_dtype = dtype or kernel.dtypes[0]
+    calls, _ = kernel.plan(host_empty, *kernel.small(np.dtype(chosen_dtype).type))
+    module = simt.parse(compiled(kernel.text(), kernel))
+    call = calls[0]
+    events: list[Event] = []
+    counted = simt.launch(
+        module, call.entry, call.grid, call.block, call.args, shared=call.shared,
+        watch=lambda wave: Recorder(wave, warps, events),
+    )  # fmt: skip
+    return Trace(link(module, call.entry), events, counted)
