@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # In the order they are run: the control first, the longest last.
 NAMES = (
     "control", "roofs", "import_time", "first_step", "folder", "overhead", "chain", "ladder", "fuse", "mlp_step",
-    "lstm_step", "nade_step", "memory", "works",
+    "lstm_step", "nade_step", "simt", "memory", "works",
 )  # fmt: skip
 PAPERS = "papers"  # trains for hours, with options of its own: run alone, and not by `all`
 

@@ -33,10 +33,13 @@ _lock = threading.RLock()
 
 
 def source_hash(root: Path | None = None) -> str:
-    """Hash (16 hexadecimal digits) of every ``.py`` file below ``root`` (default: this package), names included."""
+    """Hash (16 hexadecimal digits) of every ``.py`` file below ``root`` (default: this package), names included, but
+    those of the virtual GPU, which no compiled kernel calls."""
     root = Path(__file__).parent if root is None else root
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
+        if path.is_relative_to(root / "simt"):
+            continue
         content = path.read_bytes()
         digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())
         digest.update(content)

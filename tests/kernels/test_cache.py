@@ -132,6 +132,9 @@ def test_the_hash_covers_names_and_contents(tmp_path: Path) -> None:
     third = cache.source_hash(tmp_path)
     (tmp_path / "notes.txt").write_text("not a source")
     assert len({first, second, third}) == 3 and third == cache.source_hash(tmp_path)
+    (tmp_path / "simt").mkdir()
+    (tmp_path / "simt" / "of_the_virtual_gpu.py").write_text("")
+    assert third == cache.source_hash(tmp_path)
 
 
 def test_thread_counts() -> None:

@@ -74,25 +74,14 @@ def test_each_rung_moves_or_issues_less() -> None:
     assert rungs["square"].bank_conflicts > 0 == rungs["vectors"].bank_conflicts
 
 
-# -- the bars ----------------------------------------------------------------------------------------------------------
-
-
 @compiles
-@pytest.mark.parametrize(("checks", "most"), [(False, 0.1), (True, 0.5)])
-def test_a_tiled_product_of_64_is_quick(checks: bool, most: float) -> None:
-    import time
-
+@pytest.mark.parametrize("checks", [False, True])
+def test_a_tiled_product_is_right_watched_or_not(checks: bool) -> None:
     k = kernel("matmul:cuda.tiled")
-    ptx = simt.parse(cuda.compiled(k.text(), k))
-    a = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
-    took = []
-    for _ in range(9):
-        c = np.empty_like(a)
-        start = time.perf_counter()
-        simt.launch(ptx, "tiled_float32", 16, (16, 16), [a, a, c, 64, 64, 64], checks)
-        took.append(time.perf_counter() - start)
-    assert min(took) <= most, took
-    np.testing.assert_allclose(c, a @ a, rtol=1e-3, atol=1e-4)
+    a, b = np.random.default_rng(0).standard_normal((2, 64, 64)).astype(np.float32)
+    c = np.empty_like(a)
+    simt.launch(cuda.compiled(k.text(), k), "tiled_float32", 16, (16, 16), [a, b, c, 64, 64, 64], checks)
+    np.testing.assert_allclose(c, a @ b, rtol=1e-3, atol=1e-4)
 
 
 # -- the gate sees what it is for --------------------------------------------------------------------------------------
