@@ -14,6 +14,7 @@ import numpy as np
 
 from tinydl.kernels.simt import floats
 from tinydl.kernels.simt.alu import DTYPES, unknown
+from tinydl.kernels.simt.errors import Misaligned, OutOfBounds
 from tinydl.kernels.simt.memory import LOCAL, PARAM, SHARED, WINDOW
 from tinydl.kernels.simt.program import is_strong
 from tinydl.kernels.simt.ptx import WIDTHS, Address, Immediate, Instruction, Operand, Register, Symbol, Vector
@@ -238,7 +239,15 @@ def _lower_ld_param(wave: Wave, i: Instruction) -> Step:
         return load
     assert isinstance(operand, Address) and isinstance(operand.base, Symbol)
     element = np.dtype(DTYPES[i.type])
-    at = wave.launch.parameter_offsets[operand.base.name] + operand.offset + operand.base.offset
+    name, inside, size = operand.base.name, operand.offset + operand.base.offset, element.itemsize * len(writes)
+    parameter = next((p for p in wave.launch.program.entry.parameters if p.name == name), None)
+    known = f"kernel {wave.launch.program.name}: {i.text!r} (line {i.line} of the PTX)"
+    if parameter is None or not 0 <= inside <= parameter.size - size:
+        what = "does not exist" if parameter is None else f"has {parameter.size} bytes"
+        raise OutOfBounds(f"{known} reads {size} bytes {inside} into the parameter {name}, which {what}")
+    if inside % size:
+        raise Misaligned(f"{known} reads {size} bytes {inside} into the parameter {name}: no multiple of {size}")
+    at = wave.launch.parameter_offsets[name] + inside
     values = wave.launch.parameters[at : at + element.itemsize * len(writes)].view(element)
 
     def load_constant(lanes: Lanes) -> None:

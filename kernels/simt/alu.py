@@ -51,7 +51,24 @@ def plan(instruction: Instruction) -> Plan:
     builder = PLANS.get(instruction.name)
     if builder is None:
         raise unknown(instruction)
+    for part in instruction.parts[1:]:
+        if part not in MODIFIERS or _changes_what_is_computed(instruction, part):
+            raise unknown(instruction, f"modifier .{part}")
     return builder(instruction)
+
+
+def _changes_what_is_computed(i: Instruction, part: str) -> bool:
+    """Whether a modifier that is known elsewhere asks here for what is not modelled."""
+    halves = [p for p in i.parts[1:] if p in ("f16", "bf16", "f16x2", "bf16x2")]
+    if part == "ftz":
+        return bool(halves) and i.name != "cvt"
+    if part == "relu":
+        return "tf32" in i.parts if i.name == "cvt" else i.name != "fma" or not halves
+    if part == "sat":
+        return i.name in ("mad", "mad24") and i.has("hi")
+    if i.name in ("set", "setp"):
+        return part.endswith("x2") or (i.name == "set" and part == i.parts[-2] and bool(halves))
+    return part in ("rp", "rm") and i.name == "cvt" and i.parts[-2] == "bf16"
 
 
 def unknown(instruction: Instruction, what: str = "instruction") -> UnknownInstruction:
@@ -271,7 +288,7 @@ def _multiply_add(i: Instruction) -> Plan:
     if kind in FLOATS:
         fused = _fma_wide
         if i.has("relu"):
-            fused = lambda a, b, c: np.fmax(_fma_wide(a, b, c), 0.0)
+            fused = lambda a, b, c: np.maximum(_fma_wide(a, b, c), 0.0)  # a NaN stays one
         return Plan(kind, (kind,) * 3, _packed(kind, modes(i, "f64", fused), fused=True))
     if i.has("wide"):
         widen = _widened(kind)
@@ -543,6 +560,14 @@ _COMPARISONS: dict[str, Callable[..., Array]] = {
     "equ": lambda a, b: ~((a < b) | (a > b)), "neu": np.not_equal, "ltu": lambda a, b: ~(a >= b),
     "leu": lambda a, b: ~(a > b), "gtu": lambda a, b: ~(a <= b), "geu": lambda a, b: ~(a < b),
 }  # fmt: skip
+
+
+#: Every part of an opcode that is known here. One that is not would otherwise be passed over.
+MODIFIERS = frozenset((
+    *DTYPES, *ROUNDINGS, *_COMPARISONS, "rna", "rni", "rzi", "rmi", "rpi", "approx", "full", "ftz", "sat", "relu",
+    "NaN", "xorsign", "abs", "lo", "hi", "wide", "l", "r", "clamp", "wrap", "shiftamt", "and", "or", "xor", "finite",
+    "infinite", "number", "notanumber", "normal", "subnormal", "f4e", "b4e", "rc8", "ecl", "ecr", "rc16",
+))  # fmt: skip
 
 
 def comparison(i: Instruction, kind: str) -> Callable[..., Array]:

@@ -63,12 +63,21 @@ def launch(
     return made.counters
 
 
-def _three(sizes: Sizes, what: str) -> tuple[int, int, int]:
-    given = (sizes,) if isinstance(sizes, int) else tuple(int(size) for size in sizes)
-    if not 1 <= len(given) <= 3 or any(size < 0 for size in given) or (what == "block" and 0 in given):
-        least = " of at least 1" if what == "block" else ""
-        raise LaunchProblem(f"the {what} {sizes!r} must be one to three sizes{least}")
-    x, y, z = (*given, 1, 1)[:3]
+#: The most blocks, and threads of a block, in x, y and z (CUDA C++ Programming Guide, compute capabilities 7.5 to 9.0),
+#: and the most bytes of shared memory that a block may have on any of them.
+MOST = {"grid": ((1 << 31) - 1, 65_535, 65_535), "block": (1024, 1024, 64)}
+SHARED = 227 * 1024
+
+
+def _three(sizes: Any, what: str) -> tuple[int, int, int]:
+    least = int(what == "block")
+    given = tuple(sizes) if isinstance(sizes, (tuple, list, np.ndarray)) else (sizes,)
+    whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= least for n in given)
+    if not whole or not 1 <= len(given) <= 3:
+        raise LaunchProblem(f"the {what} {sizes!r} must be one to three whole numbers of at least {least}")
+    x, y, z = (int(n) for n in (*given, 1, 1)[:3])
+    if any(n > most for n, most in zip((x, y, z), MOST[what])):
+        raise LaunchProblem(f"the {what} {(x, y, z)} is larger than a GPU's, which is at most {MOST[what]}")
     return x, y, z
 
 
@@ -85,6 +94,8 @@ class Launch:
         self.blocks = grid[0] * grid[1] * grid[2]
         if self.threads > 1024:
             raise LaunchProblem(f"kernel {program.name}: a block of {self.threads} threads; at most 1024 are possible")
+        if not 0 <= dynamic <= SHARED:
+            raise LaunchProblem(f"kernel {program.name}: {dynamic} bytes of shared memory; there are at most {SHARED}")
         if checks and (len(program.instructions) >= INSTRUCTIONS or self.blocks >= BLOCKS):
             raise LaunchProblem(
                 f"kernel {program.name}: the race detector has room for {INSTRUCTIONS} instructions and {BLOCKS} "
@@ -183,11 +194,16 @@ class Launch:
             return argument
         if parameter.type not in DTYPES or parameter.size != WIDTHS[parameter.type]:
             raise LaunchProblem(f"{where} is a structure of {parameter.size} bytes: pass bytes")
+        if not isinstance(argument, (int, float, np.number, np.ndarray)) or np.iscomplexobj(argument):
+            raise LaunchProblem(f"{where} is a {type(argument).__name__}: pass an array, a number, or bytes")
         kind = {"b32": "f4", "b64": "f8"}.get(parameter.type) if isinstance(argument, (float, np.floating)) else None
         if kind is not None:
             return np.array(argument, kind).tobytes()
-        if isinstance(argument, (int, np.integer)) and parameter.type[0] != "f":
-            return (int(argument) & ((1 << 8 * parameter.size) - 1)).to_bytes(parameter.size, "little")
+        if parameter.type[0] != "f":
+            bits = 8 * parameter.size
+            if int(argument) != argument or not -(1 << bits - 1) <= argument < 1 << bits:
+                raise LaunchProblem(f"{where} is {argument}, which no {parameter.type} of {bits} bits can be")
+            return (int(argument) & ((1 << bits) - 1)).to_bytes(parameter.size, "little")
         return np.array(argument).astype(DTYPES[parameter.type]).tobytes()
 
     def _look_at_program(self) -> None:

@@ -85,6 +85,8 @@ class GlobalMemory:
         array = argument.array if isinstance(argument, Fresh) else argument
         if not array.flags.c_contiguous:
             raise LaunchProblem(f"{name} is not contiguous: a kernel gets a pointer; pass np.ascontiguousarray(...)")
+        if array.dtype.hasobject or not array.dtype.isnative:
+            raise LaunchProblem(f"{name} is of dtype {array.dtype}: a GPU's numbers are plain and little-endian")
         here = array.__array_interface__["data"][0]
         for known in self.allocations:
             if known.array is None or not array.nbytes or not known.size:

@@ -156,10 +156,12 @@ class Scheduler:
         length = segment.stop - segment.start
         launch.steps += length
         if launch.steps > launch.limit:
+            last = self.program.instructions[max(segment.start, segment.stop - 1)]
             raise TooLong(
-                f"kernel {self.program.name} ran more than {launch.limit} steps; raise limit= if it is meant to",
-                kernel=self.program.name,
-            )
+                f"kernel {self.program.name} ran more than {launch.limit} steps, at last {last.text!r} "
+                f"(line {last.line} of the PTX); raise limit= if it is meant to",
+                kernel=self.program.name, line=last.line, instruction=last.text,
+            )  # fmt: skip
         if launch.checks and length:
             self._count(segment, lanes)
         if self.watch is not None:

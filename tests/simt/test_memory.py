@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -420,17 +422,50 @@ def test_a_launch_that_fails_leaves_the_arrays() -> None:
     [
         ([], {}, "takes 1 arguments, 0 were given"),
         ([np.zeros((4, 4))[:, ::2]], {}, "not contiguous"),
-        ([np.zeros(1)], {"block": 2000}, "at most 1024"),
+        ([np.zeros(1)], {"block": 2000}, r"\(2000, 1, 1\) is larger than a GPU's, which is at most \(1024, 1024, 64\)"),
+        ([np.zeros(1)], {"block": (32, 64)}, "2048 threads; at most 1024"),
+        ([np.zeros(1)], {"block": (1, 1, 65)}, "larger than a GPU's"),
+        ([np.zeros(1)], {"grid": (1, 65_536)}, "larger than a GPU's"),
+        ([np.zeros(1)], {"grid": 1.5}, "the grid 1.5 must be one to three whole numbers"),
+        ([np.zeros(1)], {"block": None}, "the block None must be"),
+        ([np.zeros(1)], {"shared": -4}, "-4 bytes of shared memory"),
+        ([np.zeros(1)], {"shared": 10**6}, "1000000 bytes of shared memory; there are at most 232448"),
+        ([None], {}, "argument 0 of k is a NoneType"),
+        ([1j], {}, "argument 0 of k is a complex"),
+        ([1.5], {}, "argument 0 of k is 1.5, which no u64"),
+        ([1 << 64], {}, "which no u64 of 64 bits can be"),
+        ([np.zeros(1, ">f4")], {}, "little-endian"),
+        ([np.array([None])], {}, "dtype object"),
         ([np.zeros(1)], {"block": 0}, "at least 1"),
-        ([np.zeros(1)], {"grid": (1, 2, 3, 4)}, "one to three sizes"),
+        ([np.zeros(1)], {"grid": (1, 2, 3, 4)}, "one to three whole numbers"),
         ([np.zeros(1)], {"name": "other"}, "no kernel 'other'; it has k"),
     ],
-    ids=["count", "strides", "block", "zero", "grid", "name"],
 )
 def test_launches_that_do_not_fit(args, options, words) -> None:  # type: ignore[no-untyped-def]
     settings = {"name": "k", "grid": 1, "block": 1, **options}
     with pytest.raises(simt.LaunchProblem, match=words):
-        simt.launch(module(""), settings["name"], settings["grid"], settings["block"], args)
+        simt.launch(
+            module(""), settings["name"], settings["grid"], settings["block"], args, shared=settings.get("shared", 0)
+        )
+
+
+def test_sizes_may_be_numpys() -> None:
+    simt.launch(module(""), "k", np.int64(1), np.array([2, 1]), [np.zeros(1)])
+
+
+@pytest.mark.parametrize(
+    ("line", "error", "words"),
+    [
+        ("ld.param.u64 %rd1, [{}+64];", simt.OutOfBounds, "64 into the parameter .*, which has 8 bytes"),
+        ("ld.param.u64 %rd1, [{}+4];", simt.OutOfBounds, "reads 8 bytes 4 into"),
+        ("ld.param.u16 %rs1, [{}+3];", simt.Misaligned, "no multiple of 2"),
+        ("ld.param.u64 %rd1, [other];", simt.OutOfBounds, "which does not exist"),
+    ],
+)
+def test_parameters_have_bounds(line: str, error: type[Exception], words: str) -> None:
+    name = re.search(r"\.param \.u64 (\w+)", module("")).group(1)  # type: ignore[union-attr]
+    with pytest.raises(error, match=words):
+        run("    .reg .b16 %rs1;\n    " + line.format(name), np.zeros(1))
 
 
 def test_overlapping_arrays_are_refused() -> None:
