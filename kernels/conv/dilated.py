@@ -16,7 +16,6 @@ threads. An infinity in the input makes NaN of the tiles that see it.
 from __future__ import annotations
 
 import functools
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +27,7 @@ from tinydl.kernels.cache import njit
 from tinydl.kernels.conv import spec
 from tinydl.kernels.conv.layout import SHARES, fill, panel, share
 from tinydl.kernels.conv.spec import Ints
-from tinydl.kernels.conv.transforms import DEPTH, IMAGE, POINTS, filters, fits, gradients, line, results, weights
+from tinydl.kernels.conv.transforms import DEPTH, IMAGE, POINTS, filters, fits, gradients, line, results, weight_of
 from tinydl.kernels.registry import register
 from tinydl.kernels.threads import num_threads, worthwhile
 from tinydl.kernels.vector import copy, multiply, transpose
@@ -327,9 +326,4 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
     else:
         with num_threads(threads):
             _sums(inner, wide, lanes, threads, *arguments)
-    total, *others = sums.reshape(parts, -1)
-    for other in others:
-        total += other
-    taps = np.empty((math.prod(kernel), O, C), dtype)
-    weights(rows.m, lanes, total, taps.reshape(-1))
-    return np.ascontiguousarray(taps.transpose(1, 2, 0)).reshape(O, C, *kernel)
+    return weight_of(sums, parts, tuple(kernel), O, C)

@@ -29,7 +29,7 @@ from tinydl.kernels.cache import njit
 from tinydl.kernels.conv import spec
 from tinydl.kernels.conv.layout import SHARES, lay_out_channels_last, panel, share
 from tinydl.kernels.conv.spec import Ints
-from tinydl.kernels.conv.transforms import DEPTH, IMAGE, POINTS, filters, fits, gradients, line, results, weights
+from tinydl.kernels.conv.transforms import DEPTH, IMAGE, POINTS, filters, fits, gradients, line, results, weight_of
 from tinydl.kernels.registry import register
 from tinydl.kernels.threads import num_threads, worthwhile
 from tinydl.kernels.vector import multiply, transpose
@@ -324,9 +324,4 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
     else:
         with num_threads(threads):
             _sums(inner, wide, lanes, threads, *arguments)
-    taps = np.empty((math.prod(kernel), O, C), dtype)
-    total, *others = sums.reshape(parts, -1)
-    for other in others:
-        total += other
-    weights(lines.m, lanes, total, taps.reshape(-1))
-    return np.ascontiguousarray(taps.transpose(1, 2, 0)).reshape(O, C, *kernel)
+    return weight_of(sums, parts, tuple(kernel), O, C)

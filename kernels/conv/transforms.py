@@ -19,9 +19,11 @@ A number of a tile is a vector of as many channels, so that every transform is a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numpy.typing import NDArray
@@ -242,3 +244,13 @@ def weights(m: int, lanes: int, s: Array, w: Array) -> None:
             line(WEIGHT, 4, s, n, count, w, n, count)
         else:
             line(WEIGHT, 3, s, n, count, w, n, count)
+
+
+def weight_of(sums: Array, parts: int, kernel: Ints, O: int, C: int) -> Array:
+    """The gradient [O, C, *kernel] of a weight from its sums [part][point][O][C], which are added up where they lie."""
+    total, *others = sums.reshape(parts, -1)
+    for other in others:
+        total += other
+    taps = np.empty((math.prod(kernel), O, C), sums.dtype)
+    weights(POINTS + 1 - len(taps), vector.lanes(sums.dtype), total, taps.reshape(-1))
+    return np.ascontiguousarray(taps.transpose(1, 2, 0)).reshape(O, C, *kernel)
