@@ -572,8 +572,8 @@ def _move_some(v: Lanes, x: ir.Value, y: ir.Value, at: ir.Value) -> None:
 def copy(typing: Any, target: Any, t0: Any, source: Any, s0: Any, count: Any) -> Any:
     """target[t0 : t0 + count] = source[s0 : s0 + count]; they do not overlap.
 
-    Not the C library's: from 2 KiB on that is one instruction, ``rep movsb``, which on some AMD processors takes eight
-    times as long where both addresses have nearly the same place in a page (glibc's bug 30994).
+    Not the C library's, which on an AMD EPYC took up to eight times as long where both addresses have nearly the same
+    place in a page. (Long copies are one instruction there, ``rep movsb``, whose slowness on such processors is known.)
     """
     if not flat(target, source):
         return None

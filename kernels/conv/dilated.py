@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tinydl.kernels import vector
 from tinydl.kernels.cache import njit
 from tinydl.kernels.conv import spec
-from tinydl.kernels.conv.layout import SHARES, fill, panel, share
+from tinydl.kernels.conv.layout import SHARES, fill, panel, set_apart, share
 from tinydl.kernels.conv.spec import Ints
 from tinydl.kernels.conv.transforms import DEPTH, IMAGE, POINTS, filters, fits, gradients, line, results, weight_of
 from tinydl.kernels.registry import register
@@ -36,7 +36,6 @@ from tinydl.kernels.workspace import plain, scratch
 Array = NDArray[Any]
 
 TILES = 128  # of a chunk, at most
-GAP = 16  # numbers between the matrices of two points
 OUTPUTS = 512  # in all, from which on transforming the filters does not matter
 
 
@@ -63,13 +62,6 @@ class Rows(NamedTuple):
 # -------------------------------------------------------------------------------------------------------- the kernels
 #
 # Chunks are numbered through all images and rows. Numbers of a chunk stand at [point][channel][tile].
-
-
-@njit
-def _apart(numbers: int) -> int:
-    """How far the matrices of two points stand from each other: not a power of two, which would be one set of the
-    cache."""
-    return numbers + GAP
 
 
 @njit
@@ -126,10 +118,10 @@ def _images(rows: Any, lanes: int, x: Array, x0: int, plane: int, first: int, c0
 
 @njit
 def _some_products(inner: int, wide: int, lanes: int, thread: int, threads: int, images: int, C: int, O: int, rows: Any,
-                   x: Array, u: Array, room: Array, room_size: int, y: Array) -> None:  # fmt: skip
+                   apart: Any, x: Array, u: Array, room: Array, room_size: int, y: Array) -> None:  # fmt: skip
     """y[image, O, ...] from x[image, C, ...] and u[point][O][C]: one thread's share."""
     m, step, side, T = rows.m, rows.step, rows.side, rows.side * rows.blocks
-    v_point, m_point = _apart(C * T), _apart(O * T)
+    v_point, m_point = apart
     v_at = thread * room_size
     m_at = v_at + POINTS * v_point
     edge_at = m_at + POINTS * m_point
@@ -163,19 +155,20 @@ def _some_products(inner: int, wide: int, lanes: int, thread: int, threads: int,
 
 
 @njit(parallel=True)
-def _products(inner: int, wide: int, lanes: int, threads: int, images: int, C: int, O: int, rows: Any, x: Array,
-              u: Array, room: Array, room_size: int, y: Array) -> None:  # fmt: skip
+def _products(inner: int, wide: int, lanes: int, threads: int, images: int, C: int, O: int, rows: Any, apart: Any,
+              x: Array, u: Array, room: Array, room_size: int, y: Array) -> None:  # fmt: skip
     for index in prange(threads):
         thread: Any = np.int64(index)  # prange counts in uint64, which times int64 would be a float
-        _some_products(inner, wide, lanes, thread, threads, images, C, O, rows, x, u, room, room_size, y)
+        _some_products(inner, wide, lanes, thread, threads, images, C, O, rows, apart, x, u, room, room_size, y)
 
 
 @njit
 def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, images: int, parts: int, C: int, O: int,
-               rows: Any, x: Array, g: Array, room: Array, room_size: int, sums: Array) -> None:  # fmt: skip
+               rows: Any, apart: Any, x: Array, g: Array, room: Array, room_size: int,
+               sums: Array) -> None:  # fmt: skip
     """sums[part][point][O][C], each over the chunks of a part: one thread's share, or some of the columns of a part."""
     m, step, side, T = rows.m, rows.step, rows.side, rows.side * rows.blocks
-    v_point, g_point = _apart(C * T), _apart(O * T)
+    v_point, g_point = apart
     v_at = thread * room_size
     turned_at = v_at + POINTS * v_point
     g_at = turned_at + T * C
@@ -214,11 +207,11 @@ def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, ima
 
 
 @njit(parallel=True)
-def _sums(inner: int, wide: int, lanes: int, threads: int, images: int, parts: int, C: int, O: int, rows: Any, x: Array,
-          g: Array, room: Array, room_size: int, sums: Array) -> None:  # fmt: skip
+def _sums(inner: int, wide: int, lanes: int, threads: int, images: int, parts: int, C: int, O: int, rows: Any,
+          apart: Any, x: Array, g: Array, room: Array, room_size: int, sums: Array) -> None:  # fmt: skip
     for index in prange(threads):
         thread: Any = np.int64(index)
-        _some_sums(inner, wide, lanes, thread, threads, images, parts, C, O, rows, x, g, room, room_size, sums)
+        _some_sums(inner, wide, lanes, thread, threads, images, parts, C, O, rows, apart, x, g, room, room_size, sums)
 
 
 # ------------------------------------------------------------------------------------------------------- the variants
@@ -246,9 +239,10 @@ def _convolved(x: Array, w: Array, rows: Rows, out: Ints) -> Array:
     u = scratch("line_filters", POINTS * O * C, dtype)
     filters(rows.m, lanes, w.reshape(-1), u)
     threads = worthwhile(2 * POINTS * B * rows.outer * rows.along * rows.across * T * C * O)
-    room = POINTS * (T * (C + O + 1) + 2 * GAP)
+    apart = set_apart(C * T, x.itemsize), set_apart(O * T, x.itemsize)
+    room = POINTS * (sum(apart) + T)
     arguments = (
-        B, C, O, rows, plain(x).reshape(-1), u, scratch("line", threads * room, dtype), room, y.reshape(-1),
+        B, C, O, rows, apart, plain(x).reshape(-1), u, scratch("line", threads * room, dtype), room, y.reshape(-1),
     )  # fmt: skip
     if threads == 1:
         _some_products(inner, wide, lanes, 0, 1, *arguments)
@@ -315,11 +309,12 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
     chunks, T = B * rows.outer * rows.along * rows.across, rows.side * rows.blocks
     parts = spec.parts(chunks, POINTS * O * C * x.itemsize)
     threads = min(worthwhile(2 * POINTS * chunks * T * C * O), parts * SHARES)
-    room = POINTS * (T * (C + O + 1) + 2 * GAP) + T * C
+    apart = set_apart(C * T, x.itemsize), set_apart(O * T, x.itemsize)
+    room = POINTS * (sum(apart) + T) + T * C
     sums = scratch("line_filters", parts * POINTS * O * C, dtype)  # one part is as large as the filters
     arguments = (
-        B, parts, C, O, rows, plain(x).reshape(-1), plain(g).reshape(-1), scratch("line", threads * room, dtype), room,
-        sums,
+        B, parts, C, O, rows, apart, plain(x).reshape(-1), plain(g).reshape(-1),
+        scratch("line", threads * room, dtype), room, sums,
     )  # fmt: skip
     if threads == 1:
         _some_sums(inner, wide, lanes, 0, 1, *arguments)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tinydl.kernels import vector
 from tinydl.kernels.cache import njit
 from tinydl.kernels.vector import copy, transpose, transpose_seconds
+from tinydl.kernels.workspace import ALIGNMENT
 
 Array = NDArray[Any]
 
@@ -127,3 +128,13 @@ def share(part: int, begin: int, end: int, columns: int, wide: int) -> tuple[int
     count = (columns + wide - 1) // wide
     first, last = max(0, begin - part * SHARES), min(SHARES, end - part * SHARES)
     return count * first // SHARES * wide, count * last // SHARES * wide
+
+
+def set_apart(numbers: int, size: int) -> int:
+    """How far the matrices of two points stand from each other: an odd number of cache lines.
+
+    A tile is written to as many places so far apart. Were that a power of two, all would fall into one set of the
+    cache, which has room for 8.
+    """
+    line = ALIGNMENT // size
+    return (-(-numbers // line) | 1) * line

@@ -28,13 +28,13 @@ from numpy.typing import NDArray
 from tinydl.kernels import vector
 from tinydl.kernels.cache import njit
 from tinydl.kernels.conv import spec
-from tinydl.kernels.conv.layout import SHARES, lay_out_channels_last, panel, share
+from tinydl.kernels.conv.layout import SHARES, lay_out_channels_last, panel, set_apart, share
 from tinydl.kernels.conv.spec import Ints
 from tinydl.kernels.conv.transforms import DEPTH, FILTER, GRADIENT, IMAGE, RESULT, WEIGHT, tile
 from tinydl.kernels.registry import register
 from tinydl.kernels.threads import num_threads, worthwhile
 from tinydl.kernels.vector import add, multiply, transpose
-from tinydl.kernels.workspace import ALIGNMENT, plain, scratch
+from tinydl.kernels.workspace import plain, scratch
 
 Array = NDArray[Any]
 
@@ -241,16 +241,6 @@ def _block(K: int, N: int, size: int) -> int:
     return max(8, min(128, max((1 << 19) // (36 * (K + N) * size), K * N // (K + N))))
 
 
-def _apart(numbers: int, size: int) -> int:
-    """How far the matrices of two points stand from each other: an odd number of cache lines.
-
-    A tile is written to 36 places so far apart. Were that a power of two, all would fall into one set of the cache,
-    which has room for 8.
-    """
-    line = ALIGNMENT // size
-    return (-(-numbers // line) | 1) * line
-
-
 def _convolved(x: Array, w: Array, low: Pair, read: int, written: int, out: Ints) -> Array:
     """x [B, C, 1, H, W], w [3, 3, read, read, C, written, written, O] -> [B, O, 1, *out]."""
     B, C, O, dtype = len(x), w.shape[4], w.shape[7], x.dtype
@@ -265,7 +255,7 @@ def _convolved(x: Array, w: Array, low: Pair, read: int, written: int, out: Ints
     together = max(1, min(-(-B // threads), -(-32 // number)))
     cuts = 1 if together > 1 or B >= threads else min(threads, tiles[0])
     T = min(_block(K, N, x.itemsize), together * number)
-    apart = _apart(T * K, x.itemsize), _apart(T * N, x.itemsize)
+    apart = set_apart(T * K, x.itemsize), set_apart(T * N, x.itemsize)
     room = together * ((4 * tiles[0] + 2) * (4 * tiles[1] + 2) * K + 16 * number * N) + 36 * sum(apart)
     arguments = (
         B, together, cuts, C, O, read, written, x.shape[3:], low, out, tiles, T, apart, _PHASES[read],
@@ -371,7 +361,7 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
     images = -(-B // parts)
     together = -(-images // -(-images * number // T))
     T = -(-together * number // -(-together * number // T))
-    apart = _apart(T * K, x.itemsize), _apart(T * O, x.itemsize)
+    apart = set_apart(T * K, x.itemsize), set_apart(T * O, x.itemsize)
     threads = min(worthwhile(2 * 36 * B * number * K * O), parts * SHARES)
     room = together * ((4 * tiles[0] + 2) * (4 * tiles[1] + 2) * K + 16 * number * O) + 36 * sum(apart)
     sums = scratch("winograd_filters", parts * 36 * O * K, dtype)  # one part is as large as the filters

@@ -1,7 +1,7 @@
 """Padding of rows on the CPU: rows shared out to the threads, each copied by vectors.
 
-NumPy copies a row by the C library's ``memcpy``, which on some processors takes eight times as long where both
-addresses have nearly the same place in a page; see :func:`tinydl.kernels.vector.copy`.
+NumPy copies a row by the C library's ``memcpy``, which can take eight times as long where both addresses have nearly
+the same place in a page; see :func:`tinydl.kernels.vector.copy`.
 """
 
 from __future__ import annotations

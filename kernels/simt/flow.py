@@ -64,23 +64,6 @@ def immediate_dominators(successors: Edges) -> list[int | None]:
     return found
 
 
-def immediate_post_dominators(successors: Edges) -> list[int | None]:
-    """For each node the first one that every way to the end passes after it; None where that is the end itself."""
-    end = len(successors)
-    backward: list[list[int]] = [[] for _ in range(end + 1)]
-    for node, following in enumerate(successors):
-        for after in following or [end]:
-            backward[after].append(node)
-    rename = [end, *range(end)]  # the end becomes node 0
-    flipped = [[node + 1 for node in backward[old]] for old in rename]
-    found = immediate_dominators(flipped)
-    result: list[int | None] = []
-    for node in range(end):
-        dominator = found[node + 1]
-        result.append(None if not dominator else dominator - 1)
-    return result
-
-
 def loops(successors: Edges) -> dict[int, set[int]]:
     """The natural loops: head -> the nodes of the loop."""
     dominators = immediate_dominators(successors)

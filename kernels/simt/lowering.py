@@ -33,7 +33,7 @@ def lower(wave: Wave, i: Instruction, number: int) -> Step:
             raise
         where = f"line {i.line} of the PTX, {i.text!r}"
         raise UnknownInstruction(f"{where}: {error}", line=i.line, instruction=i.text) from None
-    except (KeyError, ValueError, IndexError, AssertionError, StopIteration, TypeError) as error:
+    except (KeyError, ValueError, IndexError, StopIteration) as error:
         raise unknown(i, "form") from error
     return guarded(wave, i, step)
 

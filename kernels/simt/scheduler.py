@@ -41,7 +41,6 @@ class Watcher(Protocol):
         """It was."""
 
 
-
 @dataclass
 class _Gang:
     """Threads at one segment; ``turns``: how often they gave way while polling."""
