@@ -41,6 +41,11 @@ class Call:
     shared: int = 0
 
 
+def accepts_all(*arguments: Any) -> bool:
+    """Of a kernel that computes everything its operation is asked for."""
+    return True
+
+
 @dataclass(frozen=True)
 class CudaKernel:
     """A CUDA kernel of an operation.
@@ -48,6 +53,7 @@ class CudaKernel:
     op, name: the operation, and the variant's name; source: its file; dtypes: that it computes in;
     plan: ``plan(empty, *arguments)`` gives the launches that compute the operation, in order, and the arrays of
     results, which were made by ``empty``; samples: ``samples(dtype)``, arguments to execute it with, small and awkward.
+    accepts: ``accepts(*arguments)``, whether it computes these; what it refuses goes to another kernel.
     """
 
     op: str
@@ -56,6 +62,7 @@ class CudaKernel:
     dtypes: tuple[str, ...]
     plan: Callable[..., tuple[list[Call], tuple[Any, ...]]]
     samples: Callable[[Any], Iterable[Arguments]]
+    accepts: Callable[..., bool] = accepts_all
 
     def small(self, dtype: Any) -> Arguments:
         """The smallest of its samples that has a few numbers in every array, and so shows what the kernel does."""

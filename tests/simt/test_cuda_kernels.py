@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tinydl.cli import main
-from tinydl.kernels import gpu, nvrtc, simt
+from tinydl.kernels import card, gpu, nvrtc, simt
 from tinydl.lab import cuda
 
 compiles = pytest.mark.skipif(not nvrtc.available(), reason=f"compiling CUDA kernels needs NVRTC: {nvrtc.PIP}")
@@ -49,6 +49,14 @@ def test_a_header_says_what_changes(key: str) -> None:
     text = " ".join(header)
     assert "nvrtc:" in text and "hat it should gain" in text or "What to expect" in text
     assert "Unverified on hardware" in text
+
+
+@pytest.mark.parametrize("op", sorted({k.op for k in gpu.cuda_kernels()}))
+def test_some_kernel_takes_what_the_card_asks(op: str) -> None:
+    ladder = [k for k in gpu.cuda_kernels() if k.op == op]
+    for dtype in {name for k in ladder for name in k.dtypes}:
+        for arguments in card(op).samples(np.dtype(dtype).type):
+            assert any(dtype in k.dtypes and k.accepts(*arguments) for k in ladder), [np.shape(a) for a in arguments]
 
 
 # -- the ladder teaches what its headers say ---------------------------------------------------------------------------
@@ -130,6 +138,13 @@ def test_spills_are_seen(tmp_path: Path) -> None:
 def test_a_wrong_kernel_is_seen(tmp_path: Path, before: str, after: str, list_: str, words: str) -> None:
     row = cuda.check(changed(tmp_path, before, after), mutate=False)
     assert not row.right and words in getattr(row, list_)[0]
+
+
+@compiles
+def test_a_kernel_that_refuses_its_own_sample_is_seen() -> None:
+    picky = dataclasses.replace(kernel("matmul:cuda.tiled"), accepts=lambda a, b: a.shape[1] > 0)
+    row = cuda.check(picky, mutate=False)
+    assert len(row.wrong) == 2 and "refuses a sample of its own" in row.wrong[0] and not row.right
 
 
 @compiles

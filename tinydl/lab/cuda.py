@@ -156,6 +156,9 @@ def _compile(row: Row) -> None:
 def _execute(row: Row, ptx: str, dtype: str) -> None:
     for number, arguments in enumerate(row.kernel.samples(np.dtype(dtype).type)):
         where = f"{dtype}, sample {number} ({', '.join(str(getattr(a, 'shape', a)) for a in arguments)})"
+        if not row.kernel.accepts(*arguments):
+            row.wrong.append(f"{where}: the kernel refuses a sample of its own")
+            return
         try:
             problem, counters = run(row.kernel, ptx, arguments)
         except simt.SimtError as error:
