@@ -3,7 +3,8 @@
 A family keeps its CUDA C++ in ``cuda/*.cu``, in the order of the ladder, and says in ``launches.py`` how each file is
 launched: :class:`CudaKernel`. From that alone a kernel is compiled, executed on the virtual GPU
 (:mod:`tinydl.kernels.simt`) over awkward sizes, and mutated (:mod:`tinydl.lab.cuda`). ``cuda/budget.json`` holds the
-registers and the shared memory that each may take: more is an error, and so is a spill.
+registers and the shared memory that each may take: more is an error, and so is a spill. ``cuda/mutants.json`` records
+what became of its mutants, of which the tests judge a few again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import importlib
 import importlib.util
 import json
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,12 +80,38 @@ class CudaKernel:
         """The source."""
         return self.source.read_text(encoding="utf-8")
 
+    def whole(self) -> tuple[str, list[tuple[str, int]]]:
+        """The source with the family's headers in place of their ``#include``, and each line's file and number."""
+        lines = list(_expanded(self.source, set()))
+        return "\n".join(line for line, _, _ in lines), [(file, number) for _, file, number in lines]
+
     def budget(self) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
         """entry -> architecture -> ``registers`` and ``shared`` that it may take."""
         path = self.source.parent / "budget.json"
         found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         budget: Mapping[str, Mapping[str, Mapping[str, int]]] = found.get(self.source.name, {})
         return budget
+
+
+_INCLUDE = re.compile(r'\s*#include "([^"]+)"')
+
+
+def _expanded(path: Path, seen: set[Path]) -> Iterator[tuple[str, str, int]]:
+    """(line, file, number) of a source and, once each, of the headers beside it."""
+    seen.add(path)
+    text = path.read_text(encoding="utf-8")
+    for number, line in enumerate(text.split("\n"), 1):
+        found = _INCLUDE.match(line)
+        header = None if found is None else next((d / found[1] for d in folders(path) if (d / found[1]).exists()), None)
+        if header is None:
+            yield line, path.name, number
+        elif header.resolve() not in seen:
+            yield from _expanded(header.resolve(), seen)
+
+
+def folders(source: Path) -> tuple[Path, ...]:
+    """Where a source's headers are looked for: beside it."""
+    return (source.parent,)
 
 
 _kernels: dict[str, CudaKernel] = {}

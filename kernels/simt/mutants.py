@@ -32,9 +32,9 @@ class Mutant:
         return self.text.split("\n")[self.line - 1].split("//")[0].strip()
 
     @property
-    def words(self) -> str:
-        """``12: k < K -> k <= K``."""
-        return f"{self.line}: {self.before} -> {self.after or 'nothing'}"
+    def change(self) -> str:
+        """``k < K -> k <= K``."""
+        return f"{self.before} -> {self.after or 'nothing'}"
 
 
 _ENTRY = re.compile(r'^extern "C".*?^}\n', re.MULTILINE | re.DOTALL)

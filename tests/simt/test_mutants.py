@@ -40,9 +40,9 @@ def test_slips_of_a_line(line: str, expected: list[tuple[str, str]]) -> None:
     assert all(m.line == 2 and m.text.split("\n")[::2] == ["first", "last"] for m in found)
 
 
-def test_a_mutant_names_its_words() -> None:
+def test_a_mutant_names_its_change() -> None:
     first, second = mutants("if (row < M) // inside\n    return;")
-    assert (first.words, first.result) == ("1: (row < M -> (row <= M", "if (row <= M)")
+    assert (first.line, first.change, first.result) == (1, "(row < M -> (row <= M", "if (row <= M)")
     assert second.text == "if (row < -1 + M) // inside\n    return;"
 
 

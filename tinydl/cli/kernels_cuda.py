@@ -43,9 +43,13 @@ def _check(args: argparse.Namespace) -> int:
     from tinydl.lab import cuda
 
     kernels, rows = chosen(args.names), []
+    if args.record and args.no_mutants:
+        raise UsageError("--record writes down what became of the mutants; leave out --no-mutants")
     _need_compiler()
     for kernel in kernels:
         rows.append(cuda.check(kernel, not args.no_mutants))
+        if args.record and rows[-1].right:
+            cuda.record(rows[-1])
         if not args.json:
             _say(rows[-1])
     if args.json:
@@ -70,6 +74,7 @@ def _say(row: Row) -> None:
 def _arguments(parser: Parser) -> None:
     parser.add_argument("names", metavar="NAME", nargs="*", help="OP, OP:NAME or NAME (default: all)")
     parser.add_argument("--no-mutants", action="store_true", help="compile and execute alone, which takes seconds")
+    parser.add_argument("--record", action="store_true", help="write what became of all mutants beside the kernel")
     add_json(parser, "the sums and a row for each kernel")
 
 

@@ -9,12 +9,19 @@
 
       // lives: for (int k = 0; k <= K; k += TILE) {
       //   because the last step adds zeros
+
+All of a kernel's mutants take a minute or so. What became of them is recorded beside the budget, in
+``cuda/mutants.json``, under a digest of what decides it; the tests hold the record to be of today's source and samples,
+and judge a few mutants again.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,8 +86,11 @@ class Row:
         return facts
 
 
-def check(kernel: CudaKernel, mutate: bool = True) -> Row:
-    """All of the above for one kernel. Raises NvrtcMissing without the compiler."""
+def check(kernel: CudaKernel, mutate: bool = True, few: int = 0) -> Row:
+    """All of the above for one kernel; of its mutants only a ``few``, spread over the source (0: all).
+
+    Raises NvrtcMissing without the compiler.
+    """
     row = Row(kernel)
     try:
         _compile(row)
@@ -91,7 +101,7 @@ def check(kernel: CudaKernel, mutate: bool = True) -> Row:
     for dtype in kernel.dtypes:
         _execute(row, ptx, dtype)
     if mutate and not row.wrong and not row.races:
-        _mutate(row)
+        _mutate(row, few)
     return row
 
 
@@ -239,25 +249,38 @@ def answers(text: str) -> dict[str, str]:
     return found
 
 
-def _mutate(row: Row) -> None:
+def _mutate(row: Row, few: int) -> None:
     kernel = row.kernel
-    allowed = answers(kernel.text())
+    whole, origins = kernel.whole()
+    allowed = answers(whole)
     limit = PATIENCE * max((counted.steps for counted in row.counters.values()), default=100_000)
-    # in one dtype: the others are the same template; the samples from the end, where those stand that show most
-    samples = list(kernel.samples(np.dtype(kernel.dtypes[0]).type))[::-1]
-    text = only(kernel.text(), {call.entry for sample in samples for call in kernel.plan(host_empty, *sample)[0]})
+    samples = _samples(kernel)
+    text = only(whole, _entries(kernel))
     code = _code(compiled(text, kernel))
-    for mutant in mutants(text):
+    made = list(mutants(text))
+    for mutant in made[:: max(len(made) // few, 1)] if few else made:
         verdict = judge(kernel, mutant, code, samples, limit)
         if verdict == NO_MUTANT:
             continue
+        file, line = origins[mutant.line - 1]
+        words = f"{file}:{line}: {mutant.change}"
         row.mutants += 1
         if verdict != LIVES:
             row.caught += 1
         elif allowed.get(mutant.result):
-            row.answered.append(f"{mutant.words}: {allowed[mutant.result]}")
+            row.answered.append(f"{words}: {allowed[mutant.result]}")
         else:
-            row.survivors.append(f"{mutant.words} ({mutant.kind}), which makes the line {mutant.result!r}")
+            row.survivors.append(f"{words} ({mutant.kind}), which makes the line {mutant.result!r}")
+
+
+def _samples(kernel: CudaKernel) -> list[tuple[Any, ...]]:
+    """In one dtype: the others are the same template; from the end, where those stand that show most."""
+    return list(kernel.samples(np.dtype(kernel.dtypes[0]).type))[::-1]
+
+
+def _entries(kernel: CudaKernel) -> set[str]:
+    """Those that its samples launch."""
+    return {call.entry for sample in _samples(kernel) for call in kernel.plan(host_empty, *sample)[0]}
 
 
 #: Verdicts on a mutant beside the words of what caught it.
@@ -287,6 +310,52 @@ def judge(
 def _code(ptx: str) -> str:
     """PTX without what does not run: source lines, comments."""
     return "\n".join(line for line in ptx.split("\n") if not line.lstrip().startswith((".loc", "//", ".file")))
+
+
+# -- the record --------------------------------------------------------------------------------------------------------
+
+RECORD = "mutants.json"
+
+
+def digest(kernel: CudaKernel) -> str:
+    """Of what decides the fate of a kernel's mutants: source, headers, samples and their launches, how mutants are
+    made."""
+    parts = [kernel.whole()[0], Path(mutants.__code__.co_filename).read_text(encoding="utf-8")]
+    for sample in _samples(kernel):
+        calls, results = kernel.plan(host_empty, *sample)
+        parts.append(repr([_shape(a) for a in (*sample, *results)]))
+        parts.append(repr([(c.entry, c.grid, c.block, [_shape(a) for a in c.args], c.shared) for c in calls]))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _shape(value: Any) -> Any:
+    return (value.shape, value.dtype.name) if isinstance(value, np.ndarray) else value
+
+
+def recorded(kernel: CudaKernel) -> dict[str, Any]:
+    """``digest``, ``mutants``, ``caught`` and ``answered`` when all of them were last judged; empty when never."""
+    found: dict[str, Any] = _record(kernel).get(kernel.key, {})
+    return found
+
+
+def record(row: Row) -> None:
+    """Write down what became of a kernel's mutants, all of which were judged."""
+    kernel = row.kernel
+    facts = {"digest": digest(kernel), "mutants": row.mutants, "caught": row.caught, "answered": len(row.answered)}
+    known = {**_record(kernel), kernel.key: facts}
+    _write(kernel.source.parent / RECORD, [(key, json.dumps(known[key])) for key in sorted(known)])
+
+
+def _record(kernel: CudaKernel) -> dict[str, Any]:
+    path = kernel.source.parent / RECORD
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
+
+
+def _write(path: Path, lines: list[tuple[str, str]]) -> None:
+    """A JSON object with a line for each entry, which merges well."""
+    body = ",\n".join(f"  {json.dumps(key)}: {value}" for key, value in lines)
+    path.write_text(f"{{\n{body}\n}}\n", encoding="utf-8")
 
 
 # -- all ---------------------------------------------------------------------------------------------------------------
