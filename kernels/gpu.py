@@ -16,13 +16,14 @@ import json
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.kernels.nvrtc import ARCHITECTURES
 from tinydl.kernels.registry import TOOLS
 
 Array = NDArray[Any]
@@ -56,6 +57,9 @@ class CudaKernel:
     plan: ``plan(empty, *arguments)`` gives the launches that compute the operation, in order, and the arrays of
     results, which were made by ``empty``; samples: ``samples(dtype)``, arguments to execute it with, small and awkward.
     accepts: ``accepts(*arguments)``, whether it computes these; what it refuses goes to another kernel.
+    minimum, needs: the least architecture that it is made for, and the instruction that the ones before have not.
+    tolerance, because: per dtype, in place of the card's, and why; for a kernel that computes less exactly than its
+    operation asks for, and so is never taken unasked.
     """
 
     op: str
@@ -65,6 +69,21 @@ class CudaKernel:
     plan: Callable[..., tuple[list[Call], tuple[Any, ...]]]
     samples: Callable[[Any], Iterable[Arguments]]
     accepts: Callable[..., bool] = accepts_all
+    minimum: str = ARCHITECTURES[0]
+    needs: str = ""
+    tolerance: Mapping[str, float] = field(default_factory=dict)
+    because: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.minimum != ARCHITECTURES[0]) != bool(self.needs):
+            raise ValueError(f"{self.key}: minimum={self.minimum!r} goes with needs=, what older architectures lack")
+        if bool(self.tolerance) != bool(self.because):
+            raise ValueError(f"{self.key}: a tolerance of its own goes with because=, the reason")
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """Those that it is compiled for."""
+        return tuple(a for a in ARCHITECTURES if int(a) >= int(self.minimum))
 
     def small(self, dtype: Any) -> Arguments:
         """The smallest of its samples that has a few numbers in every array, and so shows what the kernel does."""

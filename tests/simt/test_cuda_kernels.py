@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def test_a_kernel_is_right_and_slips_are_seen(key: str) -> None:
     row = cuda.check(kernel(key), few=FEW)
     assert row.right, json.dumps({k: v for k, v in row.facts().items() if k not in ("compiled", "counters")}, indent=1)
     assert row.caught and row.caught + len(row.answered) == row.mutants
-    assert set(row.resources) == set(nvrtc.ARCHITECTURES) and all(row.resources.values())
+    assert tuple(row.resources) == row.kernel.architectures and all(row.resources.values())
 
 
 @pytest.mark.parametrize("key", KERNELS)
@@ -193,6 +194,35 @@ def test_a_kernel_that_refuses_its_own_sample_is_seen() -> None:
     picky = dataclasses.replace(kernel("matmul:cuda.tiled"), accepts=lambda a, b: a.shape[1] > 0)
     row = cuda.check(picky, mutate=False)
     assert len(row.wrong) == 2 and "refuses a sample of its own" in row.wrong[0] and not row.right
+
+
+@compiles
+def test_a_kernel_for_newer_architectures_alone(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    newer = dataclasses.replace(kernel("matmul:cuda.tiled"), minimum="80", needs="cp.async")
+    row = cuda.check(newer, mutate=False)
+    assert row.right and list(row.resources) == ["80", "90"] and row.facts()["omitted"] == {"75": "cp.async"}
+    assert cuda.totals([row])["compiled"] == 1
+    row.resources.pop("80")
+    assert not row.right
+    monkeypatch.setattr(cuda, "chosen", lambda names: [newer])
+    assert main(["kernels", "check-cuda", "tiled", "--no-mutants"]) == 0
+    assert "not for sm_75, which has no cp.async" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="needs=, what older architectures lack"):
+        dataclasses.replace(newer, needs="")
+
+
+@compiles
+def test_a_tolerance_of_its_own(capsys: pytest.CaptureFixture[str], monkeypatch: Any, tmp_path: Path) -> None:
+    rough = changed(tmp_path, "sum += a[y][i] * b[i][x]", "sum += a[y][i] * b[i][x] * (T)1.001")
+    assert not cuda.check(rough, mutate=False).right
+    loose = dataclasses.replace(rough, tolerance={"float32": 0.01, "float64": 0.01}, because="a test's")
+    row = cuda.check(loose, mutate=False)
+    assert row.right and row.facts()["tolerance"] == loose.tolerance and row.facts()["because"] == "a test's"
+    monkeypatch.setattr(cuda, "chosen", lambda names: [loose])
+    assert main(["kernels", "check-cuda", "tiled", "--no-mutants"]) == 0
+    assert "float32 to 0.01 of the largest entry: a test's" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="because=, the reason"):
+        dataclasses.replace(loose, because="")
 
 
 @compiles

@@ -67,6 +67,10 @@ def _say(row: Row) -> None:
         f"{row.kernel.key:28s} {'right' if row.right else 'WRONG'}  {registers:>8s} registers on sm_{EXECUTED}, "
         f"{row.launches} launches, {row.mutants} mutants: {row.caught} caught, {answered} answered, {lives} live"
     )
+    for architecture, lack in row.omitted.items():
+        say(f"    not for sm_{architecture}, which has no {lack}")
+    for dtype, tolerance in row.kernel.tolerance.items():
+        say(f"    {dtype} to {tolerance:g} of the largest entry: {row.kernel.because}")
     for problem in (*row.over_budget, *row.wrong, *row.races, *(f"lives: {s}" for s in row.survivors)):
         say(f"    {problem}")
 
@@ -79,9 +83,9 @@ def _arguments(parser: Parser) -> None:
 
 
 CHECK = Command(
-    "CUDA kernels without a GPU: compiled for sm_75, 80 and 90 and held to their budget of registers, executed on\n"
-    "the virtual GPU with every access and barrier checked, and mutated: every slip must be noticed. Exit code 1 when\n"
-    "one is wrong, over its budget, or has a slip that lives unanswered.",
+    "CUDA kernels without a GPU: compiled for sm_75, 80 and 90 (those that they are made for), held to their budget\n"
+    "of registers, executed on the virtual GPU with every access and barrier checked, and mutated: every slip must be\n"
+    "noticed. Exit code 1 when one is wrong, over its budget, or has a slip that lives unanswered.",
     ("tinydl kernels check-cuda", "tinydl kernels check-cuda matmul:cuda.tiled --no-mutants"),
     _arguments,
     _check,

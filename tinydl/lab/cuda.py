@@ -1,7 +1,7 @@
 """Is a CUDA kernel right? Compiled, executed on the virtual GPU and mutated, without a GPU.
 
-- **Compiled** for every architecture by NVRTC: registers and shared memory are held to the committed budget, and
-  nothing may be spilled.
+- **Compiled** by NVRTC for every architecture that it is made for: registers and shared memory are held to the
+  committed budget, and nothing may be spilled.
 - **Executed** from its PTX, over its samples in every dtype, against the operation's reference in float64: results
   poisoned before, inputs that may only be read, every access, barrier and race checked.
 - **Mutated**: every slip of :mod:`tinydl.kernels.simt.mutants` must change a result or be caught by a check. A mutant
@@ -57,10 +57,21 @@ class Row:
     survivors: list[str] = field(default_factory=list)
 
     @property
+    def compiled(self) -> bool:
+        """For every architecture that the kernel is made for."""
+        return tuple(self.resources) == self.kernel.architectures
+
+    @property
+    def omitted(self) -> dict[str, str]:
+        """architecture that it is not made for -> what that lacks."""
+        kept = self.kernel.architectures
+        return {architecture: self.kernel.needs for architecture in nvrtc.ARCHITECTURES if architecture not in kept}
+
+    @property
     def right(self) -> bool:
         """Nothing is wrong, and everything was looked at."""
-        compiled = set(self.resources) == set(nvrtc.ARCHITECTURES)
-        return compiled and self.launches > 0 and not (self.over_budget or self.wrong or self.races or self.survivors)
+        found = (self.over_budget, self.wrong, self.races, self.survivors)
+        return self.compiled and self.launches > 0 and not any(found)
 
     def facts(self) -> dict[str, Any]:
         """All of it, for JSON."""
@@ -73,6 +84,7 @@ class Row:
                 }
                 for architecture, entries in self.resources.items()
             },
+            "omitted": self.omitted, "tolerance": dict(self.kernel.tolerance), "because": self.kernel.because,
             "over_budget": self.over_budget, "launches": self.launches, "wrong": self.wrong, "races": self.races,
             "mutants": self.mutants, "caught": self.caught, "answered": self.answered, "survivors": self.survivors,
             "counters": {dtype: self._counted(dtype) for dtype in self.counters},
@@ -110,7 +122,7 @@ def totals(rows: Iterable[Row]) -> dict[str, Any]:
     found = list(rows)
     return {
         "kernels": len(found),
-        "compiled": sum(set(row.resources) == set(nvrtc.ARCHITECTURES) for row in found),
+        "compiled": sum(row.compiled for row in found),
         "over_budget": sum(bool(row.over_budget) for row in found),
         "simulated": sum(row.launches > 0 for row in found),
         "wrong": sum(bool(row.wrong) for row in found),
@@ -139,7 +151,7 @@ def resources(kernel: CudaKernel) -> dict[str, dict[str, nvrtc.Resources]]:
         architecture: nvrtc.compile_cuda(
             kernel.text(), kernel.source.name, architecture=architecture, include=(kernel.source.parent,)
         ).resources
-        for architecture in nvrtc.ARCHITECTURES
+        for architecture in kernel.architectures
     }
 
 
@@ -209,8 +221,9 @@ def _read_only(array: Any) -> Any:
 
 
 def _compare(kernel: CudaKernel, arguments: tuple[Any, ...], results: tuple[Any, ...]) -> str:
-    """In words, how results differ from the reference by more than the card allows; empty when they do not."""
+    """In words, how results differ from the reference by more than card or kernel allow; empty when they do not."""
     about = card(kernel.op)
+    allowed = {**about.tolerance, **kernel.tolerance}
     wide = tuple(a.astype(np.float64) if _is_float(a) else a for a in arguments)
     wanted = about.call(about.reference, wide)
     for number, (got, right) in enumerate(zip(results, wanted)):
@@ -218,7 +231,7 @@ def _compare(kernel: CudaKernel, arguments: tuple[Any, ...], results: tuple[Any,
             return f"result {number} has shape {got.shape} instead of {np.shape(right)}"
         if not got.size:
             continue
-        tolerance = about.tolerance[got.dtype.name] * max(float(np.abs(right).max()), about.floor)
+        tolerance = allowed[got.dtype.name] * max(float(np.abs(right).max()), about.floor)
         error = np.abs(got.astype(np.float64) - right)
         bad = ~(error <= tolerance)  # a NaN is never within
         if bad.any():
