@@ -33,15 +33,33 @@ Empty = Callable[[tuple[int, ...], Any], Any]
 
 
 @dataclass(frozen=True)
+class Table:
+    """An argument that the host makes and its launcher brings to the device: whole numbers (int64), to some of which
+    the addresses of arrays are added there. So one launch reaches any number of arrays. A kernel only reads it.
+
+    addresses: pairs of flat places in ``numbers`` and the array whose address belongs there; what stands in a place
+    already are the bytes behind that address.
+    """
+
+    numbers: NDArray[np.int64]
+    addresses: tuple[tuple[NDArray[np.int64], Any], ...] = ()
+
+
+@dataclass(frozen=True)
 class Call:
     """One launch: the kernel's name in its source, up to three sizes of grid and block, its arguments (arrays are
-    passed as pointers), bytes of dynamic shared memory."""
+    passed as pointers, and so are tables), bytes of dynamic shared memory.
+
+    writes: which arrays it changes in place, of those that ``empty`` did not make; only an operation whose name ends
+    in ``_`` has any.
+    """
 
     entry: str
     grid: tuple[int, ...]
     block: tuple[int, ...]
     args: tuple[Any, ...]
     shared: int = 0
+    writes: tuple[Any, ...] = ()
 
 
 def accepts_all(*arguments: Any) -> bool:
@@ -54,8 +72,10 @@ class CudaKernel:
     """A CUDA kernel of an operation.
 
     op, name: the operation, and the variant's name; source: its file; dtypes: that it computes in;
-    plan: ``plan(empty, *arguments)`` gives the launches that compute the operation, in order, and the arrays of
-    results, which were made by ``empty``; samples: ``samples(dtype)``, arguments to execute it with, small and awkward.
+    plan: ``plan(empty, *arguments)``, with the arguments that a variant of the operation gets, gives the launches that
+    compute it, in order, and the results: arrays that ``empty`` made, and what the host knows already (an optimizer's
+    row); ``empty`` also makes what one launch leaves to the next. samples: ``samples(dtype)``, arguments of the card to
+    execute it with, small and awkward.
     accepts: ``accepts(*arguments)``, whether it computes these; what it refuses goes to another kernel.
     minimum, needs: the least architecture that it is made for, and the instruction that the ones before have not.
     tolerance, because: per dtype, in place of the card's, and why; for a kernel that computes less exactly than its

@@ -31,13 +31,13 @@ from tinydl.kernels.simt.errors import (
     WarpMask,
 )
 from tinydl.kernels.simt.launching import LIMIT, launch
-from tinydl.kernels.simt.memory import Fresh
+from tinydl.kernels.simt.memory import Fresh, Table
 from tinydl.kernels.simt.occupancy import Occupancy, occupancy
 from tinydl.kernels.simt.ptx import parse
 
 __all__ = [
     "LIMIT",
     "BarrierDivergence", "Counters", "Deadlock", "Fresh", "LaunchProblem", "Misaligned", "Occupancy", "OutOfBounds",
-    "Race", "SimtError", "SyntaxProblem", "TooLong", "Uninitialised", "UnknownInstruction", "WarpMask", "launch",
-    "occupancy", "parse",
+    "Race", "SimtError", "SyntaxProblem", "Table", "TooLong", "Uninitialised", "UnknownInstruction", "WarpMask",
+    "launch", "occupancy", "parse",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from tinydl.kernels.simt.access import Copies, element_width, space_of
 from tinydl.kernels.simt.alu import DTYPES
 from tinydl.kernels.simt.counters import Counters
 from tinydl.kernels.simt.errors import LaunchProblem
-from tinydl.kernels.simt.memory import Fresh, GlobalMemory, Layout
+from tinydl.kernels.simt.memory import Fresh, GlobalMemory, Layout, Table
 from tinydl.kernels.simt.program import Program, is_barrier, is_strong, is_warp_barrier, link
 from tinydl.kernels.simt.ptx import WIDTHS, Address, Immediate, Instruction, Module, Symbol, Variable, parse
 from tinydl.kernels.simt.races import BLOCKS, INSTRUCTIONS, Shadow
@@ -48,11 +48,11 @@ def launch(
 
     ptx, name: the text (or what :func:`parse` made of it) and the kernel in it. grid, block: up to three sizes, as
     CUDA's. args: per parameter a NumPy array (its memory is the kernel's; one that is not writeable may only be read),
-    :class:`Fresh` around one whose contents count as never written, or a number. shared: bytes of dynamic shared
-    memory. checks: find uninitialised reads, races, diverging barriers and masks that do not fit, and count accesses;
-    bounds and alignment are checked always. limit: steps before the launch counts as endless. wave: threads that run
-    together (whole blocks; all of the grid where blocks wait for each other). watch: made for each wave, is told of
-    every instruction.
+    :class:`Fresh` around one whose contents count as never written, a :class:`Table` of addresses, or a number.
+    shared: bytes of dynamic shared memory. checks: find uninitialised reads, races, diverging barriers and masks that
+    do not fit, and count accesses; bounds and alignment are checked always. limit: steps before the launch counts as
+    endless. wave: threads that run together (whole blocks; all of the grid where blocks wait for each other). watch:
+    made for each wave, is told of every instruction.
 
     Raises a :class:`SimtError` at the first finding; the arrays then hold what they held before.
     """
@@ -184,9 +184,11 @@ class Launch:
     def _encode(self, parameter: Variable, argument: Any, place: int) -> bytes:
         """The bytes of one argument."""
         where = f"argument {place} of {self.program.name}"
-        if isinstance(argument, (np.ndarray, Fresh)) and not (isinstance(argument, np.ndarray) and argument.ndim == 0):
+        if isinstance(argument, (Fresh, Table)) or (isinstance(argument, np.ndarray) and argument.ndim):
             if parameter.size != 8:
                 raise LaunchProblem(f"{where} is an array, and the parameter a {parameter.type}, which is no pointer")
+            if isinstance(argument, Table):
+                return self.memory.add_table(argument, f"argument {place}").to_bytes(8, "little")
             return self.memory.add_array(argument, f"argument {place}").to_bytes(8, "little")
         if isinstance(argument, bytes):
             if len(argument) != parameter.size:

@@ -43,6 +43,17 @@ class Fresh:
         self.array = array
 
 
+class Table:
+    """An array of whole numbers (int64), to some of which the addresses of other arrays are added at the launch: so a
+    kernel reaches arrays that are no arguments of its own. The kernel may only read the table.
+
+    addresses: pairs of flat places in ``numbers`` and the array whose address belongs there.
+    """
+
+    def __init__(self, numbers: Array, addresses: Sequence[tuple[Array, Array]] = ()) -> None:
+        self.numbers, self.addresses = numbers, addresses
+
+
 @dataclass
 class Allocation:
     """An array of global memory: its name in messages, first address, size, and what may be done to it."""
@@ -104,6 +115,14 @@ class GlobalMemory:
         made = self._allocate(name, array.nbytes, not array.flags.writeable, fresh, array)
         self.next = -(-self.next // _GAP) * _GAP
         return made.start
+
+    def add_table(self, table: Table, name: str) -> int:
+        """The address of a table, whose arrays are added too."""
+        numbers = np.ascontiguousarray(table.numbers, np.int64).copy()
+        for number, (places, array) in enumerate(table.addresses):
+            numbers.reshape(-1)[places] += self.add_array(array, f"array {number} of {name}")
+        numbers.flags.writeable = False
+        return self.add_array(numbers, name)
 
     def add_variable(self, variable: Variable) -> None:
         """A ``.global`` or ``.const`` variable of the module."""

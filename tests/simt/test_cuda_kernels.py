@@ -226,6 +226,42 @@ def test_a_tolerance_of_its_own(capsys: pytest.CaptureFixture[str], monkeypatch:
 
 
 @compiles
+def test_who_may_write_what(tmp_path: Path) -> None:
+    """An argument is written where the launch says so, and only by an operation whose name ends in an underscore."""
+    adding = changed(tmp_path, "C[row * N + column] = sum;", "C[row * N + column] = 2 * C[row * N + column];")
+    a = np.ones((2, 2), np.float32)
+
+    def doubled(says: bool) -> Any:
+        def plan(empty: Any, table: Any, like: Any, factor: float) -> Any:
+            call = gpu.Call("tiled_float32", (1,), (16, 16), (a, a, a, 2, 2, 2), writes=(a,) if says else ())
+            return [call], (-1,)
+
+        return dataclasses.replace(adding, op="scale_gradients_", plan=plan)
+
+    ptx = cuda.compiled(adding.text(), adding)
+    cuda.run(doubled(True), ptx, (np.ones(1, np.float32),))
+    assert (a == 2).all()
+    with pytest.raises(simt.OutOfBounds, match="only be read"):
+        cuda.run(doubled(False), ptx, (np.ones(1, np.float32),))
+    with pytest.raises(ValueError, match=r"writes in place, and 'matmul' does not end in '_'"):
+        cuda.run(dataclasses.replace(adding, plan=lambda empty, x, y: doubled(True).plan(empty, x, y, 1)), ptx, (a, a))
+
+
+@compiles
+def test_what_one_launch_leaves_to_the_next_is_new(tmp_path: Path) -> None:
+    """A place of scratch memory that no launch wrote is not read."""
+    reading = changed(tmp_path, "row < M && k + x < K ? A[row * K + k + x] : 0", "A[0]")
+
+    def plan(empty: Any, x: Any, y: Any) -> Any:
+        scratch, c = empty((2, 2), np.float32), empty((2, 2), np.float32)
+        return [gpu.Call("tiled_float32", (1,), (16, 16), (scratch, y, c, 2, 2, 2))], (c,)
+
+    a = np.ones((2, 2), np.float32)
+    with pytest.raises(simt.Uninitialised, match="argument 0"):
+        cuda.run(dataclasses.replace(reading, plan=plan), cuda.compiled(reading.text(), reading), (a, a))
+
+
+@compiles
 def test_a_blunt_sample_lets_slips_live(tmp_path: Path) -> None:
     blunt = dataclasses.replace(kernel("matmul:cuda.tiled"), samples=lambda dtype: [(np.ones((1, 1), dtype),) * 2])
     row = cuda.check(blunt)

@@ -410,6 +410,22 @@ def test_an_array_given_twice_is_one_array() -> None:
     assert array.tolist() == [1, 1, 2, 3]
 
 
+def test_a_table_leads_to_arrays_that_are_no_arguments() -> None:
+    # thread i adds 1 to the number that entry i of the table points to
+    body = f"{at(0, 8)} ld.global.u64 %rd1, [%rd50];\n ld.global.f32 %f1, [%rd1];\n add.f32 %f1, %f1, 0f3F800000;\n"
+    body += "st.global.f32 [%rd1], %f1;"
+    x, y, numbers = np.arange(4, dtype=np.float32), np.full((), 7, np.float32), np.array([4, 0, 12])
+    run(body, simt.Table(numbers, [(np.array([0, 2]), x), (np.array([1]), y)]), threads=3)
+    assert x.tolist() == [0, 2, 2, 4] and y == 8 and numbers.tolist() == [4, 0, 12]
+    with pytest.raises(simt.OutOfBounds, match="array 0 of argument 0, which has 16 bytes"):
+        run(body, simt.Table(np.array([16]), [(np.array([0]), x)]))
+    x.flags.writeable = False
+    with pytest.raises(simt.OutOfBounds, match="only be read"):
+        run(body, simt.Table(np.array([0]), [(np.array([0]), x)]))
+    with pytest.raises(simt.OutOfBounds, match="argument 0.* only be read"):
+        run(f"{at(0, 8)} st.global.u64 [%rd50], %rd50;", simt.Table(np.array([0])))
+
+
 def test_a_launch_that_fails_leaves_the_arrays() -> None:
     out = np.zeros(2, np.uint32)
     with pytest.raises(simt.OutOfBounds):

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from tinydl.kernels import card, nvrtc, simt
-from tinydl.kernels.gpu import CudaKernel, cuda_kernels, host_empty
+from tinydl.kernels.gpu import Call, CudaKernel, Table, cuda_kernels, host_empty
 from tinydl.kernels.simt import Counters
 from tinydl.kernels.simt.mutants import Mutant, mutants, only
 from tinydl.kernels.simt.program import link
@@ -201,17 +201,61 @@ def run(
 ) -> tuple[str, list[Counters]]:
     """Execute a kernel's launches with some arguments: what is wrong with the results (nothing: empty), and the counts.
 
-    Raises SimtError at a finding.
+    The operation is called as its card says, with copies of the arguments. A launch may write what ``empty`` made and
+    what it says it writes. Raises SimtError at a finding.
     """
-    given = tuple(_read_only(a) if isinstance(a, np.ndarray) else a for a in arguments)
-    calls, results = kernel.plan(host_empty, *given)
     counted: list[Counters] = []
-    fresh = [id(result) for result in results]
-    for call in calls:
-        args = [simt.Fresh(a) if id(a) in fresh else a for a in call.args]
-        counted.append(simt.launch(ptx, call.entry, call.grid, call.block, args, shared=call.shared, limit=limit))
-        fresh.clear()  # the next launch reads what this one wrote
+
+    def function(*given: Any) -> Any:
+        fresh: list[Any] = []
+
+        def empty(shape: tuple[int, ...], dtype: Any) -> Any:
+            fresh.append(host_empty(shape, dtype))
+            return fresh[-1]
+
+        calls, results = kernel.plan(empty, *given)
+        made = [_place(array) for array in fresh]
+        for call in calls:
+            if call.writes and not kernel.op.endswith("_"):
+                raise ValueError(f"{kernel.key}: {call.entry} writes in place, and {kernel.op!r} does not end in '_'")
+            written = {*made, *map(_place, call.writes)}
+            args = [_passed(a, written, fresh) for a in call.args]
+            counted.append(simt.launch(ptx, call.entry, call.grid, call.block, args, shared=call.shared, limit=limit))
+        return results if len(results) > 1 else results[0]
+
+    results = card(kernel.op).call(function, _copied(arguments))
     return _compare(kernel, arguments, results), counted
+
+
+def planned(kernel: CudaKernel, arguments: tuple[Any, ...]) -> tuple[list[Call], tuple[Any, ...]]:
+    """The launches and results of a call, unexecuted: the first, where the card calls the operation several times."""
+    found: list[tuple[list[Call], tuple[Any, ...]]] = []
+
+    def function(*given: Any) -> Any:
+        calls, results = kernel.plan(host_empty, *given)
+        found.append((calls, results))
+        return results if len(results) > 1 else results[0]
+
+    card(kernel.op).call(function, _copied(arguments))
+    return found[0]
+
+
+def _passed(argument: Any, written: set[int], fresh: list[Any]) -> Any:
+    """An argument for the virtual GPU: read-only unless it may be written, and unwritten where it is new."""
+    if isinstance(argument, Table):
+        return simt.Table(argument.numbers, [(at, _passed(a, written, fresh)) for at, a in argument.addresses])
+    if not isinstance(argument, np.ndarray):
+        return argument
+    for number, array in enumerate(fresh):
+        if array.size and _place(array) == _place(argument):
+            del fresh[number]  # the launches behind this one read what it wrote
+            return simt.Fresh(argument)
+    return argument if _place(argument) in written else _read_only(argument)
+
+
+def _place(array: Any) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
 
 
 def _read_only(array: Any) -> Any:
@@ -220,28 +264,45 @@ def _read_only(array: Any) -> Any:
     return view
 
 
+def _copied(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same arguments; arrays of the same layout, and as far from a multiple of 16 bytes."""
+    return tuple(_copy(a) if isinstance(a, np.ndarray) else a for a in arguments)
+
+
+def _copy(array: Any) -> Any:
+    if not array.flags.c_contiguous or not array.size:
+        return array.copy(order="K")
+    memory = np.empty(array.nbytes + 32, np.uint8)
+    start = (_place(array) - _place(memory)) % 16
+    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
 def _compare(kernel: CudaKernel, arguments: tuple[Any, ...], results: tuple[Any, ...]) -> str:
     """In words, how results differ from the reference by more than card or kernel allow; empty when they do not."""
     about = card(kernel.op)
     allowed = {**about.tolerance, **kernel.tolerance}
-    wide = tuple(a.astype(np.float64) if _is_float(a) else a for a in arguments)
-    wanted = about.call(about.reference, wide)
+    given = _copied(arguments)
+    wanted = about.call(about.reference, given if about.exact else tuple(map(_widened, given)))
     for number, (got, right) in enumerate(zip(results, wanted)):
         if got.shape != np.shape(right):
             return f"result {number} has shape {got.shape} instead of {np.shape(right)}"
         if not got.size:
             continue
-        tolerance = allowed[got.dtype.name] * max(float(np.abs(right).max()), about.floor)
-        error = np.abs(got.astype(np.float64) - right)
-        bad = ~(error <= tolerance)  # a NaN is never within
+        finite = np.abs(right[np.isfinite(right)])
+        tolerance = allowed[got.dtype.name] * max(float(finite.max(initial=0)), about.floor)
+        with np.errstate(invalid="ignore"):
+            near = np.abs(got.astype(np.float64) - right) <= tolerance  # a NaN is never near
+        bad = ~(near | (got == right) | (np.isnan(got) & np.isnan(right)))
         if bad.any():
             at = tuple(int(i) for i in np.argwhere(bad)[0])
             return f"result {number} is {got[at]} instead of {right[at]} at {list(at)}"
     return ""
 
 
-def _is_float(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+def _widened(value: Any) -> Any:
+    return value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
 
 
 # -- mutating ----------------------------------------------------------------------------------------------------------
@@ -293,7 +354,7 @@ def _samples(kernel: CudaKernel) -> list[tuple[Any, ...]]:
 
 def _entries(kernel: CudaKernel) -> set[str]:
     """Those that its samples launch."""
-    return {call.entry for sample in _samples(kernel) for call in kernel.plan(host_empty, *sample)[0]}
+    return {call.entry for sample in _samples(kernel) for call in planned(kernel, sample)[0]}
 
 
 #: Verdicts on a mutant beside the words of what caught it.
@@ -335,13 +396,15 @@ def digest(kernel: CudaKernel) -> str:
     made."""
     parts = [kernel.whole()[0], Path(mutants.__code__.co_filename).read_text(encoding="utf-8")]
     for sample in _samples(kernel):
-        calls, results = kernel.plan(host_empty, *sample)
+        calls, results = planned(kernel, sample)
         parts.append(repr([_shape(a) for a in (*sample, *results)]))
         parts.append(repr([(c.entry, c.grid, c.block, [_shape(a) for a in c.args], c.shared) for c in calls]))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def _shape(value: Any) -> Any:
+    if isinstance(value, Table):
+        return hashlib.sha256(value.numbers.tobytes()).hexdigest(), [at.tolist() for at, _ in value.addresses]
     return (value.shape, value.dtype.name) if isinstance(value, np.ndarray) else value
 
 
@@ -399,12 +462,12 @@ def trace(kernel: CudaKernel, warps: int = 2, dtype: str = "") -> Trace:
     Raises SimtError at a finding, NvrtcMissing without the compiler.
     """
     chosen_dtype = dtype or kernel.dtypes[0]
-    calls, _ = kernel.plan(host_empty, *kernel.small(np.dtype(chosen_dtype).type))
+    call = planned(kernel, kernel.small(np.dtype(chosen_dtype).type))[0][0]
     module = simt.parse(compiled(kernel.text(), kernel))
-    call = calls[0]
+    args = [simt.Table(a.numbers, a.addresses) if isinstance(a, Table) else a for a in call.args]
     events: list[Event] = []
     counted = simt.launch(
-        module, call.entry, call.grid, call.block, call.args, shared=call.shared,
+        module, call.entry, call.grid, call.block, args, shared=call.shared,
         watch=lambda wave: Recorder(wave, warps, events),
     )  # fmt: skip
     return Trace(link(module, call.entry), events, counted)
