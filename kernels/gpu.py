@@ -28,6 +28,8 @@ from tinydl.kernels.registry import TOOLS
 
 Array = NDArray[Any]
 Arguments = tuple[Any, ...]
+#: Headers that kernels of several families include.
+SHARED = Path(__file__).parent / "cuda"
 #: ``empty(shape, dtype)``: memory that nobody has written; the launcher decides on which device.
 Empty = Callable[[tuple[int, ...], Any], Any]
 
@@ -120,7 +122,7 @@ class CudaKernel:
         return self.source.read_text(encoding="utf-8")
 
     def whole(self) -> tuple[str, list[tuple[str, int]]]:
-        """The source with the family's headers in place of their ``#include``, and each line's file and number."""
+        """The source with its headers in place of their ``#include``, and each line's file and number."""
         lines = list(_expanded(self.source, set()))
         return "\n".join(line for line, _, _ in lines), [(file, number) for _, file, number in lines]
 
@@ -136,7 +138,7 @@ _INCLUDE = re.compile(r'\s*#include "([^"]+)"')
 
 
 def _expanded(path: Path, seen: set[Path]) -> Iterator[tuple[str, str, int]]:
-    """(line, file, number) of a source and, once each, of the headers beside it."""
+    """(line, file, number) of a source and, once each, of its headers."""
     seen.add(path)
     text = path.read_text(encoding="utf-8")
     for number, line in enumerate(text.split("\n"), 1):
@@ -149,8 +151,8 @@ def _expanded(path: Path, seen: set[Path]) -> Iterator[tuple[str, str, int]]:
 
 
 def folders(source: Path) -> tuple[Path, ...]:
-    """Where a source's headers are looked for: beside it."""
-    return (source.parent,)
+    """Where a source's headers are looked for: beside it, then among those that families share."""
+    return source.parent, SHARED
 
 
 _kernels: dict[str, CudaKernel] = {}

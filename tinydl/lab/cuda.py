@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from tinydl.kernels import card, nvrtc, simt
-from tinydl.kernels.gpu import Call, CudaKernel, Table, cuda_kernels, host_empty
+from tinydl.kernels.gpu import Call, CudaKernel, Table, cuda_kernels, folders, host_empty
 from tinydl.kernels.simt import Counters
 from tinydl.kernels.simt.mutants import Mutant, mutants, only
 from tinydl.kernels.simt.program import link
@@ -140,7 +140,7 @@ def totals(rows: Iterable[Row]) -> dict[str, Any]:
 def compiled(text: str, kernel: CudaKernel) -> str:
     """The PTX of a source, as it is executed."""
     made = nvrtc.compile_cuda(
-        text, kernel.source.name, architecture=EXECUTED, assemble=False, include=(kernel.source.parent,)
+        text, kernel.source.name, architecture=EXECUTED, assemble=False, include=folders(kernel.source)
     )
     return made.ptx
 
@@ -149,7 +149,7 @@ def resources(kernel: CudaKernel) -> dict[str, dict[str, nvrtc.Resources]]:
     """architecture -> entry -> what it takes."""
     return {
         architecture: nvrtc.compile_cuda(
-            kernel.text(), kernel.source.name, architecture=architecture, include=(kernel.source.parent,)
+            kernel.text(), kernel.source.name, architecture=architecture, include=folders(kernel.source)
         ).resources
         for architecture in kernel.architectures
     }
