@@ -63,7 +63,10 @@ FAMILIES: dict[str, str] = {
         ("erf", "erfc", "erfinv", "lgamma", "digamma", "polygamma", "sinc", "bessel_i"), "special",
     ),
     **dict.fromkeys(("nade_forward", "nade_backward", "nade_sample"), "nade"),
-    **dict.fromkeys(("random_bits", "random_uniform_float32", "random_uniform_float64"), "random"),
+    **dict.fromkeys(
+        ("random_bits", "random_uniform_float32", "random_uniform_float64", "random_normal_float32",
+         "random_normal_float64", "dropout"), "random",
+    ),
     **dict.fromkeys(
         ("sgd_", "adam_", "rmsprop_", "adagrad_", "adadelta_", "adamax_", "nadam_", "radam_", "asgd_", "rprop_", "omd_",
          "optimistic_adam_", "squared_norm", "scale_gradients_"), "optim",

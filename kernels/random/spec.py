@@ -23,13 +23,22 @@ Ops (``key`` and ``counter`` are integers in [0, 2**64); block numbers wrap at 2
     ``(word_i >> 8) * 2**-24``, in [0, 1).
 ``random_uniform_float64(key, counter, count) -> float64 [count]``
     ``(u_i >> 11) * 2**-53``, in [0, 1), where ``u_i = word_{2i} + 2**32 * word_{2i+1}``.
+``random_normal_float32(key, counter, count) -> float32 [count]``, ``random_normal_float64``
+    Box and Muller (Ann. Math. Stat. 29, 1958): numbers 2i and 2i + 1 are ``sqrt(-2 ln u) cos(2 pi v)`` and
+    ``sqrt(-2 ln u) sin(2 pi v)``, in float64, with ``u = (word_{2i} + 1) * 2**-32`` in (0, 1] and
+    ``v = word_{2i+1} * 2**-32`` in [0, 1) for float32; for float64 likewise from ``u_{2i} >> 11`` and
+    ``u_{2i+1} >> 11`` with ``2**-53``.
+``dropout(x, key, counter, p) -> x's dtype``
+    ``x / (1 - p)`` where the float32 uniform of x's place, in row-major order, is at least p, else ``0 x``.
 
-Every operation above is exact, so all variants agree bit for bit: the tolerance is zero.
+Every operation of bits, uniforms and dropout is exact, so all variants agree bit for bit: the tolerance is zero.
+Normals pass through the machine's ``log``, ``sin`` and ``cos``.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -103,6 +112,48 @@ def pairs(words: NDArray[np.uint32]) -> NDArray[np.uint64]:
     return words.view("<u8").astype(np.uint64, copy=False)
 
 
+@register(op="random_normal_float32", name="numpy", dtypes=("float32",))
+def random_normal_float32(key: int, counter: int, count: int) -> NDArray[np.float32]:
+    """``count`` standard normals of 32 bits each: |z| <= 6.66."""
+    return normals_float32(random_bits(key, counter, 2 * -(-count // 2)), count)
+
+
+@register(op="random_normal_float64", name="numpy", dtypes=("float64",))
+def random_normal_float64(key: int, counter: int, count: int) -> NDArray[np.float64]:
+    """``count`` standard normals of 53 bits each: |z| <= 8.57."""
+    return normals_float64(random_bits(key, counter, 4 * -(-count // 2)), count)
+
+
+def normals_float32(words: NDArray[np.uint32], count: int) -> NDArray[np.float32]:
+    """The normals of an even number of words."""
+    return _box_muller(words, 2.0**-32, count, np.float32)
+
+
+def normals_float64(words: NDArray[np.uint32], count: int) -> NDArray[np.float64]:
+    """The normals of a multiple of four words."""
+    return _box_muller(pairs(words) >> np.uint64(11), 2.0**-53, count, np.float64)
+
+
+def _box_muller(bits: NDArray[Any], unit: float, count: int, dtype: Any) -> NDArray[Any]:
+    """Normals from an even number of whole ones, each below ``1 / unit``."""
+    normals = np.empty((len(bits) // 2, 2), dtype)
+    for start in range(0, len(normals), _SLAB):  # a slab at a time, so that temporaries stay in cache
+        slab = bits[2 * start : 2 * (start + _SLAB)].astype(np.float64)
+        radius = np.sqrt(-2.0 * np.log((slab[0::2] + 1.0) * unit))
+        angle = slab[1::2] * (2.0 * math.pi * unit)
+        normals[start : start + _SLAB, 0] = radius * np.cos(angle)
+        normals[start : start + _SLAB, 1] = radius * np.sin(angle)
+    return normals.reshape(-1)[:count]
+
+
+@register(op="dropout", name="numpy", dtypes=("float32", "float64"))
+def dropout(x: NDArray[Any], key: int, counter: int, p: float) -> NDArray[Any]:
+    """x, and 0 with probability p, over 1 - p."""
+    kept = random_uniform_float32(key, counter, x.size).reshape(x.shape) >= p
+    y: NDArray[Any] = x * (kept * x.dtype.type(1 / (1 - p) if p < 1 else 0))
+    return y
+
+
 def flops(key: int, counter: int, count: int) -> int:
     """Integer operations: per block ten rounds of 2 multiplications, 4 xors, 4 splits and 2 key additions."""
     return -(-count // 4) * ROUNDS * 12
@@ -121,17 +172,33 @@ def samples() -> Iterator[tuple[Any, ...]]:
     yield 0x299F_31D0_A409_3822, 2**32 - 5, 100_003
 
 
+def _dropout_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
+    """Probabilities from 0 to 1, sizes off every vector width, numbers that are none, any layout."""
+    rng = np.random.default_rng(5)
+    for p in (0.0, 0.1, 0.5, 1.0):
+        yield rng.standard_normal((7, 11)).astype(dtype), 3, 2**64 - 2, p
+    for shape in ((0, 3), (), (1,), (4, 257)):
+        yield np.asarray(rng.standard_normal(shape), dtype), 2**64 - 1, 12, 0.3
+    x = rng.standard_normal((6, 10)).astype(dtype)
+    x[0, :3] = np.inf, -np.inf, np.nan
+    yield x.T, 1, 0, 0.25
+    yield x[:, ::2], 1, 0, 0.25
+
+
 for _op, _dtype, _says in (
     ("random_bits", "uint32", "Philox4x32-10 of consecutive counters"),
     ("random_uniform_float32", "float32", "the upper 24 of each 32 bits, times 2^-24"),
     ("random_uniform_float64", "float64", "the upper 53 of each 64 bits, times 2^-53"),
+    ("random_normal_float32", "float32", "Box and Muller's normals, two from two words"),
+    ("random_normal_float64", "float64", "Box and Muller's normals, two from four words"),
 ):
     describe(
         Card(
             op=_op,
             says=_says,
             samples=lambda dtype: samples(),
-            tolerance={_dtype: 0.0},
+            # of normals: 2 units of the last place of those from 2 to 4
+            tolerance={_dtype: 4 * 2.0 ** {"float32": -24, "float64": -53}[_dtype] if "normal" in _op else 0.0},
             exact=True,
             flops=flops,
             bytes=functools.partial(bytes, itemsize=8 if _dtype == "float64" else 4),
@@ -142,3 +209,26 @@ for _op, _dtype, _says in (
             },
         )
     )
+
+describe(
+    Card(
+        op="dropout",
+        says="x / (1 - p), and 0 with probability p",
+        samples=_dropout_samples,
+        tolerance={"float32": 0.0, "float64": 0.0},
+        exact=True,
+        flops=lambda x, key, counter, p: flops(key, counter, x.size) + 2 * x.size,
+        bytes=lambda x, key, counter, p: 2 * x.nbytes,
+        cases={
+            "10^5": lambda dtype: (np.ones(100_000, dtype), 1, 0, 0.5),
+            "10^6": lambda dtype: (np.ones(1_000_000, dtype), 1, 0, 0.5),
+        },
+        rivals={"torch": lambda torch, x, key, counter, p: _torch_dropout(torch, x, p)},
+    )
+)
+
+
+def _torch_dropout(torch: Any, x: NDArray[Any], p: float) -> Any:
+    """PyTorch's, whose bits are others: the time alone compares."""
+    given = torch.from_numpy(x)
+    return lambda: None if torch.nn.functional.dropout(given, p) is None else None

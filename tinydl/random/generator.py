@@ -41,7 +41,6 @@ from tinydl.kernels.random.spec import pairs, philox4x32
 Shape: TypeAlias = "int | Sequence[int]"
 
 _WORD64 = 2**64
-_BOX_MULLER_SLAB = 1 << 14
 
 
 def sizes_of(shape: Shape) -> tuple[int, ...]:
@@ -163,22 +162,9 @@ class Generator:
         """
         shape, dtype = sizes_of(shape), _floating(dtype)
         count = math.prod(shape)
-        couples = -(-count // 2)
-        first = self._take(-(-count * dtype.itemsize // 16))
-        if dtype == np.float32:
-            bits = self._bits(first, 2 * couples)
-            unit = 2.0**-32
-        else:
-            bits = pairs(self._bits(first, 4 * couples)) >> np.uint64(11)
-            unit = 2.0**-53
-        normals = np.empty((couples, 2), dtype)
-        for start in range(0, couples, _BOX_MULLER_SLAB):  # a slab at a time, so that temporaries stay in cache
-            slab = bits[2 * start : 2 * (start + _BOX_MULLER_SLAB)].astype(np.float64)
-            radius = np.sqrt(-2.0 * np.log((slab[0::2] + 1.0) * unit))
-            angle = slab[1::2] * (2.0 * math.pi * unit)
-            normals[start : start + _BOX_MULLER_SLAB, 0] = radius * np.cos(angle)
-            normals[start : start + _BOX_MULLER_SLAB, 1] = radius * np.sin(angle)
-        return normals.reshape(-1)[:count].reshape(shape)
+        normal = lookup(f"random_normal_{dtype.name}", device="cpu", dtype=dtype)
+        values: NDArray[Any] = normal(self._key, self._take(-(-count * dtype.itemsize // 16)), count)
+        return values.reshape(shape)
 
     def integers(self, low: int, high: int, shape: Shape = ()) -> NDArray[np.int64]:
         """Integers, uniform on ``low <= x < high`` without bias: int64. Raises ValueError when the range is empty.
