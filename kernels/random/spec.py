@@ -220,6 +220,7 @@ describe(
         flops=lambda x, key, counter, p: flops(key, counter, x.size) + 2 * x.size,
         bytes=lambda x, key, counter, p: 2 * x.nbytes,
         cases={
+            "10^3": lambda dtype: (np.ones(1000, dtype), 1, 0, 0.5),
             "10^5": lambda dtype: (np.ones(100_000, dtype), 1, 0, 0.5),
             "10^6": lambda dtype: (np.ones(1_000_000, dtype), 1, 0, 0.5),
         },
