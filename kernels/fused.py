@@ -22,6 +22,7 @@ import numpy as np
 
 from tinydl.kernels import elementary, threads
 from tinydl.kernels.cache import njit
+from tinydl.kernels.sharing import Shared
 
 #: Operations (a function call counts as :data:`CALL`, a number read or written as one) from which on the parallel twin
 #: runs. Lower than ``threads.SERIAL``: tanh(a x + b) sigmoid(c) of 10^5 elements, 4.8 million of them, takes 71 us on
@@ -96,17 +97,17 @@ class Kernel:
     @functools.cached_property
     def _parallel(self) -> Any:
         first, last, *rest = inspect.signature(self._serial.py_func).parameters
+        arguments = ", ".join(rest)
         text = (
-            f"def {self.name}_parallel(threads, parts, {', '.join(rest)}):\n"
-            "    for thread in prange(threads):\n"
-            f"        {self.name}(parts * thread // threads, parts * (thread + 1) // threads, {', '.join(rest)})\n"
+            f"def {self.name}_part(thread, threads, parts, {arguments}):\n"
+            f"    {self.name}(parts * thread // threads, parts * (thread + 1) // threads, {arguments})\n"
         )
-        from numba import prange
+        return Shared(self._defined(text, f"{self.name}_part", {self.name: self._serial}), error_model="numpy")
 
-        names = {"prange": prange, self.name: self._serial}
-        return self._compiled(text, f"{self.name}_parallel", names, parallel=True)
+    def _compiled(self, text: str, name: str, names: dict[str, Any]) -> Any:
+        return njit(self._defined(text, name, names), error_model="numpy")
 
-    def _compiled(self, text: str, name: str, names: dict[str, Any], **options: Any) -> Any:
+    def _defined(self, text: str, name: str, names: dict[str, Any]) -> Any:
         # The text holds numbers and identifiers that its writer chose; nothing else of a user's enters it. It is given
         # this file's name, so that Numba finds a source whose date it can look at, and a name of its own on the disk,
         # where Numba would tell two functions apart by their instructions but not by the constants in them.
@@ -115,7 +116,7 @@ class Kernel:
         function = namespace[name]
         digest = hashlib.sha256((self.text + text).encode()).hexdigest()[:16]
         function.__qualname__ = f"{name}_{digest}"
-        return njit(function, error_model="numpy", **options)
+        return function
 
 
 _kernels: dict[str, Kernel] = {}

@@ -63,6 +63,7 @@ FAMILIES: dict[str, str] = {
         ("erf", "erfc", "erfinv", "lgamma", "digamma", "polygamma", "sinc", "bessel_i"), "special",
     ),
     **dict.fromkeys(("nade_forward", "nade_backward", "nade_sample"), "nade"),
+    "gibbs": "rbm",
     **dict.fromkeys(
         ("random_bits", "random_uniform_float32", "random_uniform_float64", "random_normal_float32",
          "random_normal_float64", "dropout"), "random",

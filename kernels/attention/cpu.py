@@ -18,13 +18,13 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
 from tinydl.kernels import vector
 from tinydl.kernels.cache import njit
 from tinydl.kernels.registry import register
 from tinydl.kernels.scalar import IN_ORDER, ONE, SUMS, ZERO, exp
+from tinydl.kernels.sharing import shared
 from tinydl.kernels.threads import num_threads, worthwhile
 from tinydl.kernels.vector import copy, multiply, transpose
 from tinydl.kernels.workspace import plain, scratch
@@ -119,93 +119,89 @@ def _seen(query: int, keys: int, causal: bool) -> int:
     return min(keys, query + 1) if causal else keys
 
 
-@njit(parallel=True, error_model="numpy")
-def _forward(lanes: int, threads: int, heads: int, cuts: int, L: int, S: int, E: int, V: int,
+@shared(error_model="numpy")
+def _forward(thread: int, threads: int, lanes: int, heads: int, cuts: int, L: int, S: int, E: int, V: int,
              causal: bool, scale: Any, block: int, stride: int, by_key: int, wide: int, by_value: int,
              value_wide: int, V_wide: int, q: Array, k: Array, v: Array, keys: Array, keys_size: int,
              values: Array, scores: Array, sums: Array, edge: Array, output: Array, norm: Array) -> None:  # fmt: skip
-    for index in prange(threads):
-        thread: Any = np.int64(index)  # prange counts in uint64, which times int64 would be a float
-        k_at, v_at = thread * keys_size, thread * S * V_wide
-        s_at, o_at = thread * block * stride, thread * block * V_wide
-        for item in range(heads * cuts * thread // threads, heads * cuts * (thread + 1) // threads):
-            head, cut = item // cuts, item % cuts
-            _columns(lanes, k, head * S * E, S, E, wide, scale, keys, k_at)
-            _rows(v, head * S * V, S, V, V_wide, values, v_at)
-            blocks = (L + block - 1) // block
-            for number in range(blocks * cut // cuts, blocks * (cut + 1) // cuts):
-                first = number * block
-                rows = min(block, L - first)
-                most = _seen(first + rows - 1, S, causal)
-                _product(by_key, wide, rows, q, (head * L + first) * E, E, 1, keys, k_at, wide, E * wide, scores, s_at,
-                         stride, most, E, 0)  # fmt: skip
-                for i in range(rows):
-                    seen, at = _seen(first + i, S, causal), s_at + i * stride
-                    row = scores[at : at + seen]
-                    top = _largest(row)
-                    _exponentials(row, top)
-                    sums[thread * block + i] = total = _sum(row)
-                    norm[head * L + first + i] = np.log(total) + top
-                    scores[at + seen : at + most] = ZERO
-                _product(by_value, value_wide, rows, scores, s_at, stride, 1, values, v_at, V_wide, value_wide, edge,
-                         o_at, V_wide, V, most, 0)  # fmt: skip
-                for i in range(rows):
-                    at, to = o_at + i * V_wide, (head * L + first + i) * V
-                    _scaled(output[to : to + V], edge[at : at + V], ONE / sums[thread * block + i])
+    k_at, v_at = thread * keys_size, thread * S * V_wide
+    s_at, o_at = thread * block * stride, thread * block * V_wide
+    for item in range(heads * cuts * thread // threads, heads * cuts * (thread + 1) // threads):
+        head, cut = item // cuts, item % cuts
+        _columns(lanes, k, head * S * E, S, E, wide, scale, keys, k_at)
+        _rows(v, head * S * V, S, V, V_wide, values, v_at)
+        blocks = (L + block - 1) // block
+        for number in range(blocks * cut // cuts, blocks * (cut + 1) // cuts):
+            first = number * block
+            rows = min(block, L - first)
+            most = _seen(first + rows - 1, S, causal)
+            _product(by_key, wide, rows, q, (head * L + first) * E, E, 1, keys, k_at, wide, E * wide, scores, s_at,
+                     stride, most, E, 0)  # fmt: skip
+            for i in range(rows):
+                seen, at = _seen(first + i, S, causal), s_at + i * stride
+                row = scores[at : at + seen]
+                top = _largest(row)
+                _exponentials(row, top)
+                sums[thread * block + i] = total = _sum(row)
+                norm[head * L + first + i] = np.log(total) + top
+                scores[at + seen : at + most] = ZERO
+            _product(by_value, value_wide, rows, scores, s_at, stride, 1, values, v_at, V_wide, value_wide, edge,
+                     o_at, V_wide, V, most, 0)  # fmt: skip
+            for i in range(rows):
+                at, to = o_at + i * V_wide, (head * L + first + i) * V
+                _scaled(output[to : to + V], edge[at : at + V], ONE / sums[thread * block + i])
 
 
-@njit(parallel=True, error_model="numpy")
-def _backward(lanes: int, threads: int, heads: int, L: int, S: int, E: int, V: int, causal: bool,
+@shared(error_model="numpy")
+def _backward(thread: int, threads: int, lanes: int, heads: int, L: int, S: int, E: int, V: int, causal: bool,
               scale: Any, block: int, stride: int, by_key: int, wide: int, by_query: int,
               query_wide: int, E_wide: int, by_value: int, value_wide: int, V_wide: int, g: Array,
               q: Array, k: Array, v: Array, output: Array, norm: Array, packed: Array, packed_size: int,
               scores: Array, slopes: Array, edge: Array, edge_size: int, dq: Array, dk: Array,
               dv: Array) -> None:  # fmt: skip
     panels = (S + wide - 1) // wide
-    for index in prange(threads):
-        thread: Any = np.int64(index)
-        keys = thread * packed_size  # (scale k)^T, v^T, k, and the sums of dk and dv
-        values = keys + panels * wide * E
-        plain_keys = values + panels * wide * V
-        key_sums = plain_keys + S * E_wide
-        value_sums = key_sums + S * E_wide
-        s_at = thread * block * stride
-        q_at = thread * edge_size  # queries, gradients of outputs, gradients of queries
-        g_at = q_at + block * E_wide
-        d_at = g_at + block * V_wide
-        for head in range(heads * thread // threads, heads * (thread + 1) // threads):
-            _columns(lanes, k, head * S * E, S, E, wide, scale, packed, keys)
-            _columns(lanes, v, head * S * V, S, V, wide, ONE, packed, values)
-            _rows(k, head * S * E, S, E, E_wide, packed, plain_keys)
-            packed[key_sums : value_sums + S * V_wide] = ZERO
-            for first in range(0, L, block):
-                rows = min(block, L - first)
-                most = _seen(first + rows - 1, S, causal)
-                _rows(q, (head * L + first) * E, rows, E, E_wide, edge, q_at)
-                _rows(g, (head * L + first) * V, rows, V, V_wide, edge, g_at)
-                _product(by_key, wide, rows, edge, q_at, E_wide, 1, packed, keys, wide, E * wide, scores, s_at, stride,
-                         most, E, 0)  # fmt: skip
-                _product(by_key, wide, rows, edge, g_at, V_wide, 1, packed, values, wide, V * wide, slopes, s_at,
-                         stride, most, V, 0)  # fmt: skip
-                for i in range(rows):
-                    query = head * L + first + i
-                    seen, at = _seen(first + i, S, causal), s_at + i * stride
-                    _exponentials(scores[at : at + seen], norm[query])
-                    along = _dot(g[query * V : (query + 1) * V], output[query * V : (query + 1) * V])
-                    _through_softmax(scores[at : at + seen], slopes[at : at + seen], along, scale)
-                    scores[at + seen : at + most] = ZERO
-                    slopes[at + seen : at + most] = ZERO
-                _product(by_value, value_wide, most, scores, s_at, 1, stride, edge, g_at, V_wide, value_wide, packed,
-                         value_sums, V_wide, V, rows, 1)  # fmt: skip
-                _product(by_query, query_wide, most, slopes, s_at, 1, stride, edge, q_at, E_wide, query_wide, packed,
-                         key_sums, E_wide, E, rows, 1)  # fmt: skip
-                _product(by_query, query_wide, rows, slopes, s_at, stride, 1, packed, plain_keys, E_wide, query_wide,
-                         edge, d_at, E_wide, E, most, 0)  # fmt: skip
-                for i in range(rows):
-                    copy(dq, (head * L + first + i) * E, edge, d_at + i * E_wide, E)
-            for s in range(S):
-                copy(dk, (head * S + s) * E, packed, key_sums + s * E_wide, E)
-                copy(dv, (head * S + s) * V, packed, value_sums + s * V_wide, V)
+    keys = thread * packed_size  # (scale k)^T, v^T, k, and the sums of dk and dv
+    values = keys + panels * wide * E
+    plain_keys = values + panels * wide * V
+    key_sums = plain_keys + S * E_wide
+    value_sums = key_sums + S * E_wide
+    s_at = thread * block * stride
+    q_at = thread * edge_size  # queries, gradients of outputs, gradients of queries
+    g_at = q_at + block * E_wide
+    d_at = g_at + block * V_wide
+    for head in range(heads * thread // threads, heads * (thread + 1) // threads):
+        _columns(lanes, k, head * S * E, S, E, wide, scale, packed, keys)
+        _columns(lanes, v, head * S * V, S, V, wide, ONE, packed, values)
+        _rows(k, head * S * E, S, E, E_wide, packed, plain_keys)
+        packed[key_sums : value_sums + S * V_wide] = ZERO
+        for first in range(0, L, block):
+            rows = min(block, L - first)
+            most = _seen(first + rows - 1, S, causal)
+            _rows(q, (head * L + first) * E, rows, E, E_wide, edge, q_at)
+            _rows(g, (head * L + first) * V, rows, V, V_wide, edge, g_at)
+            _product(by_key, wide, rows, edge, q_at, E_wide, 1, packed, keys, wide, E * wide, scores, s_at, stride,
+                     most, E, 0)  # fmt: skip
+            _product(by_key, wide, rows, edge, g_at, V_wide, 1, packed, values, wide, V * wide, slopes, s_at,
+                     stride, most, V, 0)  # fmt: skip
+            for i in range(rows):
+                query = head * L + first + i
+                seen, at = _seen(first + i, S, causal), s_at + i * stride
+                _exponentials(scores[at : at + seen], norm[query])
+                along = _dot(g[query * V : (query + 1) * V], output[query * V : (query + 1) * V])
+                _through_softmax(scores[at : at + seen], slopes[at : at + seen], along, scale)
+                scores[at + seen : at + most] = ZERO
+                slopes[at + seen : at + most] = ZERO
+            _product(by_value, value_wide, most, scores, s_at, 1, stride, edge, g_at, V_wide, value_wide, packed,
+                     value_sums, V_wide, V, rows, 1)  # fmt: skip
+            _product(by_query, query_wide, most, slopes, s_at, 1, stride, edge, q_at, E_wide, query_wide, packed,
+                     key_sums, E_wide, E, rows, 1)  # fmt: skip
+            _product(by_query, query_wide, rows, slopes, s_at, stride, 1, packed, plain_keys, E_wide, query_wide,
+                     edge, d_at, E_wide, E, most, 0)  # fmt: skip
+            for i in range(rows):
+                copy(dq, (head * L + first + i) * E, edge, d_at + i * E_wide, E)
+        for s in range(S):
+            copy(dk, (head * S + s) * E, packed, key_sums + s * E_wide, E)
+            copy(dv, (head * S + s) * V, packed, value_sums + s * V_wide, V)
 
 
 def _plainly(query: Array, key: Array, value: Array, mask: Array | None, kept: Array | None, *_: Any) -> bool:
@@ -246,7 +242,7 @@ def attention_forward(
     stride = S_wide + vector.lanes(dtype)  # rows of scores that begin in different sets of the cache
     block = _block(L, S_wide)
     with num_threads(threads):
-        _forward(vector.lanes(dtype), threads, heads, cuts, L, S, E, V, causal, dtype.type(scale), block, stride,
+        _forward(threads, vector.lanes(dtype), heads, cuts, L, S, E, V, causal, dtype.type(scale), block, stride,
                  by_key, wide, by_value, value_wide, V_wide, _flat(query), _flat(key), _flat(value),
                  scratch("attention_keys", threads * S_wide * E, dtype), S_wide * E,
                  scratch("attention_values", threads * S * V_wide, dtype),
@@ -278,7 +274,7 @@ def attention_backward(
         stride, block = S_wide + vector.lanes(dtype), _block(L, S_wide)
         packed, edge = S_wide * (E + V) + S * (2 * E_wide + V_wide), block * (2 * E_wide + V_wide)
         with num_threads(threads):
-            _backward(vector.lanes(dtype), threads, heads, L, S, E, V, causal, dtype.type(scale), block, stride,
+            _backward(threads, vector.lanes(dtype), heads, L, S, E, V, causal, dtype.type(scale), block, stride,
                       by_key, wide, by_query, query_wide, E_wide, by_value, value_wide, V_wide,
                       _flat(g), _flat(query), _flat(key), _flat(value), _flat(output), _flat(norm),
                       scratch("attention_packed", threads * packed, dtype), packed,

@@ -18,7 +18,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
 from tinydl.kernels import vector
@@ -30,6 +29,7 @@ from tinydl.kernels.conv import spec
 from tinydl.kernels.conv import winograd as winograd
 from tinydl.kernels.conv.spec import Ints
 from tinydl.kernels.registry import register
+from tinydl.kernels.sharing import shared
 from tinydl.kernels.threads import num_threads, worthwhile
 from tinydl.kernels.vector import add, copy, multiply
 from tinydl.kernels.workspace import plain, scratch
@@ -122,91 +122,85 @@ def _tiles(w: Array, O: int, K: int, stack: int, tiles: Array, at: int) -> None:
                 tiles[at + first * K + k * stack + row] = w[(first + row) * K + k]
 
 
-@njit(parallel=True)
-def _forward(inner: int, threads: int, B: int, G: int, O: int, K: int, P: int, size: int, geometry: Geometry, x: Array,
-             tiles: Array, wide: int, stack: int, depth: int, columns: Array, edge: Array,
+@shared
+def _forward(thread: int, threads: int, inner: int, B: int, G: int, O: int, K: int, P: int, size: int,
+             geometry: Geometry, x: Array, tiles: Array, wide: int, stack: int, depth: int, columns: Array, edge: Array,
              y: Array) -> None:  # fmt: skip
     panels = (P + wide - 1) // wide
     padded = (O + stack - 1) // stack * stack
-    for index in prange(threads):
-        thread: Any = np.int64(index)  # prange counts in uint64, which times int64 would be a float
-        room, corner = thread * depth * wide, thread * padded * wide
-        for item in range(B * G * panels * thread // threads, B * G * panels * (thread + 1) // threads):
-            image, p0 = item // panels, item % panels * wide
-            p1 = min(P, p0 + wide)
-            for k in range(0, K, depth):
-                now = min(depth, K - k)
-                _gather(x, image * size, geometry, k, k + now, p0, p1, columns, room, wide, 1)
-                for first in range(0, O, stack):
-                    rows, a = min(stack, O - first), (image % G * padded + first) * K + k * stack
-                    if p1 - p0 == wide:
-                        multiply(inner, rows, tiles, a, 1, stack, columns, room, wide, y,
-                                 (image * O + first) * P + p0, P, now, k)  # fmt: skip
-                    else:
-                        multiply(inner, rows, tiles, a, 1, stack, columns, room, wide, edge,
-                                 corner + first * wide, wide, now, k)  # fmt: skip
-            if p1 - p0 < wide:
-                for o in range(O):
-                    copy(y, (image * O + o) * P + p0, edge, corner + o * wide, p1 - p0)
+    room, corner = thread * depth * wide, thread * padded * wide
+    for item in range(B * G * panels * thread // threads, B * G * panels * (thread + 1) // threads):
+        image, p0 = item // panels, item % panels * wide
+        p1 = min(P, p0 + wide)
+        for k in range(0, K, depth):
+            now = min(depth, K - k)
+            _gather(x, image * size, geometry, k, k + now, p0, p1, columns, room, wide, 1)
+            for first in range(0, O, stack):
+                rows, a = min(stack, O - first), (image % G * padded + first) * K + k * stack
+                if p1 - p0 == wide:
+                    multiply(inner, rows, tiles, a, 1, stack, columns, room, wide, y,
+                             (image * O + first) * P + p0, P, now, k)  # fmt: skip
+                else:
+                    multiply(inner, rows, tiles, a, 1, stack, columns, room, wide, edge,
+                             corner + first * wide, wide, now, k)  # fmt: skip
+        if p1 - p0 < wide:
+            for o in range(O):
+                copy(y, (image * O + o) * P + p0, edge, corner + o * wide, p1 - p0)
 
 
-@njit(parallel=True)
-def _input(inner: int, threads: int, B: int, G: int, O: int, C: int, taps: int, P: int, volume: int, geometry: Geometry,
-           g: Array, w: Array, cuts: int, wide: int, stack: int, panel: Array, columns: Array,
+@shared
+def _input(thread: int, threads: int, inner: int, B: int, G: int, O: int, C: int, taps: int, P: int, volume: int,
+           geometry: Geometry, g: Array, w: Array, cuts: int, wide: int, stack: int, panel: Array, columns: Array,
            dx: Array) -> None:  # fmt: skip
     panels, K = (P + wide - 1) // wide, C * taps
-    for index in prange(threads):
-        thread: Any = np.int64(index)
-        room, tile = thread * O * wide, thread * stack * wide
-        for item in range(B * G * cuts * thread // threads, B * G * cuts * (thread + 1) // threads):
-            image, cut = item // cuts, item % cuts
-            r0, r1 = C * cut // cuts * taps, C * (cut + 1) // cuts * taps
-            weights = image % G * O * K
-            for p0 in range(0, panels * wide, wide):
-                p1 = min(P, p0 + wide)
-                if p1 - p0 < wide:
-                    for o in range(O):
-                        copy(panel, room + o * wide, g, (image * O + o) * P + p0, p1 - p0)
-                for first in range(r0, r1, stack):
-                    rows = min(stack, r1 - first)
-                    if p1 - p0 == wide:
-                        multiply(inner, rows, w, weights + first, 1, K, g, image * O * P + p0, P, columns, tile, wide,
-                                 O, 0)  # fmt: skip
-                    else:
-                        multiply(inner, rows, w, weights + first, 1, K, panel, room, wide, columns, tile, wide, O, 0)
-                    for row in range(rows):
-                        _scatter(dx, image * C * volume, geometry, first + row, p0, p1, columns, tile + row * wide)
+    room, tile = thread * O * wide, thread * stack * wide
+    for item in range(B * G * cuts * thread // threads, B * G * cuts * (thread + 1) // threads):
+        image, cut = item // cuts, item % cuts
+        r0, r1 = C * cut // cuts * taps, C * (cut + 1) // cuts * taps
+        weights = image % G * O * K
+        for p0 in range(0, panels * wide, wide):
+            p1 = min(P, p0 + wide)
+            if p1 - p0 < wide:
+                for o in range(O):
+                    copy(panel, room + o * wide, g, (image * O + o) * P + p0, p1 - p0)
+            for first in range(r0, r1, stack):
+                rows = min(stack, r1 - first)
+                if p1 - p0 == wide:
+                    multiply(inner, rows, w, weights + first, 1, K, g, image * O * P + p0, P, columns, tile, wide,
+                             O, 0)  # fmt: skip
+                else:
+                    multiply(inner, rows, w, weights + first, 1, K, panel, room, wide, columns, tile, wide, O, 0)
+                for row in range(rows):
+                    _scatter(dx, image * C * volume, geometry, first + row, p0, p1, columns, tile + row * wide)
 
 
-@njit(parallel=True)
-def _weight(inner: int, threads: int, B: int, G: int, O: int, K: int, P: int, size: int, geometry: Geometry, g: Array,
-            x: Array, cuts: int, wide: int, stack: int, depth: int, columns: Array, edge: Array,
-            dw: Array) -> None:  # fmt: skip
+@shared
+def _weight(thread: int, threads: int, inner: int, B: int, G: int, O: int, K: int, P: int, size: int,
+            geometry: Geometry, g: Array, x: Array, cuts: int, wide: int, stack: int, depth: int, columns: Array,
+            edge: Array, dw: Array) -> None:  # fmt: skip
     panels = (K + wide - 1) // wide
     tiles = (O + stack - 1) // stack
-    for index in prange(threads):
-        thread: Any = np.int64(index)
-        room, corner = thread * depth * wide, thread * tiles * stack * wide
-        for item in range(G * panels * cuts * thread // threads, G * panels * cuts * (thread + 1) // threads):
-            group, k0, cut = item // cuts // panels, item // cuts % panels * wide, item % cuts
-            k1, o0, o1 = min(K, k0 + wide), tiles * cut // cuts * stack, min(O, tiles * (cut + 1) // cuts * stack)
-            begun = 0
-            for image in range(group, B * G, G):
-                for p in range(0, P, depth):
-                    now = min(depth, P - p)
-                    _gather(x, image * size, geometry, k0, k1, p, p + now, columns, room, 1, wide)
-                    for first in range(o0, o1, stack):
-                        rows, a = min(stack, o1 - first), (image * O + first) * P + p
-                        if k1 - k0 == wide:
-                            multiply(inner, rows, g, a, P, 1, columns, room, wide, dw, (group * O + first) * K + k0, K,
-                                     now, begun)  # fmt: skip
-                        else:
-                            multiply(inner, rows, g, a, P, 1, columns, room, wide, edge, corner + first * wide, wide,
-                                     now, begun)  # fmt: skip
-                    begun = 1
-            if k1 - k0 < wide:
-                for o in range(o0, o1):
-                    copy(dw, (group * O + o) * K + k0, edge, corner + o * wide, k1 - k0)
+    room, corner = thread * depth * wide, thread * tiles * stack * wide
+    for item in range(G * panels * cuts * thread // threads, G * panels * cuts * (thread + 1) // threads):
+        group, k0, cut = item // cuts // panels, item // cuts % panels * wide, item % cuts
+        k1, o0, o1 = min(K, k0 + wide), tiles * cut // cuts * stack, min(O, tiles * (cut + 1) // cuts * stack)
+        begun = 0
+        for image in range(group, B * G, G):
+            for p in range(0, P, depth):
+                now = min(depth, P - p)
+                _gather(x, image * size, geometry, k0, k1, p, p + now, columns, room, 1, wide)
+                for first in range(o0, o1, stack):
+                    rows, a = min(stack, o1 - first), (image * O + first) * P + p
+                    if k1 - k0 == wide:
+                        multiply(inner, rows, g, a, P, 1, columns, room, wide, dw, (group * O + first) * K + k0, K,
+                                 now, begun)  # fmt: skip
+                    else:
+                        multiply(inner, rows, g, a, P, 1, columns, room, wide, edge, corner + first * wide, wide,
+                                 now, begun)  # fmt: skip
+                begun = 1
+        if k1 - k0 < wide:
+            for o in range(o0, o1):
+                copy(dw, (group * O + o) * K + k0, edge, corner + o * wide, k1 - k0)
 
 
 def _geometry(size: Ints, kernel: Ints, out: Ints, stride: Ints, padding: Ints, dilation: Ints) -> Geometry:
@@ -232,7 +226,7 @@ def conv_forward(x: Array, w: Array, stride: Ints, padding: Ints, dilation: Ints
     for group in range(groups):
         _tiles(weights[group * O * K :], O, K, stack, tiles, group * padded * K)
     with num_threads(threads):
-        _forward(vector.panel(dtype, 4), threads, B, groups, O, K, P, w.shape[1] * math.prod(size),
+        _forward(threads, vector.panel(dtype, 4), B, groups, O, K, P, w.shape[1] * math.prod(size),
                  _geometry(size, kernel, out, stride, padding, dilation),
                  plain(x).reshape(-1), tiles, wide, stack, DEPTH,
                  scratch("conv_columns", threads * DEPTH * wide, dtype),
@@ -255,7 +249,7 @@ def conv_input(
     stack, wide = vector.tile_rows(4), 4 * vector.lanes(dtype)
     cuts = 1 if B * groups >= threads else min(C, threads)
     with num_threads(threads):
-        _input(vector.panel(dtype, 4), threads, B, groups, O, C, taps, P, math.prod(size),
+        _input(threads, vector.panel(dtype, 4), B, groups, O, C, taps, P, math.prod(size),
                _geometry(size, kernel, out, stride, padding, dilation),
                plain(g).reshape(-1), plain(w).reshape(-1), cuts, wide, stack,
                scratch("conv_panel", threads * O * wide, dtype), scratch("conv_tile", threads * stack * wide, dtype),
@@ -281,7 +275,7 @@ def conv_weight(
     tiles, panels = -(-O // stack), -(-K // wide)
     cuts = 1 if groups * panels >= threads else min(tiles, threads)
     with num_threads(threads):
-        _weight(vector.panel(dtype, 4), threads, B, groups, O, K, P, C * math.prod(size),
+        _weight(threads, vector.panel(dtype, 4), B, groups, O, K, P, C * math.prod(size),
                 _geometry(size, kernel, out, stride, padding, dilation),
                 plain(g).reshape(-1), plain(x).reshape(-1), cuts, wide, stack, DEPTH,
                 scratch("conv_columns", threads * DEPTH * wide, dtype),

@@ -19,7 +19,6 @@ import functools
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
 from tinydl.kernels import vector
@@ -29,6 +28,7 @@ from tinydl.kernels.conv.layout import SHARES, fill, panel, set_apart, share
 from tinydl.kernels.conv.spec import Ints
 from tinydl.kernels.conv.transforms import DEPTH, IMAGE, POINTS, filters, fits, gradients, line, results, weight_of
 from tinydl.kernels.registry import register
+from tinydl.kernels.sharing import shared
 from tinydl.kernels.threads import num_threads, worthwhile
 from tinydl.kernels.vector import copy, multiply, transpose
 from tinydl.kernels.workspace import plain, scratch
@@ -116,9 +116,9 @@ def _images(rows: Any, lanes: int, x: Array, x0: int, plane: int, first: int, c0
                     line(IMAGE, 4, room, source, rows.side, room, target + s, v_point)
 
 
-@njit
-def _some_products(inner: int, wide: int, lanes: int, thread: int, threads: int, images: int, C: int, O: int, rows: Any,
-                   apart: Any, x: Array, u: Array, room: Array, room_size: int, y: Array) -> None:  # fmt: skip
+@shared
+def _products(thread: int, threads: int, inner: int, wide: int, lanes: int, images: int, C: int, O: int, rows: Any,
+              apart: Any, x: Array, u: Array, room: Array, room_size: int, y: Array) -> None:  # fmt: skip
     """y[image, O, ...] from x[image, C, ...] and u[point][O][C]: one thread's share."""
     m, step, side, T = rows.m, rows.step, rows.side, rows.side * rows.blocks
     v_point, m_point = apart
@@ -154,18 +154,9 @@ def _some_products(inner: int, wide: int, lanes: int, thread: int, threads: int,
                             copy(y, y0 + begin, room, edge_at + place * side, min(side, rows.length - begin))
 
 
-@njit(parallel=True)
-def _products(inner: int, wide: int, lanes: int, threads: int, images: int, C: int, O: int, rows: Any, apart: Any,
-              x: Array, u: Array, room: Array, room_size: int, y: Array) -> None:  # fmt: skip
-    for index in prange(threads):
-        thread: Any = np.int64(index)  # prange counts in uint64, which times int64 would be a float
-        _some_products(inner, wide, lanes, thread, threads, images, C, O, rows, apart, x, u, room, room_size, y)
-
-
-@njit
-def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, images: int, parts: int, C: int, O: int,
-               rows: Any, apart: Any, x: Array, g: Array, room: Array, room_size: int,
-               sums: Array) -> None:  # fmt: skip
+@shared
+def _sums(thread: int, threads: int, inner: int, wide: int, lanes: int, images: int, parts: int, C: int, O: int,
+          rows: Any, apart: Any, x: Array, g: Array, room: Array, room_size: int, sums: Array) -> None:  # fmt: skip
     """sums[part][point][O][C], each over the chunks of a part: one thread's share, or some of the columns of a part."""
     m, step, side, T = rows.m, rows.step, rows.side, rows.side * rows.blocks
     v_point, g_point = apart
@@ -206,14 +197,6 @@ def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, ima
             begun = 1
 
 
-@njit(parallel=True)
-def _sums(inner: int, wide: int, lanes: int, threads: int, images: int, parts: int, C: int, O: int, rows: Any,
-          apart: Any, x: Array, g: Array, room: Array, room_size: int, sums: Array) -> None:  # fmt: skip
-    for index in prange(threads):
-        thread: Any = np.int64(index)
-        _some_sums(inner, wide, lanes, thread, threads, images, parts, C, O, rows, apart, x, g, room, room_size, sums)
-
-
 # ------------------------------------------------------------------------------------------------------- the variants
 
 
@@ -244,11 +227,8 @@ def _convolved(x: Array, w: Array, rows: Rows, out: Ints) -> Array:
     arguments = (
         B, C, O, rows, apart, plain(x).reshape(-1), u, scratch("line", threads * room, dtype), room, y.reshape(-1),
     )  # fmt: skip
-    if threads == 1:
-        _some_products(inner, wide, lanes, 0, 1, *arguments)
-    else:
-        with num_threads(threads):
-            _products(inner, wide, lanes, threads, *arguments)
+    with num_threads(threads):
+        _products(threads, inner, wide, lanes, *arguments)
     return y
 
 
@@ -316,9 +296,6 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
         B, parts, C, O, rows, apart, plain(x).reshape(-1), plain(g).reshape(-1),
         scratch("line", threads * room, dtype), room, sums,
     )  # fmt: skip
-    if threads == 1:
-        _some_sums(inner, wide, lanes, 0, 1, *arguments)
-    else:
-        with num_threads(threads):
-            _sums(inner, wide, lanes, threads, *arguments)
+    with num_threads(threads):
+        _sums(threads, inner, wide, lanes, *arguments)
     return weight_of(sums, parts, tuple(kernel), O, C)

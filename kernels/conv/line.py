@@ -21,7 +21,6 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
 from tinydl.kernels import vector
@@ -31,6 +30,7 @@ from tinydl.kernels.conv.layout import SHARES, lay_out_channels_last, panel, sha
 from tinydl.kernels.conv.spec import Ints
 from tinydl.kernels.conv.transforms import DEPTH, IMAGE, POINTS, filters, fits, gradients, line, results, weight_of
 from tinydl.kernels.registry import register
+from tinydl.kernels.sharing import shared
 from tinydl.kernels.threads import num_threads, worthwhile
 from tinydl.kernels.vector import multiply, transpose
 from tinydl.kernels.workspace import plain, scratch
@@ -94,10 +94,10 @@ def _place(lines: Any, tile: int) -> int:
     return place
 
 
-@njit
-def _some_products(inner: int, wide: int, lanes: int, thread: int, threads: int, images: int, together: int, C: int,
-                   O: int, lines: Any, T: int, phases: Array, x: Array, u: Array, room: Array, room_size: int,
-                   y: Array) -> None:  # fmt: skip
+@shared
+def _products(thread: int, threads: int, inner: int, wide: int, lanes: int, images: int, together: int, C: int, O: int,
+              lines: Any, T: int, phases: Array, x: Array, u: Array, room: Array, room_size: int,
+              y: Array) -> None:  # fmt: skip
     """y[image, O, ...] from x[image, C, ...] and u[point][C][O]: one thread's share."""
     m, step, side = lines.m, lines.step, lines.inner
     tiles, outputs = lines.blocks * step * side, lines.blocks * m * step
@@ -139,19 +139,10 @@ def _some_products(inner: int, wide: int, lanes: int, thread: int, threads: int,
                       min(outputs, lines.length - first) * side, O)  # fmt: skip
 
 
-@njit(parallel=True)
-def _products(inner: int, wide: int, lanes: int, threads: int, images: int, together: int, C: int, O: int, lines: Any,
-              T: int, phases: Array, x: Array, u: Array, room: Array, room_size: int, y: Array) -> None:  # fmt: skip
-    for index in prange(threads):
-        thread: Any = np.int64(index)  # prange counts in uint64, which times int64 would be a float
-        _some_products(inner, wide, lanes, thread, threads, images, together, C, O, lines, T, phases, x, u, room,
-                       room_size, y)  # fmt: skip
-
-
-@njit
-def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, images: int, together: int, parts: int,
-               C: int, O: int, lines: Any, T: int, phases: Array, x: Array, g: Array, room: Array, room_size: int,
-               sums: Array) -> None:  # fmt: skip
+@shared
+def _sums(thread: int, threads: int, inner: int, wide: int, lanes: int, images: int, together: int, parts: int, C: int,
+          O: int, lines: Any, T: int, phases: Array, x: Array, g: Array, room: Array, room_size: int,
+          sums: Array) -> None:  # fmt: skip
     """sums[part][point][O][C], each over the pieces of a part: one thread's share, or some of the columns of a part."""
     m, step, side = lines.m, lines.step, lines.inner
     tiles, outputs = lines.blocks * step * side, lines.blocks * m * step
@@ -192,16 +183,6 @@ def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, ima
                         multiply(inner, O, room, m_at + point * T * O, 1, O, room, v_at + point * T * C + c, C, sums,
                                  (part * POINTS + point) * O * C + c, C, now, begun)  # fmt: skip
                 begun = 1
-
-
-@njit(parallel=True)
-def _sums(inner: int, wide: int, lanes: int, threads: int, images: int, together: int, parts: int, C: int, O: int,
-          lines: Any, T: int, phases: Array, x: Array, g: Array, room: Array, room_size: int,
-          sums: Array) -> None:  # fmt: skip
-    for index in prange(threads):
-        thread: Any = np.int64(index)
-        _some_sums(inner, wide, lanes, thread, threads, images, together, parts, C, O, lines, T, phases, x, g, room,
-                   room_size, sums)  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------- the variants
@@ -249,11 +230,8 @@ def _convolved(x: Array, w: Array, lines: Lines, out: Ints) -> Array:
         B, together, C, O, lines, T, _ONE, plain(x).reshape(-1), u, scratch("line", threads * room, dtype), room,
         y.reshape(-1),
     )  # fmt: skip
-    if threads == 1:
-        _some_products(inner, wide, lanes, 0, 1, *arguments)
-    else:
-        with num_threads(threads):
-            _products(inner, wide, lanes, threads, *arguments)
+    with num_threads(threads):
+        _products(threads, inner, wide, lanes, *arguments)
     return y
 
 
@@ -319,9 +297,6 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
         B, together, parts, C, O, lines, T, _ONE, plain(x).reshape(-1), plain(g).reshape(-1),
         scratch("line", threads * room, dtype), room, sums,
     )  # fmt: skip
-    if threads == 1:
-        _some_sums(inner, wide, lanes, 0, 1, *arguments)
-    else:
-        with num_threads(threads):
-            _sums(inner, wide, lanes, threads, *arguments)
+    with num_threads(threads):
+        _sums(threads, inner, wide, lanes, *arguments)
     return weight_of(sums, parts, tuple(kernel), O, C)

@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
 from tinydl.kernels import vector
@@ -36,6 +35,7 @@ from tinydl.kernels.conv import spec
 from tinydl.kernels.conv.layout import DEPTH, SHARES, fill, lay_out, lay_out_channels_last, share
 from tinydl.kernels.conv.spec import Ints
 from tinydl.kernels.registry import register
+from tinydl.kernels.sharing import shared
 from tinydl.kernels.threads import num_threads, worthwhile
 from tinydl.kernels.vector import copy, multiply
 from tinydl.kernels.workspace import plain, scratch
@@ -170,10 +170,10 @@ def _drop(tile: Array, at: int, wide: int, O: int, q0: int, q1: int, part: Array
         q += run
 
 
-@njit
-def _some_products(inner: int, thread: int, threads: int, images: int, G: int, cuts: int, C: int, O: int, T: int,
-                   lengths: Array, phases: Array, parts: Array, taps: Array, wide: int, x: Array, weights: Array,
-                   room: Array, room_size: int, tile: Array, y: Array) -> None:  # fmt: skip
+@shared
+def _products(thread: int, threads: int, inner: int, images: int, G: int, cuts: int, C: int, O: int, T: int,
+              lengths: Array, phases: Array, parts: Array, taps: Array, wide: int, x: Array, weights: Array,
+              room: Array, room_size: int, tile: Array, y: Array) -> None:  # fmt: skip
     """y[image, G, O, *result] from x[image, G, C, *size] and weights[G][tap][C][O]: one thread's share."""
     size, stride, low, extent, step, result = _threes(lengths)
     space, volume, positions = lengths[18], size[0] * size[1] * size[2], result[0] * result[1] * result[2]
@@ -201,20 +201,10 @@ def _some_products(inner: int, thread: int, threads: int, images: int, G: int, c
                       image * O * positions)  # fmt: skip
 
 
-@njit(parallel=True)
-def _products(inner: int, threads: int, images: int, G: int, cuts: int, C: int, O: int, T: int, lengths: Array,
-              phases: Array, parts: Array, taps: Array, wide: int, x: Array, weights: Array, room: Array,
-              room_size: int, tile: Array, y: Array) -> None:  # fmt: skip
-    for index in prange(threads):
-        thread: Any = np.int64(index)  # prange counts in uint64, which times int64 would be a float
-        _some_products(inner, thread, threads, images, G, cuts, C, O, T, lengths, phases, parts, taps, wide, x, weights,
-                       room, room_size, tile, y)  # fmt: skip
-
-
-@njit
-def _some_weight(inner: int, lanes: int, thread: int, threads: int, B: int, G: int, cuts: int, C: int, O: int,
-                 lengths: Array, phases: Array, part: Array, runs: Array, width: int, wide: int, g: Array, x: Array,
-                 room: Array, room_size: int, gradients: Array, sums: Array) -> None:  # fmt: skip
+@shared
+def _weight(thread: int, threads: int, inner: int, lanes: int, B: int, G: int, cuts: int, C: int, O: int,
+            lengths: Array, phases: Array, part: Array, runs: Array, width: int, wide: int, g: Array, x: Array,
+            room: Array, room_size: int, gradients: Array, sums: Array) -> None:  # fmt: skip
     """sums[G][cut][run][O][width], each over the images of a cut: one thread's share, or some of the columns of a
     cut."""
     size, stride, low, extent, _, out = _threes(lengths)
@@ -247,16 +237,6 @@ def _some_weight(inner: int, lanes: int, thread: int, threads: int, B: int, G: i
                 begun = 1
 
 
-@njit(parallel=True)
-def _weight(inner: int, lanes: int, threads: int, B: int, G: int, cuts: int, C: int, O: int, lengths: Array,
-            phases: Array, part: Array, runs: Array, width: int, wide: int, g: Array, x: Array, room: Array,
-            room_size: int, gradients: Array, sums: Array) -> None:  # fmt: skip
-    for index in prange(threads):
-        thread: Any = np.int64(index)
-        _some_weight(inner, lanes, thread, threads, B, G, cuts, C, O, lengths, phases, part, runs, width, wide, g, x,
-                     room, room_size, gradients, sums)  # fmt: skip
-
-
 # ------------------------------------------------------------------------------------------------------- the variants
 
 
@@ -273,11 +253,8 @@ def _run(layout: Layout, result: Ints, x: Array, weights: Array, groups: int) ->
         plain(x).reshape(-1), weights.reshape(-1), scratch("shift_image", threads * room, dtype), room,
         scratch("shift_tile", threads * O * wide, dtype), y.reshape(-1),
     )  # fmt: skip
-    if threads == 1:
-        _some_products(inner, 0, 1, *arguments)
-    else:
-        with num_threads(threads):
-            _products(inner, threads, *arguments)
+    with num_threads(threads):
+        _products(threads, inner, *arguments)
     return y
 
 
@@ -328,10 +305,7 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
         plain(x).reshape(-1), scratch("shift_image", threads * room, dtype), room,
         scratch("shift_gradients", threads * O * layout.space, dtype), sums.reshape(-1),
     )  # fmt: skip
-    if threads == 1:
-        _some_weight(inner, lanes, 0, 1, *arguments)
-    else:
-        with num_threads(threads):
-            _weight(inner, lanes, threads, *arguments)
+    with num_threads(threads):
+        _weight(threads, inner, lanes, *arguments)
     dw = np.add.reduce(sums, axis=1)[..., : together * C].reshape(groups, len(runs), O, together, C)
     return np.ascontiguousarray(dw.transpose(0, 2, 4, 1, 3)).reshape(groups * O, C, *kernel)

@@ -22,7 +22,6 @@ import functools
 from typing import Any
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
 from tinydl.kernels import vector
@@ -32,6 +31,7 @@ from tinydl.kernels.conv.layout import SHARES, lay_out_channels_last, panel, set
 from tinydl.kernels.conv.spec import Ints
 from tinydl.kernels.conv.transforms import DEPTH, FILTER, GRADIENT, IMAGE, RESULT, WEIGHT, tile
 from tinydl.kernels.registry import register
+from tinydl.kernels.sharing import shared
 from tinydl.kernels.threads import num_threads, worthwhile
 from tinydl.kernels.vector import add, multiply, transpose
 from tinydl.kernels.workspace import plain, scratch
@@ -55,8 +55,8 @@ def _filters(lanes: int, w: Array, u: Array) -> None:
         tile(FILTER, 4, w, n, 3 * count, count, u, n, 6 * count, count)
 
 
-@njit
-def _some_weights(lanes: int, thread: int, threads: int, parts: int, s: Array, w: Array) -> None:
+@shared
+def _weights(thread: int, threads: int, lanes: int, parts: int, s: Array, w: Array) -> None:
     """w[tap][...] of the sums s[part][point][...], which are added up in their order: one thread's share."""
     count = s.size // (36 * parts)
     vectors = count // lanes
@@ -70,18 +70,10 @@ def _some_weights(lanes: int, thread: int, threads: int, parts: int, s: Array, w
             tile(WEIGHT, 4, s, n, 6 * count, count, w, n, 3 * count, count)
 
 
-@njit(parallel=True)
-def _weights(lanes: int, threads: int, parts: int, s: Array, w: Array) -> None:
-    for index in prange(threads):
-        thread: Any = np.int64(index)
-        _some_weights(lanes, thread, threads, parts, s, w)
-
-
-@njit
-def _some_products(inner: int, wide: int, lanes: int, thread: int, threads: int, images: int, together: int, cuts: int,
-                   C: int, O: int, read: int, written: int, size: Any, low: Any, out: Any, tiles: Any, T: int,
-                   apart: Any, phases: Array, x: Array, u: Array, room: Array, room_size: int,
-                   y: Array) -> None:  # fmt: skip
+@shared
+def _products(thread: int, threads: int, inner: int, wide: int, lanes: int, images: int, together: int, cuts: int,
+              C: int, O: int, read: int, written: int, size: Any, low: Any, out: Any, tiles: Any, T: int, apart: Any,
+              phases: Array, x: Array, u: Array, room: Array, room_size: int, y: Array) -> None:  # fmt: skip
     """y[image, O, *out] from x[image, C, *size] and u[point][read][read][C][written][written][O]: a thread's share."""
     H, W = tiles
     K, N = read * read * C, written * written * O
@@ -132,20 +124,10 @@ def _some_products(inner: int, wide: int, lanes: int, thread: int, threads: int,
                 transpose(lanes, y, target, out[0] * out[1], room, source, O, out[1], O)
 
 
-@njit(parallel=True)
-def _products(inner: int, wide: int, lanes: int, threads: int, images: int, together: int, cuts: int, C: int, O: int,
-              read: int, written: int, size: Any, low: Any, out: Any, tiles: Any, T: int, apart: Any, phases: Array,
-              x: Array, u: Array, room: Array, room_size: int, y: Array) -> None:  # fmt: skip
-    for index in prange(threads):
-        thread: Any = np.int64(index)  # prange counts in uint64, which times int64 would be a float
-        _some_products(inner, wide, lanes, thread, threads, images, together, cuts, C, O, read, written, size, low, out,
-                       tiles, T, apart, phases, x, u, room, room_size, y)  # fmt: skip
-
-
-@njit
-def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, images: int, together: int, parts: int,
-               C: int, O: int, read: int, size: Any, low: Any, out: Any, tiles: Any, T: int, apart: Any, phases: Array,
-               x: Array, g: Array, room: Array, room_size: int, sums: Array) -> None:  # fmt: skip
+@shared
+def _sums(thread: int, threads: int, inner: int, wide: int, lanes: int, images: int, together: int, parts: int, C: int,
+          O: int, read: int, size: Any, low: Any, out: Any, tiles: Any, T: int, apart: Any, phases: Array, x: Array,
+          g: Array, room: Array, room_size: int, sums: Array) -> None:  # fmt: skip
     """sums[part][point][O][read][read][C], each over the images of a part: one thread's share, or some of the
     columns of a part."""
     H, W = tiles
@@ -193,16 +175,6 @@ def _some_sums(inner: int, wide: int, lanes: int, thread: int, threads: int, ima
                         multiply(inner, O, room, m_at + point * m_point, 1, O, room, v_at + point * v_point + k, K,
                                  sums, (part * 36 + point) * O * K + k, K, now, begun)  # fmt: skip
                 begun = 1
-
-
-@njit(parallel=True)
-def _sums(inner: int, wide: int, lanes: int, threads: int, images: int, together: int, parts: int, C: int, O: int,
-          read: int, size: Any, low: Any, out: Any, tiles: Any, T: int, apart: Any, phases: Array, x: Array, g: Array,
-          room: Array, room_size: int, sums: Array) -> None:  # fmt: skip
-    for index in prange(threads):
-        thread: Any = np.int64(index)
-        _some_sums(inner, wide, lanes, thread, threads, images, together, parts, C, O, read, size, low, out, tiles, T,
-                   apart, phases, x, g, room, room_size, sums)  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------- the variants
@@ -261,11 +233,8 @@ def _convolved(x: Array, w: Array, low: Pair, read: int, written: int, out: Ints
         B, together, cuts, C, O, read, written, x.shape[3:], low, out, tiles, T, apart, _PHASES[read],
         plain(x).reshape(-1), u, scratch("winograd", threads * room, dtype), room, y.reshape(-1),
     )  # fmt: skip
-    if threads == 1:
-        _some_products(inner, wide, lanes, 0, 1, *arguments)
-    else:
-        with num_threads(threads):
-            _products(inner, wide, lanes, threads, *arguments)
+    with num_threads(threads):
+        _products(threads, inner, wide, lanes, *arguments)
     return y
 
 
@@ -370,13 +339,9 @@ def conv_weight(g: Array, x: Array, stride: Ints, padding: Ints, dilation: Ints,
         plain(g).reshape(-1), scratch("winograd", threads * room, dtype), room, sums,
     )  # fmt: skip
     small = np.empty((3, 3, O, step, step, C), dtype)
-    if threads == 1:
-        _some_sums(inner, wide, lanes, 0, 1, *arguments)
-        _some_weights(lanes, 0, 1, parts, sums, small.reshape(-1))
-    else:
-        with num_threads(threads):
-            _sums(inner, wide, lanes, threads, *arguments)
-            _weights(lanes, threads, parts, sums, small.reshape(-1))
+    with num_threads(threads):
+        _sums(threads, inner, wide, lanes, *arguments)
+        _weights(threads, lanes, parts, sums, small.reshape(-1))
     for (i, j), (a, b, r, s) in entries:
         dw[:, :, 0, i, j] = small[a, b, :, r, s]
     return dw

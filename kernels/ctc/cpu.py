@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
 from tinydl.kernels.builtin import Builtin
 from tinydl.kernels.cache import njit
 from tinydl.kernels.registry import register
+from tinydl.kernels.sharing import shared
 from tinydl.kernels.threads import num_threads, worthwhile
 from tinydl.kernels.workspace import plain
 
@@ -118,16 +118,13 @@ def _forward_all(
     return _losses(sizes, steps, alpha, loss, T, N, S, zero_infinity, reduction)
 
 
-@njit(parallel=True, error_model="numpy")
+@shared(error_model="numpy")
 def _forward(
-    threads: int, x: Array, targets: Ints, steps: Ints, sizes: Ints, alpha: Array, loss: Array, T: int, N: int,
-    C: int, S: int, blank: int, zero_infinity: int, reduction: int,
+    thread: int, threads: int, x: Array, targets: Ints, steps: Ints, sizes: Ints, alpha: Array, T: int, N: int, C: int,
+    S: int, blank: int,
 ) -> None:  # fmt: skip
-    for part in prange(threads):
-        thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        start, stop = N * thread // threads, N * (thread + 1) // threads
-        _forward_some(start, stop, x, targets, steps, sizes, alpha, T, N, C, S, blank)
-    _losses(sizes, steps, alpha, loss, T, N, S, zero_infinity, reduction)
+    start, stop = N * thread // threads, N * (thread + 1) // threads
+    _forward_some(start, stop, x, targets, steps, sizes, alpha, T, N, C, S, blank)
 
 
 @njit(error_model="numpy")
@@ -168,17 +165,13 @@ def _backward_some(
     return 0
 
 
-@njit(parallel=True, error_model="numpy")
+@shared(error_model="numpy")
 def _backward(
-    threads: int, g: Array, x: Array, targets: Ints, steps: Ints, sizes: Ints, alpha: Array, dx: Array, T: int, N: int,
-    C: int, S: int, blank: int, zero_infinity: int, reduction: int,
+    thread: int, threads: int, g: Array, x: Array, targets: Ints, steps: Ints, sizes: Ints, alpha: Array, dx: Array,
+    T: int, N: int, C: int, S: int, blank: int, zero_infinity: int, reduction: int,
 ) -> None:  # fmt: skip
-    for part in prange(threads):
-        thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        start, stop = N * thread // threads, N * (thread + 1) // threads
-        _backward_some(
-            start, stop, g, x, targets, steps, sizes, alpha, dx, T, N, C, S, blank, zero_infinity, reduction
-        )
+    start, stop = N * thread // threads, N * (thread + 1) // threads
+    _backward_some(start, stop, g, x, targets, steps, sizes, alpha, dx, T, N, C, S, blank, zero_infinity, reduction)
 
 
 _FORWARD = Builtin(_forward_all, "TllldTiiiiiii")
@@ -203,9 +196,10 @@ def ctc_forward(
     if threads == 1:
         _FORWARD[x.dtype](*arrays, *settings)
     else:
-        flat: Any = [array.reshape(-1) for array in arrays]
+        *flat, losses = (array.reshape(-1) for array in arrays)
         with num_threads(threads):
-            _forward(threads, *flat, *settings)
+            _forward(threads, *flat, T, N, C, S, blank)
+        _losses(flat[3], flat[2], flat[4], losses, T, N, S, int(zero_infinity), _REDUCTIONS[reduction])
     return loss, alpha
 
 

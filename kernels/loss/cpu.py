@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
 from tinydl.kernels.builtin import Builtin
@@ -22,6 +21,8 @@ from tinydl.kernels.loss import spec
 from tinydl.kernels.loss.spec import LEAST_LOG, out_of_bounds, outside
 from tinydl.kernels.registry import register
 from tinydl.kernels.scalar import IN_ORDER, ONE, SUMS, ZERO, exp, log1p, sum_
+from tinydl.kernels.sharing import Shared
+from tinydl.kernels.threads import get_num_threads
 from tinydl.kernels.workspace import plain
 
 Array = NDArray[Any]
@@ -68,20 +69,28 @@ def _bce_block_weighted(x: Any, y: Any, weight: Any, pos_weight: Any, scale: Any
         gradient[i] = slope * weight[i] * scale
 
 
-def _bce(x: Any, y: Any, weight: Any, pos_weight: Any, weighted: Any, scale: Any, loss: Any, gradient: Any) -> Any:
-    blocks = (x.size + _BLOCK - 1) // _BLOCK
-    partial = np.empty(blocks, np.float64)
-    for block in prange(blocks):
+def _bce_blocks(
+    thread: int, threads: int, x: Any, y: Any, weight: Any, pos_weight: Any, weighted: Any, scale: Any, loss: Any,
+    gradient: Any, totals: Any,
+) -> None:  # fmt: skip
+    """Fills ``totals`` with the sum of each block, and ``loss``, if it is there, with all of them."""
+    blocks = totals.size
+    for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
         part = slice(block * _BLOCK, min((block + 1) * _BLOCK, x.size))
         losses = loss[part] if loss.size else np.empty(part.stop - part.start, np.float32)
         if weighted:
             _bce_block_weighted(x[part], y[part], weight[part], pos_weight[part], scale, losses, gradient[part])
         else:
             _bce_block(x[part], y[part], scale, losses, gradient[part])
-        partial[block] = sum_(losses)
+        totals[block] = sum_(losses)
+
+
+@njit(error_model="numpy")
+def _in_order(numbers: Any) -> Any:
+    """Their sum in float64, one after another."""
     total = 0.0
-    for block in range(blocks):
-        total += partial[block]
+    for i in range(numbers.size):
+        total += numbers[i]
     return total
 
 
@@ -90,14 +99,15 @@ def _bce_here(
 ) -> Any:
     """On one thread; ``loss`` is the reduced one, or with ``each`` all of them."""
     scale = _f(1 / x.size) if mean and x.size else ONE
-    total = _bce_serial(x, y, weight, pos_weight, weighted, scale, loss[: x.size if each else 0], gradient)
+    totals = np.empty((x.size + _BLOCK - 1) // _BLOCK, np.float64)
+    _bce_some(0, 1, x, y, weight, pos_weight, weighted, scale, loss[: x.size if each else 0], gradient, totals)
+    total = _in_order(totals)
     if not each:
         loss[0] = total if not mean else total / x.size if x.size else np.nan
     return 0
 
 
-_bce_serial = njit(_bce, error_model="numpy")
-_bce_parallel = njit(_bce, parallel=True, error_model="numpy")
+_bce_some, _bce = njit(_bce_blocks, error_model="numpy"), Shared(_bce_blocks, error_model="numpy")
 _BCE_HERE = Builtin(_bce_here, "TTTTiiiTT")
 _NOTHING = np.empty(0, np.float32)
 
@@ -121,8 +131,11 @@ def bce_with_logits(
         return loss, gradient
     x, y, w, v, flat = (a.reshape(-1) for a in (x, y, w, v, gradient))
     scale = _f(1 / size) if mean else ONE
-    total = _bce_parallel(x, y, w, v, weighted, scale, loss.reshape(-1) if each else _NOTHING, flat)
+    totals = np.empty(-(-size // _BLOCK), np.float64)
+    losses = loss.reshape(-1) if each else _NOTHING
+    _bce(get_num_threads(), x, y, w, v, weighted, scale, losses, flat, totals)
     if not each:
+        total = _in_order(totals)
         loss[...] = total / size if mean else total
     return loss, gradient
 
@@ -209,36 +222,68 @@ def _softmax(
     """Fills ``gradient``, and ``loss`` with one for each row or their sum or mean; the first row with a wrong target,
     or -1."""
     rows = target.size
-    x, slopes = flat.reshape((rows, classes)), gradient.reshape((rows, classes))
-    norm = 0.0
-    for n in range(rows):
-        t = target[n]
-        if t != ignore_index:
-            if t < 0 or t >= classes:
-                return n
-            norm += weight[t] if weight.size else 1.0
-    scale = np.float32(1 / norm) if mean else ONE
-    smoothing = np.float32(label_smoothing)
+    wrong, norm = _norm(target, weight, classes, ignore_index)
+    if wrong >= 0:
+        return wrong
     losses = loss if each else np.empty(rows, np.float32)
-    step = max(1, _BLOCK // max(classes, 1))
-    for block in prange((rows + step - 1) // step):
-        part = slice(block * step, min((block + 1) * step, rows))
-        _softmax_block(x[part], target[part], weight, ignore_index, smoothing, scale, losses[part], slopes[part])
+    scale = np.float32(1 / norm) if mean else ONE
+    _softmax_some(0, 1, flat, target, weight, classes, ignore_index, label_smoothing, scale, losses, gradient)
     if not each:
-        total = 0.0
-        for n in range(rows):
-            total += losses[n]
+        total = _in_order(losses)
         loss[0] = (total / norm if norm != 0 else np.nan) if mean else total
     return -1
 
 
+@njit(error_model="numpy")
+def _norm(target: Any, weight: Any, classes: Any, ignore_index: Any) -> Any:
+    """The first row with a wrong target, or -1, and the sum of weights of the targets."""
+    norm = 0.0
+    for n in range(target.size):
+        t = target[n]
+        if t != ignore_index:
+            if t < 0 or t >= classes:
+                return n, norm
+            norm += weight[t] if weight.size else 1.0
+    return -1, norm
+
+
+def _softmax_blocks(
+    thread: int, threads: int, flat: Any, target: Any, weight: Any, classes: Any, ignore_index: Any,
+    label_smoothing: Any, scale: Any, losses: Any, gradient: Any,
+) -> None:  # fmt: skip
+    rows = target.size
+    x, slopes = flat.reshape((rows, classes)), gradient.reshape((rows, classes))
+    smoothing = np.float32(label_smoothing)
+    step = max(1, _BLOCK // max(classes, 1))
+    blocks = (rows + step - 1) // step
+    for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
+        part = slice(block * step, min((block + 1) * step, rows))
+        _softmax_block(x[part], target[part], weight, ignore_index, smoothing, scale, losses[part], slopes[part])
+
+
+_softmax_some = njit(_softmax_blocks, error_model="numpy")
+_softmax_shared = Shared(_softmax_blocks, error_model="numpy")
 _softmax_serial = Builtin(_softmax, "TlTiixiiTT")
-_softmax_parallel: Any = njit(_softmax, parallel=True, error_model="numpy")
 
 
-def _softmax_on_threads(*arguments: Any) -> Any:
-    *given, loss, gradient = arguments
-    return _softmax_parallel(given[0].reshape(-1), *given[1:], loss.reshape(-1), gradient.reshape(-1))
+def _softmax_on_threads(
+    x: Any, target: Any, weight: Any, classes: Any, ignore_index: Any, label_smoothing: Any, mean: Any, each: Any,
+    loss: Any, gradient: Any,
+) -> Any:  # fmt: skip
+    """As :func:`_softmax`."""
+    wrong, norm = _norm(target, weight, classes, ignore_index)
+    if wrong >= 0:
+        return wrong
+    losses = loss.reshape(-1) if each else np.empty(target.size, np.float32)
+    scale = (_f(1 / norm) if norm else _f(np.inf)) if mean else ONE
+    _softmax_shared(
+        get_num_threads(), x.reshape(-1), target, weight, classes, ignore_index, label_smoothing, scale, losses,
+        gradient.reshape(-1),
+    )  # fmt: skip
+    if not each:
+        total = _in_order(losses)
+        loss[...] = (total / norm if norm else np.nan) if mean else total
+    return -1
 
 
 @register(op="softmax_cross_entropy", name="cpu.fused", dtypes=("float32",), default=True)

@@ -13,13 +13,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
 from tinydl.kernels.cache import njit
 from tinydl.kernels.nade.spec import COLD, check, flops
 from tinydl.kernels.registry import register
 from tinydl.kernels.scalar import IN_ORDER, ONE, SUMS, ZERO, exp, log1p, sigmoid, sum_
+from tinydl.kernels.sharing import shared
 from tinydl.kernels.threads import worthwhile
 from tinydl.kernels.workspace import plain
 
@@ -126,16 +126,16 @@ def _forward_block(
 _forward_block = njit(_forward_block, error_model="numpy")
 
 
-def _forward(dense: Any, blocks: Any, x: Any, b: Any, c: Any, w: Any, v: Any, log_prob: Any, slope: Any) -> Any:
+@shared(error_model="numpy")
+def _forward(
+    thread: int, threads: int, dense: Any, blocks: Any, x: Any, b: Any, c: Any, w: Any, v: Any, log_prob: Any,
+    slope: Any,
+) -> None:  # fmt: skip
     frames = x.shape[0]
-    for block in prange(blocks):
+    for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
         _forward_block(
             dense, x, b, c, w, v, log_prob, slope, block * frames // blocks, (block + 1) * frames // blocks
         )
-
-
-_forward_serial = njit(_forward, error_model="numpy")
-_forward_parallel = njit(_forward, parallel=True, error_model="numpy")
 
 
 # ------------------------------------------------------------------------------------------------------------ backward
@@ -179,22 +179,23 @@ def _backward_block(
 _backward_block = njit(_backward_block, error_model="numpy")
 
 
+@shared(error_model="numpy")
 def _backward(
-    dense: Any, g: Any, x: Any, c: Any, w: Any, v: Any, slope: Any, dc: Any, dw: Any, dv: Any
-) -> Any:
-    """``dw`` and ``dv`` are [blocks, P, D]; the sums of all blocks end up in the first."""
+    thread: int, threads: int, dense: Any, g: Any, x: Any, c: Any, w: Any, v: Any, slope: Any, dc: Any, dw: Any, dv: Any
+) -> None:  # fmt: skip
+    """``dw`` and ``dv`` are [blocks, P, D], to be added up."""
     frames, blocks = x.shape[0], dw.shape[0]
-    for block in prange(blocks):
+    for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
         start, stop = block * frames // blocks, (block + 1) * frames // blocks
         _backward_block(dense, g, x, c, w, v, slope, dc, dw[block], dv[block], start, stop)
-    for block in range(1, blocks):
-        for i in range(v.shape[0]):
-            _add(dw[0, i], dw[block, i])
-            _add(dv[0, i], dv[block, i])
 
 
-_backward_serial = njit(_backward, error_model="numpy")
-_backward_parallel = njit(_backward, parallel=True, error_model="numpy")
+@njit(error_model="numpy")
+def _add_up(sums: Any) -> None:
+    """sums[0] += sums[1], sums[2], ... in their order."""
+    for block in range(1, sums.shape[0]):
+        for i in range(sums.shape[1]):
+            _add(sums[0, i], sums[block, i])
 
 
 # -------------------------------------------------------------------------------------------------------- the variants
@@ -209,8 +210,7 @@ def _run_forward(dense: bool, variant: str, *arrays: Array) -> tuple[Array, Arra
     check("nade_forward", variant, **dict(zip("xbcwv", arrays)))
     x, b, c, w, v = map(plain, arrays)
     log_prob, slope = np.empty(len(x), np.float32), np.empty_like(b)
-    kernel = _forward_serial if worthwhile(flops(*arrays)) == 1 else _forward_parallel
-    kernel(dense, _blocks(len(x)), x, b, c, w, v, log_prob, slope)
+    _forward(worthwhile(flops(*arrays)), dense, _blocks(len(x)), x, b, c, w, v, log_prob, slope)
     return log_prob, slope
 
 
@@ -222,8 +222,10 @@ def _run_backward(
     blocks = _blocks(len(x))
     dc = np.empty_like(c)
     dw, dv = np.empty((blocks, *w.shape), np.float32), np.empty((blocks, *v.shape), np.float32)
-    kernel = _backward_serial if worthwhile(2 * flops(*arrays)) == 1 else _backward_parallel
-    kernel(dense, g, x, c, w, v, slope, dc, dw, dv)
+    _backward(worthwhile(2 * flops(*arrays)), dense, g, x, c, w, v, slope, dc, dw, dv)
+    for sums in (dw, dv):
+        if blocks > 1:
+            _add_up(sums)
     db = None
     if needs[0]:
         db = slope * g[:, None]

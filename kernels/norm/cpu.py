@@ -11,16 +11,18 @@ summed in vectors, the rows in float64. A channel (a group) is one thread's from
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
 from tinydl.kernels.cache import njit
 from tinydl.kernels.norm import spec
 from tinydl.kernels.registry import register
 from tinydl.kernels.scalar import IN_ORDER
+from tinydl.kernels.sharing import Shared, shared
+from tinydl.kernels.threads import get_num_threads
 from tinydl.kernels.ufunc import Ufunc
 from tinydl.kernels.workspace import plain
 
@@ -51,8 +53,9 @@ def _forward_row(x: Any, weight: Any, bias: Any, eps: Any, y: Any) -> Any:
     return mean, rstd
 
 
-def _forward(x: Any, weight: Any, bias: Any, eps: Any, y: Any, moments: Any) -> Any:
-    for n in prange(x.shape[0]):
+@shared(error_model="numpy")
+def _forward(thread: int, threads: int, x: Any, weight: Any, bias: Any, eps: Any, y: Any, moments: Any) -> None:
+    for n in range(x.shape[0] * thread // threads, x.shape[0] * (thread + 1) // threads):
         moments[0, n], moments[1, n] = _forward_row(x[n], weight, bias, np.float32(eps), y[n])
 
 
@@ -82,20 +85,25 @@ def _backward_parameters(g: Any, x: Any, mean: Any, rstd: Any, dweight: Any, dbi
         dbias[j] += g[j]
 
 
-def _backward(g: Any, x: Any, weight: Any, mean: Any, rstd: Any, dx: Any, dweights: Any, dbiases: Any) -> Any:
-    for block in prange(dweights.shape[0]):
+@shared(error_model="numpy")
+def _backward(
+    thread: int, threads: int, g: Any, x: Any, weight: Any, mean: Any, rstd: Any, dx: Any, dweights: Any,
+    dbiases: Any,
+) -> None:  # fmt: skip
+    for block in range(dweights.shape[0] * thread // threads, dweights.shape[0] * (thread + 1) // threads):
         for n in range(block * _ROWS, min((block + 1) * _ROWS, x.shape[0])):
             mean_q, mean_qh = _backward_means(g[n], x[n], weight, mean[n], rstd[n])
             _backward_input(g[n], x[n], weight, mean[n], rstd[n], mean_q, mean_qh, dx[n])
             _backward_parameters(g[n], x[n], mean[n], rstd[n], dweights[block], dbiases[block])
 
 
-_forward_serial = njit(_forward, error_model="numpy")
-_forward_parallel = njit(_forward, parallel=True, error_model="numpy")
-_backward_serial = njit(_backward, error_model="numpy")
-_backward_parallel = njit(_backward, parallel=True, error_model="numpy")
 _NOTHING = np.empty(0, np.float32)
 _FLOAT32 = np.dtype(np.float32)
+
+
+def _on_threads(kernel: Shared, elements: int) -> Callable[..., None]:
+    """The kernel for so many elements, without the number of threads."""
+    return kernel.alone if elements < PARALLEL_FROM else functools.partial(kernel, get_num_threads())
 
 
 @functools.lru_cache(maxsize=64)
@@ -118,8 +126,7 @@ def layer_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: 
     """Normalise rows; see the card."""
     x = plain(x)
     y, moments = np.empty(x.shape, _FLOAT32), np.empty((2, len(x)), _FLOAT32)
-    kernel = _forward_parallel if x.size >= PARALLEL_FROM else _forward_serial
-    kernel(x, _of_row(weight, x.shape[1], 1.0), _of_row(bias, x.shape[1], 0.0), eps, y, moments)
+    _on_threads(_forward, x.size)(x, _of_row(weight, x.shape[1], 1.0), _of_row(bias, x.shape[1], 0.0), eps, y, moments)
     return y, moments[0], moments[1]
 
 
@@ -132,8 +139,7 @@ def layer_norm_backward(
     dx = np.empty_like(x)
     blocks = -(-len(x) // _ROWS)
     dweights, dbiases = np.zeros((2, blocks, x.shape[1]), np.float32)
-    kernel = _backward_parallel if x.size >= PARALLEL_FROM else _backward_serial
-    kernel(g, x, _of_row(weight, x.shape[1], 1.0), mean, rstd, dx, dweights, dbiases)
+    _on_threads(_backward, x.size)(g, x, _of_row(weight, x.shape[1], 1.0), mean, rstd, dx, dweights, dbiases)
     if blocks == 1:
         return dx, dweights[0], dbiases[0]
     return dx, dweights.sum(axis=0), dbiases.sum(axis=0)
@@ -153,8 +159,9 @@ def _rms_row(x: Any, weight: Any, eps: Any, y: Any) -> Any:
     return scale
 
 
-def _rms_forward(x: Any, weight: Any, eps: Any, y: Any, scales: Any) -> Any:
-    for n in prange(x.shape[0]):
+@shared(error_model="numpy")
+def _rms_forward(thread: int, threads: int, x: Any, weight: Any, eps: Any, y: Any, scales: Any) -> None:
+    for n in range(x.shape[0] * thread // threads, x.shape[0] * (thread + 1) // threads):
         scales[n] = _rms_row(x[n], weight, np.float32(eps), y[n])
 
 
@@ -174,17 +181,12 @@ def _rms_backward_weight(g: Any, x: Any, scale: Any, dweight: Any) -> None:
         dweight[j] += g[j] * (x[j] * scale)
 
 
-def _rms_backward(g: Any, x: Any, weight: Any, scales: Any, dx: Any, dweights: Any) -> Any:
-    for block in prange(dweights.shape[0]):
+@shared(error_model="numpy")
+def _rms_backward(thread: int, threads: int, g: Any, x: Any, weight: Any, scales: Any, dx: Any, dweights: Any) -> None:
+    for block in range(dweights.shape[0] * thread // threads, dweights.shape[0] * (thread + 1) // threads):
         for n in range(block * _ROWS, min((block + 1) * _ROWS, x.shape[0])):
             _rms_backward_input(g[n], x[n], weight, scales[n], dx[n])
             _rms_backward_weight(g[n], x[n], scales[n], dweights[block])
-
-
-_rms_forward_serial = njit(_rms_forward, error_model="numpy")
-_rms_forward_parallel = njit(_rms_forward, parallel=True, error_model="numpy")
-_rms_backward_serial = njit(_rms_backward, error_model="numpy")
-_rms_backward_parallel = njit(_rms_backward, parallel=True, error_model="numpy")
 
 
 @register(op="rms_norm_forward", name="cpu.fused", dtypes=("float32",), default=True)
@@ -192,8 +194,7 @@ def rms_norm_forward(x: Array, weight: Array | None, eps: float) -> tuple[Array,
     """Scale rows; see the card."""
     x = plain(x)
     y, scales = np.empty(x.shape, _FLOAT32), np.empty(len(x), _FLOAT32)
-    kernel = _rms_forward_parallel if x.size >= PARALLEL_FROM else _rms_forward_serial
-    kernel(x, _of_row(weight, x.shape[1], 1.0), eps, y, scales)
+    _on_threads(_rms_forward, x.size)(x, _of_row(weight, x.shape[1], 1.0), eps, y, scales)
     return y, scales
 
 
@@ -204,8 +205,7 @@ def rms_norm_backward(g: Array, x: Array, weight: Array | None, scale: Array) ->
     dx = np.empty(x.shape, _FLOAT32)
     blocks = -(-len(x) // _ROWS)
     dweights = np.zeros((blocks, x.shape[1]), _FLOAT32)
-    kernel = _rms_backward_parallel if x.size >= PARALLEL_FROM else _rms_backward_serial
-    kernel(g, x, _of_row(weight, x.shape[1], 1.0), scale, dx, dweights)
+    _on_threads(_rms_backward, x.size)(g, x, _of_row(weight, x.shape[1], 1.0), scale, dx, dweights)
     return dx, dweights[0] if blocks == 1 else dweights.sum(axis=0)
 
 
@@ -256,9 +256,10 @@ def _or_else(parameter: Any, c: int, otherwise: Any) -> Any:
     return parameter[c] if parameter.size else otherwise
 
 
-def _batch_forward(x: Any, weight: Any, bias: Any, eps: Any, y: Any, moments: Any) -> Any:
+@shared(error_model="numpy")
+def _batch_forward(thread: int, threads: int, x: Any, weight: Any, bias: Any, eps: Any, y: Any, moments: Any) -> None:
     B, C, L = x.shape
-    for c in prange(C):
+    for c in range(C * thread // threads, C * (thread + 1) // threads):
         total = 0.0
         for b in range(B):
             total += _sum(x[b, c])
@@ -273,9 +274,13 @@ def _batch_forward(x: Any, weight: Any, bias: Any, eps: Any, y: Any, moments: An
             _scaled(x[b, c], mean, scale, _or_else(bias, c, _ZERO), y[b, c])
 
 
-def _batch_backward(g: Any, x: Any, weight: Any, means: Any, variances: Any, eps: Any, dx: Any, slopes: Any) -> Any:
+@shared(error_model="numpy")
+def _batch_backward(
+    thread: int, threads: int, g: Any, x: Any, weight: Any, means: Any, variances: Any, eps: Any, dx: Any,
+    slopes: Any,
+) -> None:  # fmt: skip
     B, C, L = x.shape
-    for c in prange(C):
+    for c in range(C * thread // threads, C * (thread + 1) // threads):
         mean, rstd = means[c], _ONE / np.sqrt(variances[c] + np.float32(eps))
         total, product = 0.0, 0.0
         for b in range(B):
@@ -289,17 +294,24 @@ def _batch_backward(g: Any, x: Any, weight: Any, means: Any, variances: Any, eps
             _slope(g[b, c], x[b, c], mean, scale, offset, tilt, dx[b, c])
 
 
-def _fixed_forward(x: Any, means: Any, variances: Any, weight: Any, bias: Any, eps: Any, y: Any) -> Any:
+@shared(error_model="numpy")
+def _fixed_forward(
+    thread: int, threads: int, x: Any, means: Any, variances: Any, weight: Any, bias: Any, eps: Any, y: Any,
+) -> None:  # fmt: skip
     B, C, _ = x.shape
-    for row in prange(B * C):
+    for row in range(B * C * thread // threads, B * C * (thread + 1) // threads):
         b, c = row // C, row % C
         scale = _or_else(weight, c, _ONE) / np.sqrt(variances[c] + np.float32(eps))
         _scaled(x[b, c], means[c], scale, _or_else(bias, c, _ZERO), y[b, c])
 
 
-def _fixed_backward(g: Any, x: Any, means: Any, variances: Any, weight: Any, eps: Any, dx: Any, slopes: Any) -> Any:
+@shared(error_model="numpy")
+def _fixed_backward(
+    thread: int, threads: int, g: Any, x: Any, means: Any, variances: Any, weight: Any, eps: Any, dx: Any,
+    slopes: Any,
+) -> None:  # fmt: skip
     B, C, _ = x.shape
-    for c in prange(C):
+    for c in range(C * thread // threads, C * (thread + 1) // threads):
         rstd = _ONE / np.sqrt(variances[c] + np.float32(eps))
         total, product = 0.0, 0.0
         for b in range(B):
@@ -309,11 +321,12 @@ def _fixed_backward(g: Any, x: Any, means: Any, variances: Any, weight: Any, eps
         slopes[0, c], slopes[1, c] = np.float32(product * rstd), np.float32(total)
 
 
-def _group_forward(x: Any, weight: Any, bias: Any, eps: Any, y: Any, moments: Any) -> Any:
+@shared(error_model="numpy")
+def _group_forward(thread: int, threads: int, x: Any, weight: Any, bias: Any, eps: Any, y: Any, moments: Any) -> None:
     B, C, L = x.shape
     G = moments.shape[2]
     each = C // G
-    for row in prange(B * G):
+    for row in range(B * G * thread // threads, B * G * (thread + 1) // threads):
         b, group = row // G, row % G
         total = 0.0
         for c in range(group * each, (group + 1) * each):
@@ -329,11 +342,15 @@ def _group_forward(x: Any, weight: Any, bias: Any, eps: Any, y: Any, moments: An
             _scaled(x[b, c], mean, _or_else(weight, c, _ONE) * rstd, _or_else(bias, c, _ZERO), y[b, c])
 
 
-def _group_backward(g: Any, x: Any, weight: Any, means: Any, variances: Any, eps: Any, dx: Any, slopes: Any) -> Any:
+@shared(error_model="numpy")
+def _group_backward(
+    thread: int, threads: int, g: Any, x: Any, weight: Any, means: Any, variances: Any, eps: Any, dx: Any,
+    slopes: Any,
+) -> None:  # fmt: skip
     B, C, L = x.shape
     G = means.shape[1]
     each = C // G
-    for row in prange(B * G):
+    for row in range(B * G * thread // threads, B * G * (thread + 1) // threads):
         b, group = row // G, row % G
         mean, rstd = means[b, group], _ONE / np.sqrt(variances[b, group] + np.float32(eps))
         total, product = 0.0, 0.0
@@ -346,20 +363,6 @@ def _group_backward(g: Any, x: Any, weight: Any, means: Any, variances: Any, eps
         tilt = np.float32(rstd * rstd * rstd * (product / (each * L)))
         for c in range(group * each, (group + 1) * each):
             _slope(g[b, c], x[b, c], mean, _or_else(weight, c, _ONE) * rstd, offset, tilt, dx[b, c])
-
-
-_batch_forward_serial = njit(_batch_forward, error_model="numpy")
-_batch_forward_parallel = njit(_batch_forward, parallel=True, error_model="numpy")
-_batch_backward_serial = njit(_batch_backward, error_model="numpy")
-_batch_backward_parallel = njit(_batch_backward, parallel=True, error_model="numpy")
-_fixed_forward_serial = njit(_fixed_forward, error_model="numpy")
-_fixed_forward_parallel = njit(_fixed_forward, parallel=True, error_model="numpy")
-_fixed_backward_serial = njit(_fixed_backward, error_model="numpy")
-_fixed_backward_parallel = njit(_fixed_backward, parallel=True, error_model="numpy")
-_group_forward_serial = njit(_group_forward, error_model="numpy")
-_group_forward_parallel = njit(_group_forward, parallel=True, error_model="numpy")
-_group_backward_serial = njit(_group_backward, error_model="numpy")
-_group_backward_parallel = njit(_group_backward, parallel=True, error_model="numpy")
 
 
 def _by_rows(x: Array) -> bool:
@@ -375,8 +378,7 @@ def batch_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: 
         return spec.batch_norm_forward(x, weight, bias, eps)
     x = plain(x)
     y, moments = np.empty(x.shape, _FLOAT32), np.empty((2, x.shape[1]), _FLOAT32)
-    kernel = _batch_forward_parallel if x.size >= PARALLEL_FROM else _batch_forward_serial
-    kernel(x, _given(weight), _given(bias), eps, y, moments)
+    _on_threads(_batch_forward, x.size)(x, _given(weight), _given(bias), eps, y, moments)
     return y, moments[0], moments[1]
 
 
@@ -389,8 +391,7 @@ def batch_norm_backward(
         return spec.batch_norm_backward(g, x, weight, mean, variance, eps)
     g, x = plain(g), plain(x)
     dx, slopes = np.empty(x.shape, _FLOAT32), np.empty((2, x.shape[1]), _FLOAT32)
-    kernel = _batch_backward_parallel if x.size >= PARALLEL_FROM else _batch_backward_serial
-    kernel(g, x, _given(weight), plain(mean), plain(variance), eps, dx, slopes)
+    _on_threads(_batch_backward, x.size)(g, x, _given(weight), plain(mean), plain(variance), eps, dx, slopes)
     return dx, slopes[0], slopes[1]
 
 
@@ -403,8 +404,7 @@ def fixed_norm_forward(
         return spec.fixed_norm_forward(x, mean, variance, weight, bias, eps)
     x = plain(x)
     y = np.empty(x.shape, _FLOAT32)
-    kernel = _fixed_forward_parallel if x.size >= PARALLEL_FROM else _fixed_forward_serial
-    kernel(x, plain(mean), plain(variance), _given(weight), _given(bias), eps, y)
+    _on_threads(_fixed_forward, x.size)(x, plain(mean), plain(variance), _given(weight), _given(bias), eps, y)
     return y
 
 
@@ -417,8 +417,7 @@ def fixed_norm_backward(
         return spec.fixed_norm_backward(g, x, mean, variance, weight, eps)
     g, x = plain(g), plain(x)
     dx, slopes = np.empty(x.shape, _FLOAT32), np.empty((2, x.shape[1]), _FLOAT32)
-    kernel = _fixed_backward_parallel if x.size >= PARALLEL_FROM else _fixed_backward_serial
-    kernel(g, x, plain(mean), plain(variance), _given(weight), eps, dx, slopes)
+    _on_threads(_fixed_backward, x.size)(g, x, plain(mean), plain(variance), _given(weight), eps, dx, slopes)
     return dx, slopes[0], slopes[1]
 
 
@@ -432,8 +431,7 @@ def group_norm_forward(
         return spec.group_norm_forward(x, weight, bias, groups, eps)
     x = plain(x)
     y, moments = np.empty(x.shape, _FLOAT32), np.empty((2, B, groups), _FLOAT32)
-    kernel = _group_forward_parallel if x.size >= PARALLEL_FROM else _group_forward_serial
-    kernel(x, _given(weight), _given(bias), eps, y, moments)
+    _on_threads(_group_forward, x.size)(x, _given(weight), _given(bias), eps, y, moments)
     return y, moments[0], moments[1]
 
 
@@ -447,8 +445,7 @@ def group_norm_backward(
         return spec.group_norm_backward(g, x, weight, mean, variance, groups, eps)
     g, x = plain(g), plain(x)
     dx, slopes = np.empty(x.shape, _FLOAT32), np.empty((2, B, C), _FLOAT32)
-    kernel = _group_backward_parallel if x.size >= PARALLEL_FROM else _group_backward_serial
-    kernel(g, x, _given(weight), plain(mean), plain(variance), eps, dx, slopes)
+    _on_threads(_group_backward, x.size)(g, x, _given(weight), plain(mean), plain(variance), eps, dx, slopes)
     dweight, dbias = slopes[:, 0] if B == 1 else slopes.sum(axis=1)
     return dx, dweight, dbias
 

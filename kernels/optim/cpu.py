@@ -11,7 +11,6 @@ import types
 from typing import Any
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
 from tinydl.kernels.cache import njit
@@ -19,6 +18,8 @@ from tinydl.kernels.heads import ALIGNED, AVAILABLE, C_CONTIGUOUS, WRITEABLE, el
 from tinydl.kernels.optim.rows import chunks, first_irregular, first_irregular_gradient
 from tinydl.kernels.optim.table import CHUNK, GRAD, NUMEL, OFFSET, PARAM
 from tinydl.kernels.registry import register
+from tinydl.kernels.sharing import shared
+from tinydl.kernels.threads import get_num_threads
 
 # Elements from which two threads beat one: Adam takes 30 us for so many on one core of Zen 3 and 25 on two. Beside a
 # busy neighbour it may wait for its core, as ``threads.SERIAL`` says.
@@ -353,25 +354,43 @@ def _serial(table: Any, moments: Any, numbers: Any, scalars: Any) -> Any:
     return irregular
 
 
-def _parallel(table: Any, moments: Any, numbers: Any, scalars: Any) -> Any:
-    irregular = _begin(table, numbers)
-    if irregular < 0:
-        pieces = chunks(table)
-        for c in prange(pieces.shape[0]):
-            row, start = pieces[c, 0], pieces[c, 1]
-            _loop(table, row, start, min(start + CHUNK, table[row, NUMEL]), moments, numbers, scalars)
-        for row in range(table.shape[0]):
-            if table[row, GRAD] != 0:
-                _after(row, numbers, scalars)
-    return irregular
+def _part(
+    thread: int, threads: int, table: Any, pieces: Any, moments: Any, numbers: Any, scalars: Any
+) -> None:  # fmt: skip
+    count = pieces.shape[0]
+    for c in range(count * thread // threads, count * (thread + 1) // threads):
+        row, start = pieces[c, 0], pieces[c, 1]
+        _loop(table, row, start, min(start + CHUNK, table[row, NUMEL]), moments, numbers, scalars)
 
 
-def _twin(template: Any, name: str, loop: Any, after: Any, **options: Any) -> Any:
-    """``template`` around ``loop``, compiled under a name of its own: by that Numba's cache tells functions apart, and
-    would mix up two compilations of one."""
+def _end(table: Any, numbers: Any, scalars: Any) -> None:
+    for row in range(table.shape[0]):
+        if table[row, GRAD] != 0:
+            _after(row, numbers, scalars)
+
+
+def _twin(template: Any, name: str, loop: Any, after: Any) -> Any:
+    """``template`` around ``loop``, under a name of its own: by that Numba's cache tells functions apart."""
     twin = types.FunctionType(template.__code__, {**globals(), "_loop": loop, "_after": after}, name)
     twin.__qualname__, twin.__annotations__ = name, template.__annotations__
-    return njit(twin, **options)
+    return twin
+
+
+def _parallel(op: str, loop: Any, after: Any) -> Any:
+    """The step of ``op`` whose chunks are shared among the threads."""
+    chunk = shared(_twin(_part, f"{op}chunks", loop, after))
+    end = None if after is _nothing else njit(_twin(_end, f"{op}end", loop, after))
+
+    def step(table: NDArray[Any], moments: NDArray[Any], numbers: NDArray[Any], scalars: NDArray[Any]) -> Any:
+        irregular = _begin(table, numbers)
+        if irregular < 0:
+            chunk(get_num_threads(), table, chunks(table), moments, numbers, scalars)
+            if end is not None:
+                end(table, numbers, scalars)
+        return irregular
+
+    step.__name__ = step.__qualname__ = f"{op}parallel"
+    return step
 
 
 def _chosen(serial: Any, parallel: Any, op: str) -> Any:
@@ -408,19 +427,28 @@ def _squared_norm_serial(table: Any, like: Any) -> Any:
     return irregular, total
 
 
-@njit(parallel=True)
-def _squared_norm_parallel(table: Any, like: Any) -> Any:
-    irregular, total = first_irregular_gradient(table, C_CONTIGUOUS | ALIGNED), 0.0
-    if irregular < 0:
-        pieces = chunks(table)
-        sums = np.empty(pieces.shape[0], np.float64)
-        for c in prange(pieces.shape[0]):
-            row, start = pieces[c, 0], pieces[c, 1]
-            gradient = elements(table[row, GRAD], table[row, NUMEL], like)
-            sums[c] = _sum_of_squares(gradient[start : start + CHUNK])
-        for c in range(pieces.shape[0]):  # in order, whichever thread was first
-            total += sums[c]
-    return irregular, total
+@shared
+def _squares(thread: int, threads: int, table: Any, like: Any, pieces: Any, sums: Any) -> None:
+    count = pieces.shape[0]
+    for c in range(count * thread // threads, count * (thread + 1) // threads):
+        row, start = pieces[c, 0], pieces[c, 1]
+        gradient = elements(table[row, GRAD], table[row, NUMEL], like)
+        sums[c] = _sum_of_squares(gradient[start : start + CHUNK])
+
+
+@njit
+def _regular_pieces(table: Any, like: Any) -> Any:
+    """What :func:`squared_norm` answers for tables that are not regular, and the chunks of all gradients."""
+    return first_irregular_gradient(table, C_CONTIGUOUS | ALIGNED), chunks(table)
+
+
+def _squared_norm_parallel(table: NDArray[Any], like: NDArray[Any]) -> Any:
+    irregular, pieces = _regular_pieces(table, like)
+    if irregular >= 0:
+        return irregular, 0.0
+    sums = np.empty(len(pieces), np.float64)
+    _squares(get_num_threads(), table, like, pieces, sums)
+    return irregular, float(np.add.accumulate(sums)[-1]) if len(sums) else 0.0  # in order, whichever thread was first
 
 
 @njit
@@ -467,9 +495,8 @@ _STEPS: dict[str, tuple[Any, Any]] = {
 
 if AVAILABLE:
     _FLOATS = ("float32", "float64")
-    for _op, (_row, _end) in _STEPS.items():
-        _one = _twin(_serial, f"{_op}serial", _row, _end)
-        _many = _twin(_parallel, f"{_op}parallel", _row, _end, parallel=True)
+    for _op, (_row, _last) in _STEPS.items():
+        _one, _many = njit(_twin(_serial, f"{_op}serial", _row, _last)), _parallel(_op, _row, _last)
         register(op=_op, name="cpu.serial", dtypes=_FLOATS)(_one)
         register(op=_op, name="cpu.parallel", dtypes=_FLOATS)(_many)
         register(op=_op, name="cpu.fused", dtypes=_FLOATS, default=True)(_chosen(_one, _many, _op))

@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
-from tinydl.kernels.cache import njit
 from tinydl.kernels.registry import register
+from tinydl.kernels.sharing import shared
 from tinydl.kernels.threads import num_threads, worthwhile
 from tinydl.kernels.vector import copy
 from tinydl.kernels.workspace import plain
@@ -21,12 +20,13 @@ from tinydl.kernels.workspace import plain
 Array = NDArray[Any]
 
 
-@njit
-def _some_rows(first: int, last: int, n: int, before: int, after: int, value: float, x: Array, y: Array) -> None:
+@shared
+def _rows(thread: int, threads: int, rows: int, n: int, before: int, after: int, value: float, x: Array,
+          y: Array) -> None:  # fmt: skip
     width = before + n + after
     begin, start = min(n, max(0, -before)), min(width, max(0, before))
     count = max(0, n - max(0, -after) - begin)
-    for row in range(first, last):
+    for row in range(rows * thread // threads, rows * (thread + 1) // threads):
         at = row * width
         for k in range(at, at + start):
             y[k] = value
@@ -34,13 +34,6 @@ def _some_rows(first: int, last: int, n: int, before: int, after: int, value: fl
             copy(y, at + start, x, row * n + begin, count)
         for k in range(at + start + count, at + width):
             y[k] = value
-
-
-@njit(parallel=True)
-def _rows(threads: int, rows: int, n: int, before: int, after: int, value: float, x: Array, y: Array) -> None:
-    for index in prange(threads):
-        thread: Any = np.int64(index)  # prange counts in uint64, which times int64 would be a float
-        _some_rows(rows * thread // threads, rows * (thread + 1) // threads, n, before, after, value, x, y)
 
 
 @register(op="pad_rows", name="cpu.rows", dtypes=("float32", "float64"), default=True)
@@ -51,10 +44,6 @@ def pad_rows(x: Array, before: int, after: int, value: float) -> Array:
     if not y.size:
         return y
     rows, threads = y.size // y.shape[-1], worthwhile(8 * y.size)
-    arguments = n, before, after, float(value), plain(x).reshape(-1), y.reshape(-1)
-    if threads == 1:
-        _some_rows(0, rows, *arguments)
-    else:
-        with num_threads(threads):
-            _rows(threads, rows, *arguments)
+    with num_threads(threads):
+        _rows(threads, rows, n, before, after, float(value), plain(x).reshape(-1), y.reshape(-1))
     return y

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
 from tinydl.kernels import threads
@@ -21,6 +20,7 @@ from tinydl.kernels.cache import njit
 from tinydl.kernels.pool.spec import Ints, Windows, in_three
 from tinydl.kernels.registry import register
 from tinydl.kernels.scalar import SUMS
+from tinydl.kernels.sharing import shared
 from tinydl.kernels.threads import num_threads, worthwhile
 from tinydl.kernels.workspace import plain
 
@@ -151,12 +151,10 @@ def _max_pool_some(start: int, stop: int, x: Array, table: Array, y: Array, inde
         _max_plane(lines[n], H, W, deep, high, wide, out[n], places[n])
 
 
-@njit(parallel=True)
-def _max_pool(threads: int, x: Array, table: Array, y: Array, index: Array) -> None:
+@shared
+def _max_pool(thread: int, threads: int, x: Array, table: Array, y: Array, index: Array) -> None:
     N = len(x)
-    for part in prange(threads):
-        thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        _max_pool_some(N * thread // threads, N * (thread + 1) // threads, x, table, y, index)
+    _max_pool_some(N * thread // threads, N * (thread + 1) // threads, x, table, y, index)
 
 
 def _max_pool_here(x: Array, table: Array, y: Array, index: Array) -> int:
@@ -224,12 +222,10 @@ def _window_sum_some(start: int, stop: int, x: Array, table: Array, y: Array) ->
         _sum_plane(x[n], deep, high, wide, row, y[n])
 
 
-@njit(parallel=True)
-def _window_sum(threads: int, x: Array, table: Array, y: Array) -> None:
+@shared
+def _window_sum(thread: int, threads: int, x: Array, table: Array, y: Array) -> None:
     N = len(x)
-    for part in prange(threads):
-        thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        _window_sum_some(N * thread // threads, N * (thread + 1) // threads, x, table, y)
+    _window_sum_some(N * thread // threads, N * (thread + 1) // threads, x, table, y)
 
 
 @njit
@@ -254,12 +250,10 @@ def _window_spread_some(start: int, stop: int, g: Array, table: Array, x: Array)
         _spread_plane(g[n], deep, high, wide, row, x[n])
 
 
-@njit(parallel=True)
-def _window_spread(threads: int, g: Array, table: Array, x: Array) -> None:
+@shared
+def _window_spread(thread: int, threads: int, g: Array, table: Array, x: Array) -> None:
     N = len(x)
-    for part in prange(threads):
-        thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        _window_spread_some(N * thread // threads, N * (thread + 1) // threads, g, table, x)
+    _window_spread_some(N * thread // threads, N * (thread + 1) // threads, g, table, x)
 
 
 def _window_sum_here(x: Array, table: Array, y: Array) -> int:
@@ -321,12 +315,10 @@ def _take_some(start: int, stop: int, x: Array, index: Array, y: Array) -> None:
             y[n, c, m] = x[n, c, at[m]] if at[m] >= 0 else 0
 
 
-@njit(parallel=True)
-def _take(threads: int, x: Array, index: Array, y: Array) -> None:
+@shared
+def _take(thread: int, threads: int, x: Array, index: Array, y: Array) -> None:
     rows = y.shape[0] * y.shape[1]
-    for part in prange(threads):
-        thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        _take_some(rows * thread // threads, rows * (thread + 1) // threads, x, index, y)
+    _take_some(rows * thread // threads, rows * (thread + 1) // threads, x, index, y)
 
 
 @njit
@@ -340,12 +332,10 @@ def _put_some(start: int, stop: int, g: Array, index: Array, x: Array) -> None:
                 x[n, c, at[m]] += g[n, c, m]
 
 
-@njit(parallel=True)
-def _put(threads: int, g: Array, index: Array, x: Array) -> None:
+@shared
+def _put(thread: int, threads: int, g: Array, index: Array, x: Array) -> None:
     rows = g.shape[0] * g.shape[1]
-    for part in prange(threads):
-        thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        _put_some(rows * thread // threads, rows * (thread + 1) // threads, g, index, x)
+    _put_some(rows * thread // threads, rows * (thread + 1) // threads, g, index, x)
 
 
 @register(op="take_positions", name="cpu.rows", dtypes=DTYPES, default=True)

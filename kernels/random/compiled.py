@@ -23,7 +23,7 @@ ULP24, ULP53 = f32(2.0**-24), 2.0**-53
 
 
 @njit(inline="always")
-def _block(key: Any, number: Any) -> Any:
+def block(key: Any, number: Any) -> Any:
     """The four words of block ``number``, uint32 each."""
     c0, c1, c2, c3 = u32(number), u32(number >> HALF), u32(0), u32(0)
     k0, k1 = u32(key), u32(key >> HALF)
@@ -39,14 +39,14 @@ def fill_bits(key: Any, counter: Any, out: Any) -> None:
     """Words of the blocks from ``counter`` on: ``random_bits`` of the card."""
     whole = out.size // 4
     for b in range(whole):
-        out[4 * b], out[4 * b + 1], out[4 * b + 2], out[4 * b + 3] = _block(key, counter + u64(b))
-    words = _block(key, counter + u64(whole))
+        out[4 * b], out[4 * b + 1], out[4 * b + 2], out[4 * b + 3] = block(key, counter + u64(b))
+    words = block(key, counter + u64(whole))
     for i in range(4 * whole, out.size):
         out[i] = words[i - 4 * whole]
 
 
 @njit(inline="always")
-def _unit32(word: Any) -> Any:
+def unit24(word: Any) -> Any:
     return f32(np.int32(word >> u32(8))) * ULP24  # through int32: vector units convert signed integers
 
 
@@ -55,12 +55,12 @@ def fill_uniform_float32(key: Any, counter: Any, out: Any) -> None:
     """One uniform per word, 24 bits: ``random_uniform_float32`` of the card."""
     whole = out.size // 4
     for b in range(whole):
-        w0, w1, w2, w3 = _block(key, counter + u64(b))
-        out[4 * b], out[4 * b + 1] = _unit32(w0), _unit32(w1)
-        out[4 * b + 2], out[4 * b + 3] = _unit32(w2), _unit32(w3)
-    words = _block(key, counter + u64(whole))
+        w0, w1, w2, w3 = block(key, counter + u64(b))
+        out[4 * b], out[4 * b + 1] = unit24(w0), unit24(w1)
+        out[4 * b + 2], out[4 * b + 3] = unit24(w2), unit24(w3)
+    words = block(key, counter + u64(whole))
     for i in range(4 * whole, out.size):
-        out[i] = _unit32(words[i - 4 * whole])
+        out[i] = unit24(words[i - 4 * whole])
 
 
 @njit(inline="always")
@@ -73,8 +73,8 @@ def fill_uniform_float64(key: Any, counter: Any, out: Any) -> None:
     """One uniform per two words, 53 bits: ``random_uniform_float64`` of the card."""
     whole = out.size // 2
     for b in range(whole):
-        w0, w1, w2, w3 = _block(key, counter + u64(b))
+        w0, w1, w2, w3 = block(key, counter + u64(b))
         out[2 * b], out[2 * b + 1] = _unit64(w0, w1), _unit64(w2, w3)
     if out.size > 2 * whole:
-        w0, w1, _, _ = _block(key, counter + u64(whole))
+        w0, w1, _, _ = block(key, counter + u64(whole))
         out[2 * whole] = _unit64(w0, w1)

@@ -28,13 +28,14 @@ from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 from llvmlite import ir
-from numba import prange, types
+from numba import types
 from numpy.typing import NDArray
 
 from tinydl.kernels import vector
 from tinydl.kernels.cache import njit
 from tinydl.kernels.registry import register
 from tinydl.kernels.rnn import spec
+from tinydl.kernels.sharing import shared
 from tinydl.kernels.threads import num_threads, worthwhile
 from tinydl.kernels.vector import Lanes, Vector, add, copy, emitted, move, multiply
 from tinydl.kernels.workspace import empty, scratch
@@ -287,20 +288,19 @@ def _gather(weight: Array, columns: Any, rows: Array, first: int, count: int, pa
                     packed[at + k * count + j] = weight[row * columns + k]
 
 
-@njit(parallel=True)
-def _pack(threads: int, P: int, I: int, H: int, count: int, w_ih: Array, rows_x: Array, w_hh: Array, rows_h: Array,
-          packed: Array) -> None:  # fmt: skip
+@shared
+def _pack(thread: int, threads: int, P: int, I: int, H: int, count: int, w_ih: Array, rows_x: Array, w_hh: Array,
+          rows_h: Array, packed: Array) -> None:  # fmt: skip
     """Forward weights: packed[p] is the matrix [H + I, count] of panel p, first W_hh's columns, then W_ih's."""
-    for index in prange(threads):
-        thread: Any = np.int64(index)  # prange counts in uint64, which times int64 would be a float
-        for p in range(P * thread // threads, P * (thread + 1) // threads):
-            at = p * (H + I) * count
-            _gather(w_hh, H, rows_h, p * count, count, packed, at)
-            _gather(w_ih, I, rows_x, p * count, count, packed, at + H * count)
+    for p in range(P * thread // threads, P * (thread + 1) // threads):
+        at = p * (H + I) * count
+        _gather(w_hh, H, rows_h, p * count, count, packed, at)
+        _gather(w_ih, I, rows_x, p * count, count, packed, at + H * count)
 
 
-@njit(parallel=True)
-def _pack_transposed(threads: int, columns: int, lanes: int, weight: Array, rows: Array, packed: Array) -> None:
+@shared
+def _pack_transposed(thread: int, threads: int, columns: int, lanes: int, weight: Array, rows: Array,
+                     packed: Array) -> None:  # fmt: skip
     """Backward weights: the columns of ``weight`` in panels of 4 vectors, those left over in single vectors.
 
     The panel that starts at column j is the matrix [K, its columns] at packed[j * K], whose row k is row rows[k] of
@@ -309,20 +309,18 @@ def _pack_transposed(threads: int, columns: int, lanes: int, weight: Array, rows
     K = rows.size
     whole = columns // (4 * lanes)
     panels = whole + (columns - whole * 4 * lanes + lanes - 1) // lanes
-    for index in prange(threads):
-        thread: Any = np.int64(index)
-        for panel in range(panels * thread // threads, panels * (thread + 1) // threads):
-            start = panel * 4 * lanes if panel < whole else whole * 4 * lanes + (panel - whole) * lanes
-            count = 4 * lanes if panel < whole else lanes
-            used = min(count, columns - start)
-            for k in range(K):
-                at = start * K + k * count
-                if rows[k] < 0:
-                    packed[at : at + count] = 0
-                else:
-                    copy(packed, at, weight, rows[k] * columns + start, used)
-                    for j in range(used, count):
-                        packed[at + j] = 0
+    for panel in range(panels * thread // threads, panels * (thread + 1) // threads):
+        start = panel * 4 * lanes if panel < whole else whole * 4 * lanes + (panel - whole) * lanes
+        count = 4 * lanes if panel < whole else lanes
+        used = min(count, columns - start)
+        for k in range(K):
+            at = start * K + k * count
+            if rows[k] < 0:
+                packed[at : at + count] = 0
+            else:
+                copy(packed, at, weight, rows[k] * columns + start, used)
+                for j in range(used, count):
+                    packed[at + j] = 0
 
 
 @njit
@@ -333,12 +331,12 @@ def _time(step: int, length: int, reverse: int) -> int:
 # -- forward --------------------------------------------------------------------------------------------------------
 
 
-@njit
-def _forward_share(shape: Any, panel: int, r0: int, r1: int, reverse: int, keep: int, x: Array, h0: Array, c0: Array,
-                   bias: Array,
-                   packed: Array, order: Array, lengths: Array, z: Array, stride: int, gates: Array, cells: Array,
-                   output: Array, h_n: Array, c_n: Array) -> None:  # fmt: skip
-    """All steps of the sequences r0 to r1 - 1 (in sorted order)."""
+@shared
+def _forward(thread: int, threads: int, bounds: Array, shape: Any, panel: int, reverse: int, keep: int, x: Array,
+             h0: Array, c0: Array, bias: Array, packed: Array, order: Array, lengths: Array, z: Array, stride: int,
+             gates: Array, cells: Array, output: Array, h_n: Array, c_n: Array) -> None:  # fmt: skip
+    """All steps of a thread's sequences (in sorted order)."""
+    r0, r1 = bounds[thread], bounds[thread + 1]
     T, B, I, H, P, units, lanes, _ = shape
     x_block, h_block, together = blocks(shape)
     count = row_length(shape) * lanes
@@ -396,17 +394,6 @@ def _forward_share(shape: Any, panel: int, r0: int, r1: int, reverse: int, keep:
             output[(t * B + b) * H : (t * B + b + 1) * H] = 0
 
 
-@njit(parallel=True)
-def _forward(shape: Any, panel: int, threads: int, bounds: Array, reverse: int, keep: int, x: Array, h0: Array,
-             c0: Array,
-             bias: Array, packed: Array, order: Array, lengths: Array, z: Array, stride: int, gates: Array,
-             cells: Array, output: Array, h_n: Array, c_n: Array) -> None:  # fmt: skip
-    for thread in prange(threads):
-        _forward_share(shape, panel, bounds[thread], bounds[thread + 1], reverse, keep, x, h0, c0, bias, packed,
-                       order, lengths,
-                       z, stride, gates, cells, output, h_n, c_n)  # fmt: skip
-
-
 # -- backward -------------------------------------------------------------------------------------------------------
 
 
@@ -424,14 +411,15 @@ def _multiply_transposed(panel_4: int, panel_1: int, n: int, a: Array, a0: int, 
         j += lanes
 
 
-@njit
-def _backward_share(shape: Any, panel_4: int, panel_1: int, stack: int, r0: int, r1: int, reverse: int, which: int,
-                    needs_x: int, needs_w: int, x: Array, h0: Array,
-                    output: Array, g_output: Array, packed_h: Array, packed_x: Array, order: Array, lengths: Array,
-                    gates: Array, cells: Array, dh: Array, dc: Array, stride: int, state: Array, dgates: Array,
-                    rows_h: Array, rows_x: Array, K: int, dx: Array, dx_stride: int, g_x: Array,
-                    staged: Array, tiles_x: int, tiles_h: int, columns: Array) -> None:  # fmt: skip
-    """The recurrence backward for the sequences r0 to r1 - 1, and their rows of [x, 1] and [h, 1] for the weights."""
+@shared
+def _backward(thread: int, threads: int, bounds: Array, shape: Any, panel_4: int, panel_1: int, stack: int,
+              reverse: int, which: int, needs_x: int, needs_w: int, x: Array, h0: Array, output: Array, g_output: Array,
+              packed_h: Array, packed_x: Array, order: Array, lengths: Array, gates: Array, cells: Array, dh: Array,
+              dc: Array, stride: int, state: Array, dgates: Array, rows_h: Array, rows_x: Array, K: int, dx: Array,
+              dx_stride: int, g_x: Array, staged: Array, tiles_x: int, tiles_h: int,
+              columns: Array) -> None:  # fmt: skip
+    """The recurrence backward for a thread's sequences, and their rows of [x, 1] and [h, 1] for the weights."""
+    r0, r1 = bounds[thread], bounds[thread + 1]
     T, B, I, H, P, units, lanes, _ = shape
     together = blocks(shape)[2]
     row = 4 * lanes
@@ -497,20 +485,6 @@ def _backward_share(shape: Any, panel_4: int, panel_1: int, stack: int, r0: int,
                 g_x[(t * B + order[r]) * I : (t * B + order[r] + 1) * I] = 0
 
 
-@njit(parallel=True)
-def _backward(shape: Any, panel_4: int, panel_1: int, stack: int, threads: int, bounds: Array, reverse: int,
-              which: int, needs_x: int, needs_w: int, x: Array,
-              h0: Array, output: Array, g_output: Array, packed_h: Array, packed_x: Array, order: Array, lengths: Array,
-              gates: Array, cells: Array, dh: Array, dc: Array, stride: int, state: Array, dgates: Array,
-              rows_h: Array, rows_x: Array, K: int, dx: Array, dx_stride: int, g_x: Array,
-              staged: Array, tiles_x: int, tiles_h: int, columns: Array) -> None:  # fmt: skip
-    for thread in prange(threads):
-        _backward_share(shape, panel_4, panel_1, stack, bounds[thread], bounds[thread + 1], reverse, which, needs_x,
-                        needs_w, x, h0, output,
-                        g_output, packed_h, packed_x, order, lengths, gates, cells, dh, dc, stride, state, dgates,
-                        rows_h, rows_x, K, dx, dx_stride, g_x, staged, tiles_x, tiles_h, columns)  # fmt: skip
-
-
 @njit
 def _scatter(products: Array, at: int, stack: int, first: int, size: int, count: int, rows: Array, r0: int,
              weight: Array, bias: Array) -> None:  # fmt: skip
@@ -524,11 +498,10 @@ def _scatter(products: Array, at: int, stack: int, first: int, size: int, count:
                 bias[row] = products[at + (size - first) * count + j]
 
 
-@njit
-def _weights_share(shape: Any, panel: int, stack: int, thread: int, threads: int, depth: int, dgates: Array,
-                   columns: Array, tiles_x: int,
-                   tiles_h: int, products: Array, map_x: Array, map_h: Array, g_w_ih: Array, g_b_ih: Array,
-                   g_w_hh: Array, g_b_hh: Array) -> None:  # fmt: skip
+@shared
+def _weights(thread: int, threads: int, shape: Any, panel: int, stack: int, depth: int, dgates: Array, columns: Array,
+             tiles_x: int, tiles_h: int, products: Array, map_x: Array, map_h: Array, g_w_ih: Array, g_b_ih: Array,
+             g_w_hh: Array, g_b_hh: Array) -> None:  # fmt: skip
     """A share of the (panel, tile) pairs of [x, 1, h, 1]^T @ dgates; every sum is formed by one thread,
     in one order."""
     T, B, I, H, P, _, lanes, _ = shape
@@ -558,18 +531,6 @@ def _weights_share(shape: Any, panel: int, stack: int, thread: int, threads: int
             else:
                 _scatter(products, at, stack, (tile - tiles_x) * stack, H, count, map_h, p * count, g_w_hh, g_b_hh)
         item += end - first
-
-
-@njit(parallel=True)
-def _weights(shape: Any, panel: int, stack: int, threads: int, depth: int, dgates: Array, columns: Array,
-             tiles_x: int, tiles_h: int,
-             products: Array, map_x: Array, map_h: Array, g_w_ih: Array, g_b_ih: Array, g_w_hh: Array,
-             g_b_hh: Array) -> None:  # fmt: skip
-    for index in prange(threads):
-        thread: Any = np.int64(index)
-        _weights_share(shape, panel, stack, thread, threads, depth, dgates, columns, tiles_x, tiles_h,
-                       products, map_x, map_h,
-                       g_w_ih, g_b_ih, g_w_hh, g_b_hh)  # fmt: skip
 
 
 # -- the checked wrappers -------------------------------------------------------------------------------------------
@@ -657,7 +618,7 @@ def _run_forward(cell: type[Cell], x: Array, h0: Array, c0: Array | None, w_ih: 
     none = np.empty(0, dtype)
     with num_threads(call.pool):
         _pack(call.pool, P, I, H, count, _flat(w_ih), call.map_x, _flat(w_hh), call.map_h, packed)
-        _forward(shape, vector.panel(dtype, cell.width), call.threads, call.bounds, int(reverse), int(keep), _flat(x),
+        _forward(call.threads, call.bounds, shape, vector.panel(dtype, cell.width), int(reverse), int(keep), _flat(x),
                  _flat(h0), none if c0 is None else _flat(c0), call.bias(b_ih, b_hh), packed, call.order, call.lengths,
                  z, stride, gates.reshape(-1), cells.reshape(-1), output.reshape(-1), h_n.reshape(-1),
                  none if c_n is None else c_n.reshape(-1))  # fmt: skip
@@ -704,7 +665,7 @@ def _run_backward(cell: type[Cell], g_output: Array | None, g_hn: Array | None, 
         _pack_transposed(call.pool, H, lanes, _flat(w_hh), call.map_h, packed_h)
         if needs_x:
             _pack_transposed(call.pool, I, lanes, _flat(w_ih), call.map_x, packed_x)
-        _backward(shape, vector.panel(dtype, 4), vector.panel(dtype, 1), stack, threads, call.bounds, int(reverse),
+        _backward(threads, call.bounds, shape, vector.panel(dtype, 4), vector.panel(dtype, 1), stack, int(reverse),
                   cell.state, int(needs_x),
                   int(needs_w), _flat(x), _flat(h0), _flat(output), none if g_output is None else _flat(g_output),
                   packed_h, packed_x, call.order, call.lengths, gates.reshape(-1), cells.reshape(-1), dh.reshape(-1),
@@ -727,7 +688,7 @@ def _run_backward(cell: type[Cell], g_output: Array | None, g_hn: Array | None, 
         g_b_ih, g_b_hh = np.empty(rows, dtype), np.empty(rows, dtype)
         products = call.scratch("products", call.pool * (tiles_x + tiles_h) * stack * cell.width * lanes)
         with num_threads(call.pool):
-            _weights(shape, vector.panel(dtype, cell.width), stack, call.pool, DEPTH, dgates, columns, tiles_x, tiles_h,
+            _weights(call.pool, shape, vector.panel(dtype, cell.width), stack, DEPTH, dgates, columns, tiles_x, tiles_h,
                      products, call.map_x, call.map_h,
                      g_w_ih.reshape(-1), g_b_ih, g_w_hh.reshape(-1), g_b_hh)  # fmt: skip
         weights = tuple(g if need else None for g, need in zip((g_w_ih, g_w_hh, g_b_ih, g_b_hh), needs[3:]))

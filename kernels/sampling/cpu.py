@@ -12,13 +12,13 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
 from tinydl.kernels.builtin import Builtin
 from tinydl.kernels.cache import njit
 from tinydl.kernels.registry import register
 from tinydl.kernels.sampling.spec import CUBIC, PADDINGS, TAPS
+from tinydl.kernels.sharing import shared
 from tinydl.kernels.threads import num_threads, worthwhile
 from tinydl.kernels.workspace import plain
 
@@ -141,16 +141,14 @@ def _forward_some(
     return 0
 
 
-@njit(parallel=True, error_model="numpy")
+@shared(error_model="numpy")
 def _forward(
-    threads: int, x: Array, grid: Array, y: Array, C: int, D: int, H: int, W: int, M: int, rank: int, taps: int,
-    padding: int, align: int,
+    thread: int, threads: int, x: Array, grid: Array, y: Array, C: int, D: int, H: int, W: int, M: int, rank: int,
+    taps: int, padding: int, align: int,
 ) -> None:  # fmt: skip
     total = y.size // C
-    for part in prange(threads):
-        thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        start, stop = total * thread // threads, total * (thread + 1) // threads
-        _forward_some(start, stop, x, grid, y, C, D, H, W, M, rank, taps, padding, align)
+    start, stop = total * thread // threads, total * (thread + 1) // threads
+    _forward_some(start, stop, x, grid, y, C, D, H, W, M, rank, taps, padding, align)
 
 
 @njit(error_model="numpy")
@@ -190,16 +188,14 @@ def _backward_some(
     return 0
 
 
-@njit(parallel=True, error_model="numpy")
+@shared(error_model="numpy")
 def _backward(
-    threads: int, g: Array, x: Array, grid: Array, dx: Array, dgrid: Array, C: int, D: int, H: int, W: int, M: int,
-    rank: int, taps: int, padding: int, align: int,
+    thread: int, threads: int, g: Array, x: Array, grid: Array, dx: Array, dgrid: Array, C: int, D: int, H: int, W: int,
+    M: int, rank: int, taps: int, padding: int, align: int,
 ) -> None:  # fmt: skip
     B = x.size // (C * D * H * W)
-    for part in prange(threads):
-        thread: Any = np.int64(part)  # prange counts in uint64, which times int64 would be a float
-        start, stop = B * thread // threads, B * (thread + 1) // threads
-        _backward_some(start, stop, g, x, grid, dx, dgrid, C, D, H, W, M, rank, taps, padding, align)
+    start, stop = B * thread // threads, B * (thread + 1) // threads
+    _backward_some(start, stop, g, x, grid, dx, dgrid, C, D, H, W, M, rank, taps, padding, align)
 
 
 _FORWARD = Builtin(_forward_some, "iiTTTiiiiiiiii")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydl.ops import conv, losses, nade, norm, rnn  # noqa: F401 - fused operations, registered when something first needs them
+from tinydl.ops import conv, losses, nade, norm, rbm, rnn  # noqa: F401 - fused operations, registered when something first needs them
 
 Array = np.ndarray[Any, Any]
 
@@ -468,6 +468,15 @@ def _nade_sample(rng: np.random.Generator) -> Iterator[Sample]:
     for temperature, sounding in ((1.0, False), (0.5, True), (0.0, True)):
         static = {"temperature": temperature, "sounding": np.full(3, sounding)}
         yield Sample((rng.random((3, 4)), *_nade_arguments(rng, 3, 4, 2)), static, note=f"temperature {temperature}")
+
+
+@entry("gibbs")
+def _gibbs(rng: np.random.Generator) -> Iterator[Sample]:
+    for N, D, H, steps in ((3, 5, 4, 1), (1, 1, 1, 2), (0, 3, 2, 1), (2, 9, 6, 3)):
+        arrays = (rng.random((N, D)).round(), draw(rng, H, D), draw(rng, N, D), draw(rng, N, H))
+        yield Sample(arrays, {"key": 3, "counter": 2**64 - 1, "steps": steps}, note=f"{N} chains of {D} and {H} units")
+    arrays = (rng.random((3, 4))[::-1], draw(rng, 4, 2).T, draw(rng, 4, 3).T, draw(rng, 3, 4)[:, ::2])
+    yield Sample(arrays, {"key": 2**64 - 1, "counter": 0, "steps": 1}, note="non-contiguous")
 
 
 @entry("layer_norm")

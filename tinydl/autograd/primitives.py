@@ -548,6 +548,8 @@ class _Built:
             line += [f"  {o}.ver = {o}.taken = {o}.node = None; {o}.needs_grad = False"]
         result = ", ".join(outs.values())
         result = f"result({result})" if op.result is not None else result
+        if not op.differentiable:
+            return [*line, f"  return {result}"]
         line += [f"  if {need}:", "    m = mode.on", "    if m:", "      n = new(Node)", *self._record("      ", None)]
         back = any(s in op.public for s in self.saves)  # an output comes back into the graph at second order
         if len(op.public) > 1 and back:
