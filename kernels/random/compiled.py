@@ -47,6 +47,7 @@ def fill_bits(key: Any, counter: Any, out: Any) -> None:
 
 @njit(inline="always")
 def unit24(word: Any) -> Any:
+    """The upper 24 bits of a word as a float32 in [0, 1)."""
     return f32(np.int32(word >> u32(8))) * ULP24  # through int32: vector units convert signed integers
 
 
