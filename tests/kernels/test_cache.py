@@ -4,6 +4,7 @@ the user's own cache is left alone."""
 from __future__ import annotations
 
 import ast
+import gc
 import json
 import os
 import shutil
@@ -15,6 +16,9 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
+from numba import types
+from numba.core.errors import TypingError
+from numba.extending import intrinsic
 
 import tinydl.kernels
 from tinydl.kernels import cache, threads
@@ -190,3 +194,32 @@ def test_helpers_with_fast_mathematics_are_inlined() -> None:
                     found += 1
                     assert "forceinline" in options, f"{path.name}:{node.lineno}"
     assert found > 5
+
+
+def test_the_collector_rests_while_a_kernel_is_compiled() -> None:
+    seen = []
+
+    @intrinsic
+    def look(typing: Any) -> Any:
+        seen.append(gc.isenabled())
+        return types.int64(), lambda context, builder, signature, values: context.get_constant(types.int64, 1)
+
+    @cache.njit
+    def kernel() -> Any:
+        return look()
+
+    @cache.njit
+    def wrong() -> Any:
+        return look() + "x"
+
+    assert gc.isenabled()
+    assert kernel() == 1
+    with pytest.raises(TypingError):
+        wrong()
+    assert gc.isenabled() and seen and not any(seen)
+    gc.disable()
+    try:
+        cache.njit(lambda: look())()
+        assert not gc.isenabled()  # as the program wants it
+    finally:
+        gc.enable()
