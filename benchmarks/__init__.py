@@ -4,6 +4,7 @@
 figure to ``benchmarks/results/NAME.csv``. How they measure stands in :mod:`tinydl.benchmarks.harness`.
 ``tinydl bench`` measures kernels (:mod:`tinydl.benchmarks.kernels`).
 ``python -m tinydl.benchmarks papers`` retrains the papers' tables (:mod:`tinydl.benchmarks.papers`).
+``python -m tinydl.benchmarks gpu`` verifies and times CUDA kernels on a GPU (:mod:`tinydl.benchmarks.gpu`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ NAMES = (
     "control", "roofs", "import_time", "first_step", "folder", "overhead", "chain", "ladder", "fuse", "mlp_step",
     "lstm_step", "nade_step", "simt", "memory", "works",
 )  # fmt: skip
+GPU = "gpu"  # needs one; with options of its own, and not by `all`
 PAPERS = "papers"  # trains for hours, with options of its own: run alone, and not by `all`
 
 

@@ -7,7 +7,7 @@ import difflib
 import sys
 from collections.abc import Sequence
 
-from tinydl.benchmarks import NAMES, PAPERS, control, harness, load, report
+from tinydl.benchmarks import GPU, NAMES, PAPERS, control, harness, load, report
 
 
 def say(line: str) -> None:
@@ -23,20 +23,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         words.remove(PAPERS)
         return papers.main(words)
+    if GPU in words:
+        from tinydl.benchmarks import gpu
+
+        words.remove(GPU)
+        return gpu.main(words)
     parser = argparse.ArgumentParser(prog="python -m tinydl.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="what to run; 'all' for everything; none lists")
     parser.add_argument("--no-record", action="store_true", help="append nothing to benchmarks/results/")
     options = parser.parse_args(words)
     if not options.names:
-        from tinydl.benchmarks import papers
+        from tinydl.benchmarks import gpu, papers
 
-        for name, title in [*((name, load(name).title) for name in NAMES), (PAPERS, papers.TITLE)]:
+        alone = [(PAPERS, papers.TITLE), (GPU, gpu.TITLE)]
+        for name, title in [*((name, load(name).title) for name in NAMES), *alone]:
             print(f"{name:12s} {title}")
         return 0
     wanted = list(NAMES) if options.names == ["all"] else options.names
     for name in wanted:
         if name not in NAMES:
-            near = difflib.get_close_matches(name, [*NAMES, PAPERS], n=1)
+            near = difflib.get_close_matches(name, [*NAMES, PAPERS, GPU], n=1)
             hint = f"did you mean {near[0]!r}?" if near else "python -m tinydl.benchmarks lists them"
             say(f"tinydl.benchmarks: error: there is no benchmark {name!r}; {hint}")
             return 2

@@ -12,7 +12,7 @@ import pytest
 
 from tests.meta.tree import ROOT
 from tinydl import cli
-from tinydl.benchmarks import NAMES, PAPERS, papers, report
+from tinydl.benchmarks import GPU, NAMES, PAPERS, gpu, papers, report
 from tinydl.cli.parser import Parser, spread_overrides
 from tinydl.version import __version__
 
@@ -61,6 +61,8 @@ def test_benchmarks_named_exist() -> None:
         if words[1:3] == ["-m", "tinydl.benchmarks"]:
             if PAPERS in words:
                 papers.parser().parse(words[4:])
+            elif GPU in words:
+                gpu.parser().parse_args(words[4:])
             else:
                 assert set(words[3:]) <= {*NAMES, "all", "--no-record"}
 

@@ -58,6 +58,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _say(row: Row) -> None:
+    from tinydl.benchmarks.gpu import standing
     from tinydl.lab.cuda import EXECUTED
 
     taken = row.resources.get(EXECUTED, {}).values()
@@ -65,7 +66,8 @@ def _say(row: Row) -> None:
     answered, lives = len(row.answered), len(row.survivors)
     say(
         f"{row.kernel.key:28s} {'right' if row.right else 'WRONG'}  {registers:>8s} registers on sm_{EXECUTED}, "
-        f"{row.launches} launches, {row.mutants} mutants: {row.caught} caught, {answered} answered, {lives} live"
+        f"{row.launches} launches, {row.mutants} mutants: {row.caught} caught, {answered} answered, {lives} live; "
+        f"{standing(row.kernel)}"
     )
     for architecture, lack in row.omitted.items():
         say(f"    not for sm_{architecture}, which has no {lack}")

@@ -223,8 +223,8 @@ def run(
             counted.append(simt.launch(ptx, call.entry, call.grid, call.block, args, shared=call.shared, limit=limit))
         return results if len(results) > 1 else results[0]
 
-    results = card(kernel.op).call(function, _copied(arguments))
-    return _compare(kernel, arguments, results), counted
+    results = card(kernel.op).call(function, copied(arguments))
+    return compare(kernel, arguments, results)[0], counted
 
 
 def planned(kernel: CudaKernel, arguments: tuple[Any, ...]) -> tuple[list[Call], tuple[Any, ...]]:
@@ -236,7 +236,7 @@ def planned(kernel: CudaKernel, arguments: tuple[Any, ...]) -> tuple[list[Call],
         found.append((calls, results))
         return results if len(results) > 1 else results[0]
 
-    card(kernel.op).call(function, _copied(arguments))
+    card(kernel.op).call(function, copied(arguments))
     return found[0]
 
 
@@ -264,7 +264,7 @@ def _read_only(array: Any) -> Any:
     return view
 
 
-def _copied(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+def copied(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     """The same arguments; arrays of the same layout, and as far from a multiple of 16 bytes."""
     return tuple(_copy(a) if isinstance(a, np.ndarray) else a for a in arguments)
 
@@ -279,26 +279,30 @@ def _copy(array: Any) -> Any:
     return copy
 
 
-def _compare(kernel: CudaKernel, arguments: tuple[Any, ...], results: tuple[Any, ...]) -> str:
-    """In words, how results differ from the reference by more than card or kernel allow; empty when they do not."""
+def compare(kernel: CudaKernel, arguments: tuple[Any, ...], results: tuple[Any, ...]) -> tuple[str, float]:
+    """In words, how results differ from the reference by more than card or kernel allow (empty when they do not), and
+    the largest difference as a share of what is allowed."""
     about = card(kernel.op)
     allowed = {**about.tolerance, **kernel.tolerance}
-    given = _copied(arguments)
+    given = copied(arguments)
     wanted = about.call(about.reference, given if about.exact else tuple(map(_widened, given)))
+    worst = 0.0
     for number, (got, right) in enumerate(zip(results, wanted)):
-        if got.shape != np.shape(right):
-            return f"result {number} has shape {got.shape} instead of {np.shape(right)}"
-        if not got.size:
+        if np.shape(got) != np.shape(right):
+            return f"result {number} has shape {np.shape(got)} instead of {np.shape(right)}", np.inf
+        if not np.size(got):
             continue
         finite = np.abs(right[np.isfinite(right)])
         tolerance = allowed[got.dtype.name] * max(float(finite.max(initial=0)), about.floor)
         with np.errstate(invalid="ignore"):
-            near = np.abs(got.astype(np.float64) - right) <= tolerance  # a NaN is never near
-        bad = ~(near | (got == right) | (np.isnan(got) & np.isnan(right)))
+            off = np.abs(got.astype(np.float64) - right)
+            bad = ~((off <= tolerance) | (got == right) | (np.isnan(got) & np.isnan(right)))  # a NaN is never near
         if bad.any():
             at = tuple(int(i) for i in np.argwhere(bad)[0])
-            return f"result {number} is {got[at]} instead of {right[at]} at {list(at)}"
-    return ""
+            return f"result {number} is {got[at]} instead of {right[at]} at {list(at)}", np.inf
+        if tolerance:
+            worst = max(worst, float(off[np.isfinite(off)].max(initial=0)) / tolerance)
+    return "", worst
 
 
 def _widened(value: Any) -> Any:
