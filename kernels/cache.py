@@ -30,16 +30,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: What reading a damaged file of compiled code raises.
 DAMAGED = (EOFError, ValueError, AttributeError, ImportError, IndexError, KeyError, PickleError)
 
+#: Files and folders that no kernel of the CPU calls: GPUs, real and virtual, and how kernels are launched there.
+ELSEWHERE = frozenset({"simt", "launches.py", "gpu.py", "launcher.py", "nvrtc.py", "numba_cuda.py"})
+
 _lock = threading.RLock()
 
 
 def source_hash(root: Path | None = None) -> str:
     """Hash (16 hexadecimal digits) of every ``.py`` file below ``root`` (default: this package), names included, but
-    those of the virtual GPU, which no compiled kernel calls."""
+    :data:`ELSEWHERE`."""
     root = Path(__file__).parent if root is None else root
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
-        if path.is_relative_to(root / "simt"):
+        if ELSEWHERE & {path.name, path.relative_to(root).parts[0]}:
             continue
         content = path.read_bytes()
         digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())

@@ -138,7 +138,19 @@ def test_the_hash_covers_names_and_contents(tmp_path: Path) -> None:
     assert len({first, second, third}) == 3 and third == cache.source_hash(tmp_path)
     (tmp_path / "simt").mkdir()
     (tmp_path / "simt" / "of_the_virtual_gpu.py").write_text("")
+    (tmp_path / "launches.py").write_text("")
     assert third == cache.source_hash(tmp_path)
+
+
+def test_what_the_hash_leaves_out_is_not_called_by_compiled_kernels() -> None:
+    names = {Path(name).stem for name in cache.ELSEWHERE}
+    for path in sorted(Path(tinydl.kernels.__file__).parent.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if path.name in cache.ELSEWHERE or "simt" in path.parts or "njit" not in text:
+            continue
+        nodes = ast.walk(ast.parse(text))
+        found = {m for n in nodes if isinstance(n, ast.ImportFrom) for m in (n.module or "").split(".")}
+        assert not found & names, path
 
 
 def test_thread_counts() -> None:
