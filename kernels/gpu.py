@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,8 @@ class CudaKernel:
     execute it with, small and awkward.
     accepts: ``accepts(*arguments)``, whether it computes these; what it refuses goes to another kernel.
     minimum, needs: the least architecture that it is made for, and the instruction that the ones before have not.
+    trial: what the samples are executed with, where ``plan`` needs arrays of millions to reach all of the code: the
+    same of few blocks, so that a loop over the grid goes round.
     tolerance, because: per dtype, in place of the card's, and why; for a kernel that computes less exactly than its
     operation asks for, and so is never taken unasked.
     """
@@ -95,6 +97,7 @@ class CudaKernel:
     needs: str = ""
     tolerance: Mapping[str, float] = field(default_factory=dict)
     because: str = ""
+    trial: Callable[..., tuple[list[Call], tuple[Any, ...]]] | None = None
 
     def __post_init__(self) -> None:
         if (self.minimum != ARCHITECTURES[0]) != bool(self.needs):
@@ -134,13 +137,37 @@ class CudaKernel:
         return budget
 
 
+@dataclass(frozen=True)
+class GeneratedKernel(CudaKernel):
+    """A kernel whose source is written by a program: ``written()`` gives it; no file is at ``source``."""
+
+    written: Callable[[], str] = str
+
+    #: What any generated kernel may take: with 64 registers a multiprocessor still holds 1024 threads.
+    LIMITS: ClassVar[Mapping[str, int]] = {"registers": 64, "shared": 8192}
+
+    def text(self) -> str:
+        """The source."""
+        return self.written()
+
+    def whole(self) -> tuple[str, list[tuple[str, int]]]:
+        """The source with its headers in place of their ``#include``, and each line's file and number."""
+        lines = list(_expanded(self.source, set(), self.text()))
+        return "\n".join(line for line, _, _ in lines), [(file, number) for _, file, number in lines]
+
+    def budget(self) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
+        """entry -> architecture -> ``registers`` and ``shared`` that it may take."""
+        entries = re.findall(r'^extern "C".*\n(\w+)\(', self.text(), re.MULTILINE)
+        return {entry: dict.fromkeys(ARCHITECTURES, self.LIMITS) for entry in entries}
+
+
 _INCLUDE = re.compile(r'\s*#include "([^"]+)"')
 
 
-def _expanded(path: Path, seen: set[Path]) -> Iterator[tuple[str, str, int]]:
-    """(line, file, number) of a source and, once each, of its headers."""
+def _expanded(path: Path, seen: set[Path], text: str | None = None) -> Iterator[tuple[str, str, int]]:
+    """(line, file, number) of a source (what its file holds, or ``text``) and, once each, of its headers."""
     seen.add(path)
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8") if text is None else text
     for number, line in enumerate(text.split("\n"), 1):
         found = _INCLUDE.match(line)
         header = None if found is None else next((d / found[1] for d in folders(path) if (d / found[1]).exists()), None)

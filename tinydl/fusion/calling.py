@@ -18,6 +18,7 @@ from tinydl.fusion.formulas import ATOMS
 from tinydl.fusion.text import Store, described, identifiers, kernel_text, ordered, space
 from tinydl.fusion.tracing import FLOATING, Expression, FusionError, Symbol, follow
 from tinydl.kernels.fused import CALL, cut, kernel
+from tinydl.kernels.pointwise import Pointwise
 from tinydl.tensor import Tensor
 
 #: Combinations of shapes that are remembered; following a function again takes about a millisecond.
@@ -48,8 +49,7 @@ class _Loop:
         text = kernel_text(
             name, len(common.sizes), [(e, n, h) for (e, n, _), h in zip(leaves, common.has)],
             [Store(n, e, h) for (n, e, _), h in zip(results, has)],
-            [title, "operands: " + described([n for _, n, _ in leaves], [(e.dtype, s) for e, _, s in leaves]),
-             "results:  " + described([n for n, _, _ in results], [(e.dtype, s) for _, e, s in results])],
+            _notes(title, leaves, results),
         )  # fmt: skip
         self.source = text.source
         # The comments name shapes; the code serves all of the same kind.
@@ -115,6 +115,14 @@ class _Loop:
         lines += [f"  return {returned}{',' if name != 'forward' or len(places) > 1 else ''}"]
         exec(compile("\n".join(lines), f"<fused {name}>", "exec"), names)
         return names[name]  # type: ignore[no-any-return]
+
+
+def _notes(title: str, leaves: Sequence[tuple[Expression, str, Shape]], results: Sequence[Any]) -> list[str]:
+    """The comments above a loop."""
+    return [
+        title, "operands: " + described([n for _, n, _ in leaves], [(e.dtype, s) for e, _, s in leaves]),
+        "results:  " + described([n for n, _, _ in results], [(e.dtype, s) for _, e, s in results]),
+    ]  # fmt: skip
 
 
 def _total(places: Any, dtype: Any, shape: Shape) -> Any:
@@ -253,6 +261,14 @@ class _Specialised:
     def _make(
         self, needs: Any, one: tuple[bool | None, ...], order: Any, keep: bool
     ) -> tuple[_Loop, list[int], list[int]]:
+        name, title, leaves, results, shape, used, places = self._described(needs, one, order, keep)
+        return _Loop(name, title, leaves, results, shape), used, places
+
+    def _described(
+        self, needs: Any, one: tuple[bool | None, ...], order: Any, keep: bool
+    ) -> tuple[str, str, list[Any], list[Any], Shape, list[int], list[int]]:
+        """What a loop is made of: name, title, leaves, results, shape; which arrays those leaves are, and of which
+        inputs the results are gradients."""
         shape = _permuted(self.shape, len(self.shape), order)
         shapes = [_permuted(s, len(self.shape), order) for s in self.shapes]
         leaves = [*zip(self.inputs, self.names, shapes)]
@@ -279,12 +295,29 @@ class _Specialised:
         reached = {e.position for e in ordered((e for _, e, _ in results), {e.position for e, _, _ in leaves})}
         used = [k for k, (e, _, _) in enumerate(leaves) if e.position in reached]
         present = [k for k, o in enumerate(one) if o is not None]
-        loop = _Loop(f"{self.identifier}_{name}", title, [leaves[k] for k in used], results, shape)
         n = len(self.inputs) + (0 if needs is None else len(kept))
-        return loop, [k if k < n else n + present[k - n] for k in used], places
+        arrays = [k if k < n else n + present[k - n] for k in used]
+        return f"{self.identifier}_{name}", title, [leaves[k] for k in used], results, shape, arrays, places
 
-    def source(self, needs: tuple[bool, ...]) -> str:
+    def pointwise(self, needs: tuple[bool, ...] | None) -> tuple[Pointwise, Shape, list[int], list[int]]:
+        """The loop of one direction in CUDA C++, for row-major arrays; the sizes of its index space; which arrays it
+        reads (inputs, then gradients of results), and of which inputs it gives gradients (forward: the results'
+        numbers)."""
+        from tinydl.fusion import cuda
+
+        one = () if needs is None else (False,) * len(self.live)
+        name, title, leaves, results, shape, used, places = self._described(needs, one, None, False)
+        notes = _notes(title, leaves, results)
+        made, sizes = cuda.pointwise(name, notes, leaves, results, shape)
+        return made, sizes, used, places
+
+    def source(self, needs: tuple[bool, ...], device: str) -> str:
         """The text of both kernels for row-major arrays."""
+        if device == "cuda":
+            text = self.pointwise(None)[0].source()
+            if self.live and any(needs):
+                text += "\n\n" + self.pointwise(needs)[0].source()
+            return text
         keep = bool(self.kept)
         text = self._loop(None, (), None, keep)[0].source
         if self.live and any(needs):
@@ -454,17 +487,21 @@ class Fused:
         pairs = zip(found, args)
         return [n for n, a in pairs if every or isinstance(a, tuple) and isinstance(a[0], np.dtype)]
 
-    def source(self, *example_inputs: Any) -> str:
-        """The text of the kernels for inputs like these, forward and backward, as it is compiled.
+    def source(self, *example_inputs: Any, device: str = "cpu") -> str:
+        """The text of the kernels for inputs like these, forward and backward, as it is compiled: Python for Numba, or
+        for the device ``"cuda"`` CUDA C++ for NVRTC, which can be compiled and executed without a GPU
+        (:mod:`tinydl.kernels.simt`).
 
         The backward kernel gives the gradients of the inputs that require one, or where none does, of all that are
         floating.
         """
+        if device not in ("cpu", "cuda"):
+            raise ValueError(f"fuse: kernels are written for the devices 'cpu' and 'cuda', not {device!r}")
         args = tuple(Tensor._wrap(a) if isinstance(a, np.ndarray) else a for a in example_inputs)
         tensors = [a for a in args if isinstance(a, Tensor)]
         known = self._specialised(args)
         needs = tuple(x.requires_grad for x in tensors)
-        return known.source(needs if any(needs) else tuple(x.dtype.kind == "f" for x in tensors))
+        return known.source(needs if any(needs) else tuple(x.dtype.kind == "f" for x in tensors), device)
 
 
 def fuse(function: Callable[..., Any]) -> Fused:
