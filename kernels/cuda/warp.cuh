@@ -9,6 +9,10 @@
 //   of two equal numbers either is the lesser one
 // lives: bool first = a.top >= b.top;
 //   of two equal ones either is the greater one
+// lives: bool first = a.top > 1 + b.top;
+//   the sum may belong to any number near the greatest
+// lives: parts[threadIdx.x / (WARP - 1)] = value;
+//   the same place, of a multiple of WARP less than WARP * (WARP - 1)
 // lives: if (threadIdx.x % (WARP + 1) == 0)
 //   another thread of each warp writes its part: all have it
 // lives: if (threadIdx.x % (WARP - 1) == 0)
@@ -23,6 +27,12 @@ constexpr int WARP = 32;
 struct Plus {
     template <typename T>
     __device__ T operator()(T a, T b) const { return a + b; }
+};
+
+// The greater one, by the hardware's instruction; of a NaN and a number the number.
+struct Largest {
+    template <typename T>
+    __device__ T operator()(T a, T b) const { return max(a, b); }
 };
 
 // The greater one; a NaN is greater than all.
@@ -120,7 +130,7 @@ __device__ V over_warp(V value, Join join)
 
 // The same for a block of THREADS, whole warps of one dimension, that all come here. One part a warp goes through shared
 // memory; then everybody reads all of them, at one address for the whole warp, which costs less than another round of
-// shuffles and a barrier behind it.
+// shuffles and a barrier behind it. Between two calls with the same types stands a barrier of the caller's.
 template <int THREADS, typename V, typename Join>
 __device__ V over_block(V value, Join join)
 {
@@ -133,6 +143,5 @@ __device__ V over_block(V value, Join join)
     value = parts[0];
     for (int w = 1; w < THREADS / WARP; w += 1)
         value = join(value, parts[w]);
-    __syncthreads(); // the next call writes parts again
     return value;
 }

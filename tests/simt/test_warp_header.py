@@ -13,8 +13,8 @@ pytestmark = pytest.mark.skipif(not nvrtc.available(), reason=f"compiling CUDA k
 
 THREADS, BLOCKS = 96, 2
 
-#: Every thread brings a number; of each join, all threads of a warp and of a block get the result. Two in a row of one
-#: type, so that parts of the first are written over by the second.
+#: Every thread brings a number; of each join, all threads of a warp and of a block get the result. Those
+#: of one type have a barrier between them.
 SOURCE = """
 #include "pack.cuh"
 #include "warp.cuh"
@@ -26,7 +26,9 @@ __device__ void all(const T *x, T *out, int n)
     T one = x[at], *to = out + at;
     *to = over_warp(one, Plus()), to += n;
     *to = over_block<THREADS>(one, Plus()), to += n;
+    __syncthreads();
     *to = over_block<THREADS>(one, Greater()), to += n;
+    __syncthreads();
     *to = over_block<THREADS>(one, Lesser()), to += n;
     Two<T> two = over_block<THREADS>(Two<T>{one, one * one}, Plus());
     *to = two.a, to += n, *to = two.b, to += n;
