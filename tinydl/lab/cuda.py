@@ -22,7 +22,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,7 +37,7 @@ from tinydl.kernels.simt.trace import Event, Recorder, Trace
 EXECUTED = nvrtc.ARCHITECTURES[-1]
 
 #: How much longer than the kernel itself a mutant may run before it counts as endless, and so as caught.
-PATIENCE = 20
+PATIENCE = 5
 
 
 @dataclass
@@ -197,12 +197,13 @@ def _execute(row: Row, ptx: str, dtype: str) -> None:
 
 
 def run(
-    kernel: CudaKernel, ptx: str, arguments: tuple[Any, ...], limit: int = simt.LIMIT
-) -> tuple[str, list[Counters]]:
+    kernel: CudaKernel, ptx: str, arguments: tuple[Any, ...], limit: int = simt.LIMIT,
+    wanted: tuple[Any, ...] | None = None,
+) -> tuple[str, list[Counters]]:  # fmt: skip
     """Execute a kernel's launches with some arguments: what is wrong with the results (nothing: empty), and the counts.
 
     The operation is called as its card says, with copies of the arguments. A launch may write what ``empty`` made and
-    what it says it writes. Raises SimtError at a finding.
+    what it says it writes. ``wanted``: the reference's results, where they are known. Raises SimtError at a finding.
     """
     counted: list[Counters] = []
 
@@ -224,7 +225,7 @@ def run(
         return results if len(results) > 1 else results[0]
 
     results = card(kernel.op).call(function, copied(arguments))
-    return compare(kernel, arguments, results)[0], counted
+    return compare(kernel, arguments, results, wanted)[0], counted
 
 
 def planned(kernel: CudaKernel, arguments: tuple[Any, ...]) -> tuple[list[Call], tuple[Any, ...]]:
@@ -279,7 +280,15 @@ def _copy(array: Any) -> Any:
     return copy
 
 
-def compare(kernel: CudaKernel, arguments: tuple[Any, ...], results: tuple[Any, ...]) -> tuple[str, float]:
+def reference(kernel: CudaKernel, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What a kernel's results should be, in float64 where the operation is not exact."""
+    about, given = card(kernel.op), copied(arguments)
+    return about.call(about.reference, given if about.exact else tuple(map(_widened, given)))
+
+
+def compare(
+    kernel: CudaKernel, arguments: tuple[Any, ...], results: tuple[Any, ...], wanted: tuple[Any, ...] | None = None
+) -> tuple[str, float]:
     """In words, how results differ from the reference by more than card or kernel allow (empty when they do not), and
     the largest difference as a share of what is allowed."""
     about = card(kernel.op)
@@ -332,10 +341,13 @@ def _mutate(row: Row, few: int) -> None:
     kernel = row.kernel
     whole, origins = kernel.whole()
     allowed = answers(whole)
-    limit = PATIENCE * max((counted.steps for counted in row.counters.values()), default=100_000)
-    samples = _samples(kernel)
     text = only(whole, _entries(kernel))
-    code = _code(compiled(text, kernel))
+    ptx = compiled(text, kernel)
+    code, trials = _code(ptx), []
+    for arguments in _samples(kernel):
+        _, counters = run(kernel, ptx, arguments)
+        steps = max((counted.steps for counted in counters), default=0)
+        trials.append(Trial(arguments, reference(kernel, arguments), PATIENCE * steps + 10_000))
     made = list(mutants(text))
     if few:  # spread over the source; what turns out to be no mutant is made up for
         apart = max(len(made) // few, 1)
@@ -343,7 +355,7 @@ def _mutate(row: Row, few: int) -> None:
     for mutant in made:
         if few and row.mutants >= few:
             break
-        verdict = judge(kernel, mutant, code, samples, limit)
+        verdict = judge(kernel, mutant, code, trials)
         if verdict == NO_MUTANT:
             continue
         file, line = origins[mutant.line - 1]
@@ -371,9 +383,15 @@ def _entries(kernel: CudaKernel) -> set[str]:
 NO_MUTANT, LIVES = "no mutant", "lives"
 
 
-def judge(
-    kernel: CudaKernel, mutant: Mutant, code: str, samples: Iterable[tuple[Any, ...]], limit: int
-) -> str:
+class Trial(NamedTuple):
+    """What mutants are tried with: a sample, the reference's results, and how many steps they may take."""
+
+    arguments: tuple[Any, ...]
+    wanted: tuple[Any, ...]
+    limit: int
+
+
+def judge(kernel: CudaKernel, mutant: Mutant, code: str, trials: Iterable[Trial]) -> str:
     """What caught a mutant; ``LIVES`` when nothing did, ``NO_MUTANT`` when it is no program or the same one."""
     try:
         ptx = compiled(mutant.text, kernel)
@@ -381,9 +399,9 @@ def judge(
         return NO_MUTANT
     if _code(ptx) == code:
         return NO_MUTANT
-    for arguments in samples:
+    for arguments, wanted, limit in trials:
         try:
-            problem, _ = run(kernel, ptx, arguments, limit)
+            problem, _ = run(kernel, ptx, arguments, limit, wanted)
         except simt.SimtError as error:
             return error.kind
         if problem:
