@@ -23,7 +23,7 @@ from typing import Any, overload
 
 import numpy as np
 from llvmlite import ir
-from numba import prange, types
+from numba import config, prange, types
 from numba.core import cgutils
 from numba.core.compiler import Flags
 from numba.core.cpu import FastMathOptions
@@ -62,7 +62,7 @@ class Shared:
         exec(compile(text, inspect.getfile(part), "exec"), names)
         whole = names["whole"]
         whole.__qualname__ = part.__qualname__
-        self._whole = njit(whole, error_model=error_model)
+        self._whole = _in_turn(part) if config.DISABLE_JIT else njit(whole, error_model=error_model)
         #: ``kernel.alone(*arguments)``: on this thread.
         self.alone = functools.partial(self._whole, 0, 1)
 
@@ -72,6 +72,16 @@ class Shared:
             self.alone(*arguments)
         else:
             self._whole(_runner(), threads, *arguments)
+
+
+def _in_turn(part: Callable[..., None]) -> Callable[..., None]:
+    """Where kernels run as the Python that they are: one part after another."""
+
+    def whole(run: int, threads: int, *arguments: Any) -> None:
+        for thread in range(threads):
+            part(thread, threads, *arguments)
+
+    return whole
 
 
 @overload
@@ -157,6 +167,8 @@ _run: Any = njit(_loop, parallel=True)
 @functools.lru_cache(maxsize=1)
 def _runner() -> int:
     """The address of the compiled loop."""
+    if config.DISABLE_JIT:
+        return 0
     _run.compile(_RUN)
     compiled = _run.overloads[_RUN]
     return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))

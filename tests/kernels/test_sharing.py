@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import types
 from typing import Any, NamedTuple
 
@@ -85,3 +88,20 @@ def test_what_begins_otherwise_is_refused() -> None:
 
         @shared
         def _wrong(x: Any, threads: int) -> None: ...
+
+
+def test_as_the_python_that_it_is() -> None:
+    code = (
+        "import numpy as np\n"
+        "from tinydl.kernels.sharing import shared\n"
+        "@shared\n"
+        "def mark(thread, threads, x):\n"
+        "    x[thread] += threads\n"
+        "x = np.zeros(4, int)\n"
+        "mark(3, x)\n"
+        "mark.alone(x)\n"
+        "print(x.tolist())\n"
+    )
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "[4, 3, 3, 0]\n", done.stderr
