@@ -26,7 +26,7 @@ def call(about: Card, name: str) -> tuple[Any, tuple[Any, ...]]:
 def test_most_operations_have_a_rival() -> None:
     without = {c.op for c in kernels.cards() if not c.rivals}
     assert {op for op in without if not op.startswith("random_")} == {  # PyTorch has none of these
-        "nade_forward", "nade_backward", "nade_sample", "omd_", "optimistic_adam_",
+        "nade_forward", "nade_backward", "nade_sample", "gibbs", "omd_", "optimistic_adam_",
         "ctc_backward",  # its own is another off log_softmax
         "flat_places", "moving_average",  # parts of its operations
     }  # fmt: skip

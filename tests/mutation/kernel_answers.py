@@ -26,6 +26,13 @@ equivalent("optim/spec", "squared_norm", "range(0, numel, CHUNK) -> range(0, num
 equivalent("random/spec", "random_bits", "range(0, blocks, _SLAB) -> range(0, blocks + 1, _SLAB)", because=_NOTHING)
 
 equivalent(
+    "loss/cpu", "_softmax_blocks",
+    "blocks * (thread + 1) -> blocks * (thread + 1 + 1)",
+    "range(blocks * thread // threads, blocks * (thread + 1) // threads) -> "
+    "range(blocks * thread // threads, blocks * (thread + 1) // threads + 1)",
+    because=_NOTHING + ", or one that two threads compute alike",
+)
+equivalent(
     "nade/spec", "nade_sample", "sounds[:, :1] -> sounds[:, :1 + 1]",
     because="where no later pitch can sound the first one must: it does so by its probability or by force",
 )  # fmt: skip

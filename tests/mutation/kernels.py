@@ -34,7 +34,8 @@ from tests.mutation.targets import ROOT, module_of
 
 #: Compiled kernels that run as plain Python, and the NumPy twins, in the order in which they are asked.
 COMPILED = ("pool", "reduction", "activation", "loss", "norm", "indexing", "triangle", "bag")
-TWINS = (*COMPILED, "linear", "matmul", "conv", "attention", "rnn", "nade", "optim", "padding", "random", "special")
+TWINS = (*COMPILED, "linear", "matmul", "conv", "attention", "rnn", "nade", "optim", "padding", "random", "rbm",
+         "special")
 FILES = (*(f"kernels/{family}/cpu.py" for family in COMPILED), *(f"kernels/{family}/spec.py" for family in TWINS))
 COARSE = 4  # tolerances are so many times as wide: without vectors a sum has one long chain, and rounds more often
 PATIENCE = 4  # a mutant that takes so many times the processor's time of unchanged kernels (a loop without end) is seen
