@@ -273,4 +273,4 @@ def _tiled() -> CudaKernel:
 
 DIRECT = tuple(map(_direct, ASKED))
 TILED_FORWARD = _tiled()
-IMPLICIT = tuple(map(_implicit, ("conv_forward",)))
+IMPLICIT = tuple(map(_implicit, ("conv_forward", "conv_input")))

@@ -15,7 +15,7 @@
 //
 // What it should gain: ten times the direct rung and more. It spends about a fifth of its instructions on indices, input with a
 // stride multiplies mostly zeros, and weight leaves the machine idle where filters are few, because its long sums
-// are not split. The next rung mends all three. (Unverified on hardware.)
+// are not split. (Unverified on hardware.)
 
 // lives: for (int k = 0; k <= K; k += DEPTH) {
 //   one step more where DEPTH divides K, with tiles full of zeros
