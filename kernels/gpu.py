@@ -50,7 +50,7 @@ class Table:
 @dataclass(frozen=True)
 class Call:
     """One launch: the kernel's name in its source, up to three sizes of grid and block, its arguments (arrays are
-    passed as pointers, and so are tables), bytes of dynamic shared memory.
+    passed as pointers, and so are tables; bytes as a structure), bytes of dynamic shared memory.
 
     writes: which arrays it changes in place, of those that ``empty`` did not make; only an operation whose name ends
     in ``_`` has any.

@@ -46,7 +46,10 @@ def parameters(ptx: str, entry: str) -> tuple[str, ...]:
 
 
 def number(value: Any, kind: str) -> Any:
-    """A number of Python or NumPy as a parameter of that PTX type; its bits are kept, as C would."""
+    """A number of Python or NumPy as a parameter of that PTX type; its bits are kept, as C would. Bytes are a structure
+    and become an array of NumPy, which CuPy passes by value."""
+    if isinstance(value, bytes):
+        return np.frombuffer(value, np.uint8)
     to = _NUMBERS[kind]
     if np.dtype(to).kind == "f":
         return to(value)

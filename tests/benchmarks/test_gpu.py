@@ -181,6 +181,11 @@ def test_numbers_as_parameters(value: Any, kind: str, expected: Any) -> None:
     assert found == expected and found.dtype == expected.dtype
 
 
+def test_structures_as_parameters() -> None:
+    found = launcher.number(b"\1\2\3", "b8")
+    assert isinstance(found, np.ndarray) and found.tobytes() == b"\1\2\3"
+
+
 # -- the command -------------------------------------------------------------------------------------------------------
 
 

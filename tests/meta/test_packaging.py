@@ -161,7 +161,7 @@ def test_metadata(wheel: Path) -> None:
     assert "Requires-Python: >=3.10" in text
     assert "Requires-Dist: numpy>=2" in text
     extras = {line.split(": ")[1] for line in text.splitlines() if line.startswith("Provides-Extra: ")}
-    assert extras == {"datasets", "docs", "plots", "test", "dev", "cuda12", "cuda13", "mpi", "nvrtc", "onnx"}
+    assert extras == {"datasets", "docs", "plots", "test", "dev", "cuda12", "cuda13", "mpi", "nvrtc", "nvvm", "onnx"}
 
 
 def test_console_entry_is_a_callable() -> None:

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -32,6 +32,22 @@ from tinydl.kernels.simt import Counters
 from tinydl.kernels.simt.mutants import Mutant, mutants, only
 from tinydl.kernels.simt.program import link
 from tinydl.kernels.simt.trace import Event, Recorder, Trace
+
+
+class Planned(Protocol):
+    """What :func:`execute` needs of a kernel."""
+
+    @property
+    def op(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def tolerance(self) -> Mapping[str, float]: ...
+    @property
+    def plan(self) -> Callable[..., tuple[list[Call], tuple[Any, ...]]]: ...
+    @property
+    def trial(self) -> Callable[..., tuple[list[Call], tuple[Any, ...]]] | None: ...
+
 
 #: What PTX is executed: the newest that every kernel is compiled for.
 EXECUTED = nvrtc.ARCHITECTURES[-1]
@@ -205,6 +221,21 @@ def run(
     The operation is called as its card says, with copies of the arguments. A launch may write what ``empty`` made and
     what it says it writes. ``wanted``: the reference's results, where they are known. Raises SimtError at a finding.
     """
+
+    def launch(call: Call, args: list[Any]) -> Counters:
+        return simt.launch(ptx, call.entry, call.grid, call.block, args, shared=call.shared, limit=limit)
+
+    return execute(kernel, launch, arguments, wanted)
+
+
+#: ``launch(call, args)`` executes one launch, with the arguments as :func:`simt.launch` takes them.
+Launch = Callable[[Call, list[Any]], Counters]
+
+
+def execute(
+    kernel: Planned, launch: Launch, arguments: tuple[Any, ...], wanted: tuple[Any, ...] | None = None
+) -> tuple[str, list[Counters]]:
+    """:func:`run`, of what has a plan, with a launcher of its own."""
     counted: list[Counters] = []
 
     def function(*given: Any) -> Any:
@@ -220,8 +251,7 @@ def run(
             if call.writes and not kernel.op.endswith("_"):
                 raise ValueError(f"{kernel.key}: {call.entry} writes in place, and {kernel.op!r} does not end in '_'")
             written = {*made, *map(_place, call.writes)}
-            args = [_passed(a, written, fresh) for a in call.args]
-            counted.append(simt.launch(ptx, call.entry, call.grid, call.block, args, shared=call.shared, limit=limit))
+            counted.append(launch(call, [_passed(a, written, fresh) for a in call.args]))
         return results if len(results) > 1 else results[0]
 
     results = card(kernel.op).call(function, copied(arguments))
@@ -280,14 +310,14 @@ def _copy(array: Any) -> Any:
     return copy
 
 
-def reference(kernel: CudaKernel, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+def reference(kernel: Planned, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     """What a kernel's results should be, in float64 where the operation is not exact."""
     about, given = card(kernel.op), copied(arguments)
     return about.call(about.reference, given if about.exact else tuple(map(_widened, given)))
 
 
 def compare(
-    kernel: CudaKernel, arguments: tuple[Any, ...], results: tuple[Any, ...], wanted: tuple[Any, ...] | None = None
+    kernel: Planned, arguments: tuple[Any, ...], results: tuple[Any, ...], wanted: tuple[Any, ...] | None = None
 ) -> tuple[str, float]:
     """In words, how results differ from the reference by more than card or kernel allow (empty when they do not), and
     the largest difference as a share of what is allowed."""
