@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,16 @@ from tinydl.lab import cuda
 pytestmark = pytest.mark.skipif(not nvrtc.available(), reason=f"compiling CUDA kernels needs NVRTC: {nvrtc.PIP}")
 
 
+@functools.lru_cache(maxsize=None)
+def module(key: str) -> tuple[gpu.CudaKernel, Any]:
+    """A kernel and what its source compiles to."""
+    (kernel,) = cuda.chosen([key])
+    return kernel, simt.parse(cuda.compiled(kernel.text(), kernel))
+
+
 def execute(key: str, *arguments: Any) -> tuple[Any, list[simt.Counters]]:
     """A kernel's results on the virtual GPU, whatever its card says of the arguments, and the launches' counts."""
-    (kernel,) = cuda.chosen([key])
-    ptx = cuda.compiled(kernel.text(), kernel)
+    kernel, ptx = module(key)
     calls, results = kernel.plan(gpu.host_empty, *arguments)
     return results, [simt.launch(ptx, c.entry, c.grid, c.block, c.args, shared=c.shared) for c in calls]
 
