@@ -14,7 +14,7 @@ from tinydl.lab import cuda
 pytestmark = pytest.mark.skipif(not nvrtc.available(), reason=f"compiling CUDA kernels needs NVRTC: {nvrtc.PIP}")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def module(key: str) -> tuple[gpu.CudaKernel, Any]:
     """A kernel and what its source compiles to."""
     (kernel,) = cuda.chosen([key])
