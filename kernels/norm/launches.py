@@ -315,6 +315,8 @@ def _batch(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
 
 #: One place, few of them, many; no examples; strips and spans that the sizes do not fill.
 CHANNELS = (0, 4, 3, 2), (70, 3, 1, 1), (130, 2, 20, 2), (5, 16, 4, 4), (3, 2, 501, 2), (2, 4, 524, 2)
+#: More channels in a group than threads in a block.
+MANY = 1, 600, 2, 2
 
 for _op, _direction, _plan, _turn in (
     ("batch_norm", "forward", _batch_forward, _batch),
@@ -326,9 +328,10 @@ for _op, _direction, _plan, _turn in (
 ):
     _source = FOLDER / f"{'group' if _op == 'group_norm' else 'batch'}_1_{_direction}.cu"
     _name = "cuda.block" if _op == "group_norm" else "cuda.parts"
+    _sizes = CHANNELS if _plan is not _group_backward else (MANY, *CHANNELS)
     declare(
         CudaKernel(
-            f"{_op}_{_direction}", _name, _source, DTYPES, _plan, _channel_samples(_turn, *CHANNELS),
+            f"{_op}_{_direction}", _name, _source, DTYPES, _plan, _channel_samples(_turn, *_sizes),
             _whole_numbers_suffice,
         )
     )  # fmt: skip

@@ -9,6 +9,11 @@
 // What to expect: the speed of memory, x and g moving in twice and dx out once; the sums over channels and examples are
 // small. (Unverified on hardware.)
 
+// lives: if (threadIdx.x % (WARP + 1) == 0) {
+//   another thread of each warp writes, which has the same
+// lives: if (threadIdx.x % (WARP - 1) == 0) {
+//   another thread of each warp writes, which has the same, or two
+
 #include "columns.cuh"
 #include "rows.cuh"
 
