@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,16 @@ from tinydl.lab import cuda
 pytestmark = pytest.mark.skipif(not nvrtc.available(), reason=f"compiling CUDA kernels needs NVRTC: {nvrtc.PIP}")
 
 
+@functools.cache
+def module(key: str) -> tuple[gpu.CudaKernel, Any]:
+    """A kernel and what its source compiles to."""
+    (kernel,) = cuda.chosen([key])
+    return kernel, simt.parse(cuda.compiled(kernel.text(), kernel))
+
+
 def execute(key: str, *arguments: Any) -> tuple[Any, list[simt.Counters]]:
     """A kernel's results on the virtual GPU, whatever its card says of the arguments, and the launches' counts."""
-    (kernel,) = cuda.chosen([key])
-    ptx = cuda.compiled(kernel.text(), kernel)
+    kernel, ptx = module(key)
     calls, results = kernel.plan(gpu.host_empty, *arguments)
     return results, [simt.launch(ptx, c.entry, c.grid, c.block, c.args, shared=c.shared) for c in calls]
 
@@ -50,6 +57,35 @@ def test_layer_norm_reads_a_row_once() -> None:
     assert counted.barriers == 0
 
 
+def test_the_fused_backward_reads_once() -> None:
+    x, g, weight = numbers(64, 512), numbers(64, 512), numbers(512)
+    given = g, x, weight, x.mean(axis=1), 1 / x.std(axis=1)
+    block, fused = (moved(execute(f"layer_norm_backward:cuda.{name}", *given)[1]) for name in ("block", "fused"))
+    assert fused < 0.7 * block
+
+
+def test_a_loss_and_its_gradient_move_the_logits_twice() -> None:
+    x, target = numbers(64, 96), np.arange(64)
+    _, counted = execute("softmax_cross_entropy:cuda.warp", x, target, None, -100, 0.0, "none")
+    assert moved(counted) < 2.3 * x.nbytes
+
+
+@pytest.mark.parametrize("bad", [-1, 5, 2**40])
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+@pytest.mark.parametrize("kernel", ["softmax_cross_entropy:warp", "softmax_cross_entropy:block", "nll:warp"])
+def test_a_target_that_is_no_class_is_seen(kernel: str, reduction: str, bad: int) -> None:
+    """The CPU raises; here its row, and every mean, is NaN, and nothing is read outside."""
+    x, target, weight = numbers(4, 5), np.array([0, bad, 4, -100]), np.abs(numbers(5))
+    smoothing = (0.1,) if "softmax" in kernel else ()
+    (loss, gradient), _ = execute(kernel.replace(":", ":cuda."), x, target, weight, -100, *smoothing, reduction)
+    if reduction == "mean":
+        assert np.isnan(loss) and np.isnan(gradient[:3]).any(axis=1).all()
+    else:
+        assert np.isnan(loss).tolist() == [False, True, False, False]
+        assert np.isnan(gradient).all(axis=1).tolist() == [False, True, False, False]
+    assert not gradient[3].any()
+
+
 def test_slices_are_added_in_the_order_of_the_cpu() -> None:
     """To the bit, though many meet in one place."""
     rng = np.random.default_rng(0)
@@ -59,3 +95,13 @@ def test_slices_are_added_in_the_order_of_the_cpu() -> None:
     want = np.zeros_like(y)
     np.add.at(want, at, values)
     np.testing.assert_array_equal(y, want)
+
+
+def test_one_long_line_is_shared_out_to_blocks() -> None:
+    x = numbers(1, 50_000) + np.float32(1000)
+    (variance, mean), counted = execute("moments:cuda.parts", x, 1, 0.0)
+    assert len(counted) == 2 and counted[0].warps > 8 * 20 and moved(counted[:1]) < 1.1 * x.nbytes
+    wide = x.astype(np.float64)
+    assert abs(variance[0] - wide.var()) < 1e-5 and abs(mean[0] - wide.mean()) < 1e-3
+    (norm,), counted = execute("vector_norm:cuda.parts", x, None, 2.0)
+    assert norm.shape == () and len(counted) == 2 and abs(norm / np.linalg.norm(wide) - 1) < 1e-6
