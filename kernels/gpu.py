@@ -15,6 +15,7 @@ import importlib.util
 import json
 import pkgutil
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -216,3 +217,18 @@ def host_empty(shape: tuple[int, ...], dtype: Any) -> Array:
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     made: Array = np.full(size, 0xFF, np.uint8).view(dtype).reshape(shape)
     return made
+
+
+def memory(array: Any) -> Any:
+    """All the memory that a view reaches, of which none of its strides goes backwards, as an array that a launch can be
+    given: itself when it is contiguous. Views of it (a transposed one, one with gaps) begin where it begins."""
+    if array.flags.c_contiguous or not array.size:
+        return array
+    reach = 1 + sum((n - 1) * stride // array.itemsize for n, stride in zip(array.shape, array.strides))
+    library = sys.modules[type(array).__module__.partition(".")[0]]  # NumPy's, or CuPy's
+    return library.lib.stride_tricks.as_strided(array, (reach,), (array.itemsize,))
+
+
+def forwards(*arrays: Any) -> bool:
+    """Whether no array has a stride that goes backwards."""
+    return all(stride >= 0 for array in arrays for stride in array.strides)

@@ -463,6 +463,9 @@ def _lower_copy(wave: Wave, i: Instruction, number: int, copies: Copies) -> Step
                         memory.note_read(index, part, who[chosen], i, number)
                     data[chosen, start : start + part] = memory.view(np.uint8)[index[:, None] + np.arange(part)]
         there = target(who)
+        reading = bytes_ > 0
+        if wave.launch.checks and reading.any():  # beside the count of what it writes
+            memory.count(here[reading], width, who[reading], i, ~number)
         if wave.launch.checks:  # from now on it may be written
             space = wave.launch.space(wave, "shared")
             place = space.locate(there, width, who, i, True)

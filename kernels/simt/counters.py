@@ -62,7 +62,8 @@ class Counters:
     threads: instructions, one count per thread that executed them; warps: the same per warp; mix: by the first part of
     the opcode, per warp; barriers: block barriers passed, one per block; waves: groups of blocks that ran together;
     steps: instructions that were executed, each for all threads that were at it.
-    Accesses and branches are counted when the launch checks; otherwise they are empty.
+    Accesses and branches are counted by the instruction's number, when the launch checks; otherwise they are empty. Of
+    ``cp.async`` the write of shared memory stands at its number n, the read of global memory at ~n.
     """
 
     kernel: str
@@ -124,7 +125,7 @@ class Counters:
                     "instruction": a.instruction.text, "source": a.instruction.source, "space": a.space,
                     "requests": a.requests, "taken": a.taken, "best": a.best, "efficiency": round(a.efficiency, 4),
                 }
-                for _, a in sorted(self.accesses.items())
+                for _, a in sorted(self.accesses.items(), key=lambda item: max(item[0], ~item[0]))
             ],
             "branches": [
                 {

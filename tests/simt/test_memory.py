@@ -292,6 +292,23 @@ def test_a_copy_arrives_when_it_is_waited_for() -> None:
         run(COPY.replace("bar.sync 0;", ""), source, target, threads=8)
 
 
+def test_a_copy_counts_what_it_reads_and_what_it_writes() -> None:
+    source, target = np.arange(32, dtype=np.uint32), np.zeros(32, np.uint32)
+    counters = run(COPY, source, target, threads=8)
+    read, written = (a for a in counters.accesses.values() if a.instruction.name == "cp")
+    assert (read.space, read.taken, read.best) == ("global", 4, 4)  # 8 times 16 bytes side by side
+    assert (written.space, written.requests, written.conflicts) == ("shared", 1, 0)
+    spaces = [a["space"] for a in counters.facts()["accesses"] if a["instruction"].startswith("cp")]
+    assert spaces == ["global", "shared"] and counters.sectors == 8
+    scattered = COPY.replace("cp.async.cg.shared.global [%r1], [%rd50], 16;", f"""{at(0, 48)}
+    mov.u32 %r2, 0;
+    setp.lt.u32 %p1, %r60, 3;
+    @%p1 mov.u32 %r2, 4;
+    cp.async.cg.shared.global [%r1], [%rd50], 16, %r2;""")
+    read = next(a for a in run(scattered, source, target, threads=8).accesses.values() if a.instruction.name == "cp")
+    assert (read.taken, read.best, read.threads) == (3, 2, 3)  # of a copy that reads nothing, no sector is moved
+
+
 def test_groups_are_finished_in_order() -> None:
     out = np.zeros(4, np.uint32)
     body = f"""
