@@ -8,8 +8,6 @@
     6_vectors.cu    the same in accesses of 16 bytes
     7_warps.cu      tiles for warps within the block's
     8_staged.cu     the next step of K on its way, in registers
-    9_async.cu      several steps of K on their way, past the registers; batches, operands of any stride
-    10_tf32.cu      on tensor cores, less exactly
     11_tf32x3.cu    on tensor cores, as exactly as in float32
     12_bf16.cu      on tensor cores, still less exactly
     13_skinny.cu    few rows or columns, as fast as memory
@@ -84,7 +82,7 @@ STAGED = _rung(8, "staged", _large, (256,))
 
 # -- operands of any stride --------------------------------------------------------------------------------------------
 
-#: M, K, N over several tiles and more steps of K than are on their way at once, each with what stands in no whole piece.
+#: M, K, N over several tiles and more steps of K than are on their way at once, with what stands in no whole piece.
 LONG = ((3, 0, 4), (1, 1, 1), (5, 3, 7), (64, 40, 64), (132, 20, 68), (130, 45, 131))
 
 #: Which of the operands are stored as the transpose of what is multiplied.
@@ -131,13 +129,13 @@ def layout_of(a: Any, b: Any) -> str:
 
 
 def gemm_plan(name: str, side: Callable[[Any], int]) -> Callable[..., tuple[list[Call], tuple[Any, ...]]]:
-    """The plan of entries ``<name>_<layout>_<dtype>``, blocks of 256 threads and a tile of C of ``side(dtype)`` each way.
+    """The plan of entries ``<name>_<layout>_<dtype>``: blocks of 256 threads, tiles of C of ``side(dtype)`` each way.
 
     a [M, K] or [Z, M, K], b [K, N] or [Z, K, N].
     """
 
     def plan(empty: Empty, a: Any, b: Any) -> tuple[list[Call], tuple[Any, ...]]:
-        M, K, N, tile = *a.shape[-2:], b.shape[-1], side(a.dtype)
+        (M, K), N, tile = a.shape[-2:], b.shape[-1], side(a.dtype)
         c = empty((*a.shape[:-2], M, N), a.dtype)
         blocks = -(-M // tile) * -(-N // tile) * (len(a) if a.ndim > 2 else 1)
         entry = f"{name}_{layout_of(a, b)}_{a.dtype.name}"
@@ -145,14 +143,6 @@ def gemm_plan(name: str, side: Callable[[Any], int]) -> Callable[..., tuple[list
         return [Call(entry, (blocks,), (256,), args)] if blocks else [], (c,)
 
     return plan
-
-
-ASYNC = declare(
-    CudaKernel(
-        "matmul", "cuda.async", FOLDER / "9_async.cu", DTYPES, gemm_plan("async", lambda dtype: _large(dtype)[0]),
-        strided_samples, forwards, "80", "cp.async",
-    )
-)  # fmt: skip
 
 
 # -- the tensor cores --------------------------------------------------------------------------------------------------
@@ -168,7 +158,6 @@ def _tensor(number: int, name: str, tolerance: float = 0.0, because: str = "") -
     )  # fmt: skip
 
 
-TF32 = _tensor(10, "tf32", 1e-3, "operands are rounded to TF32, 10 bits behind the point; for who asks for it")
 TF32X3 = _tensor(11, "tf32x3")
 BF16 = _tensor(12, "bf16", 8e-3, "operands are rounded to bfloat16, 7 bits behind the point; for who asks for it")
 
