@@ -8,8 +8,8 @@
 // out their numbers. Where there are few lines, several blocks take part in each, and a second launch joins what they
 // have found. A line with an infinity has no mean.
 //
-// What to expect: the speed at which memory is read, if there are some hundred thousand numbers. (Unverified on
-// hardware.)
+// What to expect: the speed at which memory is read, if there are some hundred thousand numbers.
+// (Unverified on hardware.)
 
 #include "columns.cuh"
 #include "rows.cuh"
