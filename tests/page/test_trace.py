@@ -76,7 +76,7 @@ def test_the_page_fits(page: Any, width: int) -> None:
 @pytest.mark.skipif(not nvrtc.available(), reason=f"needs NVRTC: {nvrtc.PIP}")
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], opened: Open) -> None:
     path = tmp_path / "tiled.html"
-    assert main(["kernels", "trace", "tiled", "--html", str(path), "--warps", "1"]) == 0
+    assert main(["kernels", "trace", "matmul:cuda.tiled", "--html", str(path), "--warps", "1"]) == 0
     assert "steps of matmul:cuda.tiled" in capsys.readouterr().out
     shown = opened(path)
     shown.locator("#on").focus()
@@ -84,4 +84,4 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], opened:
     assert "__syncthreads" in shown.locator("#source .here").inner_text()
     assert main(["kernels", "trace", "matmul", "--html", str(path)]) == 2
     assert "means several kernels" in capsys.readouterr().err
-    assert main(["kernels", "trace", "tiled", "--html", "tiled.txt"]) == 2
+    assert main(["kernels", "trace", "matmul:cuda.tiled", "--html", "tiled.txt"]) == 2

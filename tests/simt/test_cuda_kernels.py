@@ -294,11 +294,11 @@ def test_the_sums() -> None:
 
 @compiles
 def test_check_cuda(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["kernels", "check-cuda", "cuda.naive", "--no-mutants"]) == 0
-    assert capsys.readouterr().out.startswith("matmul:cuda.naive")
-    assert main(["kernels", "check-cuda", "naive", "--no-mutants", "--record"]) == 2
+    assert main(["kernels", "check-cuda", "cuda.coalesced", "--no-mutants"]) == 0
+    assert capsys.readouterr().out.startswith("matmul:cuda.coalesced")
+    assert main(["kernels", "check-cuda", "coalesced", "--no-mutants", "--record"]) == 2
     assert "leave out --no-mutants" in capsys.readouterr().err
-    assert main(["kernels", "check-cuda", "naive", "--no-mutants", "--json"]) == 0
+    assert main(["kernels", "check-cuda", "coalesced", "--no-mutants", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["kernels"] == 1 and said["rows"][0]["right"] and Counter(said)["rows"] == said["rows"]
 
