@@ -108,6 +108,7 @@ def _sharing(part: Callable[..., None], flags: Flags) -> Any:
 
         def emit(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
             run, threads, given = values
+            given = _borrowed(context, builder, arguments, given)
             # Numba's own memory of these goes by their code, which functions with other globals may share.
             compiled = context.compile_subroutine(builder, part, form, flags=flags.copy(), caching=False)
             function = context.declare_function(builder.module, compiled.fndesc)
@@ -137,6 +138,20 @@ def _sharing(part: Callable[..., None], flags: Flags) -> Any:
         return types.void(run, threads, arguments), emit
 
     return share
+
+
+def _borrowed(context: Any, builder: ir.IRBuilder, kind: Any, value: ir.Value) -> ir.Value:
+    """The arrays in a value without what counts their references, which the caller holds: the threads would take the
+    line of memory with that number from each other at every slice."""
+    if isinstance(kind, types.Array):
+        array = context.make_array(kind)(context, builder, value)
+        for name in ("meminfo", "parent"):
+            setattr(array, name, ir.Constant(getattr(array, name).type, None))
+        return array._getvalue()
+    if isinstance(kind, types.BaseTuple):
+        for k, inner in enumerate(kind.types):
+            value = builder.insert_value(value, _borrowed(context, builder, inner, builder.extract_value(value, k)), k)
+    return value
 
 
 # -- the one parallel loop ---------------------------------------------------------------------------------------------

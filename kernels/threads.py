@@ -6,8 +6,10 @@ net, so work that is worth several threads is done by kernels of ours.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 #: Operations below which one thread does it all. On an idle machine two threads win sooner (a product of 1 MFLOP takes
 #: 18 us instead of 22, one of 8 MFLOP 42 instead of 65); but where another program has the core that one of them is to
@@ -20,6 +22,16 @@ def worthwhile(operations: int) -> int:
     return 1 if operations < SERIAL else get_num_threads()
 
 
+@functools.cache
+def _pool() -> Any:
+    """Numba's module of threads, which are started. Its public functions take two locks at every call, which is longer
+    (2.6 us) than starting a kernel."""
+    from numba.np.ufunc import parallel
+
+    parallel._launch_threads()
+    return parallel
+
+
 def max_threads() -> int:
     """The size of the pool (``NUMBA_NUM_THREADS``, by default the number of cores this process may use)."""
     import numba
@@ -29,9 +41,7 @@ def max_threads() -> int:
 
 def get_num_threads() -> int:
     """How many threads the kernels called from this thread use."""
-    import numba
-
-    return int(numba.get_num_threads())
+    return int(_pool()._get_num_threads())
 
 
 def set_num_threads(count: int) -> None:
@@ -39,11 +49,9 @@ def set_num_threads(count: int) -> None:
 
     Raises ValueError unless 1 <= count <= :func:`max_threads`.
     """
-    import numba
-
     if not 1 <= count <= max_threads():
         raise ValueError(f"the number of threads must be between 1 and {max_threads()}, got {count}")
-    numba.set_num_threads(count)
+    _pool()._set_num_threads(count)
 
 
 @contextmanager
