@@ -3,8 +3,9 @@
 Threads at the same segment are one *gang*, of any warps and blocks, and run together. Of all gangs that can run the one
 whose segment comes first (:func:`tinydl.kernels.simt.flow.schedule`) does. Every thread makes progress: a loop that
 polls memory which others write gives way to all other gangs each time round, so that locks and grid-wide barriers are
-left as on hardware since Volta. When nothing can run, or all that runs polls what nothing changes, that is a deadlock,
-and said.
+left as on hardware since Volta. Where blocks wait for each other the last of them comes late, once all others wait, so
+that who does not wait for it is seen. When nothing can run, or all that runs polls what nothing changes, that is a
+deadlock, and said.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class Scheduler:
         self.steps: list[Step | None] = []
         self.ends: list[Callable[[Lanes, int], None]] = []
         self.idle, self.seen_progress = 0, -1
+        self.late: Lanes = None  # the last block, as long as it has not begun
         self.watch: Watcher | None = None
         self._expected: dict[int, int | None] = {}  # by barrier instruction: the number of threads it names
         self._reductions: dict[int, tuple[str, Callable[[Lanes, Any], None]]] = {}
@@ -113,7 +115,11 @@ class Scheduler:
 
     def run(self) -> None:
         """From the kernel's entry to the exit of the last thread."""
-        self.put(0, None if self.wave.count else self.wave.everyone, 0)
+        if self.launch.may_wait and self.wave.blocks > 1:
+            self.put(0, self.wave.everyone[: -self.wave.threads], 0)
+            self.late = self.wave.everyone[-self.wave.threads :]
+        else:
+            self.put(0, None if self.wave.count else self.wave.everyone, 0)
         while True:
             number = self._pick()
             if number is None:
@@ -122,6 +128,9 @@ class Scheduler:
             self._run(number, self._merged(gang.lanes), gang.turns)
 
     def _pick(self) -> int | None:
+        if self.late is not None and all(gang.turns for gang in self.ready.values()):
+            self.put(0, self.late, 0)
+            self.late = None
         if not self.ready:
             self._stuck()
             return None

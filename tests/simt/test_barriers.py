@@ -246,6 +246,12 @@ def test_a_grid_wide_barrier_needs_the_blocks_own(number: int) -> None:
         grid(without(GRID_BARRIER, "    bar.sync 0;\n", number))
 
 
+def test_a_block_that_the_others_do_not_wait_for_comes_late() -> None:
+    """One that is counted too few: run side by side, all would have arrived when the first looks."""
+    with pytest.raises(simt.Race, match="argument 1"):
+        grid(GRID_BARRIER.replace("sub.u32 %r6, %r6, %r2;", "sub.u32 %r6, %r6, %r2;\n    sub.u32 %r6, %r6, 1;"))
+
+
 @pytest.mark.parametrize("membar", ["membar.gl", "fence.sc.sys", "fence.acq_rel.cluster"])
 def test_other_fences(membar: str) -> None:
     grid(GRID_BARRIER.replace("fence.acq_rel.gpu", membar))
