@@ -30,7 +30,7 @@ import numpy as np
 
 from tinydl.benchmarks.harness import RESULTS
 from tinydl.kernels import card, use
-from tinydl.kernels.gpu import CudaKernel, cuda_kernels
+from tinydl.kernels.gpu import CudaKernel, cuda_kernels, expanded
 from tinydl.kernels.nvrtc import CompileError
 
 TITLE = "CUDA kernels on a GPU: verified, and timed beside cuBLAS and PyTorch (needs CuPy and a GPU)"
@@ -107,8 +107,8 @@ class Entry:
 
 
 def digest(kernel: CudaKernel) -> str:
-    """SHA-256 of the source with its headers; its options stand in its first lines."""
-    return hashlib.sha256(kernel.whole()[0].encode()).hexdigest()
+    """SHA-256 of the source with its headers, and of the other files that it launches; options stand in first lines."""
+    return hashlib.sha256("".join([kernel.whole()[0], *map(expanded, kernel.also)]).encode()).hexdigest()
 
 
 def entries(folder: Path = LEDGER) -> list[Entry]:
@@ -167,6 +167,8 @@ def _cases(kernel: CudaKernel, dtype: Any) -> Iterator[tuple[str, tuple[Any, ...
 
 def examine(gpu: Any, kernel: CudaKernel, say: Callable[[str], None] = lambda line: None) -> list[Entry]:
     """Verify a kernel and, when it is right, time it; a row for each case, one for all samples together."""
+    from tinydl.kernels.launcher import NoRoom
+
     facts = {**gpu.facts(), "date": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())}
     base = {"sha256": digest(kernel), "kernel": kernel.key, "source": kernel.source.name, **facts}
     rows: list[Entry] = []
@@ -178,6 +180,9 @@ def examine(gpu: Any, kernel: CudaKernel, say: Callable[[str], None] = lambda li
                 continue
             try:
                 problem, error = verify(gpu, kernel, arguments)
+            except NoRoom as refusal:
+                say(f"{kernel.key} {name}: left out, {refusal}")
+                continue
             except CompileError as failure:
                 problem, error = str(failure), np.inf
             if problem or timed:
@@ -190,8 +195,9 @@ def examine(gpu: Any, kernel: CudaKernel, say: Callable[[str], None] = lambda li
                 say(rows[-1].line())
             else:
                 worst, tried = max(worst, error), tried + 1
-        rows.append(Entry(**base, dtype=dtype, case=f"{tried} samples", verified=True, error=worst))
-        say(rows[-1].line())
+        if tried:
+            rows.append(Entry(**base, dtype=dtype, case=f"{tried} samples", verified=True, error=worst))
+            say(rows[-1].line())
     return rows
 
 

@@ -51,10 +51,13 @@ class Table:
 @dataclass(frozen=True)
 class Call:
     """One launch: the kernel's name in its source, up to three sizes of grid and block, its arguments (arrays are
-    passed as pointers, and so are tables; bytes as a structure), bytes of dynamic shared memory.
+    passed as pointers, and so are tables; None as a null pointer; bytes as a structure), bytes of dynamic shared
+    memory.
 
     writes: which arrays it changes in place, of those that ``empty`` did not make; only an operation whose name ends
-    in ``_`` has any.
+    in ``_`` has any. source: the file that the entry stands in, where it is not the kernel's own but one of ``also``.
+    resident: its blocks wait for each other, so that all must be on the GPU at once: it is launched cooperatively,
+    which a device refuses where they do not fit.
     """
 
     entry: str
@@ -63,6 +66,8 @@ class Call:
     args: tuple[Any, ...]
     shared: int = 0
     writes: tuple[Any, ...] = ()
+    source: Path | None = None
+    resident: bool = False
 
 
 def accepts_all(*arguments: Any) -> bool:
@@ -85,6 +90,9 @@ class CudaKernel:
     same of few blocks, so that a loop over the grid goes round.
     tolerance, because: per dtype, in place of the card's, and why; for a kernel that computes less exactly than its
     operation asks for, and so is never taken unasked.
+    also: other files whose entries its plan launches too (they are mutated with the kernels whose source they are).
+    expected: ``expected(*arguments)``, all that it should give where that is more than its operation's results (what a
+    forward saves for its backward).
     """
 
     op: str
@@ -98,6 +106,8 @@ class CudaKernel:
     needs: str = ""
     tolerance: Mapping[str, float] = field(default_factory=dict)
     because: str = ""
+    also: tuple[Path, ...] = ()
+    expected: Callable[..., tuple[Any, ...]] | None = None
     trial: Callable[..., tuple[list[Call], tuple[Any, ...]]] | None = None
 
     def __post_init__(self) -> None:
@@ -160,6 +170,11 @@ class GeneratedKernel(CudaKernel):
         """entry -> architecture -> ``registers`` and ``shared`` that it may take."""
         entries = re.findall(r'^extern "C".*\n(\w+)\(', self.text(), re.MULTILINE)
         return {entry: dict.fromkeys(ARCHITECTURES, self.LIMITS) for entry in entries}
+
+
+def expanded(source: Path) -> str:
+    """A file with its headers in place of their ``#include``."""
+    return "\n".join(line for line, _, _ in _expanded(source, set()))
 
 
 _INCLUDE = re.compile(r'\s*#include "([^"]+)"')

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,11 @@ class NoGpu(RuntimeError):
     """There is no GPU that CuPy can use; the sentence says what to install or change."""
 
 
+class NoRoom(RuntimeError):
+    """A launch that does not fit on the device at hand: a block wants more shared memory than there is, or blocks that
+    wait for each other are more than it holds at once."""
+
+
 def parameters(ptx: str, entry: str) -> tuple[str, ...]:
     """The PTX types of a kernel's parameters, in order."""
     head = re.search(rf"\.entry {re.escape(entry)}\s*\((.*?)\)", ptx, re.DOTALL)
@@ -47,9 +53,10 @@ def parameters(ptx: str, entry: str) -> tuple[str, ...]:
 
 def number(value: Any, kind: str) -> Any:
     """A number of Python or NumPy as a parameter of that PTX type; its bits are kept, as C would. Bytes are a structure
-    and become an array of NumPy, which CuPy passes by value."""
+    and become an array of NumPy, which CuPy passes by value; None is a null pointer."""
     if isinstance(value, bytes):
         return np.frombuffer(value, np.uint8)
+    value = 0 if value is None else value
     to = _NUMBERS[kind]
     if np.dtype(to).kind == "f":
         return to(value)
@@ -126,24 +133,25 @@ class Gpu:
 
     # -- launching -----------------------------------------------------------------------------------------------------
 
-    def load(self, kernel: CudaKernel) -> tuple[str, Any]:
-        """The kernel's PTX, and its machine code loaded. Raises NoGpu where the device lacks what it needs."""
-        found = self._modules.get(kernel.key)
+    def load(self, kernel: CudaKernel, other: Path | None = None) -> tuple[str, Any]:
+        """The kernel's PTX, and its machine code loaded; or those of an ``other`` file that it launches. Raises NoGpu
+        where the device lacks what it needs."""
+        source = kernel.source if other is None else other
+        key = kernel.key if source == kernel.source else str(source)
+        found = self._modules.get(key)
         if found is None:
             if int(self.capability) < int(kernel.minimum):
                 raise NoGpu(f"{kernel.key} needs {kernel.needs} (compute capability {kernel.minimum}); {self.name} has "
                             f"{self.capability}")  # fmt: skip
-            made = nvrtc.compile_cuda(
-                kernel.text(), kernel.source.name, architecture=self.capability, include=folders(kernel.source)
-            )
+            text = kernel.text() if source == kernel.source else source.read_text(encoding="utf-8")
+            made = nvrtc.compile_cuda(text, source.name, architecture=self.capability, include=folders(source))
             module = self.cupy.cuda.function.Module()
             module.load(made.cubin)
-            found = self._modules[kernel.key] = made.ptx, module
+            found = self._modules[key] = made.ptx, module
         return found
 
     def prepare(self, kernel: CudaKernel, calls: Iterable[Call]) -> tuple[Callable[[], None], Callable[[], None]]:
         """``launch``, which only launches, and ``fetch``, which brings back what was written in place on the host."""
-        ptx, module = self.load(kernel)
         brought: dict[tuple[int, int], tuple[Any, Any]] = {}
 
         def passed(argument: Any, kind: str) -> Any:
@@ -158,15 +166,15 @@ class Gpu:
 
         launches, written = [], []
         for call in calls:
+            ptx, module = self.load(kernel, call.source)
             function = module.get_function(call.entry)
-            if call.shared > SHARED:
-                driver = self.cupy.cuda.driver
-                most = driver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-                driver.funcSetAttribute(function.ptr, most, call.shared)
+            self._find_room(kernel, function, call)
             kinds = parameters(ptx, call.entry)
             args = tuple(passed(a, kind) for a, kind in zip(call.args, kinds))
             grid, block = ((*sizes, 1, 1)[:3] for sizes in (call.grid, call.block))
-            launches.append(functools.partial(function, grid, block, args, shared_mem=call.shared))
+            launches.append(functools.partial(
+                function, grid, block, args, shared_mem=call.shared, enable_cooperative_groups=call.resident
+            ))  # fmt: skip
             written += [(a, passed(a, "u64")) for a in call.writes if isinstance(a, np.ndarray)]
 
         def launch() -> None:
@@ -178,6 +186,25 @@ class Gpu:
                 host[...] = device.get()
 
         return launch, fetch
+
+    def _find_room(self, kernel: CudaKernel, function: Any, call: Call) -> None:
+        """Ask for the shared memory that a launch wants; NoRoom where it does not fit."""
+        driver, most = self.cupy.cuda.driver, int(self.device.attributes["MaxSharedMemoryPerBlockOptin"])
+        if call.shared > SHARED:
+            static = driver.funcGetAttribute(driver.CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, function.ptr)
+            if call.shared + static > most:
+                raise NoRoom(f"{kernel.key} wants {call.shared + static} bytes of shared memory for a block; "
+                             f"{self.name} has {most}")  # fmt: skip
+            driver.funcSetAttribute(
+                function.ptr, driver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, call.shared
+            )
+        if call.resident:
+            threads, blocks = int(np.prod(call.block)), int(np.prod(call.grid))
+            each = driver.occupancyMaxActiveBlocksPerMultiprocessor(function.ptr, threads, call.shared)
+            room = each * int(self.device.attributes["MultiProcessorCount"])
+            if blocks > room:
+                raise NoRoom(f"{kernel.key} has {blocks} blocks that wait for each other; {self.name} holds {room} "
+                             "at once")  # fmt: skip
 
     def seconds(self, action: Callable[[], None], repeats: int, cold: bool = False) -> list[float]:
         """How long it takes the device each time, by events; ``cold``: nothing of use is in its second-level cache."""

@@ -170,6 +170,7 @@ class NumbaKernel:
     accepts: Callable[..., bool] = accepts_all
     tolerance: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     trial: None = None
+    expected: None = None
 
     @property
     def key(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import types
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,12 @@ class VirtualGpu:
         return array
 
     def prepare(self, kernel: CudaKernel, calls: Iterable[Call]) -> tuple[Callable[[], None], Callable[[], None]]:
-        ptx, given = cuda.compiled(kernel.text(), kernel), list(calls)
+        own, given = cuda.compiled(kernel.text(), kernel), list(calls)
 
         def launch() -> None:
             self.launches += 1
             for call in given:
+                ptx = own if cuda.own(kernel, call) else cuda.also(call)
                 args = [launcher.number(a, k) if not isinstance(a, np.ndarray) and k != "u64" else a
                         for a, k in zip(call.args, launcher.parameters(ptx, call.entry))]  # fmt: skip
                 simt.launch(ptx, call.entry, call.grid, call.block, args, False, shared=call.shared)
@@ -158,9 +160,10 @@ def test_parameters_of_a_kernel() -> None:
 @compiles
 @pytest.mark.parametrize("kernel", cuda_kernels()[::4], ids=lambda kernel: kernel.key)
 def test_parameters_are_as_many_as_a_plan_passes(kernel: CudaKernel) -> None:
-    ptx = cuda.compiled(kernel.text(), kernel)
+    own = cuda.compiled(kernel.text(), kernel)
     for dtype in kernel.dtypes:
         for call in cuda.planned(kernel, kernel.small(np.dtype(dtype).type))[0]:
+            ptx = own if cuda.own(kernel, call) else cuda.also(call)
             kinds = launcher.parameters(ptx, call.entry)
             assert len(kinds) == len(call.args)
             for argument, kind in zip(call.args, kinds):
@@ -208,3 +211,67 @@ def test_of_an_unknown_kernel(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["gpu", "matmul:cuda.tild"]) == 2
     said = capsys.readouterr().err
     assert "there is no CUDA kernel 'matmul:cuda.tild'; known: " in said and "matmul:cuda.naive" in said
+
+
+# -- what fits on a device ---------------------------------------------------------------------------------------------
+
+
+class Driver:
+    """What the launcher asks CuPy's driver for, of a device that holds three blocks on each of two multiprocessors."""
+
+    CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES = 1, 8
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int]] = []
+
+    def funcGetAttribute(self, attribute: int, function: int) -> int:
+        return 1024
+
+    def funcSetAttribute(self, function: int, attribute: int, value: int) -> None:
+        self.asked.append((attribute, value))
+
+    def occupancyMaxActiveBlocksPerMultiprocessor(self, function: int, threads: int, shared: int) -> int:
+        return 3
+
+
+@pytest.fixture
+def small_gpu() -> launcher.Gpu:
+    made = object.__new__(launcher.Gpu)
+    properties = {"name": b"small"}
+    runtime = types.SimpleNamespace(getDeviceProperties=lambda number: properties)
+    made.cupy = types.SimpleNamespace(cuda=types.SimpleNamespace(driver=Driver(), runtime=runtime))
+    attributes = {"MaxSharedMemoryPerBlockOptin": 65536, "MultiProcessorCount": 2}
+    made.device = types.SimpleNamespace(id=0, attributes=attributes)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (Call("k", (7,), (32,), (), resident=True), "has 7 blocks that wait for each other; small holds 6 at once"),
+        (Call("k", (1,), (32,), (), shared=64513), "wants 65537 bytes of shared memory for a block; small has 65536"),
+    ],
+)
+def test_a_launch_that_does_not_fit_is_refused(
+    tiled: CudaKernel, small_gpu: launcher.Gpu, call: Call, words: str
+) -> None:
+    with pytest.raises(launcher.NoRoom, match=f"matmul:cuda.tiled {words}"):
+        small_gpu._find_room(tiled, types.SimpleNamespace(ptr=0), call)
+
+
+def test_a_launch_that_fits_gets_its_memory(tiled: CudaKernel, small_gpu: launcher.Gpu) -> None:
+    function = types.SimpleNamespace(ptr=0)
+    small_gpu._find_room(tiled, function, Call("k", (6,), (32,), (), shared=64512, resident=True))
+    small_gpu._find_room(tiled, function, Call("k", (700,), (32,), ()))
+    assert small_gpu.cupy.cuda.driver.asked == [(8, 64512)]
+
+
+@compiles
+def test_what_does_not_fit_is_left_out(tiled: CudaKernel) -> None:
+    class Full(VirtualGpu):
+        def prepare(self, kernel: CudaKernel, calls: Iterable[Call]) -> Any:
+            raise launcher.NoRoom("full")
+
+    said: list[str] = []
+    assert ledger.examine(Full(), tiled, said.append) == []  # nothing was verified
+    assert said[0] == "matmul:cuda.tiled sample 0: left out, full"

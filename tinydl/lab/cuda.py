@@ -5,7 +5,8 @@
 - **Executed** from its PTX, over its samples in every dtype, against the operation's reference in float64: results
   poisoned before, inputs that may only be read, every access, barrier and race checked.
 - **Mutated**: every slip of :mod:`tinydl.kernels.simt.mutants` must change a result or be caught by a check. A mutant
-  that gives the same PTX is none. Those that live stand in the source, as the line they make, with a reason::
+  that gives the same PTX is none, and one that changes several kernels of a file is judged with the first of them
+  (the others count it as ``elsewhere``). Those that live stand in the source, as the line they make, with a reason::
 
       // lives: for (int k = 0; k <= K; k += TILE) {
       //   because the last step adds zeros
@@ -17,8 +18,10 @@ and judge a few mutants again.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +30,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from tinydl.kernels import card, nvrtc, simt
-from tinydl.kernels.gpu import Call, CudaKernel, Table, cuda_kernels, folders, host_empty
+from tinydl.kernels.gpu import Call, CudaKernel, GeneratedKernel, Table, cuda_kernels, expanded, folders, host_empty
 from tinydl.kernels.simt import Counters
 from tinydl.kernels.simt.mutants import Mutant, mutants, only
 from tinydl.kernels.simt.program import link
@@ -36,6 +39,9 @@ from tinydl.kernels.simt.trace import Event, Recorder, Trace
 
 class Planned(Protocol):
     """What :func:`execute` needs of a kernel."""
+
+    @property
+    def expected(self) -> Callable[..., tuple[Any, ...]] | None: ...
 
     @property
     def op(self) -> str: ...
@@ -68,6 +74,7 @@ class Row:
     races: list[str] = field(default_factory=list)
     counters: dict[str, Counters] = field(default_factory=dict)  # by dtype, of the largest sample
     mutants: int = 0
+    elsewhere: int = 0  # slips that a kernel declared before it, of the same file, answers for
     caught: int = 0
     answered: list[str] = field(default_factory=list)
     survivors: list[str] = field(default_factory=list)
@@ -102,7 +109,8 @@ class Row:
             },
             "omitted": self.omitted, "tolerance": dict(self.kernel.tolerance), "because": self.kernel.because,
             "over_budget": self.over_budget, "launches": self.launches, "wrong": self.wrong, "races": self.races,
-            "mutants": self.mutants, "caught": self.caught, "answered": self.answered, "survivors": self.survivors,
+            "mutants": self.mutants, "elsewhere": self.elsewhere, "caught": self.caught, "answered": self.answered,
+            "survivors": self.survivors,
             "counters": {dtype: self._counted(dtype) for dtype in self.counters},
         }  # fmt: skip
 
@@ -155,20 +163,21 @@ def totals(rows: Iterable[Row]) -> dict[str, Any]:
 
 def compiled(text: str, kernel: CudaKernel) -> str:
     """The PTX of a source, as it is executed."""
-    made = nvrtc.compile_cuda(
-        text, kernel.source.name, architecture=EXECUTED, assemble=False, include=folders(kernel.source)
-    )
-    return made.ptx
+    return _compiled(text, kernel.source, EXECUTED, False, kernel.whole()[0]).ptx
 
 
 def resources(kernel: CudaKernel) -> dict[str, dict[str, nvrtc.Resources]]:
     """architecture -> entry -> what it takes."""
-    return {
-        architecture: nvrtc.compile_cuda(
-            kernel.text(), kernel.source.name, architecture=architecture, include=folders(kernel.source)
-        ).resources
-        for architecture in kernel.architectures
-    }
+    text, headers = kernel.text(), kernel.whole()[0]
+    return {a: _compiled(text, kernel.source, a, True, headers).resources for a in kernel.architectures}
+
+
+@functools.lru_cache(maxsize=32)  # several kernels may stand in one file, and launch entries of another
+def _compiled(text: str, source: Path, architecture: str, assemble: bool, headers: str) -> nvrtc.Compiled:
+    """``headers``: a text that changes when one of them does."""
+    return nvrtc.compile_cuda(
+        text, source.name, architecture=architecture, assemble=assemble, include=folders(source)
+    )
 
 
 def _compile(row: Row) -> None:
@@ -208,6 +217,8 @@ def _execute(row: Row, ptx: str, dtype: str) -> None:
             return
         for counted in counters:
             known = row.counters.get(dtype)
+            if counted.kernel not in row.resources[EXECUTED]:
+                continue  # of another file
             if known is None or counted.warps > known.warps:
                 row.counters[dtype] = counted
 
@@ -223,9 +234,30 @@ def run(
     """
 
     def launch(call: Call, args: list[Any]) -> Counters:
-        return simt.launch(ptx, call.entry, call.grid, call.block, args, shared=call.shared, limit=limit)
+        code = ptx if own(kernel, call) else also(call)
+        part = _part(code, call.entry)
+        return simt.launch(part, call.entry, call.grid, call.block, args, shared=call.shared, limit=limit)
 
     return execute(kernel, launch, arguments, wanted)
+
+
+@functools.lru_cache(maxsize=64)
+def _part(ptx: str, entry: str) -> str:
+    """A PTX text without its other kernels, so that of a mutant only those are read again that it changes."""
+    kernels = re.compile(r"^(?:\.visible )?\.entry (\w+).*?^\}$", re.MULTILINE | re.DOTALL)
+    return kernels.sub(lambda found: found[0] if found[1] == entry else "", ptx)
+
+
+def own(kernel: CudaKernel, call: Call) -> bool:
+    """Whether a launch is of the kernel's own file."""
+    return call.source is None or call.source == kernel.source
+
+
+def also(call: Call) -> str:
+    """The PTX of another file whose entry a kernel launches."""
+    assert call.source is not None
+    text = call.source.read_text(encoding="utf-8")
+    return _compiled(text, call.source, EXECUTED, False, expanded(call.source)).ptx
 
 
 #: ``launch(call, args)`` executes one launch, with the arguments as :func:`simt.launch` takes them.
@@ -237,6 +269,7 @@ def execute(
 ) -> tuple[str, list[Counters]]:
     """:func:`run`, of what has a plan, with a launcher of its own."""
     counted: list[Counters] = []
+    given_back: list[tuple[Any, ...]] = []
 
     def function(*given: Any) -> Any:
         fresh: list[Any] = []
@@ -252,9 +285,12 @@ def execute(
                 raise ValueError(f"{kernel.key}: {call.entry} writes in place, and {kernel.op!r} does not end in '_'")
             written = {*made, *map(_place, call.writes)}
             counted.append(launch(call, [_passed(a, written, fresh) for a in call.args]))
+        given_back.append(results)
         return results if len(results) > 1 else results[0]
 
     results = card(kernel.op).call(function, copied(arguments))
+    if kernel.expected is not None:
+        results = given_back[-1]
     return compare(kernel, arguments, results, wanted)[0], counted
 
 
@@ -276,7 +312,7 @@ def _passed(argument: Any, written: set[int], fresh: list[Any]) -> Any:
     if isinstance(argument, Table):
         return simt.Table(argument.numbers, [(at, _passed(a, written, fresh)) for at, a in argument.addresses])
     if not isinstance(argument, np.ndarray):
-        return argument
+        return 0 if argument is None else argument
     for number, array in enumerate(fresh):
         if array.size and _place(array) == _place(argument):
             del fresh[number]  # the launches behind this one read what it wrote
@@ -313,8 +349,9 @@ def _copy(array: Any) -> Any:
 def reference(kernel: Planned, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     """What a kernel's results should be, in float64 where the operation is not exact."""
     about, given = card(kernel.op), copied(arguments)
+    given = given if about.exact else tuple(map(_widened, given))
     with np.errstate(all="ignore"):  # samples have infinities
-        return about.call(about.reference, given if about.exact else tuple(map(_widened, given)))
+        return about.call(about.reference, given) if kernel.expected is None else kernel.expected(*given)
 
 
 def compare(
@@ -327,6 +364,10 @@ def compare(
     wanted = reference(kernel, arguments) if wanted is None else wanted
     worst = 0.0
     for number, (got, right) in enumerate(zip(results, wanted)):
+        if got is None or right is None:
+            if got is not right:
+                return f"result {number} is {'nothing' if got is None else 'there'}, and should not be", np.inf
+            continue
         if np.shape(got) != np.shape(right):
             return f"result {number} has shape {np.shape(got)} instead of {np.shape(right)}", np.inf
         if not np.size(got):
@@ -381,10 +422,17 @@ def _mutate(row: Row, few: int) -> None:
     if few:  # spread over the source; what turns out to be no mutant is made up for
         apart = max(len(made) // few, 1)
         made = [mutant for first in range(apart) for mutant in made[first::apart]]
+    before = [] if few else _before(kernel)
     for mutant in made:
         if few and row.mutants >= few:
             break
+        if any(other.changes(mutant) for other in before):
+            row.elsewhere += 1
+            continue
         verdict = judge(kernel, mutant, code, trials)
+        if not few:
+            slip = mutant.text.split("\n")[mutant.line - 1]
+            _changes[kernel.source, kernel.key, mutant.line - 1, slip] = verdict != NO_MUTANT
         if verdict == NO_MUTANT:
             continue
         file, line = origins[mutant.line - 1]
@@ -398,6 +446,41 @@ def _mutate(row: Row, few: int) -> None:
             row.survivors.append(f"{words} ({mutant.kind}), which makes the line {mutant.result!r}")
 
 
+class _Before:
+    """A kernel of the same file, declared before: a slip that changes its code is judged with it, which is enough."""
+
+    def __init__(self, kernel: CudaKernel) -> None:
+        self.kernel = kernel
+        self.lines = only(kernel.whole()[0], _entries(kernel)).split("\n")
+        self.code = _code(compiled("\n".join(self.lines), kernel))
+
+    def changes(self, mutant: Mutant) -> bool:
+        """Whether a slip changes what this kernel executes (or is no program)."""
+        line, at = mutant.text.split("\n")[mutant.line - 1], mutant.line - 1
+        known = _changes.get((self.kernel.source, self.kernel.key, at, line))
+        if known is None:
+            known = bool(self.lines[at].strip()) and self._differs(at, line)
+            _changes[self.kernel.source, self.kernel.key, at, line] = known
+        return known
+
+    def _differs(self, at: int, line: str) -> bool:
+        text = "\n".join([*self.lines[:at], line, *self.lines[at + 1 :]])
+        try:
+            return _code(compiled(text, self.kernel)) != self.code
+        except nvrtc.CompileError:
+            return False
+
+
+#: (file, kernel, number of a line, a slip there) -> whether that changes its code; of this process.
+_changes: dict[tuple[Path, str, int, str], bool] = {}
+
+
+def _before(kernel: CudaKernel) -> list[_Before]:
+    """The kernels of its file that were declared before it."""
+    ladder = [k for k in cuda_kernels() if k.source == kernel.source and not isinstance(k, GeneratedKernel)]
+    return [_Before(k) for k in ladder[: ladder.index(kernel)]] if kernel in ladder else []
+
+
 def _samples(kernel: CudaKernel) -> list[tuple[Any, ...]]:
     """In one dtype: the others are the same template; from the end, where those stand that show most."""
     return list(kernel.samples(np.dtype(kernel.dtypes[0]).type))[::-1]
@@ -405,7 +488,8 @@ def _samples(kernel: CudaKernel) -> list[tuple[Any, ...]]:
 
 def _entries(kernel: CudaKernel) -> set[str]:
     """Those that its samples launch."""
-    return {call.entry for sample in _samples(kernel) for call in planned(kernel, sample)[0]}
+    calls = [call for sample in _samples(kernel) for call in planned(kernel, sample)[0]]
+    return {call.entry for call in calls if own(kernel, call)}
 
 
 #: Verdicts on a mutant beside the words of what caught it.
@@ -451,7 +535,8 @@ RECORD = "mutants.json"
 def digest(kernel: CudaKernel) -> str:
     """Of what decides the fate of a kernel's mutants: source, headers, samples and their launches, how mutants are
     made."""
-    parts = [kernel.whole()[0], Path(mutants.__code__.co_filename).read_text(encoding="utf-8")]
+    parts = [kernel.whole()[0], *map(expanded, kernel.also)]
+    parts.append(Path(mutants.__code__.co_filename).read_text(encoding="utf-8"))
     for sample in _samples(kernel):
         calls, results = planned(kernel, sample)
         parts.append(repr([_shape(a) for a in (*sample, *results)]))
@@ -466,7 +551,7 @@ def _shape(value: Any) -> Any:
 
 
 def recorded(kernel: CudaKernel) -> dict[str, Any]:
-    """``digest``, ``mutants``, ``caught`` and ``answered`` when all of them were last judged; empty when never."""
+    """``digest``, ``mutants``, ``caught``, ``answered``, ``elsewhere`` when all were last judged; empty when never."""
     found: dict[str, Any] = _record(kernel).get(kernel.key, {})
     return found
 
@@ -475,6 +560,7 @@ def record(row: Row) -> None:
     """Write down what became of a kernel's mutants, all of which were judged."""
     kernel = row.kernel
     facts = {"digest": digest(kernel), "mutants": row.mutants, "caught": row.caught, "answered": len(row.answered)}
+    facts |= {"elsewhere": row.elsewhere} if row.elsewhere else {}
     known = {**_record(kernel), kernel.key: facts}
     _write(kernel.source.parent / RECORD, [(key, json.dumps(known[key])) for key in sorted(known)])
 
@@ -519,9 +605,10 @@ def trace(kernel: CudaKernel, warps: int = 2, dtype: str = "") -> Trace:
     Raises SimtError at a finding, NvrtcMissing without the compiler.
     """
     chosen_dtype = dtype or kernel.dtypes[0]
-    call = planned(kernel, kernel.small(np.dtype(chosen_dtype).type))[0][0]
+    calls, _ = planned(kernel, kernel.small(np.dtype(chosen_dtype).type))
+    call = next(call for call in calls if own(kernel, call))
     module = simt.parse(compiled(kernel.text(), kernel))
-    args = [simt.Table(a.numbers, a.addresses) if isinstance(a, Table) else a for a in call.args]
+    args = [0 if a is None else simt.Table(a.numbers, a.addresses) if isinstance(a, Table) else a for a in call.args]
     events: list[Event] = []
     counted = simt.launch(
         module, call.entry, call.grid, call.block, args, shared=call.shared,
