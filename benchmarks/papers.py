@@ -89,6 +89,9 @@ PLAN = (
             ("piano-midi", 1.5, PIANO),
         )
     ),
+    Entry("nade", "jsb", 5),
+    Entry("rbm", "jsb", 10),
+    Entry("rnn-rbm", "jsb", 30),
 )
 SEEDS = (1, 2, 3)
 QUICK_SEEDS = (1,)

@@ -68,6 +68,7 @@ class LstmNade(Lstm):
             self._require("order", self.order in ("up", "down"), "up or down")
 
     config: Config
+    paper = "Boulanger-Lewandowski et al. 2012, arXiv:1206.6392"
 
     def __init__(self, config: Config | None = None) -> None:
         config = config or self.Config()

@@ -73,6 +73,9 @@ class MelodyLstm(nn.Module):
 
     model_name = "melody-lstm"
     density = "exact"
+    paper = "Sturm et al. 2016, arXiv:1604.08723"
+    data = "tunes"
+    conditions = ("primer", "temperature", "top-k", "top-p")
 
     def __init__(self, config: Config | None = None) -> None:
         super().__init__()

@@ -89,6 +89,9 @@ class Recurrent(nn.Module):
             self._require("max_silence", self.max_silence >= 0, "0 or more")
 
     density = "exact"
+    paper = "Boulanger-Lewandowski et al. 2012, arXiv:1206.6392"
+    data = "polyphony"
+    conditions = ("primer", "temperature")
     layer: ClassVar[Callable[..., Any]]  # holds the weights
     cell: ClassVar[Callable[..., Any]]  # the operation: (x, state ..., W, U, b_W, b_U) -> (h of all steps, state ...)
     states: ClassVar[int]  # tensors of the state
@@ -232,11 +235,15 @@ class TanhRnn(Recurrent):
 class Gru(Recurrent):
     """Gated recurrent units (Cho et al. 2014)."""
 
+    paper = "Chung et al. 2014, arXiv:1412.3555"
+
     layer, cell, states = nn.GRU, gru, 1
 
 
 @register_model("lstm")
 class Lstm(Recurrent):
     """Long short-term memory, without peepholes (Hochreiter and Schmidhuber 1997, Gers et al. 2000)."""
+
+    paper = "Chung et al. 2014, arXiv:1412.3555"
 
     layer, cell, states = nn.LSTM, lstm, 2

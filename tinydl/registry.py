@@ -30,6 +30,9 @@ _SHIPPED = {
     **dict.fromkeys(("gru", "lstm", "tanh-rnn"), "tinydl.models.rnn"),
     "lstm-nade": "tinydl.models.lstm_nade",
     "melody-lstm": "tinydl.models.melody_lstm",
+    "nade": "tinydl.models.nade",
+    "rbm": "tinydl.models.rbm",
+    "rnn-rbm": "tinydl.models.rnn_rbm",
 }
 _registered: dict[str, type] = {}
 

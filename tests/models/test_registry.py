@@ -15,12 +15,12 @@ from tinydl.training import ElementDensity, GenerativeModel
 def test_all_shipped_models_are_listed_and_import_lazily():
     code = "import sys; from tinydl import registry; print(registry.models(), 'tinydl.models.rnn' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said.strip() == "['gru', 'lstm', 'lstm-nade', 'melody-lstm', 'tanh-rnn'] False"
+    assert said.strip() == "['gru', 'lstm', 'lstm-nade', 'melody-lstm', 'nade', 'rbm', 'rnn-rbm', 'tanh-rnn'] False"
 
 
 @pytest.mark.parametrize("name", sorted(registry._SHIPPED))
 def test_models_offer_the_interface(name):
-    model = registry.build(name, hidden=4)
+    model = registry.build(name, pitches=5) if "pitches" in vars(registry.configure(name)) else registry.build(name)
     assert isinstance(model, GenerativeModel)
     assert model.model_name == name
     assert model.density in ("exact", "bound", "estimate", "none")

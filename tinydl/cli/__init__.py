@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("tinydl.cli.report:REPORT", "write a page about a run: music to hear, curves, likelihood, settings"),
     "surprise": ("tinydl.cli.surprise:SURPRISE", "show which notes of a .mid file surprise a trained model"),
     "render": ("tinydl.cli.render:RENDER", "hear and see a .mid file: .wav, .png, or a piano-roll in the terminal"),
+    "models": ("tinydl.cli.models:MODELS", "the models: what each learns from, and what it can say"),
     "data list": ("tinydl.cli.data:LIST", "the datasets that tinydl knows by name"),
     "data show": ("tinydl.cli.data:SHOW", "what is in a dataset, a folder or a file, and what was left out"),
     "data get": ("tinydl.cli.data:GET", "download a dataset and check its checksum"),

@@ -22,7 +22,7 @@ SHOWN_ROWS = 12  # of files that were not simply kept; `tinydl data show` shows 
 
 
 def _arguments(parser: Parser) -> None:
-    models = "lstm-nade, lstm, gru, tanh-rnn (polyphony), or melody-lstm (tunes)"
+    models = "such as lstm-nade (polyphony) or melody-lstm (tunes); `tinydl models` lists them"
     parser.add_argument("model", metavar="MODEL", help=models)
     parser.add_argument("data", metavar="DATA", help="a folder of MIDI files, a .mid file, or a dataset's name")
     parser.add_argument("--out", metavar="RUN", help="the run's folder, new or empty (with --dry-run not needed)")

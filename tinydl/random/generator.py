@@ -135,6 +135,10 @@ class Generator:
         self._lock = threading.Lock()
         self.set_state(state)
 
+    def reserve(self, blocks: int) -> tuple[int, int]:
+        """The key, and the first of so many Philox blocks that no other draw reads: for a kernel that draws itself."""
+        return self._key, self._take(blocks)
+
     def _take(self, blocks: int) -> int:
         """Reserve ``blocks`` counters and return the first."""
         with self._lock:

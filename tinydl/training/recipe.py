@@ -144,10 +144,15 @@ class GenerativeModel(Protocol):
 
     ``density`` says what ``log_prob`` is: ``exact``, ``bound``, ``estimate`` or ``none``. ``representation`` is the
     configuration of the encoding that the model reads unless its data come in another one of the same name.
+    ``paper``: who proposed it, and where; ``data``: what it learns from, in words; ``conditions``: what a piece that it
+    makes can be told, in the words of ``tinydl generate``.
     """
 
     model_name: ClassVar[str]
     density: ClassVar[str]
+    paper: ClassVar[str]
+    data: ClassVar[str]
+    conditions: ClassVar[Sequence[str]]
     config: Any
     representation: Mapping[str, Any]
 
