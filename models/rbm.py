@@ -174,7 +174,7 @@ class Rbm(Frames):
             chains, temperatures: of AIS.
         """
 
-        gibbs: int = 5
+        gibbs: int = 10
         persistent: int = 0
         lr: float = 1e-2
         eval_every: int = 1000
