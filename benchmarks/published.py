@@ -180,7 +180,8 @@ FIGURES = (
 )
 
 # Like against like: which published models stand beside each of ours, the nearest of its kind first. Independent notes
-# given the past (Bernoulli) beside the same; a NADE's frame beside models whose notes know of each other; frames without a past beside such.
+# given the past (Bernoulli) beside the same; a NADE's frame beside models whose notes know of each other; frames
+# without a past beside such.
 BESIDE: Mapping[str, tuple[tuple[str, str], ...]] = {
     "tanh-rnn": (("Bai 2018", "RNN"), ("Chung 2014", "tanh RNN"), (_BL, "RNN (HF)"), (_BL, "RNN")),
     "gru": (("Bai 2018", "GRU"), ("Chung 2014", "GRU"), ("Bai 2018", "TCN")),
