@@ -31,7 +31,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 DAMAGED = (EOFError, ValueError, AttributeError, ImportError, IndexError, KeyError, PickleError)
 
 #: Files and folders that no kernel of the CPU calls: GPUs, real and virtual, and how kernels are launched there.
-ELSEWHERE = frozenset({"simt", "launches.py", "gpu.py", "launcher.py", "nvrtc.py", "numba_cuda.py"})
+ELSEWHERE = frozenset({
+    "simt", "launches.py", "gpu.py", "launcher.py", "nvrtc.py", "numba_cuda.py", "devices.py", "arrays.py", "twins.py",
+})  # fmt: skip
 
 _lock = threading.RLock()
 

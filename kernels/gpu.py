@@ -240,7 +240,7 @@ def memory(array: Any) -> Any:
     if array.flags.c_contiguous or not array.size:
         return array
     reach = 1 + sum((n - 1) * stride // array.itemsize for n, stride in zip(array.shape, array.strides))
-    library = sys.modules[type(array).__module__.partition(".")[0]]  # NumPy's, or CuPy's
+    library = sys.modules[type(array).__module__]  # NumPy, or CuPy
     return library.lib.stride_tricks.as_strided(array, (reach,), (array.itemsize,))
 
 

@@ -15,10 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from tinydl.kernels import nvrtc
+from tinydl.kernels import devices, nvrtc
 from tinydl.kernels.gpu import Call, CudaKernel, Table, folders
+from tinydl.kernels.nvrtc import ARCHITECTURES
 
-PIP = "pip install cupy-cuda13x (driver 580 or newer) or cupy-cuda12x (driver 525 or newer)"
+#: What installs CuPy and the libraries that it loads, by the CUDA that they are of (the pins of setup.cfg); the least
+#: driver for each.
+WHEELS = {"13": 'pip install "cupy-cuda13x[ctk]>=14.2"', "12": 'pip install "cupy-cuda12x[ctk]>=14.2"'}
+DRIVERS = {"13": 580, "12": 525}
+
+PIP = " or ".join(f"{WHEELS[cuda]} (driver {DRIVERS[cuda]} or newer)" for cuda in WHEELS)
 
 #: Bytes of shared memory that a block has without asking.
 SHARED = 48 * 1024
@@ -31,13 +37,20 @@ _NUMBERS: dict[str, Any] = {
 }  # fmt: skip
 
 
+def _three(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    return (*sizes, 1, 1)[:3]
+
+
+def _dotted(capability: str) -> str:
+    """7.5, of "75"."""
+    return f"{capability[:-1]}.{capability[-1]}"
+
+
 class NoGpu(RuntimeError):
     """There is no GPU that CuPy can use; the sentence says what to install or change."""
 
 
-class NoRoom(RuntimeError):
-    """A launch that does not fit on the device at hand: a block wants more shared memory than there is, or blocks that
-    wait for each other are more than it holds at once."""
+NoRoom = devices.NoRoom
 
 
 def parameters(ptx: str, entry: str) -> tuple[str, ...]:
@@ -72,26 +85,85 @@ def place(array: Any) -> int:
     return address
 
 
+def cupy_module() -> Any:
+    """CuPy. Raises NoGpu with what to install where it is missing or does not load."""
+    try:
+        import cupy
+    except ModuleNotFoundError as error:
+        if error.name != "cupy":
+            raise NoGpu(f"CuPy does not load, as {error.name} is missing: {PIP}") from error
+        raise NoGpu(f"CuPy, which launches CUDA kernels, is not installed: {PIP}") from error
+    except ImportError as error:  # a wheel of another CUDA, or libraries of the toolkit that are not there
+        raise NoGpu(
+            f"CuPy is installed and does not load ({_cause(error)}): remove it (pip uninstall) and install one wheel "
+            f"with its libraries, {PIP}"
+        ) from error
+    return cupy
+
+
+def _cause(error: BaseException) -> str:
+    """The line that matters of CuPy's page of advice."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip(" =-")]
+    after = [line for before, line in zip(lines, lines[1:]) if before.startswith("Original error")]
+    return (after or lines or [type(error).__name__])[0]
+
+
+def _version(number: int) -> str:
+    """13000 is CUDA 13.0."""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def explained(cupy: Any, error: BaseException) -> str | None:
+    """In a sentence, what an error on the way to a GPU means and what to do; None for an error of another kind."""
+    runtime, words = cupy.cuda.runtime, str(error)
+    if isinstance(error, (NoGpu, nvrtc.NvrtcMissing)):
+        return words
+    if isinstance(error, nvrtc.CompileError):
+        return f"a CUDA source does not compile: {words}; correct it, or choose another variant with tinydl.kernels.use"
+    if words.startswith("CuPy failed to load"):  # a library of the toolkit that is not there
+        return f"{words.splitlines()[0]}; install CuPy with its libraries: {PIP}"
+    if isinstance(error, cupy.cuda.compiler.CompileException):
+        line = next((line for line in words.splitlines() if "error" in line), words)
+        return f"CuPy cannot compile a kernel of its own ({line.strip()}): its libraries do not fit, install {PIP}"
+    if not isinstance(error, runtime.CUDARuntimeError):
+        return None
+    if "NoDevice" in words:
+        return "there is no GPU: the driver finds none (nvidia-smi lists what it sees; CUDA_VISIBLE_DEVICES hides some)"
+    if "InsufficientDriver" in words:
+        driver, wanted = runtime.driverGetVersion(), runtime.runtimeGetVersion()
+        least = DRIVERS.get(str(wanted // 1000), max(DRIVERS.values()))
+        if not driver:
+            return f"there is no NVIDIA driver on this machine: install {least} or newer"
+        fits = WHEELS.get(str(driver // 1000), WHEELS["12"])
+        return (
+            f"the NVIDIA driver is too old: it knows CUDA {_version(driver)}, and this CuPy needs {_version(wanted)}; "
+            f"install driver {least} or newer, or a CuPy that fits: {fits}"
+        )
+    if "NoKernelImage" in words or "UnsupportedPtx" in words or "InvalidPtx" in words:
+        return f"this CuPy holds no code for the GPU ({words}): install the newest of {PIP}"
+    return f"the GPU cannot be used ({words})"
+
+
 class Gpu:
-    """CuPy's current device. Raises NoGpu when there is none."""
+    """CuPy's current device. Raises NoGpu when there is none, or one that is too old."""
 
     def __init__(self) -> None:
+        cupy = cupy_module()
+        runtime = cupy.cuda.runtime
         try:
-            import cupy
-        except ImportError as error:
-            raise NoGpu(f"CUDA kernels are launched through CuPy, which is not installed: {PIP}") from error
-        try:
-            if not cupy.cuda.runtime.getDeviceCount():
+            if not runtime.getDeviceCount():
                 raise NoGpu("there is no GPU: CuPy counts 0 devices")
-            self.device = cupy.cuda.Device()
+            self.cupy, self.device = cupy, cupy.cuda.Device()
             self.capability = str(self.device.compute_capability)
-        except cupy.cuda.runtime.CUDARuntimeError as error:
-            words = str(error)
-            if "InsufficientDriver" in words:
-                raise NoGpu(f"the GPU's driver is missing or older than this CuPy: {PIP}") from error
-            raise NoGpu(f"there is no GPU that CuPy can use ({words.split(':')[0]})") from error
-        self.cupy = cupy
+            if int(self.capability) < int(ARCHITECTURES[0]):
+                raise NoGpu(
+                    f"{self.name} has compute capability {_dotted(self.capability)}, and CUDA kernels need "
+                    f"{_dotted(ARCHITECTURES[0])} (Turing) or newer"
+                )
+        except runtime.CUDARuntimeError as error:
+            raise NoGpu(explained(cupy, error) or str(error)) from error
         self._modules: dict[str, tuple[str, Any]] = {}
+        self._functions: dict[tuple[str, str], tuple[Any, tuple[str, ...]]] = {}
 
     @property
     def name(self) -> str:
@@ -141,14 +213,51 @@ class Gpu:
         found = self._modules.get(key)
         if found is None:
             if int(self.capability) < int(kernel.minimum):
-                raise NoGpu(f"{kernel.key} needs {kernel.needs} (compute capability {kernel.minimum}); {self.name} has "
-                            f"{self.capability}")  # fmt: skip
+                raise NoGpu(
+                    f"{kernel.key} needs {kernel.needs} (compute capability {_dotted(kernel.minimum)}); "
+                    f"{self.name} has {_dotted(self.capability)}"
+                )
             text = kernel.text() if source == kernel.source else source.read_text(encoding="utf-8")
             made = nvrtc.compile_cuda(text, source.name, architecture=self.capability, include=folders(source))
             module = self.cupy.cuda.function.Module()
             module.load(made.cubin)
             found = self._modules[key] = made.ptx, module
         return found
+
+    def function(self, kernel: CudaKernel, call: Call) -> tuple[Any, tuple[str, ...]]:
+        """What a call launches, and the PTX types of its parameters."""
+        found = self._functions.get((kernel.key, call.entry))
+        if found is None:
+            ptx, module = self.load(kernel, call.source)
+            found = module.get_function(call.entry), parameters(ptx, call.entry)
+            self._functions[kernel.key, call.entry] = found
+        if call.shared > SHARED or call.resident:
+            self._find_room(kernel, found[0], call)
+        return found
+
+    def run(self, kernel: CudaKernel, calls: Iterable[Call]) -> None:
+        """Launch, on the current stream; tables, and numbers that the host holds, are brought over first.
+
+        What is brought over is let go of when all is launched: CuPy's pool hands that memory to later work of the same
+        stream, which comes behind.
+        """
+        for call in calls:
+            function, kinds = self.function(kernel, call)
+            args = tuple([self._passed(a, kind) for a, kind in zip(call.args, kinds)])
+            function(
+                _three(call.grid), _three(call.block), args, shared_mem=call.shared,
+                enable_cooperative_groups=call.resident,
+            )  # fmt: skip
+
+    def _passed(self, argument: Any, kind: str) -> Any:
+        if isinstance(argument, self.cupy.ndarray):
+            return argument
+        if isinstance(argument, Table):
+            numbers = argument.numbers.copy()
+            for at, array in argument.addresses:
+                numbers.reshape(-1)[at] += array.data.ptr
+            return self.put(numbers)
+        return self.put(argument) if isinstance(argument, np.ndarray) else number(argument, kind)
 
     def prepare(self, kernel: CudaKernel, calls: Iterable[Call]) -> tuple[Callable[[], None], Callable[[], None]]:
         """``launch``, which only launches, and ``fetch``, which brings back what was written in place on the host."""
@@ -166,12 +275,9 @@ class Gpu:
 
         launches, written = [], []
         for call in calls:
-            ptx, module = self.load(kernel, call.source)
-            function = module.get_function(call.entry)
-            self._find_room(kernel, function, call)
-            kinds = parameters(ptx, call.entry)
+            function, kinds = self.function(kernel, call)
             args = tuple(passed(a, kind) for a, kind in zip(call.args, kinds))
-            grid, block = ((*sizes, 1, 1)[:3] for sizes in (call.grid, call.block))
+            grid, block = _three(call.grid), _three(call.block)
             launches.append(functools.partial(
                 function, grid, block, args, shared_mem=call.shared, enable_cooperative_groups=call.resident
             ))  # fmt: skip
@@ -229,3 +335,19 @@ class Gpu:
         target = self.cupy.empty_like(source)
         best = min(self.seconds(lambda: target.data.copy_from_device_async(source.data, source.nbytes), 10))
         return float(2 * source.nbytes / best)
+
+
+def device() -> devices.Device:
+    """The GPU as the registry knows devices. Raises NoGpu when there is none that can be used."""
+    gpu = Gpu()
+    import cupyx
+
+    def launch(kernel: CudaKernel, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        calls, results = kernel.plan(gpu.cupy.empty, *arguments)
+        gpu.run(kernel, calls)
+        return results
+
+    return devices.Device(
+        "cuda", gpu.cupy, launch, raising=functools.partial(cupyx.errstate, linalg="raise"),
+        capability=gpu.capability, explained=functools.partial(explained, gpu.cupy),
+    )  # fmt: skip

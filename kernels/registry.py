@@ -119,6 +119,8 @@ _chosen: dict[Any, Function] = {}  # (op, device, dtype as the caller spelled it
 _loaded: set[str] = set()
 _lock = threading.RLock()
 _overrides = threading.local()
+_elsewhere: dict[str, Callable[[str], list[Variant]]] = {}  # device -> op -> variants that are found when needed
+_array_types: dict[type, str] = {}  # array types of those devices -> device
 _uses = 0  # `use` blocks now open in all threads; while it is 0, lookup does not look at thread-local state
 
 
@@ -251,6 +253,27 @@ def by_dtype(op: str, device: str = "cpu") -> ByDtype:
     return ByDtype(op, device)
 
 
+def elsewhere(device: str, array: type, found: Callable[[str], list[Variant]] | None) -> None:
+    """``found(op)`` gives variants on ``device`` that nobody registers, in the order in which they are asked, behind
+    those that somebody does (:mod:`tinydl.kernels.devices`); None forgets it.
+
+    From then on, what is looked up for the CPU and given an ``array`` of the device passes it on; before, nobody asks.
+    """
+    with _lock:
+        if found is None:
+            _elsewhere.pop(device, None)
+            _array_types.pop(array, None)
+        else:
+            _elsewhere[device] = found
+            _array_types[array] = device
+        _forget()
+
+
+def chosen(op: str) -> str | None:
+    """The variant that :func:`use` names for ``op`` in this thread."""
+    return getattr(_overrides, "names", {}).get(op)
+
+
 def _forget() -> None:
     """What was chosen so far may be wrong now."""
     _chosen.clear()
@@ -259,7 +282,7 @@ def _forget() -> None:
 
 
 def _choose(op: str, device: str, dtype: Any, args: tuple[Any, ...] | None) -> Function:
-    override = getattr(_overrides, "names", {}).get(op)
+    override = chosen(op)
     candidates = _candidates(op, device, np.dtype(dtype), override)
     if args is not None:
         return ready(_first_accepting(candidates, args, forced=override is not None).function)
@@ -272,9 +295,31 @@ def _choose(op: str, device: str, dtype: Any, args: tuple[Any, ...] | None) -> F
                 return run(*args)
             return ready(_first_accepting(candidates, args, forced=override is not None).function)(*args)
 
+    if _array_types and device == "cpu":
+        function = _passing_on(op, dtype, function)
     if override is None:
         _chosen[op, device, dtype] = function
     return function
+
+
+def _passing_on(op: str, dtype: Any, function: Function) -> Function:
+    """``function``, unless an argument is an array of another device."""
+    types = _array_types
+
+    def run(*args: Any) -> Any:
+        for x in args:
+            if type(x) in types:
+                return lookup(op, types[type(x)], dtype)(*args)
+        return function(*args)
+
+    return run
+
+
+def module_of_reference(op: str) -> str | None:
+    """Where the readable definition of ``op`` stands."""
+    load_family_of(op)
+    known = _variants.get(op, {}).get(("cpu", REFERENCE))
+    return None if known is None else known.function.__module__
 
 
 def ready(function: Any) -> Function:
@@ -293,7 +338,10 @@ def _candidates(op: str, device: str, dtype: np.dtype[Any], override: str | None
         close = difflib.get_close_matches(op, _variants, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(_variants))}"
         raise KernelError(f"no kernel is registered for {op!r}; {hint}", op=op)
-    if override is not None:
+    registered = len(known)
+    if device in _elsewhere:
+        known += _elsewhere[device](op)
+    if override is not None and not _meant_for_others(op, device, override, known):
         named = [v for v in known if v.name == override]
         if not named:
             raise KernelError(
@@ -311,8 +359,18 @@ def _candidates(op: str, device: str, dtype: np.dtype[Any], override: str | None
             variant=override,
             argument="dtype",
         )
+    if registered < len(known):  # found elsewhere, and in order; what a user registers there comes first
+        return sorted(fitting, key=lambda v: not v.default)
     # A stable sort: the default, then order of registration, the reference last.
     return sorted(fitting, key=lambda v: (not v.default, v.name == REFERENCE))
+
+
+def _meant_for_others(op: str, device: str, name: str, known: list[Variant]) -> bool:
+    """Whether an override names a variant that other devices in use have and this one has not: it then says nothing of
+    what runs here."""
+    if not _elsewhere or any(v.name == name and v.device == device for v in known):
+        return False
+    return any(v.name == name for v in (*known, *_found_elsewhere(op)))
 
 
 def _first_accepting(candidates: list[Variant], args: tuple[Any, ...], *, forced: bool) -> Variant:
@@ -341,7 +399,7 @@ def use(**names: str) -> Iterator[None]:
         load_family_of(op)
         if op not in _variants:
             load_all()
-        known = sorted({v.name for v in _variants.get(op, {}).values()})
+        known = sorted({v.name for v in [*_variants.get(op, {}).values(), *_found_elsewhere(op)]})
         if name not in known:
             there = f"known: {', '.join(known)}" if known else "there is no such operation"
             raise KernelError(f"kernel {op!r} has no variant {name!r}; {there}", op=op, variant=name)
@@ -358,11 +416,18 @@ def use(**names: str) -> Iterator[None]:
             _uses -= 1
 
 
+def _found_elsewhere(op: str) -> list[Variant]:
+    return [variant for found in _elsewhere.values() for variant in found(op)]
+
+
 def variants(op: str | None = None) -> list[Variant]:
-    """All registered variants (of one operation), sorted by operation, default first; loads every family."""
+    """All variants (of one operation) on the CPU and on devices in use, sorted by operation, default first; loads every
+    family."""
     load_all()
     with _lock:
         found = [v for known in _variants.values() for v in known.values() if op is None or v.op == op]
+        names = list(_variants) if op is None else [op]
+    found += [v for name in names for v in _found_elsewhere(name)]
     return sorted(found, key=lambda v: (v.op, v.device, not v.default, v.name))
 
 

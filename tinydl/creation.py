@@ -10,11 +10,21 @@ from typing import Any
 import numpy as np
 
 from tinydl import dtypes
-from tinydl.devices import refuse_unless_cpu
+from tinydl.devices import CPU
 from tinydl.ops import shaping
 from tinydl.ops.casting import held
 from tinydl.size import sizes_of
 from tinydl.tensor import Tensor, as_array
+
+
+def there(device: Any) -> Any:
+    """NumPy as the device has it: on the CPU, and for None, NumPy. Raises RuntimeError for what is not there."""
+    if device is None or device == CPU:
+        return np
+    from tinydl.elsewhere import of
+
+    found = of(device)
+    return np if found is None else found.np
 
 
 def _leaf(array: Any, requires_grad: bool) -> Tensor:
@@ -24,18 +34,27 @@ def _leaf(array: Any, requires_grad: bool) -> Tensor:
     return out
 
 
+def _on(array: Any, device: Any) -> Any:
+    """An array on a device; itself for None."""
+    if device is None or (device == CPU and isinstance(array, np.ndarray)):
+        return array
+    from tinydl.elsewhere import moved
+
+    return moved(array, device)
+
+
 def _dtype(dtype: Any) -> Any:
     return dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
 
 
 def sized(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """``f(2, 3)``, ``f((2, 3))`` and ``f(size=(2, 3))`` are the same; another device than the CPU, and what does not
-    fit into memory, is refused in one sentence that names the function."""
+    """``f(2, 3)``, ``f((2, 3))`` and ``f(size=(2, 3))`` are the same; a device that is not there, and what does not
+    fit into memory, is refused in one sentence."""
 
     @functools.wraps(function)
     def made(*size: Any, device: Any = None, **options: Any) -> Tensor:
-        if device is not None:
-            refuse_unless_cpu(device, function.__name__)
+        if device is not None and device != CPU:
+            options["on"] = there(device)
         if "size" in options:
             size = (*size, options.pop("size"))
         sizes = sizes_of(size)
@@ -69,19 +88,18 @@ def tensor(
     >>> tensor([[1, 2], [3, 4]]).dtype.name, tensor([1.0, 2.0]).dtype.name
     ('int64', 'float32')
     """
-    refuse_unless_cpu(device, "tensor")
     array = as_array(data, dtype)
-    return _leaf(
-        np.array(array, copy=True, order="C") if isinstance(array, np.ndarray) else array.copy(), requires_grad
-    )
+    if device is not None or not isinstance(array, np.ndarray):
+        moved = _on(array, device)
+        return _leaf(moved.copy() if moved is array else moved, requires_grad)
+    return _leaf(np.array(array, copy=True, order="C"), requires_grad)
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """``data`` as a tensor, sharing memory when possible; a tensor of that dtype is returned as it is."""
-    refuse_unless_cpu(device, "as_tensor")
     if isinstance(data, Tensor):
-        return data if dtype is None else data.to(dtype)
-    return _leaf(as_array(data, dtype), False)
+        return data if dtype is None and device is None else data.to(device, dtype)
+    return _leaf(_on(as_array(data, dtype), device), False)
 
 
 def asarray(
@@ -92,9 +110,8 @@ def asarray(
     ``copy=True`` always copies; ``copy=False`` raises ValueError where a copy cannot be avoided. A tensor keeps its
     history unless ``requires_grad`` is given.
     """
-    refuse_unless_cpu(device, "asarray")
     source = obj.array if isinstance(obj, Tensor) else obj
-    out = as_tensor(obj, dtype)
+    out = as_tensor(obj, dtype, device)
     shares = isinstance(source, np.ndarray) and np.may_share_memory(out.array, source)
     if copy is False and not shares:
         what = f"tensor with dtype '{source.dtype}'" if isinstance(source, np.ndarray) else "arbitrary sequence"
@@ -125,21 +142,21 @@ def from_dlpack(x: Any) -> Tensor:
 
 
 @sized
-def zeros(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros(*size: Any, dtype: Any = None, requires_grad: bool = False, on: Any = np) -> Tensor:
     """Filled with 0: shape ``size``, the default dtype unless another is named."""
-    return _leaf(np.zeros(size, _dtype(dtype)), requires_grad)
+    return _leaf(on.zeros(size, _dtype(dtype)), requires_grad)
 
 
 @sized
-def ones(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def ones(*size: Any, dtype: Any = None, requires_grad: bool = False, on: Any = np) -> Tensor:
     """Filled with 1: shape ``size``, the default dtype unless another is named."""
-    return _leaf(np.ones(size, _dtype(dtype)), requires_grad)
+    return _leaf(on.ones(size, _dtype(dtype)), requires_grad)
 
 
 @sized
-def empty(*size: Any, dtype: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+def empty(*size: Any, dtype: Any = None, requires_grad: bool = False, pin_memory: bool = False, on: Any = np) -> Tensor:
     """Uninitialised memory: shape ``size``, the default dtype unless another is named."""
-    return _leaf(np.empty(size, _dtype(dtype)), requires_grad)
+    return _leaf(on.empty(size, _dtype(dtype)), requires_grad)
 
 
 def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -147,7 +164,7 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     given = fill_value.dtype if isinstance(fill_value, Tensor) else dtypes.scalar_dtype(value)
     out = empty(size, dtype=given if dtype is None else dtype, device=device)
-    out.array.fill(held(value, out.dtype))
+    out.array.fill(held(value, out.dtype)[()])
     out.requires_grad = requires_grad
     return out
 
@@ -156,28 +173,30 @@ def zeros_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
 ) -> Tensor:
     """Filled with 0, in the shape and dtype of ``input``."""
-    return zeros(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    return zeros(input.shape, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
 
 
 def ones_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
 ) -> Tensor:
     """Filled with 1, in the shape and dtype of ``input``."""
-    return ones(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    return ones(input.shape, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
 
 
 def empty_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
 ) -> Tensor:
     """Uninitialised, in the shape and dtype of ``input``."""
-    return empty(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    return empty(input.shape, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
 
 
 def full_like(
     input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Filled with ``fill_value``, in the shape and dtype of ``input``."""
-    return full(input.shape, fill_value, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    return full(
+        input.shape, fill_value, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad
+    )
 
 
 # ----------------------------------------------------------------------------------------------------- in sequence
@@ -187,7 +206,7 @@ def arange(
     start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """start, start + step, ... below ``end``; int64 for integers, else the default dtype."""
-    refuse_unless_cpu(device, "arange")
+    xp = there(device)
     start, end, step = (_number(v) for v in ((0, start, step) if end is None else (start, end, step)))
     if step == 0:
         raise RuntimeError(f"arange: step must be nonzero, got start {start}, end {end}, step {step}")
@@ -197,7 +216,7 @@ def arange(
         )
     integral = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
     want = (dtypes.int64 if integral else dtypes.get_default_dtype()) if dtype is None else dtypes.as_dtype(dtype)
-    return _leaf(np.arange(start, end, step).astype(want), requires_grad)
+    return _leaf(xp.arange(start, end, step).astype(want), requires_grad)
 
 
 def _number(value: Any) -> Any:
@@ -208,10 +227,10 @@ def linspace(
     start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """``steps`` values from ``start`` to ``end``, both included, in equal steps."""
-    refuse_unless_cpu(device, "linspace")
+    xp = there(device)
     if steps < 0:
         raise RuntimeError(f"number of steps must be non-negative, got {steps}")
-    return _leaf(np.linspace(_number(start), _number(end), steps).astype(_dtype(dtype)), requires_grad)
+    return _leaf(xp.linspace(_number(start), _number(end), steps).astype(_dtype(dtype)), requires_grad)
 
 
 def logspace(
@@ -219,29 +238,29 @@ def logspace(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """``base`` to the powers :func:`linspace` gives."""
-    refuse_unless_cpu(device, "logspace")
+    xp = there(device)
     if steps < 0:
         raise RuntimeError(f"number of steps must be non-negative, got {steps}")
-    powers = np.power(float(base), np.linspace(_number(start), _number(end), steps))
+    powers = xp.power(float(base), xp.linspace(_number(start), _number(end), steps))
     return _leaf(powers.astype(_dtype(dtype)), requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """1 on the diagonal of an n x m matrix (m = n by default), 0 elsewhere."""
-    refuse_unless_cpu(device, "eye")
-    return _leaf(np.eye(*sizes_of((n, n if m is None else m)), dtype=_dtype(dtype)), requires_grad)
+    xp = there(device)
+    return _leaf(xp.eye(*sizes_of((n, n if m is None else m)), dtype=_dtype(dtype)), requires_grad)
 
 
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = dtypes.int64, device: Any = None) -> Tensor:
     """Rows and columns [2, n] of the elements on and below the ``offset``-th diagonal of a row x col matrix."""
-    refuse_unless_cpu(device, "tril_indices")
-    return _leaf(np.stack(np.tril_indices(row, offset, col)).astype(dtypes.as_dtype(dtype)), False)
+    xp = there(device)
+    return _leaf(xp.stack(xp.tril_indices(row, offset, col)).astype(dtypes.as_dtype(dtype)), False)
 
 
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = dtypes.int64, device: Any = None) -> Tensor:
     """Rows and columns [2, n] of the elements on and above the ``offset``-th diagonal of a row x col matrix."""
-    refuse_unless_cpu(device, "triu_indices")
-    return _leaf(np.stack(np.triu_indices(row, offset, col)).astype(dtypes.as_dtype(dtype)), False)
+    xp = there(device)
+    return _leaf(xp.stack(xp.triu_indices(row, offset, col)).astype(dtypes.as_dtype(dtype)), False)
 
 
 # -------------------------------------------------------------------------------------------------- grids of values

@@ -1,13 +1,35 @@
 """Devices and layouts: where a tensor lives, and how.
 
-The engine computes on the CPU; every other device is refused in one sentence.
+Tensors are on the CPU, or on a GPU that CuPy reaches (:mod:`tinydl.elsewhere`). A device that is not there is refused
+in one sentence.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+#: Array types of devices that are in use -> what tensors know of the device (:mod:`tinydl.elsewhere`). Empty while
+#: everything is on the CPU.
+ELSEWHERE: dict[type, Any] = {}
+
 KINDS = ("cpu", "cuda", "mps", "xpu")  # the first is there; scripts compare with the others
+
+
+def beside(array: Any, like: Any) -> Any:
+    """A host array on the device of the array ``like``."""
+    there = ELSEWHERE.get(type(like))
+    return array if there is None or type(array) is type(like) else there.np.asarray(array)
+
+
+def kind_of(array: Any) -> str:
+    """The type of the device that an array is on: ``"cpu"``, also of what is no array, or ``"cuda"``."""
+    there = ELSEWHERE.get(type(array))
+    return "cpu" if there is None else there.device.type
+
+
+def on_host(array: Any) -> Any:
+    """An array of any device as NumPy's."""
+    return array.get() if type(array) in ELSEWHERE else array
 
 
 class device(str):
@@ -64,9 +86,3 @@ def gpu(which: Any = None) -> device:
     if found.type != "cuda":
         raise RuntimeError(f"Invalid device, must be cuda device, got '{found}'; write to('{found}')")
     return found
-
-
-def refuse_unless_cpu(wanted: Any, what: str) -> None:
-    """Raise RuntimeError when ``wanted`` (None or a device) is not the CPU."""
-    if wanted is not None and (kind := device(wanted).type) != "cpu":
-        raise RuntimeError(f"{what}: no {kind.upper()} backend is available for device '{wanted}'; stay on 'cpu'")

@@ -71,5 +71,10 @@ class MissingFileError(CheckpointError, FileNotFoundError):
     """A checkpoint that is not there: FileNotFoundError, as ``open`` would raise it."""
 
 
+class DeviceError(TinydlError, RuntimeError):
+    """A device that is not there or cannot do what is asked, and tensors on two: the message says what to install or
+    change. A RuntimeError, as in PyTorch."""
+
+
 class ConfigError(TinydlError):
     """An unknown model, option or value; the message gives the nearest valid name."""

@@ -7,13 +7,16 @@ JSON in the metadata. Nothing is ever pickled or unpickled: reading a file canno
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinydl.devices import device, refuse_unless_cpu
+from tinydl.creation import there
+from tinydl.devices import CPU, device, on_host
 from tinydl.dtypes import _NAMES as DTYPES
 from tinydl.dtypes import as_dtype
 from tinydl.errors import CheckpointError
@@ -57,7 +60,7 @@ def save(obj: Any, f: Any) -> None:
                 place = (value.data_ptr(), array.shape, array.strides, array.dtype) if array.size else id(value)
                 if place not in memory:
                     memory[place] = free_name(name or "tensor", arrays)
-                    arrays[memory[place]] = array
+                    arrays[memory[place]] = on_host(array)
                 seen[id(value)] = len(tensors)
                 tensors.append([memory[place], value.requires_grad, type(value).__name__ == "Parameter"])
             return {"$tensor": seen[id(value)]}
@@ -91,17 +94,18 @@ def load(f: Any, map_location: Any = None, *, weights_only: bool = True) -> Any:
     """What :func:`save` wrote to ``f`` (a path, or a file open for reading bytes); of a ``.safetensors`` file of
     another program, the dictionary of its tensors.
 
-    ``map_location`` says where the tensors go, all of which come from the CPU: a device, a dictionary from device to
-    device, or a function ``(tensor, "cpu")`` that gives the tensor; only the CPU is there. ``weights_only`` changes
-    nothing, since no file can run code. Raises RuntimeError for another device, and CheckpointError, in one sentence,
-    for a file that is missing (FileNotFoundError too), damaged, of another kind, or of a newer tinydl.
+    ``map_location`` says where the tensors go, all of which come to the CPU, wherever they were saved from: a device,
+    a dictionary from device to device (that of ``"cpu"`` counts), or a function ``(tensor, "cpu")`` that gives the
+    tensor where it should be. ``weights_only`` changes nothing, since no file can run code. Raises RuntimeError for a
+    device that is not there, and CheckpointError, in one sentence, for a file that is missing (FileNotFoundError too),
+    damaged, of another kind, or of a newer tinydl.
     """
     if isinstance(map_location, dict):
         map_location = map_location.get("cpu")
     if callable(map_location):
-        map_location(Tensor._from_array(np.zeros(())), "cpu")  # raises what .cuda() raises
-    else:
-        refuse_unless_cpu(map_location, "load")
+        map_location = map_location(Tensor._from_array(np.zeros(())), "cpu").device  # raises what .cuda() raises
+    there(map_location)
+    place = functools.partial(_sent, map_location)
     if hasattr(f, "read"):
         name = str(getattr(f, "name", "the file"))
         arrays, metadata = tensorfile.read_from(f, name, foreign=True)
@@ -114,20 +118,28 @@ def load(f: Any, map_location: Any = None, *, weights_only: bool = True) -> Any:
                 raise CheckpointError(
                     f"cannot load {name}: tensor {key!r} has dtype {array.dtype}, which tinydl has not"
                 )
-        return {key: Tensor._from_array(array) for key, array in arrays.items()}
+        return {key: Tensor._from_array(place(array)) for key, array in arrays.items()}
     try:
         content = json.loads(metadata[KEY])
         if content["format"] > FORMAT:
             raise CheckpointError(
                 f"{name} was written by a newer tinydl (format {content['format']}): upgrade tinydl to read it"
             )
-        tensors = _tensors(content["tensors"], arrays)
+        tensors = _tensors(content["tensors"], arrays, place)
         return unpack(content["tree"], arrays, lambda word, value: _special(word, value, tensors))
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError):  # RecursionError among them
         raise CheckpointError(f"{name} is damaged: the structure around its tensors cannot be read") from None
 
 
-def _tensors(table: Any, arrays: dict[str, Any]) -> list[Tensor]:
+def _sent(to: Any, array: Any) -> Any:
+    if to is None or to == CPU:
+        return array
+    from tinydl.elsewhere import moved
+
+    return moved(array, to)
+
+
+def _tensors(table: Any, arrays: dict[str, Any], place: Callable[[Any], Any]) -> list[Tensor]:
     """One tensor per row of the table; rows with one name share one memory."""
     from tinydl.nn.parameter import Parameter
 
@@ -136,7 +148,7 @@ def _tensors(table: Any, arrays: dict[str, Any]) -> list[Tensor]:
     for name, requires_grad, is_parameter in table:
         if arrays[name].dtype.name not in DTYPES:  # of an array of NumPy's any dtype is right
             raise ValueError(name)
-        t = first[name].detach() if name in first else Tensor._from_array(arrays[name])
+        t = first[name].detach() if name in first else Tensor._from_array(place(arrays[name]))
         first.setdefault(name, t)
         if is_parameter:
             t = Parameter(t, requires_grad=bool(requires_grad))

@@ -6,7 +6,7 @@ import operator
 import warnings
 from typing import Any
 
-from tinydl.devices import refuse_unless_cpu
+from tinydl import devices
 from tinydl.dtypes import set_default_dtype
 
 
@@ -39,8 +39,13 @@ def set_num_threads(num: int) -> None:
 
 
 def set_default_device(device: Any) -> None:
-    """Nothing for the CPU (or None), where every tensor is made. Raises RuntimeError for another device."""
-    refuse_unless_cpu(device, "set_default_device")
+    """Nothing for the CPU (or None), where every tensor is made that is given no device. Raises RuntimeError for
+    another one."""
+    if device is not None and devices.device(device).type != "cpu":
+        from tinydl.elsewhere import of
+
+        of(device)  # raises for one that is not there
+        raise RuntimeError(f"set_default_device: tensors are made on the CPU; write device={str(device)!r}, or .to()")
 
 
 def set_default_tensor_type(t: Any) -> None:

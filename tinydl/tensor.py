@@ -19,7 +19,7 @@ from tinydl.autograd import engine
 from tinydl.autograd import primitives as _primitives
 from tinydl.autograd.hooks import Handle, Keep, of_leaf, register
 from tinydl.autograd.mode import mode
-from tinydl.devices import CPU, CUDA, STRIDED, device, gpu, layout, refuse_unless_cpu
+from tinydl.devices import CPU, ELSEWHERE, STRIDED, device, gpu, layout
 from tinydl.in_place import InPlace
 from tinydl.ops import (
     arranging,
@@ -56,7 +56,10 @@ def as_array(data: Any, dtype: Any = None) -> Any:
     if isinstance(data, Tensor):
         data._refuse_stale("tensor")
         data = data.array
-    if type(data) is np.ndarray or type(data).__module__.partition(".")[0] == "cupy":
+    if type(data) is np.ndarray or type(data) in ELSEWHERE:
+        array = data
+    elif type(data).__module__.partition(".")[0] == "cupy" and hasattr(data, "__cuda_array_interface__"):
+        elsewhere("cuda")  # its type is known from now on
         array = data
     elif isinstance(data, np.generic):
         array = np.asarray(data)
@@ -118,6 +121,13 @@ def _has_numpy_scalar(data: Any) -> bool:
     return isinstance(data, (np.generic, np.ndarray))
 
 
+def elsewhere(wanted: Any) -> Any:
+    """:func:`tinydl.elsewhere.of`, which loads kernels."""
+    from tinydl.elsewhere import of
+
+    return of(wanted)
+
+
 _bool, _int = bool, int  # the class has methods of these names
 
 
@@ -171,10 +181,10 @@ class Tensor(InPlace):
 
         if options:
             raise TypeError(f"Tensor() takes no {', '.join(options)}; tinydl.tensor(data, dtype, requires_grad) does")
-        refuse_unless_cpu(device, "Tensor")
         given = contents("Tensor", dtypes.get_default_dtype(), data)
-        self._hold(given.array if isinstance(given, Tensor) else given)
-        if isinstance(given, Tensor):
+        array = given.array if isinstance(given, Tensor) else given
+        self._hold(array if device is None else _moved(array, device))
+        if isinstance(given, Tensor) and self.array is given.array:
             self._share(given)
 
     # ------------------------------------------------------------------------------------ used by the engine
@@ -305,7 +315,7 @@ class Tensor(InPlace):
     @property
     def device(self) -> device:
         """Where the array lives: ``device("cpu")``, which equals ``"cpu"``."""
-        return CPU if isinstance(self.array, np.ndarray) else CUDA
+        return CPU if isinstance(self.array, np.ndarray) else ELSEWHERE[type(self.array)].device
 
     @property
     def layout(self) -> layout:
@@ -525,8 +535,9 @@ class Tensor(InPlace):
         copy: Any = False,
         memory_format: Any = None,
     ) -> Any:
-        """In another dtype: ``to(dtype)``, ``to("cpu", dtype)``, ``to(other)``. Itself when nothing changes, unless
-        ``copy``; ``memory_format`` changes nothing. Raises RuntimeError for a device that is not there."""
+        """On another device or in another dtype: ``to(dtype)``, ``to("cuda", dtype)``, ``to(other)``. Itself when
+        nothing changes, unless ``copy``; gradients flow through. ``memory_format`` changes nothing. Raises
+        RuntimeError for a device that is not there."""
         flags: list[Any] = []  # non_blocking and copy, by position
         for a in args:
             if isinstance(a, Tensor):
@@ -538,7 +549,13 @@ class Tensor(InPlace):
             elif a is not None:
                 dtype = a
         if device is not None and device != self.device:
-            refuse_unless_cpu(device, "to")
+            there = elsewhere(device)
+            home, wanted = self.device, CPU if there is None else there.device
+            if wanted != home:
+                if dtype is not None and dtypes.as_dtype(dtype).itemsize < self.array.itemsize:
+                    return self.to(dtype).to(device)  # the smaller copy crosses
+                self = casting.move(self, device=wanted, home=home)
+                copy = False
         copy = copy or len(flags) > 1 and flags[1]
         if dtype is not None:
             want = dtypes.as_dtype(dtype)
@@ -597,16 +614,16 @@ class Tensor(InPlace):
         return self.to(dtypes.bool)
 
     def cpu(self) -> Any:
-        """Itself: this tensor is on the CPU."""
+        """On the CPU: itself where it is there."""
         return self.to("cpu")
 
     def cuda(self, device: Any = None, non_blocking: Any = False) -> Any:
-        """Raises RuntimeError: there is no GPU here; write ``to(device)`` with a device that is there."""
-        refuse_unless_cpu(gpu(device), "cuda")
+        """On the GPU. Raises RuntimeError where there is none."""
+        return self.to(gpu(device))
 
     def get_device(self) -> Any:
         """The number of the GPU; -1 for the CPU."""
-        return -1
+        return -1 if isinstance(self.array, np.ndarray) else self.device.index
 
     # ------------------------------------------------------------------------------------- others of this dtype
 
@@ -614,33 +631,34 @@ class Tensor(InPlace):
         """A tensor of this dtype, of sizes or of data: ``x.new(2, 3)``, ``x.new([1, 2])``; see :mod:`tinydl.typed`."""
         from tinydl.typed import contents
 
-        refuse_unless_cpu(device, "new")
         made = contents("new", self.array.dtype, data)
-        return made.detach() if isinstance(made, Tensor) else Tensor._from_array(made)
+        array = made.array if isinstance(made, Tensor) else made
+        moved = _moved(array, self.device if device is None else device)
+        return made.detach() if isinstance(made, Tensor) and moved is array else Tensor._from_array(moved)
 
     def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
         """A copy of ``data`` as a tensor of this dtype (unless another is named)."""
         from tinydl import creation
 
-        return creation.tensor(data, dtype or self.dtype, requires_grad, device=device)
+        return creation.tensor(data, dtype or self.dtype, requires_grad, device=device or self.device)
 
     def new_empty(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
         """Uninitialised memory of shape ``size`` and this dtype."""
         from tinydl import creation
 
-        return creation.empty(*size, dtype=dtype or self.dtype, **options)
+        return creation.empty(*size, dtype=dtype or self.dtype, device=options.pop("device", self.device), **options)
 
     def new_zeros(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
         """Zeros of shape ``size`` and this dtype."""
         from tinydl import creation
 
-        return creation.zeros(*size, dtype=dtype or self.dtype, **options)
+        return creation.zeros(*size, dtype=dtype or self.dtype, device=options.pop("device", self.device), **options)
 
     def new_ones(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
         """Ones of shape ``size`` and this dtype."""
         from tinydl import creation
 
-        return creation.ones(*size, dtype=dtype or self.dtype, **options)
+        return creation.ones(*size, dtype=dtype or self.dtype, device=options.pop("device", self.device), **options)
 
     def new_full(
         self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False
@@ -648,7 +666,9 @@ class Tensor(InPlace):
         """``fill_value`` everywhere, in shape ``size`` and this dtype."""
         from tinydl import creation
 
-        return creation.full(size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+        return creation.full(
+            size, fill_value, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad
+        )
 
     def numpy(self, *, force: Any = False) -> Any:
         """The array itself (shared memory). Raises RuntimeError for a tensor that requires a gradient, unless
@@ -656,6 +676,10 @@ class Tensor(InPlace):
         if self.needs_grad and not force:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         self._refuse_stale("numpy")
+        if not isinstance(self.array, np.ndarray):
+            if force:
+                return self.array.get()
+            _refuse_numpy(self)
         return self.array
 
     def item(self) -> Any:
@@ -716,7 +740,10 @@ class Tensor(InPlace):
             history = f"grad_fn={self.node!r}"
         else:
             history = "requires_grad=True" if self.needs_grad else ""
-        return printing.tensor_text(self.array, history)
+        if isinstance(self.array, np.ndarray):
+            return printing.tensor_text(self.array, history)
+        where = f"device={str(self.device)!r}"
+        return printing.tensor_text(self.array.get(), f"{where}, {history}" if history else where)
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if not self.array.ndim else object.__format__(self, spec)
@@ -727,6 +754,8 @@ class Tensor(InPlace):
         if self.needs_grad and mode.on:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         self._refuse_stale("numpy")
+        if not isinstance(self.array, np.ndarray):
+            _refuse_numpy(self)
         if copy is False and dtype is not None and np.dtype(dtype) != self.array.dtype:
             raise ValueError(f"a tensor of dtype {self.array.dtype} cannot become {np.dtype(dtype)} without a copy")
         array = self.array if dtype is None else self.array.astype(dtype, copy=False)
@@ -986,6 +1015,22 @@ class Tensor(InPlace):
     cholesky, matrix_power, pinverse, svd = linalg.cholesky, linalg.matrix_power, linalg.pinverse, linalg.older_svd
     cov, corrcoef, renorm = norms.cov, norms.corrcoef, norms.renorm
     as_strided = slicing.as_strided
+
+
+def _moved(array: Any, wanted: Any) -> Any:
+    """An array on a device, or itself where it is there."""
+    if wanted == CPU and isinstance(array, np.ndarray):
+        return array
+    from tinydl.elsewhere import moved
+
+    return moved(array, wanted)
+
+
+def _refuse_numpy(x: Tensor) -> None:
+    raise TypeError(
+        f"can't convert {x.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory "
+        "first."
+    )
 
 
 def _unlike(other: object) -> Any:

@@ -15,13 +15,21 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.mode import ANOMALY, mode
+from tinydl.devices import ELSEWHERE, beside
 from tinydl.ops import casting, indexing, shaping, slicing
 from tinydl.size import sizes_of
 
 
 def address(array: Any) -> int:
     """Where an array's first element lies."""
-    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+    if type(array) is np.ndarray:
+        return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+    return array.data.ptr if hasattr(array.data, "ptr") else array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+
+
+def may_write(array: Any) -> bool:
+    """Whether an array may be written; those of a GPU always may."""
+    return type(array) in ELSEWHERE or array.flags.writeable
 
 
 def places_in(array: Any, begin: int) -> tuple[int, tuple[int, ...]]:
@@ -30,8 +38,10 @@ def places_in(array: Any, begin: int) -> tuple[int, tuple[int, ...]]:
 
 
 def _same_memory(a: Any, b: Any) -> bool:
-    there, here = a.__array_interface__, b.__array_interface__
-    return all(there[key] == here[key] for key in ("data", "shape", "strides", "typestr"))
+    return (
+        type(a) is type(b) and a.dtype == b.dtype and a.shape == b.shape and a.strides == b.strides
+        and address(a) == address(b)
+    )  # fmt: skip
 
 
 class Writing:
@@ -74,7 +84,7 @@ class Writing:
 
     def _refuse_unwritable(self: Any, name: str) -> None:
         """Raise in PyTorch's words for memory that must not be written (where there is an element to write)."""
-        if self.array.size and not self.array.flags.writeable:
+        if self.array.size and not may_write(self.array):
             raise RuntimeError(
                 f"{name}: unsupported operation: more than one element of the written-to tensor of shape "
                 f"{tuple(self.shape)} refers to a single memory location (it was expanded), or its array is read-only. "
@@ -142,7 +152,7 @@ class Writing:
             new = slicing.strided(self.base, size=self.array.shape, steps=steps, start=start)
         finally:
             mode.on = before
-        if not self.array.flags.writeable:  # expanded
+        if not may_write(self.array):  # expanded
             new.array.flags.writeable = False
         self.array, self.node, self.needs_grad = new.array, new.node, new.needs_grad
         self.ver, self.taken = new.ver, new.taken
@@ -157,8 +167,10 @@ class Writing:
             self._take_anew("view")
 
     def _replace(self: Any, src: Any, name: str) -> Any:
-        """Take the elements of ``src`` (broadcast, converted): the old ones get a gradient of zeros."""
+        """Take the elements of ``src`` (broadcast, converted, from any device): the old ones get gradients of zero."""
         src._refuse_stale(name)
+        if type(src.array) is not type(self.array):
+            src = src.to(self.device)
         if mode.on and (self._has_history() or src.needs_grad):
             self._refuse_recorded(name)
             new = shaping.expand(src.to(self.dtype), self.shape)
@@ -170,7 +182,7 @@ class Writing:
             self.array[...] = src.array
         except ValueError:
             self._refuse_unwritable(name)
-            if not self.array.flags.writeable and shaping.broadcast_shapes(self.shape, src.shape) == self.shape:
+            if not may_write(self.array) and shaping.broadcast_shapes(self.shape, src.shape) == self.shape:
                 return self  # nothing to write
             raise RuntimeError(
                 f"{name}: a source of shape {src.array.shape} cannot be broadcast to shape {self.array.shape}"
@@ -272,11 +284,11 @@ class Writing:
                     f"shape {value.array.shape}; use copy_"
                 )
             return self._replace(value, "fill_")
-        return self._replace(self._from_array(casting.held(value, self.dtype)), "fill_")
+        return self._replace(self._from_array(beside(casting.held(value, self.dtype), self.array)), "fill_")
 
     def zero_(self: Any) -> Any:
         """Every element becomes 0."""
-        return self._replace(self._from_array(np.zeros((), self.dtype)), "zero_")
+        return self._replace(self._from_array(np.zeros_like(self.array, shape=())), "zero_")
 
     def apply_(self: Any, callable: Callable[[Any], Any]) -> Any:
         """``callable`` of each element, one Python call an element: slow, and nothing is recorded."""
@@ -300,6 +312,8 @@ class Writing:
                 plain = value
             elif kind is type(self) and value.taken is None and not (mode.on and value.needs_grad):
                 plain = value.array if value.array.dtype is self.array.dtype else None
+                if type(plain) is not type(self.array):
+                    plain = None
             else:
                 plain = None
             if plain is not None:
@@ -324,13 +338,20 @@ class Writing:
         new: Any
         if given is not None:
             given._refuse_stale("setitem")
+            if given.device != self.device:
+                if len(given.shape):
+                    raise RuntimeError(
+                        "setitem: Expected all tensors to be on the same device, but found at least two devices, "
+                        f"{self.device} and {given.device}! Move the value of shape {tuple(given.shape)} with .to()"
+                    )
+                given = given.to(self.device)
             new = given.to(self.dtype)
         else:
             new = np.asarray(value)
             whole = self.array.dtype.kind in "iu"
             if new.dtype.kind == "O" or whole and new.dtype.kind == "f" and not np.isfinite(new).all():
                 raise RuntimeError(f"setitem: value cannot be converted to type {self.dtype} without overflow")
-            new = new.astype(self.dtype)
+            new = beside(new.astype(self.dtype), self.array)
         region = self.array[(*view, ...)]
         recorded = mode.on and (self._has_history() or (given is not None and given.needs_grad))
         if recorded:
@@ -352,7 +373,7 @@ class Writing:
             region[... if arrays is None else arrays] = new if given is None else new.array
         except (ValueError, TypeError):  # the latter of what NumPy will not broadcast to where a mask holds
             self._refuse_unwritable("setitem")
-            if not self.array.size and not self.array.flags.writeable:
+            if not self.array.size and not may_write(self.array):
                 return  # nothing to write
             raise RuntimeError(
                 f"shape mismatch: value tensor of shape {list(new.shape)} cannot be broadcast to indexing result of "

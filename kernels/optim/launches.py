@@ -30,7 +30,7 @@ PIECE = 2048
 _COLUMNS = 5
 
 
-def _irregular(table: NDArray[np.int64], with_params: bool = True, writeable: bool = True) -> int:
+def first_irregular(table: NDArray[np.int64], with_params: bool = True, writeable: bool = True) -> int:
     """The first row that a kernel cannot work on in place, or -1, of arrays of any device."""
     for row, (param, grad, _, numel, number) in enumerate(table[:, [PARAM, GRAD, OFFSET, NUMEL, DTYPE]].tolist()):
         if not grad:
@@ -71,7 +71,7 @@ def _step(op: str, shared: int) -> CudaKernel:
     name = op.rstrip("_")
 
     def plan(empty: Empty, table: Any, moments: Any, numbers: Any, scalars: Any) -> tuple[list[Call], tuple[Any, ...]]:
-        irregular = _irregular(table)
+        irregular = first_irregular(table)
         rows = np.flatnonzero(table[:, GRAD])
         if irregular >= 0 or not len(rows):
             return [], (irregular,)
@@ -118,7 +118,7 @@ ADAGRAD = _step("adagrad_", 4)
 
 
 def _squared_norm(empty: Empty, table: Any, like: Any) -> tuple[list[Call], tuple[Any, ...]]:
-    irregular = _irregular(table, with_params=False, writeable=False)
+    irregular = first_irregular(table, with_params=False, writeable=False)
     total = empty((1,), np.dtype(np.float64))
     if irregular >= 0:
         return [], (irregular, total.reshape(()))
@@ -134,7 +134,7 @@ def _scale_gradients(
     empty: Empty, table: Any, like: Any, coefficient: Any
 ) -> tuple[list[Call], tuple[Any, ...]]:
     """``coefficient``: a number, or an array of one float64 on the device."""
-    irregular = _irregular(table, with_params=False)
+    irregular = first_irregular(table, with_params=False)
     work, _, grads = pieces(table, like.dtype.itemsize, with_params=False)
     if irregular >= 0 or not len(work.numbers):
         return [], (irregular,)

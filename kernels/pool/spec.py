@@ -81,10 +81,12 @@ def max_pool(x: Array, windows: Windows) -> tuple[Array, NDArray[np.int64]]:
 
 def matrix(first: Array, last: Array, weight: Array, size: int, dtype: Any) -> Array:
     """The windows of one dimension as a matrix [n, size]."""
-    out = np.zeros((len(first), size), dtype)
-    for i, (a, b) in enumerate(zip(first, last)):
-        out[i, a:b] = weight[i, : b - a]
-    return out
+    place = np.arange(size)
+    inside = (place >= first[:, None]) & (place < last[:, None])
+    if not weight.shape[1]:
+        return np.zeros((len(first), size), dtype)
+    tap = np.clip(place - first[:, None], 0, weight.shape[1] - 1)
+    return np.where(inside, np.take_along_axis(weight, tap, axis=1), 0).astype(dtype)
 
 
 @register(op="window_sum", name="numpy")

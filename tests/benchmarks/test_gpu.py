@@ -203,7 +203,7 @@ def test_without_a_gpu_one_sentence(capsys: pytest.CaptureFixture[str], monkeypa
 
 def test_without_cupy_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "cupy", None)
-    with pytest.raises(launcher.NoGpu, match="CuPy, which is not installed: pip install cupy-cuda13x"):
+    with pytest.raises(launcher.NoGpu, match=r"CuPy, .*, is not installed: pip install .cupy-cuda13x\[ctk\]>=14.2"):
         launcher.Gpu()
 
 

@@ -66,12 +66,12 @@ def test_modules_are_imported_by_their_paths() -> None:
 @pytest.mark.parametrize(
     ("use", "words"),
     [
-        (lambda: tinydl.set_default_device("mps"), "set_default_device: no MPS backend"),
-        (lambda: tinydl.set_default_device("cuda"), "set_default_device: no CUDA backend"),
-        (lambda: tinydl.ones(2).cuda(), "cuda: no CUDA backend is available for device 'cuda'; stay on 'cpu'"),
+        (lambda: tinydl.set_default_device("mps"), "no MPS backend is available"),
+        (lambda: tinydl.set_default_device("cuda"), "no CUDA backend is available"),
+        (lambda: tinydl.ones(2).cuda(), "no CUDA backend is available for device 'cuda': .*; or stay on 'cpu'"),
         (lambda: tinydl.ones(2).cuda(1), "'cuda:1'"),
         (lambda: tinydl.ones(2).cuda("cpu"), "must be cuda device"),
-        (lambda: tinydl.nn.Linear(1, 1).cuda(), "Linear to device 'cuda': only 'cpu' is available"),
+        (lambda: tinydl.nn.Linear(1, 1).cuda(), "no CUDA backend is available for device 'cuda': CuPy"),
         (lambda: tinydl.nn.Linear(1, 1).cuda(0), "'cuda:0'"),
     ],
 )

@@ -15,7 +15,7 @@ from tests.meta.tree import FLOORS, ROOT, Source, sources, sources_of_tests
 # The one door upward: these look models and benchmarks up by name, inside functions.
 DOORS = ("tinydl/cli/", "tinydl/registry.py", "tinydl/__main__.py")
 THIRD_PARTY = {  # what a floor may import at all; models and benchmarks stand on the user's side
-    "kernels": {"numpy", "numba", "llvmlite", "cupy", "threadpoolctl"},
+    "kernels": {"numpy", "numba", "llvmlite", "cupy", "cupyx", "threadpoolctl"},
     "tinydl": {
         "numpy",
         "mido",

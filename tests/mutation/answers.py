@@ -100,10 +100,6 @@ equivalent(
     "tinydl/autograd/engine.py", "_leading_to", "e.id >= oldest -> e.id > oldest",
     because="the oldest target is among those needed from the start",
 )  # fmt: skip
-worthless(
-    "tinydl/autograd/primitives.py", "_as_array", "type(y).__module__.partition('.')[0] -> *",
-    because="arrays of a GPU, which the tests have not",
-)  # fmt: skip
 equivalent(
     "tinydl/ops/extrema.py", "_extreme", "-input.ndim <= dim < input.ndim -> input.ndim <= dim < input.ndim",
     because="the usual case, sooner than by the general way",

@@ -186,6 +186,14 @@ def _select(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((rng.random((2, 2)) < 0.5, x := draw(rng, 2, 2), x), alias=(1, 2), note="one tensor twice")
 
 
+@entry("move")
+def _move(rng: np.random.Generator) -> Iterator[Sample]:
+    here = {"device": "cpu", "home": "cpu"}  # elsewhere: tests/device
+    yield Sample((draw(rng, 2, 3),), here)
+    yield Sample((draw(rng),), here)
+    yield Sample((draw(rng, 0, 2),), here)
+
+
 @entry("cast")
 def _cast(rng: np.random.Generator) -> Iterator[Sample]:
     for note, x in layouts(rng):

@@ -27,6 +27,7 @@ from tinydl.autograd import hooks as _hooks
 from tinydl.autograd import primitives as _primitives
 from tinydl.autograd.mode import ANOMALY, mode
 from tinydl.autograd.primitives import PICK, Node, Primitive
+from tinydl.devices import ELSEWHERE
 
 _ndarray = np.ndarray
 
@@ -217,7 +218,7 @@ def _walk(
 
 def _copy(r: Any) -> Any:
     """``r`` as an array of its own: contiguous and writable."""
-    return r.copy(order="C") if type(r) is not _ndarray and hasattr(r, "copy") and r.shape else np.array(r, order="C")
+    return r.copy(order="C") if type(r) in ELSEWHERE else np.array(r, order="C")
 
 
 def _refuse_nan(n: Node, results: Sequence[Any]) -> None:
@@ -371,7 +372,7 @@ def _accumulate(create_graph: bool, x: Any, found: dict[int, Any], k: int) -> No
                 x._grad = tensor._from_array(r)
             else:
                 x._grad = tensor._from_array(_copy(r))
-        elif old.requires_grad or type(old.array) is not _ndarray or not old.array.flags.writeable:
+        elif old.requires_grad or (type(old.array) is _ndarray and not old.array.flags.writeable):
             x._grad = tensor._from_array(old.array + r)
         else:
             np.add(old.array, r, out=old.array)
@@ -482,7 +483,7 @@ def _results(
     for i, x in enumerate(xs):
         r, found[i] = found[i], None
         if r is None and materialize_grads:
-            results.append(tensor._from_array(np.zeros(x.shape, x.dtype)))
+            results.append(tensor._from_array(np.zeros_like(x.array)))
         elif r is None:
             if not allow_unused:
                 raise RuntimeError(

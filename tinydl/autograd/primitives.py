@@ -32,6 +32,7 @@ import numpy as np
 
 from tinydl import dtypes
 from tinydl.autograd.mode import mode
+from tinydl.devices import ELSEWHERE
 
 Array = Any  # numpy.ndarray or cupy.ndarray
 Rule = Callable[..., Any]
@@ -39,6 +40,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _next_id = itertools.count().__next__
 _registry: dict[str, Primitive] = {}
+_elsewhere: dict[type, Any] | None = None  # array types of other devices, once one is in use
 _bound: list[dict[str, Any]] = []  # namespaces of generated calls that wait for the Tensor class
 
 
@@ -346,6 +348,8 @@ class _Built:
         if self.namespace["Tensor"] is None:
             _bound.append(self.namespace)
         self.call, self.public_call, self.pull = (FunctionType(code, self.namespace) for code in _waiting.values())
+        if _elsewhere is not None:
+            _divert(self.namespace)
         for call, module in ((self.call, getattr(op.function, "__module__", None)), (self.public_call, "tinydl")):
             call.__name__ = call.__qualname__ = op.name
             call.__doc__, call.__module__ = op.function.__doc__, module or __name__
@@ -673,6 +677,46 @@ class _Built:
         return "\n".join(line)
 
 
+# ---------------------------------------------------------------------------------------------------- other devices
+
+
+def divert(types: dict[type, Any] | None) -> None:
+    """From now on, arrays of these types are sent to their devices (:mod:`tinydl.elsewhere`); None: no more.
+
+    The functions that the generated calls find by name are exchanged, so that a program on the CPU never asks.
+    """
+    global _elsewhere
+    _elsewhere = types
+    for op in _registry.values():
+        calls = list(op._by_count.values()) if op.variadic else [op.call]
+        for call in calls:
+            _divert(call.__globals__)
+
+
+def _divert(namespace: dict[str, Any]) -> None:
+    op = namespace["op"]
+    for key in [k for k in namespace if k in ("forward", "joint", "few") or k[:4] == "rule" and k[4:].isdigit()]:
+        here = getattr(namespace[key], "here", namespace[key])
+        which = op.args[int(key[4:])] if key[:4] == "rule" else key
+        namespace[key] = here if _elsewhere is None or here is None else _diverted(_elsewhere, op, which, here)
+
+
+def _diverted(types: dict[type, Any], op: Primitive, which: str, here: Callable[..., Any]) -> Callable[..., Any]:
+    """``here``, unless an argument is an array of another device; of a joint rule, also one of several gradients."""
+
+    def function(*args: Any, **static: Any) -> Any:
+        for x in args:
+            there = types.get(type(x))
+            if there is not None:
+                return there.run(op, which, here, args, static)
+            if type(x) is list and x and (there := next((types[type(y)] for y in x if type(y) in types), None)):
+                return there.run(op, which, here, args, static)
+        return here(*args, **static)
+
+    function.here = here  # type: ignore[attr-defined]
+    return function
+
+
 def converting(function: Callable[..., Any], convert: Callable[[Any], Any]) -> Callable[..., Any]:
     """``function`` with its first argument made a tensor by ``convert``; a primitive's own twin does that already.
 
@@ -747,9 +791,7 @@ def _one_of(shapes: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _as_array(y: Any) -> Any:
-    if isinstance(y, np.generic):
-        return np.asarray(y)
-    return y if type(y).__module__.partition(".")[0] == "cupy" else np.asarray(y)
+    return y if type(y) in ELSEWHERE else np.asarray(y)
 
 
 def _lift(op: Primitive, inputs: tuple[Any, ...], static: dict[str, Any], rest: tuple[Any, ...] = ()) -> Any:
@@ -840,14 +882,9 @@ def _brought(op: Primitive, a: Array, b: Array) -> tuple[Array, Array]:
 
 
 def _common(op: Primitive, inputs: tuple[Any, ...]) -> np.dtype[Any]:
-    """The dtype in which ``op`` computes on operands of several; operands on two devices are refused."""
+    """The dtype in which ``op`` computes on operands of several."""
     tensor = globals()["Tensor"]
     plain = [x.array if isinstance(x, tensor) else x for x in inputs]
-    for x in plain:
-        if type(x).__module__.partition(".")[0] == "cupy" and any(isinstance(p, np.ndarray) for p in plain):
-            raise RuntimeError(
-                f"{op.name}: expected all tensors to be on the same device, but found cpu and cuda; move one with .to()"
-            )
     want = dtypes.result_type(*plain)
     return dtypes.get_default_dtype() if op.promote == "float" and want.kind != "f" else want
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from tinydl.autograd.mode import mode
 from tinydl.autograd.primitives import Primitive
+from tinydl.devices import ELSEWHERE
 from tinydl.fusion.formulas import ATOMS
 from tinydl.fusion.text import Store, described, identifiers, kernel_text, ordered, space
 from tinydl.fusion.tracing import FLOATING, Expression, FusionError, Symbol, follow
@@ -147,23 +148,43 @@ class _Specialised:
         casts = [f"{n}_dtype" for n, x in zip(names, self.inputs)
                  if x.dtype.kind == "f" and x.dtype != self.results[0].dtype]  # fmt: skip
         self.outputs = [f"out{k}" for k in range(len(self.results))] if self.many else ["out"]
+        self._parameters, self._casts, self._called = names, casts, call
+        self._elsewhere: dict[Any, Callable[..., Any]] = {}
+        self.kept = self._worth_keeping() if self.live and math.prod(self.shape) in KEPT else []
+        self.op = self._on_the_cpu([])
+        self.recorded = self._on_the_cpu(self.kept).call if self.kept else self.op.call
+        self.call = self._chosen if self.kept or self.many and len(self.outputs) == 1 else self.op.call
+
+    def _operation(
+        self, forward: Callable[..., Any], backward: Callable[..., Any], aux: Sequence[str] = ()
+    ) -> Primitive:
         live = bool(self.live)
         plain = tuple([o for k, o in enumerate(self.outputs) if k not in self.live]) if live else ()
+        joint = functools.partial(backward)
+        return Primitive(
+            forward, None, self.identifier, None, False, live, (*self.outputs, *aux), tuple(aux),
+            functools.partial(self._definition, self._called) if live else None,
+            _with_parameters(joint, ["needs", "g", *self._parameters, *aux, *self._casts]) if live else None,
+            (), (), {}, plain,
+        )  # fmt: skip
 
-        def operation(kept: list[Expression]) -> Primitive:
-            aux = [f"kept{k}" for k in range(len(kept))]
-            backward = functools.partial(self._backward, bool(kept))
-            return Primitive(
-                self._written_forward(names, bool(kept)), None, self.identifier, None, False, live,
-                (*self.outputs, *aux), tuple(aux), functools.partial(self._definition, call) if live else None,
-                _with_parameters(backward, ["needs", "g", *names, *aux, *casts]) if live else None,
-                (), (), {}, plain,
-            )  # fmt: skip
+    def _on_the_cpu(self, kept: list[Expression]) -> Primitive:
+        aux = [f"kept{k}" for k in range(len(kept))]
+        forward = self._written_forward(self._parameters, bool(kept))
+        return self._operation(forward, functools.partial(self._backward, bool(kept)), aux)
 
-        self.kept = self._worth_keeping() if live and math.prod(self.shape) in KEPT else []
-        self.op = operation([])
-        self.recorded = operation(self.kept).call if self.kept else self.op.call
-        self.call = self._chosen if self.kept or self.many and len(self.outputs) == 1 else self.op.call
+    def elsewhere(self, device: Any) -> Callable[..., Any]:
+        """The function on a device beside the CPU (:class:`tinydl.kernels.devices.Device`): its loops in CUDA C++."""
+        found = self._elsewhere.get(device)
+        if found is None:
+            from tinydl.fusion.launching import Launched
+
+            launched = Launched(self, device)
+            forward = _with_parameters(functools.partial(launched.forward), self._parameters)
+            call = self._operation(forward, launched.backward).call
+            found = call if not self.many or len(self.outputs) > 1 else lambda *tensors: (call(*tensors),)
+            self._elsewhere[device] = found
+        return found
 
     def _chosen(self, *tensors: Any) -> Any:
         """One result that the function returns in a sequence, or with what is kept where a gradient may follow."""
@@ -391,7 +412,7 @@ class Fused:
     def __repr__(self) -> str:
         return f"<fused {self.__name__}{self._signature}>"
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def _here(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
             bound = self._signature.bind(*args, **kwargs)
             if bound.kwargs:
@@ -404,6 +425,26 @@ class Fused:
         except (KeyError, TypeError):  # TypeError: of what cannot be looked up
             return self._first(args)
         return known.call(*args) if known.every else known.call(*[a for a in args if isinstance(a, Tensor)])
+
+    __call__ = _here  # until a device beside the CPU is in use: see look_where
+
+    def _anywhere(self, *args: Any, **kwargs: Any) -> Any:
+        for a in (*args, *kwargs.values()):
+            there = ELSEWHERE.get(type(getattr(a, "array", a)))
+            if there is not None:
+                return self._there(there.kernels, args, kwargs)
+        return self._here(*args, **kwargs)
+
+    def _there(self, device: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not device.fuses or any(isinstance(a, Symbol) for a in args):
+            return self.function(*args, **kwargs)
+        if kwargs:
+            bound = self._signature.bind(*args, **kwargs)
+            if bound.kwargs:  # given by name only
+                return self.function(*args, **kwargs)
+            args = bound.args
+        args = tuple(Tensor._wrap(a) if type(a) in (np.ndarray, device.array) else a for a in args)
+        return self._specialised(args).elsewhere(device)(*[a for a in args if isinstance(a, Tensor)])
 
     def _named(self, *args: Any, **kwargs: Any) -> Any:
         """Arguments that can only be given by name: they belong to another function of the rest."""
@@ -429,8 +470,6 @@ class Fused:
             return self.function(*args)
         args = tuple(Tensor._wrap(a) if isinstance(a, np.ndarray) else a for a in args)
         tensors = [a for a in args if isinstance(a, Tensor)]
-        if any(not isinstance(a.array, np.ndarray) for a in tensors):  # on another device, unfused
-            return self.function(*args)
         return self._specialised(args).call(*tensors)
 
     def _specialised(self, args: tuple[Any, ...]) -> _Specialised:
@@ -502,6 +541,12 @@ class Fused:
         known = self._specialised(args)
         needs = tuple(x.requires_grad for x in tensors)
         return known.source(needs if any(needs) else tuple(x.dtype.kind == "f" for x in tensors), device)
+
+
+def look_where(types: Any) -> None:
+    """From now on each call of a fused function looks where its tensors are, for a device beside the CPU is in use;
+    None: no more."""
+    Fused.__call__ = Fused._here if types is None else Fused._anywhere  # type: ignore[method-assign]
 
 
 def fuse(function: Callable[..., Any]) -> Fused:

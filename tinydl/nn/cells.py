@@ -69,7 +69,7 @@ class RNNCellBase(Module):
                 f"{tuple(input.shape)}"
             )
         if states is None:
-            states = (Tensor._wrap(np.zeros((batch, size), input.dtype)),) * count
+            states = (Tensor._wrap(np.zeros_like(input.array, shape=(batch, size))),) * count
         for number, h in enumerate(states):
             if h.ndim not in (1, 2):
                 what = "hidden" if count == 1 else f"hx[{number}]"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tinydl.devices import beside
 from tinydl.nn import functional as F
 from tinydl.nn.functional.dropout import keep_mask
 from tinydl.nn.linear import Linear
@@ -107,7 +108,7 @@ class VariationalDropout(Module):
             return input
         if self._mask is None or self._mask.shape != input.shape or self._mask.dtype != input.dtype:
             self._mask = keep_mask(input.shape, self.p, input.dtype)
-        return input * self._mask  # type: ignore[no-any-return]
+        return input * beside(self._mask, input.array)  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
         return f"p={self.p}, dim={self.dim}"
@@ -170,6 +171,7 @@ class DropConnect(Linear):
                 f"{self.in_features}"
             )
         mask = keep_mask((math.prod(input.shape[:-1]), self.out_features, self.in_features), self.p, input.dtype)
+        mask = beside(mask, input.array)
         rows = shaping.reshape_to(input, shape=(mask.shape[0], self.in_features, 1))
         out = shaping.reshape_to(products.mm(self.weight * mask, rows), shape=(*input.shape[:-1], self.out_features))
         return out if self.bias is None else out + self.bias  # type: ignore[no-any-return]

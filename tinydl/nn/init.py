@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.devices import beside
 from tinydl.errors import say_absent
 from tinydl.random import Generator, default_generator
 from tinydl.tensor import Tensor
@@ -54,7 +55,7 @@ def _fill(tensor: Tensor, values: NDArray[Any] | float) -> Tensor:
     if not hasattr(tensor, "node"):  # scripts write `normal_(layer.weight.array)`, and our .array is the array
         tensor[...] = values
         return tensor
-    tensor.array[...] = values
+    tensor.array[...] = beside(values, tensor.array)
     tensor.bump()
     return tensor
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from tinydl import dtypes
-from tinydl.devices import device as as_device
-from tinydl.devices import gpu
+from tinydl.creation import there
+from tinydl.devices import beside, gpu, on_host
 from tinydl.nn import hooks
 from tinydl.nn.hooks import Hook, RemovableHandle
 from tinydl.nn.members import Members
@@ -395,10 +395,11 @@ class Module:
                 parameter.grad.zero_()
 
     def to(self: ModuleT, *args: Any, **kwargs: Any) -> ModuleT:
-        """Convert every floating-point parameter and buffer, in place: ``to(dtype)``, ``to(tensor)``, ``to("cpu")``.
+        """Convert every floating-point parameter and buffer, in place: ``to(dtype)``, ``to(tensor)``; or move every one
+        to another device: ``to("cuda")``.
 
-        The parameters stay the same objects, so an optimizer that holds them still does; integer buffers are left
-        alone.
+        The parameters stay the same objects, so an optimizer that holds them still does; integer buffers keep their
+        dtype. Raises RuntimeError for a device that is not there.
         """
         dtype, device = kwargs.pop("dtype", None), kwargs.pop("device", None)
         for option in ("non_blocking", "memory_format"):
@@ -407,13 +408,16 @@ class Module:
             raise TypeError(f"to() got an unexpected keyword argument '{next(iter(kwargs))}'")
         for argument in args:
             if isinstance(argument, Tensor):
-                dtype = argument.dtype
+                dtype, device = argument.dtype, argument.device
             elif _is_device(argument):
                 device = argument
             elif not isinstance(argument, bool):
                 dtype = argument
-        if device is not None and as_device(device).type != "cpu":
-            raise RuntimeError(f"to() cannot move {type(self).__name__} to device '{device}': only 'cpu' is available")
+        if device is not None:
+            there(device)  # which raises for what is not there, before anything is moved
+            for tensor in [*self.parameters(), *self.buffers()]:
+                if tensor.device != device:
+                    _move(tensor, device)
         if dtype is None:
             return self
         wanted = dtypes.as_dtype(dtype)
@@ -453,11 +457,11 @@ class Module:
         return self.to(np.float64)
 
     def cpu(self: ModuleT) -> ModuleT:
-        """Move to the CPU, where it is."""
+        """Move to the CPU."""
         return self.to(device="cpu")
 
     def cuda(self: ModuleT, device: Any = None) -> ModuleT:
-        """Raises RuntimeError: there is no GPU here; write ``to(device)`` with a device that is there."""
+        """Move to the GPU. Raises RuntimeError where there is none."""
         return self.to(device=gpu(device))
 
     # ---------------------------------------------------------------------------------------------- state_dict
@@ -556,7 +560,7 @@ class Module:
         else:
             # Copies first, because the state may be this module's own under other names.
             pairs = [(module.__dict__[name], value) for module, name, value in copies]
-            arrays = [np.array(_array(value), dtype=tensor.dtype) for tensor, value in pairs]
+            arrays = [_copied(_array(value), tensor) for tensor, value in pairs]
             for (tensor, _), array in zip(pairs, arrays):
                 tensor.array[...] = array
                 tensor.bump()
@@ -585,20 +589,34 @@ class Module:
 def new_parameter(shape: tuple[int, ...], device: str | None = None, dtype: Any = None) -> Parameter:
     """A parameter of undefined content, for a layer's ``reset_parameters`` to fill.
 
-    Raises RuntimeError for another device than the CPU and TypeError for a dtype that is not floating.
+    Raises RuntimeError for a device that is not there and TypeError for a dtype that is not floating.
     """
-    if device is not None and str(device) != "cpu":
-        raise RuntimeError(f"a parameter cannot be made on device '{device}': only 'cpu' is available")
     wanted = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
     if wanted.kind != "f":
         raise TypeError(f"a parameter needs a floating dtype, but got {wanted}")
-    return Parameter(np.empty(sizes_of(shape), wanted))
+    return Parameter(there(device).empty(sizes_of(shape), wanted))
+
+
+def _copied(array: Any, tensor: Tensor) -> Any:
+    """A copy of an array in the dtype and on the device of a tensor."""
+    if isinstance(tensor.array, np.ndarray):
+        return np.array(on_host(array), dtype=tensor.dtype)
+    return beside(array, tensor.array).astype(tensor.dtype)
+
+
+def _move(tensor: Tensor, device: Any) -> None:
+    """Have the same numbers, and gradient, on another device."""
+    grad, moved = tensor.grad, tensor.detach().to(device)
+    tensor.array = moved.array
+    tensor.ver = tensor.taken = None  # other memory than its views and sharers have from now on
+    if grad is not None:
+        tensor.grad = grad.to(device)
 
 
 def _misfit(key: str, value: Any, tensor: Tensor) -> str:
     """What keeps ``value`` from being loaded into ``tensor``, if anything."""
     array = _array(value)
-    if not isinstance(array, np.ndarray):
+    if not isinstance(array, np.ndarray) and not isinstance(value, Tensor):
         return (
             f'While copying the parameter named "{key}", expected tinydl.Tensor or Tensor-like object from checkpoint '
             f"but received {type(value)}. "

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tinydl.devices import on_host
 from tinydl.nn import functional as F
 from tinydl.nn import init
 from tinydl.nn.module import Module, new_parameter
@@ -239,7 +240,7 @@ class RNNBase(Module):
             raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
         sizes = (self.proj_size or self.hidden_size, self.hidden_size)[: self._states]
         if states is None:
-            zeros = {size: Tensor._wrap(np.zeros((batch, size), input.dtype)) for size in sizes}
+            zeros = {size: Tensor._wrap(np.zeros_like(input.array, shape=(batch, size))) for size in sizes}
             per_cell = [tuple(zeros[size] for size in sizes)] * len(self._suffixes)
         else:
             for number, (state, size) in enumerate(zip(states, sizes)):
@@ -482,7 +483,7 @@ def _checked_lengths(lengths: Any, input: Tensor, batched: bool) -> np.ndarray[A
     if lengths is None:
         return None
     steps, batch = input.shape[:2]
-    array = np.asarray(lengths.array if isinstance(lengths, Tensor) else lengths)
+    array = np.asarray(on_host(lengths.array) if isinstance(lengths, Tensor) else lengths)
     if array.dtype.kind not in "iu" or array.shape != (batch,) or not batched:
         raise ValueError(
             f"lengths should be one integer for each of the {batch} sequences of a batch, but got shape {array.shape} "

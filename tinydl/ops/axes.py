@@ -14,6 +14,9 @@ import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+#: Whether an array says if it may be written; those of a GPU always may.
+LOCKS = hasattr(np.ndarray, "setflags")
+
 remembered = functools.lru_cache(maxsize=4096, typed=True)
 
 

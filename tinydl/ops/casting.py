@@ -16,6 +16,15 @@ def cast(input: Any, *, dtype: Any) -> Any:
     return input.astype(dtype)
 
 
+@primitive(input=lambda g, device, home: move(g, device=home, home=device))
+def move(input: Any, *, device: Any, home: Any) -> Any:
+    """``input``, which is on the device ``home``, on another; the gradient comes back."""
+    from tinydl.elsewhere import moved
+
+    out = moved(input, device)
+    return input.copy() if out is input else out
+
+
 def held(value: Any, dtype: Any) -> Any:
     """A number as a 0-d array; RuntimeError, in PyTorch's words, for one that the dtype has not."""
     try:

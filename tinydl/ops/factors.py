@@ -281,7 +281,7 @@ def pinv_of(input: Any, *, atol: Any, rtol: Any) -> Any:
     descending."""
     U, S, Vh = lapack.svd(input)
     large = S > cut_of(S, input.shape, atol, rtol)
-    inverse = np.divide(1, S, np.zeros_like(S), where=large)
+    inverse = np.where(large, 1 / np.where(large, S, 1), 0)  # CuPy's functions have no where=
     return np.matmul(Vh.swapaxes(-1, -2) * inverse[..., None, :], U.swapaxes(-1, -2)), S
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinydl import dtypes
 from tinydl.autograd.primitives import primitive
-from tinydl.ops.axes import axis_of, by_axis, one_axis, remembered, sizes_of
+from tinydl.ops.axes import LOCKS, axis_of, by_axis, one_axis, remembered, sizes_of
 from tinydl.ops.casting import cast
 from tinydl.ops.slicing import LEAD, cuts_of, take_slice
 from tinydl.ops.slicing import chunk as chunk
@@ -57,6 +57,12 @@ def _wide(input: Any, shape: tuple[int, ...]) -> Any:
         return np.broadcast_to(input, shape)
     out.setflags(write=False)  # several elements are one
     return out
+
+
+if not LOCKS:
+
+    def _wide(input: Any, shape: tuple[int, ...]) -> Any:
+        return np.broadcast_to(input, shape)
 
 
 @remembered

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
-from tinydl.ops.axes import by_axis, one_axis, remembered
+from tinydl.ops.axes import LOCKS, by_axis, one_axis, remembered
 
 LEAD = [(slice(None),) * k for k in range(65)]  # the index of everything along k leading dimensions; NumPy allows 64
 
@@ -35,7 +35,7 @@ def put_slice(input: Any, *, index: Any, shape: Any) -> Any:
 def diagonal_of(input: Any, *, offset: int, axis1: int, axis2: int) -> Any:
     """The elements [..., i, i + offset] of two dimensions, as the last one: a view."""
     view = input.diagonal(offset, axis1, axis2)
-    if input.flags.writeable:
+    if LOCKS and input.flags.writeable:
         view.setflags(write=True)  # NumPy's is read-only, PyTorch's is not
     return view
 
@@ -52,7 +52,8 @@ def diagonal_put(input: Any, *, shape: Any, offset: int, axis1: int, axis2: int)
         out.reshape(-1)[start : start + input.shape[0] * step : step] = input
         return out
     place = out.diagonal(offset, axis1, axis2)
-    place.flags.writeable = True
+    if LOCKS:
+        place.flags.writeable = True
     place[...] = input
     return out
 
@@ -304,5 +305,6 @@ def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = 
         )
     out = strided(input, size=size, steps=stride, start=0 if 0 in size else start)
     if out.array.size > len(np.unique(_strided(np.arange(start, last + 1), size, stride, 0))):
-        out.array.setflags(write=False)  # several elements are one
+        if isinstance(out.array, np.ndarray):
+            out.array.setflags(write=False)  # several elements are one
     return out

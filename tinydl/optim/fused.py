@@ -18,7 +18,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydl.creation import from_numpy
+from tinydl.creation import there
+from tinydl.devices import ELSEWHERE, beside, on_host
 from tinydl.kernels import lookup
 from tinydl.kernels.optim.table import COLUMNS, DTYPE, GRAD, NUMEL, OFFSET, PARAM
 from tinydl.optim.optimizer import Closure, Optimizer, StateDict, finite, require
@@ -111,7 +112,7 @@ class FusedOptimizer(Optimizer):
             self._plans = [
                 _Plan(self, group, params, dtype)
                 for group in self.param_groups
-                for dtype, params in _by_dtype(group["params"]).items()
+                for (dtype, _), params in _alike(group["params"]).items()
             ]
             self._params_then, self._state_then = list(self._params_now()), None
         return self._plans
@@ -123,12 +124,13 @@ def _differ(now: Iterable[Any], then: list[Any]) -> bool:
     return len(found) != len(then) or any(map(is_not, found, then))
 
 
-def _by_dtype(params: list[Tensor]) -> dict[np.dtype[Any], list[Tensor]]:
-    split: defaultdict[np.dtype[Any], list[Tensor]] = defaultdict(list)
+def _alike(params: list[Tensor]) -> dict[tuple[np.dtype[Any], type], list[Tensor]]:
+    """Parameters of one dtype and device together."""
+    split: defaultdict[tuple[np.dtype[Any], type], list[Tensor]] = defaultdict(list)
     for param in params:
         if param.dtype not in _FLOATS:
             raise TypeError(f"a parameter of dtype {param.dtype} cannot be optimized: use float32 or float64")
-        split[_FLOATS[_FLOATS.index(param.dtype)]].append(param)
+        split[_FLOATS[_FLOATS.index(param.dtype)], type(param.array)].append(param)
     return split
 
 
@@ -144,17 +146,19 @@ class _Plan:
         self, optimizer: FusedOptimizer, group: dict[str, Any], params: list[Tensor], dtype: np.dtype[Any]
     ) -> None:
         self.optimizer, self.group, self.params, self.dtype = optimizer, group, params, dtype
+        self.kind = type(params[0].array)  # the array type, and so the device; the table stays on the host
+        self.np: Any = there(params[0].device)
         self.table = np.zeros((len(params), COLUMNS), np.int64)
         sizes = np.array([param.array.size for param in params], np.int64)
         self.table[:, NUMEL] = sizes
         self.table[:, OFFSET] = np.cumsum(sizes) - sizes
         self.table[:, DTYPE] = dtype.num
         self.cells: memoryview[int] = self.table.reshape(-1).data  # writes from Python cost half of the array's
-        self.numbers = np.zeros((len(optimizer._numbers), len(params)), np.float32)
+        self.numbers = self.np.zeros((len(optimizer._numbers), len(params)), np.float32)
         self.scalars = np.zeros(0, np.float64)
         self.given: tuple[float, ...] = ()
         self.buffers: tuple[str | None, ...] = ()
-        self.moments: NDArray[Any] = np.zeros((0, 0), dtype)
+        self.moments: NDArray[Any] = self.np.zeros((0, 0), dtype)
         self._refresh(optimizer._scalars(group))
         self._take_over()
 
@@ -162,7 +166,7 @@ class _Plan:
         scalars = self.optimizer._scalars(self.group)
         if scalars != self.given:
             self._refresh(scalars)
-        cells, cell = self.cells, 0
+        cells, cell, kind = self.cells, 0, self.kind
         for param in self.params:
             grad = param.grad
             if grad is None:
@@ -170,7 +174,7 @@ class _Plan:
             else:
                 array = param.array
                 # The kernel reads memory through these identities: whatever is no array that lives on must not pass.
-                if type(array) is not _ndarray or not isinstance(grad, Tensor) or type(grad.array) is not _ndarray:
+                if type(array) is not kind or not isinstance(grad, Tensor) or type(grad.array) is not kind:
                     raise self._unreadable(cell // COLUMNS)
                 cells[cell], cells[cell + 1] = id(array), id(grad.array)
                 if (version := param.ver) is None:
@@ -189,6 +193,12 @@ class _Plan:
     def _unreadable(self, row: int) -> TypeError:
         param, grad = self.params[row], self.params[row].grad
         number = next(n for n, other in enumerate(self.group["params"]) if other is param)
+        if isinstance(grad, Tensor) and {type(param.array), type(grad.array)} <= {np.ndarray, *ELSEWHERE}:
+            return TypeError(
+                f"parameter {number} of shape {tuple(param.shape)} is on {param.device} and its gradient on "
+                f"{grad.device}, but the optimizer began on {self.params[0].device if row else 'another device'}: move "
+                "the module before its optimizer is made"
+            )
         got = f"Tensor of {type(grad.array).__name__}" if isinstance(grad, Tensor) else type(grad).__name__
         return TypeError(
             f"parameter {number} of shape {tuple(np.shape(param.array))} and its gradient must both be Tensors of "
@@ -199,12 +209,12 @@ class _Plan:
     def _refresh(self, scalars: tuple[float, ...]) -> None:
         """An option changed: renew the kernel's scalars, and the moments when the option adds or drops one."""
         self.given = scalars
-        self.scalars = np.array(scalars, np.float64)
+        self.scalars = self.np.asarray(np.array(scalars, np.float64))
         buffers = self.optimizer._buffers(self.group)
         if buffers != self.buffers:
             total = int(self.table[:, NUMEL].sum())
             old, had, self.buffers = self.moments, self.buffers, buffers
-            self.moments = np.zeros((len(buffers), total), self.dtype)
+            self.moments = self.np.zeros((len(buffers), total), self.dtype)
             for row, name in enumerate(buffers):
                 if name is not None and name in had:
                     self.moments[row] = old[had.index(name)]
@@ -235,8 +245,9 @@ class _Plan:
                 views[name] = self.moments[buffer, start:stop].reshape(param.shape)
         initial = self.optimizer._initial(self.group)
         for name, view in views.items():
-            view[...] = _array(entry[name]) if entry.get(name) is not None else initial.get(name, 0.0)
-            entry[name] = from_numpy(view)
+            given = _array(entry[name]) if entry.get(name) is not None else initial.get(name, 0.0)
+            view[...] = on_host(given) if self.kind is _ndarray else beside(given, view)
+            entry[name] = Tensor._from_array(view)
         self.optimizer._state_then = None
         if not entry:
             del self.optimizer.state[param]
@@ -261,7 +272,7 @@ class _Plan:
                 raise RuntimeError(
                     f"a parameter of shape {array.shape} has a gradient of shape {grad.shape}: they must be equal"
                 )
-            copies += [np.array(array, self.dtype, order="C"), np.array(grad, self.dtype, order="C")]
+            copies += [self.np.array(array, self.dtype, order="C"), self.np.array(grad, self.dtype, order="C")]
             back.append((array, copies[-2]))
             self.table[row, PARAM], self.table[row, GRAD] = id(copies[-2]), id(copies[-1])
         failed = kernel(self.table, self.moments, self.numbers, self.scalars)

@@ -15,6 +15,7 @@ import numpy as np
 
 from tinydl.autograd import enable_grad
 from tinydl.creation import tensor
+from tinydl.devices import on_host
 from tinydl.tensor import Tensor
 
 Params: TypeAlias = "Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]"
@@ -204,7 +205,7 @@ def _copied(number: Any, name: str, value: Any, param: Tensor) -> Any:
     """A state entry for ``param``: moments in its dtype, ``step`` in float32 (PyTorch's), anything else as it is."""
     if value is None or isinstance(value, (str, bool)):
         return value
-    array = np.asarray(getattr(value, "array", value))
+    array = np.asarray(on_host(getattr(value, "array", value)))
     require(
         array.dtype.kind in "fiub",
         f"loaded state {name!r} of parameter {number} is no tensor but a {type(value).__name__}",

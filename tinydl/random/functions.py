@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinydl import dtypes
-from tinydl.creation import sized, tensor
-from tinydl.devices import refuse_unless_cpu
+from tinydl.creation import sized, tensor, there
+from tinydl.devices import on_host
 from tinydl.random import rejection
 from tinydl.random.generator import Generator, Shape, given
 from tinydl.tensor import Tensor
@@ -24,17 +24,21 @@ def floating(dtype: Any, name: str) -> tuple[np.dtype[Any], np.dtype[Any]]:
 
 
 @sized
-def rand(*size: Any, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def rand(
+    *size: Any, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False, on: Any = np
+) -> Tensor:
     """Uniforms in [0, 1) of shape ``size``."""
     want, draw = floating(dtype, "rand")
-    return tensor(given(generator).random(size, draw), want, requires_grad)
+    return tensor(given(generator).random(size, draw, like=on.empty(0)), want, requires_grad)
 
 
 @sized
-def randn(*size: Any, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def randn(
+    *size: Any, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False, on: Any = np
+) -> Tensor:
     """Standard normals of shape ``size``."""
     want, draw = floating(dtype, "randn")
-    return tensor(given(generator).normal(size, draw), want, requires_grad)
+    return tensor(given(generator).normal(size, draw, like=on.empty(0)), want, requires_grad)
 
 
 def randint(
@@ -42,7 +46,7 @@ def randint(
     dtype: Any = None, device: Any = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Integers, uniform on ``low <= x < high``: ``randint(high, size)`` or ``randint(low, high, size)``."""
-    refuse_unless_cpu(device, "randint")
+    there(device)
     if size is None and isinstance(high, (tuple, list)):  # randint(high, size)
         low, high, size = None, low, high
     if low is not None and high is None:
@@ -54,15 +58,17 @@ def randint(
     if first >= end:
         raise RuntimeError(f"randint expects 'from' to be less than 'to', but got from={first} >= to={end}")
     values = given(generator).integers(first, end, size)
-    return tensor(values, dtypes.int64 if dtype is None else dtype, requires_grad)
+    return tensor(values, dtypes.int64 if dtype is None else dtype, requires_grad, device=device)
 
 
 def randperm(
     n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """A random order of 0 ... n-1."""
-    refuse_unless_cpu(device, "randperm")
-    return tensor(given(generator).permutation(n), dtypes.int64 if dtype is None else dtype, requires_grad)
+    there(device)
+    return tensor(
+        given(generator).permutation(n), dtypes.int64 if dtype is None else dtype, requires_grad, device=device
+    )
 
 
 def rand_like(
@@ -71,7 +77,8 @@ def rand_like(
 ) -> Tensor:  # fmt: skip
     """Uniforms in [0, 1) in the shape and dtype of ``input``."""
     kind = input.dtype if dtype is None else dtype
-    return rand(input.shape, generator=generator, dtype=kind, device=device, requires_grad=requires_grad)
+    where = device or input.device
+    return rand(input.shape, generator=generator, dtype=kind, device=where, requires_grad=requires_grad)
 
 
 def randn_like(
@@ -80,7 +87,8 @@ def randn_like(
 ) -> Tensor:  # fmt: skip
     """Standard normals in the shape and dtype of ``input``."""
     kind = input.dtype if dtype is None else dtype
-    return randn(input.shape, generator=generator, dtype=kind, device=device, requires_grad=requires_grad)
+    where = device or input.device
+    return randn(input.shape, generator=generator, dtype=kind, device=where, requires_grad=requires_grad)
 
 
 def randint_like(
@@ -90,22 +98,26 @@ def randint_like(
     """Integers on ``low <= x < high`` (``randint_like(x, high)`` from 0) in the shape and dtype of ``input``."""
     low, high = (0, low) if high is None else (low, high)
     kind = input.dtype if dtype is None else dtype
-    return randint(low, high, input.shape, generator=generator, dtype=kind, device=device, requires_grad=requires_grad)
+    return randint(
+        low, high, input.shape, generator=generator, dtype=kind, device=device or input.device,
+        requires_grad=requires_grad,
+    )  # fmt: skip
 
 
 def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
     """1 with probability ``input`` (or ``p``), else 0; shape and dtype of ``input``."""
     if p is not None:
-        return tensor(given(generator).bernoulli(p, input.shape), input.dtype)
-    return tensor(given(generator).bernoulli(input.array), input.dtype)
+        return tensor(given(generator).bernoulli(p, input.shape), input.dtype, device=input.device)
+    return tensor(given(generator).bernoulli(on_host(input.array)), input.dtype, device=input.device)
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Poisson counts of the rates ``input``, in its shape and dtype. Raises RuntimeError for a negative rate."""
     want, _ = floating(input.dtype, "poisson")
-    if not np.all(input.array >= 0):
-        raise RuntimeError(f"invalid Poisson rate, expected rate to be non-negative, got {input.array.min()}")
-    return tensor(rejection.poisson(input.array, given(generator)), want)
+    rates = on_host(input.array)
+    if not np.all(rates >= 0):
+        raise RuntimeError(f"invalid Poisson rate, expected rate to be non-negative, got {rates.min()}")
+    return tensor(rejection.poisson(rates, given(generator)), want, device=input.device)
 
 
 def normal(
@@ -113,8 +125,9 @@ def normal(
     generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """``mean + std * z`` with standard normal ``z``: of shape ``size`` or that of ``mean`` and ``std``."""
-    refuse_unless_cpu(device, "normal")
-    mean_array, std_array = (np.asarray(value.array if isinstance(value, Tensor) else value) for value in (mean, std))
+    mean_array, std_array = (
+        np.asarray(on_host(value.array) if isinstance(value, Tensor) else value) for value in (mean, std)
+    )
     if np.any(std_array < 0):
         raise RuntimeError(f"normal expects all elements of std >= 0.0, got a least of {std_array.min()}")
     if size is None:
@@ -122,9 +135,10 @@ def normal(
         if not tensors:
             raise TypeError("normal of two numbers lacks the size: normal(mean, std, size)")
         size, dtype = np.broadcast_shapes(mean_array.shape, std_array.shape), tensors[0].dtype
+        device = tensors[0].device if device is None else device
     want, draw = floating(dtype, "normal")
     draws = given(generator).normal(size, draw) * std_array.astype(draw) + mean_array.astype(draw)
-    return tensor(draws, want, requires_grad)
+    return tensor(draws, want, requires_grad, device=device)
 
 
 def multinomial(
@@ -137,14 +151,14 @@ def multinomial(
     nonzero weights than ``num_samples``.
     """
     generator = given(generator)
-    weights = np.asarray(input.array, np.float64)
+    weights = np.asarray(on_host(input.array), np.float64)
     if weights.ndim not in (1, 2):
         raise RuntimeError(f"multinomial needs weights of shape [V] or [B, V], not {weights.shape}")
     if num_samples <= 0:
         raise RuntimeError(f"cannot sample n_sample <= 0 samples: num_samples is {num_samples}")
     if replacement:
         rows = np.broadcast_to(weights[..., None, :], (*weights.shape[:-1], num_samples, weights.shape[-1]))
-        return tensor(generator.categorical(rows))
+        return tensor(generator.categorical(rows), device=input.device)
     if not np.all(np.isfinite(weights)) or np.any(weights < 0):
         raise RuntimeError("probability tensor contains either inf, nan or element < 0")
     if np.any(np.count_nonzero(weights, axis=-1) < num_samples):
@@ -155,4 +169,5 @@ def multinomial(
     uniforms = generator.random(weights.shape, np.float64)
     with np.errstate(divide="ignore"):
         keys = np.log(weights) - np.log(-np.log1p(-uniforms))
-    return tensor(np.argsort(-keys, axis=-1, kind="stable")[..., :num_samples].astype(np.int64))
+    found = np.argsort(-keys, axis=-1, kind="stable")[..., :num_samples].astype(np.int64)
+    return tensor(found, device=input.device)

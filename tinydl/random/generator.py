@@ -34,7 +34,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from tinydl.devices import CPU, refuse_unless_cpu
+from tinydl.devices import CPU, kind_of
+from tinydl.devices import device as as_device
 from tinydl.kernels import lookup
 from tinydl.kernels.random.spec import pairs, philox4x32
 
@@ -67,19 +68,23 @@ class Generator:
     scheduler's.
     """
 
-    __slots__ = ("_counter", "_key", "_lock")
+    __slots__ = ("_counter", "_device", "_key", "_lock")
 
     def __init__(self, seed: Any = 0, *, device: Any = None) -> None:
         if isinstance(seed, str):  # PyTorch's Generator("cpu")
             seed, device = 0, seed
-        refuse_unless_cpu(device, "Generator")
+        self._device = CPU if device is None else as_device(device)
+        if self._device != CPU:
+            from tinydl.elsewhere import of
+
+            of(self._device)  # which raises for what is not there
         self._lock = threading.Lock()
         self.manual_seed(seed)
 
     @property
     def device(self) -> Any:
-        """``device("cpu")``."""
-        return CPU
+        """The one it was made for. The numbers are the same on all, and a generator serves tensors on any."""
+        return self._device
 
     def manual_seed(self, seed: int) -> Generator:
         """Start the stream of ``seed`` from its beginning; returns the generator itself."""
@@ -132,7 +137,7 @@ class Generator:
         return self.state()
 
     def __setstate__(self, state: dict[str, int]) -> None:
-        self._lock = threading.Lock()
+        self._lock, self._device = threading.Lock(), CPU
         self.set_state(state)
 
     def reserve(self, blocks: int) -> tuple[int, int]:
@@ -146,16 +151,17 @@ class Generator:
             self._counter = (first + blocks) % _WORD64
         return first
 
-    def random(self, shape: Shape = (), dtype: DTypeLike = np.float32) -> NDArray[Any]:
-        """Uniforms in [0, 1): float32 on the multiples of 2**-24, float64 on those of 2**-53."""
+    def random(self, shape: Shape = (), dtype: DTypeLike = np.float32, *, like: Any = None) -> NDArray[Any]:
+        """Uniforms in [0, 1): float32 on the multiples of 2**-24, float64 on those of 2**-53; on the device of the
+        array ``like``."""
         shape, dtype = sizes_of(shape), _floating(dtype)
         count = math.prod(shape)
-        uniform = lookup(f"random_uniform_{dtype.name}", device="cpu", dtype=dtype)
+        uniform = lookup(f"random_uniform_{dtype.name}", device=kind_of(like), dtype=dtype)
         values: NDArray[Any] = uniform(self._key, self._take(-(-count * dtype.itemsize // 16)), count)
         return values.reshape(shape)
 
-    def normal(self, shape: Shape = (), dtype: DTypeLike = np.float32) -> NDArray[Any]:
-        """Standard normals by Box and Muller (Ann. Math. Stat. 29, 1958).
+    def normal(self, shape: Shape = (), dtype: DTypeLike = np.float32, *, like: Any = None) -> NDArray[Any]:
+        """Standard normals, on the device of the array ``like``, by Box and Muller (Ann. Math. Stat. 29, 1958).
 
         Numbers 2i and 2i + 1 come from uniforms ``u`` in (0, 1] and ``v`` in [0, 1)::
 
@@ -166,7 +172,7 @@ class Generator:
         """
         shape, dtype = sizes_of(shape), _floating(dtype)
         count = math.prod(shape)
-        normal = lookup(f"random_normal_{dtype.name}", device="cpu", dtype=dtype)
+        normal = lookup(f"random_normal_{dtype.name}", device=kind_of(like), dtype=dtype)
         values: NDArray[Any] = normal(self._key, self._take(-(-count * dtype.itemsize // 16)), count)
         return values.reshape(shape)
 

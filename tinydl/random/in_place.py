@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinydl.devices import beside, on_host
 from tinydl.random.functions import floating
 from tinydl.random.generator import Generator, given
 from tinydl.tensor import Tensor
@@ -21,7 +22,7 @@ _WHOLE = {"float16": 2**11, "float32": 2**24, "float64": 2**53}
 
 
 def _put(x: Tensor, values: Any, name: str) -> Tensor:
-    return x._replace(Tensor._wrap(np.asarray(values).astype(x.dtype)), name)  # type: ignore[no-any-return]
+    return x._replace(Tensor._wrap(beside(np.asarray(values).astype(x.dtype), x.array)), name)  # type: ignore[no-any-return]
 
 
 def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Generator | None = None) -> Tensor:
@@ -45,9 +46,8 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Gen
 
 def bernoulli_(self: Tensor, p: Tensor | float = 0.5, *, generator: Generator | None = None) -> Tensor:
     """1 with probability ``p`` (a number, or a tensor that is broadcast), else 0. Any dtype."""
-    return _put(
-        self, given(generator).bernoulli(p.array if isinstance(p, Tensor) else float(p), self.shape), "bernoulli_"
-    )
+    chances = on_host(p.array) if isinstance(p, Tensor) else float(p)
+    return _put(self, given(generator).bernoulli(chances, self.shape), "bernoulli_")
 
 
 def random_(self: Tensor, from_: int = 0, to: int | None = None, *, generator: Generator | None = None) -> Tensor:

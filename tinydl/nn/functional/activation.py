@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinydl import dtypes
+from tinydl.devices import beside, on_host
 from tinydl.nn.functional.checks import drawing_from
 from tinydl.ops import activations, elementwise, indexing, reducing, shaping
 from tinydl.random import Generator
@@ -116,7 +117,7 @@ def rrelu(
     slope: Any = (lower + upper) / 2
     if training:
         slope = drawing_from(generator).random(input.shape, input.dtype) * (upper - lower) + lower
-        slope = slope.astype(input.dtype, copy=False)
+        slope = beside(slope.astype(input.dtype, copy=False), input.array)
     return input._in_place(activations.prelu, slope) if inplace else activations.prelu(input, slope)  # type: ignore[no-any-return]
 
 
@@ -293,13 +294,13 @@ def gumbel_softmax(
     # -log of an exponential variable; the smallest uniform is 0, whose logarithm is kept finite.
     waiting = -np.log1p(-drawing_from(generator).random(logits.shape, np.float64))
     noise = -np.log(np.maximum(waiting, np.finfo(np.float64).tiny))
-    soft: Tensor = reducing.softmax((logits + noise.astype(logits.dtype)) / tau, dim)
+    soft: Tensor = reducing.softmax((logits + beside(noise.astype(logits.dtype), logits.array)) / tau, dim)
     if not hard:
         return soft
     axis = reducing.one_axis(dim, logits.ndim)
-    largest = np.argmax(soft.array, axis=axis, keepdims=True) if logits.ndim else np.asarray(0)
+    largest = np.argmax(on_host(soft.array), axis=axis, keepdims=True) if logits.ndim else np.asarray(0)
     places = np.arange(soft.shape[axis]).reshape((-1,) + (1,) * (soft.ndim - axis - 1)) if logits.ndim else 0
-    one_hot = Tensor._wrap(np.asarray(places == largest).astype(soft.dtype))
+    one_hot = Tensor._wrap(beside(np.asarray(places == largest).astype(soft.dtype), soft.array))
     straight: Tensor = one_hot - soft.detach() + soft
     return straight
 

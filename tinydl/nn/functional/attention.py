@@ -217,7 +217,7 @@ def multi_head_attention_forward(
     k = heads(k) if static_k is None else _static("static_k", static_k, batch * num_heads, head)
     v = heads(v) if static_v is None else _static("static_v", static_v, batch * num_heads, head)
     if add_zero_attn:
-        zero = Tensor._wrap(np.zeros((batch * num_heads, 1, head), q.dtype))
+        zero = Tensor._wrap(np.zeros_like(q.array, shape=(batch * num_heads, 1, head)))
         k, v = cat([k, zero], 1), cat([v, zero], 1)
         attn_mask, key_padding_mask = _one_more(attn_mask), _one_more(key_padding_mask)
     keys = k.shape[1]
@@ -335,4 +335,4 @@ def _one_more(mask: Tensor | None) -> Any:
     """A mask for one more key, which every query may see."""
     if mask is None:
         return None
-    return cat([mask, Tensor._wrap(np.zeros((*mask.shape[:-1], 1), mask.dtype))], -1)
+    return cat([mask, Tensor._wrap(np.zeros_like(mask.array, shape=(*mask.shape[:-1], 1)))], -1)

@@ -119,7 +119,7 @@ def _convolve(
     for axis, count in enumerate(zeros, 2):
         if count:
             shape = image.array.shape
-            nothing = np.zeros((*shape[:axis], count, *shape[axis + 1 :]), x.dtype)
+            nothing = np.zeros_like(x, shape=(*shape[:axis], count, *shape[axis + 1 :]))
             image = shaping.cat([image, Tensor._wrap(nothing)], axis)
     y = _conv.conv(image, weight, bias, stride=strides, padding=paddings, dilation=dilations, groups=groups)
     return y if batched else shaping.reshape_result(y, y.shape[1:])  # type: ignore[no-any-return]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinydl.devices import beside
 from tinydl.nn.functional.checks import drawing_from
 from tinydl.ops import elementwise
 from tinydl.random import Generator
@@ -23,13 +24,17 @@ def _probability(p: float) -> None:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
-def keep_mask(shape: tuple[int, ...], p: float, dtype: Any, generator: Generator | None = None) -> Any:
-    """0 with probability ``p``, else 1 / (1 - p): an array of ``shape``, whose expectation is one."""
-    kept = drawing_from(generator).random(shape, np.float32) >= p
+def keep_mask(
+    shape: tuple[int, ...], p: float, dtype: Any, generator: Generator | None = None, like: Any = None
+) -> Any:
+    """0 with probability ``p``, else 1 / (1 - p): an array of ``shape``, whose expectation is one, on the device of the
+    array ``like``."""
+    kept = drawing_from(generator).random(shape, np.float32, like=like) >= p
     return kept * np.dtype(dtype).type(1 / (1 - p) if p < 1 else 0)
 
 
 def _times(input: Tensor, mask: Any, inplace: bool) -> Tensor:
+    mask = beside(mask, input.array)
     return input._in_place(elementwise.mul, mask) if inplace else input * mask  # type: ignore[no-any-return]
 
 
@@ -45,7 +50,7 @@ def dropout(
     _probability(p)
     if not training or p == 0:
         return input
-    return _times(input, keep_mask(input.shape, p, input.dtype, generator), inplace)
+    return _times(input, keep_mask(input.shape, p, input.dtype, generator, input.array), inplace)
 
 
 def _by_channel(input: Tensor, batched: bool) -> tuple[int, ...]:
@@ -59,7 +64,7 @@ def _drop_channels(
 ) -> Tensor:
     if not training or p == 0:
         return input
-    return _times(input, keep_mask(_by_channel(input, batched), p, input.dtype, generator), inplace)
+    return _times(input, keep_mask(_by_channel(input, batched), p, input.dtype, generator, input.array), inplace)
 
 
 def dropout1d(
@@ -153,8 +158,8 @@ def _alpha(
     factor = kept * one(a)
     shift = np.where(kept, one(0), one(_SATURATED * a)) - one(_SATURATED * a * p)
     if inplace:
-        return _times(input, factor, True).add_(shift)  # type: ignore[no-any-return]
-    return input * factor + shift  # type: ignore[no-any-return]
+        return _times(input, factor, True).add_(beside(shift, input.array))  # type: ignore[no-any-return]
+    return _times(input, factor, False) + beside(shift, input.array)  # type: ignore[no-any-return]
 
 
 def alpha_dropout(
@@ -204,7 +209,7 @@ def variational_dropout(
     if not training or p == 0:
         return input
     shape = tuple(1 if k == axis else size for k, size in enumerate(input.shape))
-    return input * keep_mask(shape, p, input.dtype, generator)  # type: ignore[no-any-return]
+    return _times(input, keep_mask(shape, p, input.dtype, generator, input.array), False)
 
 
 def zoneout(
@@ -223,5 +228,5 @@ def zoneout(
         )
     if not training:
         return new + (old - new) * p  # type: ignore[no-any-return]
-    kept = drawing_from(generator).random(new.shape, np.float32) < p
+    kept = drawing_from(generator).random(new.shape, np.float32, like=new.array) < p
     return elementwise.where(Tensor._wrap(kept), old, new)  # type: ignore[no-any-return]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinydl.devices import beside, on_host
 from tinydl.nn.functional.checks import checked_reduction
 from tinydl.ops import shaping
 from tinydl.ops.ctc import ctc
@@ -49,8 +50,8 @@ def ctc_loss(
         if size and not 0 <= min(row[:size]) <= max(row[:size]) < classes:
             raise RuntimeError(f"ctc_loss: a target is no class: they must lie in 0 to {classes - 1}")
     loss = ctc(
-        given, labels, input_lengths=inputs, target_lengths=sizes, blank=int(blank), zero_infinity=zero_infinity,
-        reduction=reduction,
+        given, beside(labels, given.array), input_lengths=inputs, target_lengths=sizes, blank=int(blank),
+        zero_infinity=zero_infinity, reduction=reduction,
     )  # fmt: skip
     unbatched = reduction == "none" and not batched
     return shaping.reshape_to(loss, shape=()) if unbatched else loss  # type: ignore[no-any-return]
@@ -58,7 +59,7 @@ def ctc_loss(
 
 def _lengths(name: str, lengths: Any, count: int) -> np.ndarray[Any, Any]:
     """int64 [N], of our own."""
-    array = np.array(lengths.array if isinstance(lengths, Tensor) else lengths).reshape(-1)
+    array = np.array(on_host(lengths.array) if isinstance(lengths, Tensor) else lengths).reshape(-1)
     if array.size and array.dtype.kind not in "iu":
         raise RuntimeError(f"{name} must be integral, but has dtype {array.dtype}")
     if array.shape != (count,):
@@ -68,7 +69,7 @@ def _lengths(name: str, lengths: Any, count: int) -> np.ndarray[Any, Any]:
 
 def _labels(targets: Tensor, sizes: list[int], count: int, batched: bool) -> np.ndarray[Any, Any]:
     """int64 [N, S], padded with zeros."""
-    array = targets.array
+    array = on_host(targets.array)
     if array.dtype.kind not in "iu":
         raise RuntimeError(f"ctc_loss: targets must be integers, but have dtype {targets.dtype}; convert with .long()")
     array = array.astype(np.int64)  # a copy: the user may change theirs before the backward

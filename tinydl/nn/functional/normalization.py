@@ -130,7 +130,7 @@ def _by_running(
     """(x - mean) / sqrt(var + eps) * weight + bias with given averages, as they are now: they may move before the
     backward."""
     dtype = input.array.dtype
-    averages = np.array(mean.array, dtype), np.array(var.array, dtype)
+    averages = mean.array.astype(dtype), var.array.astype(dtype)
     return _norm.fixed_norm(input, *averages, weight, bias, eps=eps)  # type: ignore[no-any-return]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinydl.nn.functional.checks import per_dimension
+from tinydl.nn.functional.sparse import largest
 from tinydl.ops import elementwise as _elementwise
 from tinydl.ops import pool as _pool
 from tinydl.tensor import Tensor
@@ -363,7 +364,7 @@ def _max_unpool(name: str, rank: int, input: Tensor, indices: Tensor, kernel_siz
     except TypeError:  # a list of sizes
         size = _unpooled(name, rank, at.shape, *map(_settled, (kernel_size, stride, padding, output_size)))
     volume = math.prod(size)
-    if at.size and np.maximum.reduce(at.view(np.uint64), axis=None) >= volume:  # a negative one is a large one
+    if at.size and largest(at.view(np.uint64)) >= volume:  # a negative one is a large one
         wrong = int(at.min()) if at.min() < 0 else int(at.max())
         raise RuntimeError(
             f"{name}: Found an invalid max index: {wrong} (output volumes are of size {'x'.join(map(str, size))})"

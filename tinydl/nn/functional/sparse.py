@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinydl.devices import beside, on_host
 from tinydl.kernels import by_dtype
 from tinydl.nn.functional.checks import one_dtype
 from tinydl.ops import bags, indexing
@@ -45,6 +46,11 @@ def embedding(
     return bags.by_frequency(taken, index) if scale_grad_by_freq else taken
 
 
+def largest(x: Any) -> Any:
+    """The largest number of an array: NumPy's ufunc is sooner there than its method, CuPy has the method only."""
+    return np.maximum.reduce(x, None) if type(x) is np.ndarray else x.max()
+
+
 def _indices(name: str, input: Any, weight: Tensor) -> Any:
     """The indices as a Tensor or an array of their own, checked."""
     rows: Any = input if isinstance(input, Tensor) else np.array(input)  # not an array that the caller may change
@@ -53,7 +59,7 @@ def _indices(name: str, input: Any, weight: Tensor) -> Any:
         raise TypeError(f"{name}: the indices must be integers, but got dtype {index.dtype}; convert them with .long()")
     size = weight.array.shape[0]
     # As unsigned numbers, where a negative one is a large one.
-    if index.size and np.maximum.reduce(index.view(_UNSIGNED[index.itemsize]), None) >= size:
+    if index.size and largest(index.view(_UNSIGNED[index.itemsize])) >= size:
         wrong = int(index.min() if index.min() < 0 else index.max())
         raise IndexError(f"{name}: index {wrong} is out of range for {size} rows (weight shape {tuple(weight.shape)})")
     return rows
@@ -130,7 +136,7 @@ def embedding_bag(
             )
         one_dtype("embedding_bag", weight=weight, per_sample_weights=per_sample_weights)
     rows = _indices("embedding_bag", input, weight)
-    ends = _ends(rows, offsets, include_last_offset)
+    ends = beside(_ends(rows, offsets, include_last_offset), weight.array)
     index = rows.array if isinstance(rows, Tensor) else rows
     if max_norm is not None:
         _renormalise(weight, index, max_norm, norm_type)
@@ -157,7 +163,7 @@ def _ends(rows: Any, offsets: Tensor | None, include_last: bool) -> np.ndarray[A
         raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {rows.ndim}")
     if offsets is None or offsets.ndim != 1:
         raise ValueError(f"offsets has to be a 1D Tensor but got {'None' if offsets is None else f'{offsets.ndim}D'}")
-    given, size = offsets.array, rows.shape[0]
+    given, size = on_host(offsets.array), rows.shape[0]
     count = len(given)
     ends = np.empty(count + (not include_last), np.int64)
     ends[:count] = given
@@ -190,4 +196,4 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
             f"one_hot: class values must be between 0 and num_classes - 1 = {num_classes - 1}, but got "
             f"{int(index.min())} to {int(index.max())}"
         )
-    return Tensor._wrap((index[..., None] == np.arange(num_classes)).astype(np.int64))
+    return Tensor._wrap((index[..., None] == beside(np.arange(num_classes), index)).astype(np.int64))

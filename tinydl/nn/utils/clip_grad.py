@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydl.creation import tensor
+from tinydl.creation import tensor, there
+from tinydl.devices import on_host
 from tinydl.kernels import lookup
 from tinydl.kernels.optim.table import COLUMNS, DTYPE, GRAD, NUMEL
 from tinydl.tensor import Tensor
@@ -21,11 +22,11 @@ def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 
 
 def _tables(gradients: list[Tensor]) -> list[tuple[list[Tensor], NDArray[np.int64], NDArray[Any]]]:
-    """The gradients by dtype: the tensors, the kernels' table of them, and an empty array of the dtype."""
+    """The gradients by dtype and device: the tensors, the kernels' table of them, and an empty array of the kind."""
     tables = []
-    for scalar in dict.fromkeys(gradient.array.dtype.type for gradient in gradients):
-        chosen = [gradient for gradient in gradients if gradient.array.dtype.type is scalar]
-        like = np.empty(0, scalar)
+    for scalar, kind in dict.fromkeys((g.array.dtype.type, type(g.array)) for g in gradients):
+        chosen = [g for g in gradients if g.array.dtype.type is scalar and type(g.array) is kind]
+        like = there(chosen[0].device).empty(0, scalar)
         table = np.zeros((len(chosen), COLUMNS), np.int64)
         table[:, GRAD] = [id(gradient.array) for gradient in chosen]
         table[:, NUMEL] = [gradient.array.size for gradient in chosen]
@@ -54,7 +55,7 @@ def get_total_norm(
     given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     total, dtype = _total_norm(given, _tables(given), float(norm_type), error_if_nonfinite)
     with np.errstate(over="ignore"):  # a norm beyond the dtype is inf
-        return tensor(np.array(total).astype(dtype))
+        return tensor(np.array(total).astype(dtype), device=given[0].device if given else None)
 
 
 def clip_grad_norm_(
@@ -88,7 +89,7 @@ def clip_grads_with_norm_(
 ) -> None:
     """Scale all gradients, in place, by ``min(1, max_norm / (total_norm + 1e-6))``: :func:`clip_grad_norm_` with a norm
     that :func:`get_total_norm` has given, and computed in its dtype."""
-    norm = np.asarray(total_norm.array if isinstance(total_norm, Tensor) else total_norm)
+    norm = np.asarray(on_host(total_norm.array) if isinstance(total_norm, Tensor) else total_norm)
     with np.errstate(all="ignore"):
         _scale(_tables(_gradients(parameters)), float(float(max_norm) / (norm + 1e-6)))
 
@@ -127,7 +128,7 @@ def _squared_norm(chosen: list[Tensor], table: NDArray[np.int64], like: NDArray[
     kernel = lookup("squared_norm", device="cpu", dtype=like.dtype)
     irregular, total = kernel(table, like)
     if irregular >= 0:
-        copies = [np.array(gradient.array, like.dtype, order="C") for gradient in chosen]
+        copies = [there(g.device).array(g.array, like.dtype, order="C") for g in chosen]
         table = table.copy()
         table[:, GRAD] = [id(copy) for copy in copies]
         irregular, total = kernel(table, like)
