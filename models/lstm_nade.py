@@ -101,11 +101,11 @@ class LstmNade(Lstm):
     def loss(self, batch: Batch) -> Tensor:
         """-mean over predicted frames of ln p(x_t | x_<t), in nats; a scalar."""
         b, c = self.biases(self.past(batch.data))
-        x = self.frames(batch)
+        x = tinydl.as_tensor(self.frames(batch), device=self.device)
         weight = np.ascontiguousarray(batch.mask.T, np.float32).reshape(-1)
         weight /= -weight.sum()
         w, v = (F.dropout(m, self.config.nade_dropout, self.training) for m in (self.W, self.V))
-        loss: Tensor = (nade(x, b, c, w, v) * tinydl.from_numpy(weight)).sum()
+        loss: Tensor = (nade(x, b, c, w, v) * tinydl.as_tensor(weight, device=self.device)).sum()
         return loss
 
     @tinydl.no_grad()
@@ -114,8 +114,8 @@ class LstmNade(Lstm):
         size, length, pitches = batch.data.shape
         h = self.past(batch.data)
         b, c = self.biases(h)
-        x = self.frames(batch)
-        log_prob = nade(x, b, c, self.W, self.V).numpy().astype(np.float64).reshape(length, size).T
+        x = tinydl.as_tensor(self.frames(batch), device=self.device)
+        log_prob = nade(x, b, c, self.W, self.V).cpu().numpy().astype(np.float64).reshape(length, size).T
         likely = self.draw(h, np.zeros(x.shape), 0.0, np.zeros(len(x), bool))
         return Score(log_prob, likely.reshape(length, size, pitches).swapaxes(0, 1), batch.mask)
 
@@ -124,7 +124,7 @@ class LstmNade(Lstm):
         """ln p(x_tk | x_t,<k, x_<t), float64 [T, P] by pitch: what every note, and every rest, adds to ``log_prob``."""
         b, c = self.biases(self.past(piece[None]))
         x = self.ordered(piece)
-        z = spec.logits(x, *(a.array.astype(np.float64) for a in (b, c, self.W, self.V)))
+        z = spec.logits(x, *(a.cpu().array.astype(np.float64) for a in (b, c, self.W, self.V)))
         return self.ordered(log_bernoulli(x, z))
 
     def draw(
@@ -132,5 +132,6 @@ class LstmNade(Lstm):
     ) -> NDArray[np.bool_]:
         """Frames x, bool [B, P], from what the past says, h [B, H]: every logit is divided by the temperature."""
         b, c = self.biases(h)
-        x = nade_sample(u, b, c, self.W, self.V, temperature=temperature, sounding=sounding)
-        return self.ordered(x.numpy())
+        drawn = tinydl.as_tensor(u, device=self.device)
+        x = nade_sample(drawn, b, c, self.W, self.V, temperature=temperature, sounding=sounding)
+        return self.ordered(x.cpu().numpy())

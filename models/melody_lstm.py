@@ -97,9 +97,14 @@ class MelodyLstm(nn.Module):
             log_share = np.log(counts / counts.sum()).astype(np.float32)
             self.output.get_parameter("bias").copy_(tinydl.from_numpy(log_share))
 
+    @property
+    def device(self) -> Any:
+        """Where it is, and computes."""
+        return self.output.get_parameter("weight").device
+
     def read(self, tokens: NDArray[np.int64], state: State | None = None) -> tuple[Tensor, State]:
         """Read tokens w, int64 [T, B], in ``state``: W h_t + b, [T, B, V], and the state after."""
-        h, state = self.rnn(self.dropout(self.embedding(tinydl.from_numpy(tokens))), state)
+        h, state = self.rnn(self.dropout(self.embedding(tinydl.as_tensor(tokens, device=self.device))), state)
         return self.output(self.dropout(h)), state
 
     def loss(self, batch: Batch) -> Tensor:
@@ -108,14 +113,15 @@ class MelodyLstm(nn.Module):
         logits, _ = self.read(tokens[:-1])
         targets = np.where(batch.mask.T[1:], tokens[1:], IGNORED)
         return F.cross_entropy(
-            logits.reshape(-1, logits.shape[-1]), tinydl.from_numpy(targets.reshape(-1)), ignore_index=IGNORED
+            logits.reshape(-1, logits.shape[-1]), tinydl.as_tensor(targets.reshape(-1), device=self.device),
+            ignore_index=IGNORED,
         )
 
     @tinydl.no_grad()
     def score(self, batch: Batch) -> Score:
         """ln p(w_t | w_<t) of every token but the first, and the most probable token in its place."""
         tokens = np.ascontiguousarray(batch.data.T)
-        z = self.read(tokens[:-1])[0].numpy().astype(np.float64)
+        z = self.read(tokens[:-1])[0].cpu().numpy().astype(np.float64)
         highest = z.max(-1, keepdims=True)
         normalizer = highest[..., 0] + np.log(np.exp(z - highest).sum(-1))
         mask = batch.mask.copy()
@@ -165,7 +171,7 @@ class MelodyLstm(nn.Module):
         read, state = np.repeat(primer[:, None], n, axis=1), None
         while not all(complete) and len(max(tunes, key=len)) < length:
             logits, state = self.read(read, state)
-            z = logits.numpy()[-1].astype(np.float64)
+            z = logits.cpu().numpy()[-1].astype(np.float64)
             z[:, [encoding.PAD, encoding.BOS]] = -np.inf  # they mean nothing inside a tune
             if bars is not None:
                 z[:, encoding.EOS] = -np.inf

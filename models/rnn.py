@@ -114,9 +114,14 @@ class Recurrent(nn.Module):
             log_odds = np.log(p / (1 - p)).astype(np.float32)
             self.output.get_parameter("bias").copy_(tinydl.from_numpy(log_odds))
 
+    @property
+    def device(self) -> Any:
+        """Where it is, and computes."""
+        return self.output.get_parameter("weight").device
+
     def initial_state(self, batch: int) -> State:
         """h_0 = 0 (and c_0 = 0) for every layer."""
-        zero = tinydl.zeros(batch, self.config.hidden)
+        zero = tinydl.zeros(batch, self.config.hidden, device=self.device)
         return [(zero,) * self.states] * self.config.layers
 
     def read(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
@@ -138,7 +143,7 @@ class Recurrent(nn.Module):
         """h_0 ... h_(T-1), float [T, B, H], of rolls x, bool [B, T, P]: what each frame is predicted from."""
         previous = np.zeros((rolls.shape[1], rolls.shape[0], rolls.shape[2]), np.float32)
         previous[1:] = rolls[:, :-1].swapaxes(0, 1)
-        h, _ = self.read(tinydl.from_numpy(previous), self.initial_state(len(rolls)))
+        h, _ = self.read(tinydl.as_tensor(previous, device=self.device), self.initial_state(len(rolls)))
         return h
 
     def loss(self, batch: Batch) -> Tensor:
@@ -148,15 +153,15 @@ class Recurrent(nn.Module):
         weight /= weight.sum()
         return F.binary_cross_entropy_with_logits(
             self.output(self.past(batch.data)),
-            tinydl.from_numpy(rolls),
-            weight=tinydl.from_numpy(weight),
+            tinydl.as_tensor(rolls, device=self.device),
+            weight=tinydl.as_tensor(weight, device=self.device),
             reduction="sum",
         )
 
     @tinydl.no_grad()
     def score(self, batch: Batch) -> Score:
         """ln p(x_t | x_<t) of every frame, and the notes with y_tk > 1/2."""
-        z = self.output(self.past(batch.data)).numpy().swapaxes(0, 1)
+        z = self.output(self.past(batch.data)).cpu().numpy().swapaxes(0, 1)
         return Score(log_bernoulli(batch.data, z).sum(-1, dtype=np.float64), z > 0, batch.mask)
 
     def log_prob(self, piece: NDArray[Any]) -> NDArray[Any]:
@@ -167,12 +172,12 @@ class Recurrent(nn.Module):
     @tinydl.no_grad()
     def element_log_prob(self, piece: NDArray[Any]) -> NDArray[np.float64]:
         """ln p(x_tk | x_<t), float64 [T, P]: what every note, and every rest, adds to :meth:`log_prob`."""
-        z = self.output(self.past(piece[None])).numpy()[:, 0]
+        z = self.output(self.past(piece[None])).cpu().numpy()[:, 0]
         return log_bernoulli(piece, z.astype(np.float64))
 
     def draw(self, h: Tensor, u: NDArray[np.float64], temperature: float, sounding: NDArray[np.bool_]) -> NDArray[Any]:
         """Frames x, bool [B, P], from what the past says, h [B, H], with uniform numbers u [B, P]."""
-        z = self.output(h).numpy()
+        z = self.output(h).cpu().numpy()
         drawn = [bernoulli_frame(z_i, u_i, temperature, sounding=bool(s)) for z_i, u_i, s in zip(z, u, sounding)]
         return np.stack(drawn)
 
@@ -210,7 +215,7 @@ class Recurrent(nn.Module):
         silence = np.zeros(n, np.int64)
         state = self.initial_state(n)
         for t in range(length if n else 0):
-            h, state = self.read(tinydl.from_numpy(read), state)
+            h, state = self.read(tinydl.as_tensor(read, device=self.device), state)
             rolls[:, t] = self.draw(h[-1], u[:, t], temperature, silence >= self.config.max_silence)
             silence = np.where(rolls[:, t].any(-1), 0, silence + 1)
             read = rolls[None, :, t].astype(np.float32)

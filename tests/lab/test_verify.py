@@ -251,6 +251,9 @@ def test_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:
     rows = json.loads(capsys.readouterr().out)
     assert set(rows[0]) == {"op", "name", "device", "dtypes", "default"}
     assert {"op": "matmul", "name": "numpy", "device": "cpu", "dtypes": [], "default": False} in rows
+    assert {"op": "matmul", "name": "cuda.tiled", "device": "cuda"}.items() <= next(
+        row for row in rows if row["name"] == "cuda.tiled" and row["op"] == "matmul"
+    ).items()
     assert main(["kernels", "list"]) == 0
     assert "unrolled" in capsys.readouterr().out
     for op in {row["op"] for row in rows}:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tinydl.cli._errors import UsageError
 from tinydl.cli._output import say, say_json, say_pairs, say_table
 from tinydl.cli._runs import add_data, data_of
-from tinydl.cli.parser import SEED, Command, Parser, add_json, choice, integer, number
+from tinydl.cli.parser import SEED, Command, Parser, add_device, add_json, choice, integer, number
 
 if TYPE_CHECKING:
     from tinydl.data.splits import Splits
@@ -27,6 +27,7 @@ def _arguments(parser: Parser) -> None:
         "--split", type=choice(("train", "valid", "test")), default="test", help="train, valid or test (default: test)"
     )
     add_data(parser)
+    add_device(parser)
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
         "--measures", action="store_true", help="instead: how far new pieces lie from the training pieces, by measure"
@@ -45,16 +46,17 @@ def _arguments(parser: Parser) -> None:
     add_json(parser, f"the keys {', '.join(KEYS)}, or all figures of --measures or --copying,")
 
 
-def held_out(run: str, data: str | None) -> tuple[Any, Card, dict[str, Any], Splits]:
+def held_out(run: str, data: str | None, device: str = "cpu") -> tuple[Any, Card, dict[str, Any], Splits]:
     """A run's best model, its card and config.json, and its data, checked to be those it was trained on.
 
     Args:
         run: the folder, or its ``best.safetensors``.
         data: where the data are now, when they have moved.
+        device: where the model is to compute.
     """
     from tinydl.training import checkpoint
 
-    model, card = checkpoint.load_model(run)
+    model, card = checkpoint.load_model(run, device)
     folder = Path(run)
     config = checkpoint.read_config(folder if folder.is_dir() else folder.parent)
     return model, card, config, data_of(run, card, data)
@@ -82,7 +84,7 @@ def _run(args: argparse.Namespace) -> int:
             raise UsageError(f"--{name.replace('_', '-')} belongs to {owner}: add that, or leave it out")
     if args.measures or args.copying:
         return _compare(args)
-    found = figures(*held_out(args.run, args.data), args.split)
+    found = figures(*held_out(args.run, args.data, args.device), args.split)
     if args.json:
         say_json(found)
     else:
@@ -104,7 +106,7 @@ def _compare(args: argparse.Namespace) -> int:
 
     if args.split == "train":
         raise UsageError("--split train leaves nothing to compare with: the real pieces must be valid or test ones")
-    model, card, _, splits = held_out(args.run, args.data)
+    model, card, _, splits = held_out(args.run, args.data, args.device)
     options: dict[str, Any] = {name: default if getattr(args, name) is None else getattr(args, name)
                for name, default in OF_SAMPLES.items()}  # fmt: skip
     options["num"] = options.pop("samples")

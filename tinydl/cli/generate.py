@@ -11,7 +11,7 @@ from tinydl.cli._files import Outputs
 from tinydl.cli._output import clock, note, say, say_json, say_table
 from tinydl.cli._page import add_force_and_html, piece, sampling_words, settings, unit_of
 from tinydl.cli._runs import add_data, data_of
-from tinydl.cli.parser import SEED, Command, Parser, add_json, integer, number, path_ending
+from tinydl.cli.parser import SEED, Command, Parser, add_device, add_json, integer, number, path_ending
 from tinydl.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--primer", metavar="FILE.mid", help="music to begin with and go on from")
     parser.add_argument("--wav", action="store_true", help="also write a .wav beside each .mid")
     add_data(parser)
+    add_device(parser)
     parser.add_argument("--no-copying", action="store_true", help="do not look for the pieces in the training data")
     add_force_and_html(parser, required=False)
     add_json(parser, "a list with file, notes, seconds, nll_per_frame, longest_copy and near_copy_share of each piece")
@@ -80,6 +81,7 @@ def _run(args: argparse.Namespace) -> int:
             top_p=args.top_p,
             primer=args.primer,
             seed=args.seed,
+            device=args.device,
         )
         for path, (score, _), file in zip(paths, pieces, written):
             midi.write(score, file)

@@ -14,7 +14,8 @@ from typing import Any
 from tinydl.cli._output import clock, say, say_json, say_pairs, say_table
 from tinydl.cli.parser import Command, Parser, add_json
 
-_PACKAGES = ("numpy", "numba", "mido", "rich", "pooch", "threadpoolctl", "scipy", "matplotlib", "cupy")
+_PACKAGES = ("numpy", "numba", "mido", "rich", "pooch", "threadpoolctl", "scipy", "matplotlib")
+_CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy")  # the wheels by their CUDA, and a build of one's own
 
 
 def _arguments(parser: Parser) -> None:
@@ -57,6 +58,13 @@ def _versions() -> dict[str, str]:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             found[package] = "not installed"
+    found["cupy"] = "not installed"
+    for name in _CUPY:
+        try:
+            found["cupy"] = f"{importlib.metadata.version(name)} ({name})"
+            break
+        except importlib.metadata.PackageNotFoundError:
+            continue
     return found
 
 
@@ -89,6 +97,8 @@ def _backends() -> dict[str, str]:
         "cpu (numpy)": "ready",
         "cpu (numba kernels)": _numba(),
         "cuda (cupy)": _cupy(),
+        "cuda (nvrtc)": _nvrtc(),
+        "cuda (numba-cuda)": _numba_cuda(),
         "wav (built-in synthesizer)": "ready",
         "wav (fluidsynth)": _fluidsynth(),
         "datasets (.mat files)": "ready" if _has("scipy") else "missing: pip install scipy",
@@ -108,21 +118,38 @@ def _numba() -> str:
 
 
 def _cupy() -> str:
-    if not _has("cupy"):
-        return "missing: cupy is not installed (pip install cupy-cuda12x, on a machine with an NVIDIA GPU)"
+    from tinydl.kernels import launcher
+
     try:
-        import cupy  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        gpu = launcher.Gpu()
+    except launcher.NoGpu as lack:
+        return f"missing: {lack}"
+    driver = int(gpu.cupy.cuda.runtime.driverGetVersion())
+    capability = f"{gpu.capability[:-1]}.{gpu.capability[-1]}"
+    cuda = f"{driver // 1000}.{driver % 1000 // 10}"
+    return f"ready ({gpu.name}, compute capability {capability}, a driver for CUDA {cuda})"
 
-        count = cupy.cuda.runtime.getDeviceCount()
-        return f"found {count} device{'s' * (count != 1)}; tinydl {_release()} trains on the CPU"
-    except Exception as error:  # a driver that is missing or too old, in cupy's own words
-        return f"missing: {error}"
+
+def _nvrtc() -> str:
+    from tinydl.kernels import nvrtc
+
+    try:
+        return f"ready ({nvrtc.version()})"
+    except (nvrtc.NvrtcMissing, OSError):
+        return f"missing: CUDA kernels cannot be compiled: {nvrtc.PIP}"
 
 
-def _release() -> str:
-    from tinydl.cli import version
+def _numba_cuda() -> str:
+    from tinydl.kernels import numba_cuda
 
-    return version()
+    try:
+        name = numba_cuda.cuda().__name__
+    except numba_cuda.NumbaCudaMissing as lack:
+        return f"missing: {lack}"
+    if numba_cuda.available():
+        return f"ready ({name})"
+    return f"missing: kernels in Numba-CUDA cannot be compiled: {numba_cuda.PIP}"
+
 
 
 def _fluidsynth() -> str:

@@ -25,11 +25,17 @@ WRONG = 1  # exit code of a verification that failed
 
 def _list(args: argparse.Namespace) -> int:
     from tinydl.kernels import variants
+    from tinydl.kernels.gpu import cuda_kernels
 
     rows: list[dict[str, Any]] = [
         {"op": v.op, "name": v.name, "device": v.device, "dtypes": list(v.dtypes), "default": v.default}
         for v in variants()
     ]
+    rows += [
+        {"op": k.op, "name": k.name, "device": "cuda", "dtypes": list(k.dtypes), "default": False}
+        for k in cuda_kernels()
+    ]
+    rows.sort(key=lambda row: row["op"])  # stable: what runs on the CPU first
     if args.json:
         say_json(rows)
         return OK

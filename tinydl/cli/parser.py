@@ -134,6 +134,13 @@ def path_ending(*endings: str) -> Callable[[str], str]:
 SEED = integer(0, 2**63 - 1)
 
 
+def add_device(parser: Parser) -> None:
+    """The ``--device`` option, the same in every command that computes with a model."""
+    parser.add_argument(
+        "--device", metavar="D", type=choice(("cpu", "cuda")), default="cpu", help="cpu (default), or cuda: the GPU"
+    )
+
+
 def add_json(parser: Parser, what: str) -> None:
     """The ``--json`` option, the same in every command that has it."""
     parser.add_argument("--json", action="store_true", help=f"print {what} as JSON on stdout, and nothing else")

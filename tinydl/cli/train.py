@@ -12,7 +12,7 @@ from tinydl.cli import _output
 from tinydl.cli._errors import Interrupted, UsageError
 from tinydl.cli._output import clock, note, say, say_pairs, say_table
 from tinydl.cli.data import load, note_off_grid, report_columns, report_rows, say_report, say_splits, unit
-from tinydl.cli.parser import SEED, Command, Parser, integer, number
+from tinydl.cli.parser import SEED, Command, Parser, add_device, integer, number
 
 if TYPE_CHECKING:
     from tinydl.data.splits import Splits
@@ -38,6 +38,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument(
         "--log-every", metavar="K", type=integer(1), default=10, help="steps between log lines (default: 10)"
     )
+    add_device(parser)
     parser.add_argument(
         "-o", dest="options", metavar="KEY=VALUE", action="append", default=[], help="an option of the model"
     )
@@ -50,11 +51,13 @@ def _run(args: argparse.Namespace) -> int:
     import tinydl
     from tinydl import registry
     from tinydl.cli._progress import Introduced
+    from tinydl.creation import there
     from tinydl.training import checkpoint, loop, progress_for
 
     if args.out is None and not args.dry_run:
         raise UsageError("tinydl train needs --out, the folder for the run; tinydl train -h shows its usage")
     out = Path(args.out or "")
+    there(args.device)  # one that is not there is said before anything is read
     options: dict[str, Any] = overrides(args.options)
     registry.configure(args.model, **options)  # a wrong name or value is said before anything is read
     seed = args.seed
@@ -68,7 +71,7 @@ def _run(args: argparse.Namespace) -> int:
     if not args.dry_run:
         loop.check_folder(out, args.resume)
     tinydl.manual_seed(seed)
-    model = registry.build(args.model, **options)
+    model = registry.build(args.model, **options).to(args.device)
     splits = load(_located(args.data), model.representation, seed=seed)
     limits = {"steps": args.steps, "epochs": args.epochs}
     if args.dry_run:
@@ -214,6 +217,7 @@ TRAIN = Command(
         "tinydl train lstm-nade my_midis/ --out run --minutes 5",
         "tinydl train melody-lstm song.mid --out run --steps 500 -o hidden=64 lr=0.002",
         "tinydl train lstm jsb --out run --resume",
+        "tinydl train lstm jsb --out run --device cuda",
         "tinydl train lstm-nade my_midis/ --out run --dry-run",
     ],
     arguments=_arguments,

@@ -29,6 +29,7 @@ def generate(
     top_p: float | None = None,
     primer: Score | str | Path | None = None,
     seed: int = 0,
+    device: str = "cpu",
 ) -> list[tuple[Score, dict[str, Any]]]:
     """Sample new pieces; the same seed gives the same music, and piece i does not depend on ``num``.
 
@@ -40,6 +41,7 @@ def generate(
         temperature: below 1 more predictable, above 1 bolder; 0 the most probable. See
             :mod:`tinydl.generation.sampling`, also for ``top_k`` and ``top_p``, which are for models of tokens.
         primer: a score, or a MIDI file, that every piece begins with and goes on from.
+        device: where the model computes.
 
     Returns:
         per piece its score and ``{"notes", "seconds", "nll_per_frame"}``; the last is the piece's own -ln p per
@@ -50,6 +52,7 @@ def generate(
         ConfigError: a number that means nothing, or an option that the model does not have.
         CheckpointError: no usable run.
         DataError, MidiError: a primer that cannot be used.
+        DeviceError: the device is not there.
     """
     from tinydl.data.representations import representation
 
@@ -57,7 +60,7 @@ def generate(
     for name, value in {"num": num, "bars": bars}.items():
         if value is not None and value < 1:
             raise ConfigError(f"{name} must be at least 1, but is {value}")
-    model, card = load_model(run)
+    model, card = load_model(run, device)
     encoding = representation(card.representation)
     tokens = encoding.name in TOKENS
     condition: dict[str, Any] = {}

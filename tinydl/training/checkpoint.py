@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydl import registry
+from tinydl.devices import on_host
 from tinydl.errors import CheckpointError, ConfigError
 from tinydl.utils import tensorfile
 from tinydl.utils.packing import pack, unpack
@@ -123,8 +124,8 @@ def _parse(path: Path, metadata: Mapping[str, str]) -> tuple[Card, Any]:
 
 
 def weights_of(model: Any) -> Weights:
-    """Copies of a module's parameters and buffers, by their ``state_dict`` names."""
-    return {name: tensor.array.copy() for name, tensor in model.state_dict().items()}
+    """Copies of a module's parameters and buffers on the host, by their ``state_dict`` names."""
+    return {name: np.array(on_host(tensor.array)) for name, tensor in model.state_dict().items()}
 
 
 def install(model: Any, weights: Weights, path: Path | str = "the checkpoint") -> None:
@@ -153,11 +154,13 @@ def install(model: Any, weights: Weights, path: Path | str = "the checkpoint") -
     model.load_state_dict({name: tinydl.from_numpy(array) for name, array in weights.items()})
 
 
-def load_model(run: str | Path) -> tuple[Any, Card]:
-    """The best model of a run, from ``best.safetensors`` alone, in evaluation mode; ``run`` may be that file itself.
+def load_model(run: str | Path, device: str = "cpu") -> tuple[Any, Card]:
+    """The best model of a run, from ``best.safetensors`` alone, in evaluation mode and on a device; ``run`` may be that
+    file itself.
 
     Raises:
         CheckpointError: no run there, or a checkpoint that is damaged or does not fit its model.
+        DeviceError: the device is not there.
     """
     path = Path(run)
     if path.is_dir():
@@ -172,7 +175,7 @@ def load_model(run: str | Path) -> tuple[Any, Card]:
     except ConfigError as error:
         raise CheckpointError(f"{path} cannot be used: {error}") from None
     install(model, checkpoint.weights, path)
-    model.eval()
+    model.to(device).eval()
     return model, checkpoint.card
 
 

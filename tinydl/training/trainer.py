@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import tinydl
 from tinydl import nn, optim
+from tinydl.devices import beside, on_host
 from tinydl.errors import DataError, TinydlError
 from tinydl.random import Generator
 from tinydl.training.checkpoint import weights_of
@@ -156,11 +157,11 @@ class Trainer:
         finally:
             self.assign(current)
 
-    def assign(self, values: dict[str, NDArray[Any]]) -> None:
+    def assign(self, values: dict[str, Any]) -> None:
         """Copy values into the parameters."""
         with tinydl.no_grad():
             for name, parameter in self.parameters.items():
-                parameter.copy_(tinydl.from_numpy(values[name]))
+                parameter.copy_(tinydl.as_tensor(values[name]))
 
     def validate(self) -> dict[str, Any]:
         """Measure the (averaged) weights on the validation split, keep them if they are the best; a row for the log.
@@ -199,7 +200,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": scheduler.state_dict() if scheduler is not None else None,
             "random": tinydl.default_generator.state(),
-            "average": self.average,
+            "average": self.average and {name: on_host(array) for name, array in self.average.items()},
             "best": self.best,
             "stale": self.stale,
             "losses": self.losses,
@@ -219,5 +220,5 @@ class Trainer:
                     raise ValueError(
                         f"the running average of {name!r} has shape {state['average'][name].shape}, not {array.shape}"
                     )
-                array[...] = state["average"][name]
+                array[...] = beside(state["average"][name], array)
         self.best = state["best"]

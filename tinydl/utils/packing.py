@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.devices import on_host
 from tinydl.errors import CheckpointError
 from tinydl.tensor import Tensor
 
@@ -32,7 +33,7 @@ def pack(
         if found is not None:
             return found
     if isinstance(state, Tensor):
-        state = state.array
+        state = on_host(state.array)
     if isinstance(state, np.generic):
         state = state.item()
     if state is None or isinstance(state, (bool, int, str)):
