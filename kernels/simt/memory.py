@@ -27,6 +27,7 @@ Array = NDArray[Any]
 PARAM, LOCAL, SHARED, GLOBAL = 0x7C00_0000_0000, 0x7D00_0000_0000, 0x7E00_0000_0000, 0x7F00_0000_0000
 WINDOW = 0x0100_0000_0000  # the size of each
 _GAP = 256  # bytes between arrays, and what each begins at a multiple of
+_FAR = 1 << 16  # behind an array lies a gap as long as itself, up to so many bytes: some rows too far is outside of it
 _VECTOR = 16  # but one that does not begin at a multiple of the widest access does not so here either
 
 #: What memory holds that nobody has written: a NaN in each floating-point type, a large negative integer.
@@ -87,7 +88,7 @@ class GlobalMemory:
 
     def _allocate(self, name: str, size: int, read_only: bool, fresh: bool, array: Array | None) -> Allocation:
         made = Allocation(name, self.next, size, read_only, fresh, array)
-        self.next += (size + 2 * _GAP - 1) // _GAP * _GAP
+        self.next += (size + min(size, _FAR) + 2 * _GAP - 1) // _GAP * _GAP
         self.allocations.append(made)
         return made
 

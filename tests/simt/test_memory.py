@@ -522,3 +522,11 @@ def test_bounds_of_the_compiler_are_kept() -> None:
     simt.launch(text, "k", 1, 64, [np.zeros(1)])
     with pytest.raises(simt.LaunchProblem, match="blocks of 64 threads, not 32"):
         simt.launch(text, "k", 1, 32, [np.zeros(1)])
+
+
+def test_rows_too_far_are_in_no_other_array() -> None:
+    """The gap behind an array is as long as itself."""
+    first, second = np.zeros(1000, np.uint32), np.zeros(1000, np.uint32)
+    for back in (4, 800, 3900):
+        with pytest.raises(simt.OutOfBounds):
+            run(f"    ld.global.u32 %r1, [%rd41-{back}];", first, second, threads=1)
