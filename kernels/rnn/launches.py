@@ -237,8 +237,8 @@ def _persistent(direction: str, kept: Callable[[int], int] = _kept) -> Steps:
 
 
 def _few(H: int) -> int:
-    """In place of ``_kept`` where samples are executed: small ones come to both kernels and have rests."""
-    return 64 if H == 64 else 8
+    """In place of ``_kept`` where samples are executed: then rows of more than 64 numbers have a rest."""
+    return 8
 
 
 def _fits(cell: str, backward: bool, *arguments: Any) -> bool:
@@ -265,8 +265,7 @@ ODD: tuple[Size, ...] = (
 #: Beside them whole tiles of sequences, of units and of inputs, several of each, and one unit more.
 SIZES = (*EDGES, (2, 64, 128, 32, None, True, "ih"), (2, 2, 2, 65, (1, 2), False, "ih hh"), *ODD)
 STEP_SIZES = (*EDGES, (2, 32, 2, 32, None, True, "ih"), (2, 2, 2, 35, (1, 2), False, "ih hh"), *ODD)
-#: The persistent rung has more than 32 sequences in two chunks, and rows that fit its registers, few or many, and that
-#: do not.
+#: The persistent rung has more than 32 sequences in two chunks, and rows that fit its registers, just fit, and do not.
 PERSISTENT_SIZES = (
     *EDGES, (2, 35, 2, 3, None, True, "ih"), (3, 3, 2, 64, (2, 0, 3), True, "hh"),
     (2, 2, 2, 70, (1, 2), False, "ih hh"), *ODD,
@@ -275,14 +274,15 @@ PERSISTENT_SIZES = (
 
 def sizes_of(cell: str, sizes: tuple[Size, ...], dtype: Any) -> tuple[Size, ...]:
     """Cells differ by the arithmetic of their gates alone, and dtypes by a template: the others have fewer sizes."""
-    first = cell == "lstm" and dtype == np.float32
-    return sizes if first else (EDGES[0], EDGES[3], *sizes[-2 - (sizes is PERSISTENT_SIZES) * 2 :])
+    if cell == "lstm" and dtype == np.float32:
+        return sizes
+    return (EDGES[0], EDGES[3], *sizes[-4 if sizes is PERSISTENT_SIZES else -2 :])
 
 
 def samples(cell: str, sizes: tuple[Size, ...], dtype: Any) -> Iterator[Arguments]:
     """Arguments of the forward; what stands behind the end of a sequence is not a number."""
     rng = np.random.default_rng(0)
-    for T, B, I, H, lengths, reverse, biases in sizes_of(cell, sizes, dtype):
+    for T, B, I, H, lengths, reverse, biases in sizes:
         rows, states = GATES[cell] * H, 2 if cell == "lstm" else 1
         shapes = [(T, B, I), *[(B, H)] * states, (rows, I), (rows, H), (rows,), (rows,)]
         x, *before, w_ih, w_hh, b_ih, b_hh = (rng.standard_normal(shape).astype(dtype) for shape in shapes)
@@ -307,6 +307,12 @@ def backward_samples(cell: str, sizes: tuple[Size, ...], dtype: Any) -> Iterator
         gradients = [None if number == 3 + n else g for n, g in enumerate(given)]
         needs = tuple(number != 1 + n for n in range(count + 1))
         yield (*gradients, *arguments, output, *others[states:], needs)
+
+
+def _tried(
+    make: Callable[..., Iterator[Arguments]], cell: str, sizes: tuple[Size, ...], dtype: Any
+) -> Iterator[Arguments]:
+    return make(cell, sizes_of(cell, sizes, dtype), dtype)
 
 
 def _reference(op: str) -> Callable[..., Any]:
@@ -344,8 +350,8 @@ def _rung(
         )):  # fmt: skip
             declare(CudaKernel(
                 f"{cell}_{direction}", f"cuda.{name}", source, DTYPES, plan(cell, steps[backward], trial is not None),
-                functools.partial(given, cell, sizes), functools.partial(accepts, cell, bool(backward)), also=also,
-                expected=None if backward else _saved(cell),
+                functools.partial(_tried, given, cell, sizes), functools.partial(accepts, cell, bool(backward)),
+                also=also, expected=None if backward else _saved(cell),
                 trial=None if trial is None else plan(cell, trial[backward], True),
             ))  # fmt: skip
 

@@ -10,7 +10,7 @@ import pytest
 
 from tinydl.kernels import gpu, nvrtc, simt
 from tinydl.kernels.rbm import spec as rbm
-from tinydl.kernels.rnn import spec
+from tinydl.kernels.rnn import launches, spec
 from tinydl.lab import cuda
 
 compiles = pytest.mark.skipif(not nvrtc.available(), reason=f"compiling CUDA kernels needs NVRTC: {nvrtc.PIP}")
@@ -103,14 +103,17 @@ def test_the_persistent_rung_refuses_what_does_not_fit(H: int, dtype: str, fits:
 
 
 @compiles
-@pytest.mark.parametrize("op", ["lstm_forward", "lstm_backward"])
+@pytest.mark.parametrize("op", [f"{cell}_{way}" for cell in spec.GATES for way in ("forward", "backward")])
 def test_rows_longer_than_the_registers_of_a_lane(op: str) -> None:
-    """The launches that a caller gets, of which some of W_hh is in shared memory; samples have smaller ones."""
+    """The launches that a caller gets, of which some of W_hh is in shared memory; samples are smaller."""
+    cell, _, way = op.rpartition("_")
     found = dataclasses.replace(kernel(f"{op}:cuda.persistent"), trial=None)
-    given = arguments(op, 2, 1, 1, 260, np.float64)
+    sizes = ((2, 1, 1, 260, None, False, ""),)
+    make = launches.samples if way == "forward" else launches.backward_samples
+    (given,) = make(cell, sizes, np.float64)
     problem, counted = cuda.run(found, cuda.compiled(found.text(), found), given)
     (persistent,) = (c for c in counted if c.kernel == f"{op}_64_float64")
-    assert not problem and persistent.shared >= 4 * 32 * 8
+    assert not problem and persistent.shared >= 4 * 8 * spec.GATES[cell] * 8
 
 
 def test_panels_of_the_cpu_are_refused() -> None:

@@ -6,7 +6,8 @@
   poisoned before, inputs that may only be read, every access, barrier and race checked.
 - **Mutated**: every slip of :mod:`tinydl.kernels.simt.mutants` must change a result or be caught by a check. A mutant
   that gives the same PTX is none, and one that changes several kernels of a file is judged with the first of them
-  (the others count it as ``elsewhere``). Those that live stand in the source, as the line they make, with a reason::
+  (the others count it as ``elsewhere``) and, should that not see it, with the others. Those that live stand in the
+  source, as the line they make, with a reason::
 
       // lives: for (int k = 0; k <= K; k += TILE) {
       //   because the last step adds zeros
@@ -23,7 +24,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -407,32 +408,41 @@ def answers(text: str) -> dict[str, str]:
     return found
 
 
+def _trials(kernel: CudaKernel, ptx: str) -> list[Trial]:
+    found = []
+    for arguments in _samples(kernel):
+        _, counters = run(kernel, ptx, arguments)
+        steps = max((counted.steps for counted in counters), default=0)
+        found.append(Trial(arguments, reference(kernel, arguments), PATIENCE * steps + 10_000))
+    return found
+
+
 def _mutate(row: Row, few: int) -> None:
     kernel = row.kernel
     whole, origins = kernel.whole()
     allowed = answers(whole)
     text = only(whole, _entries(kernel))
     ptx = compiled(text, kernel)
-    code, trials = _code(ptx), []
-    for arguments in _samples(kernel):
-        _, counters = run(kernel, ptx, arguments)
-        steps = max((counted.steps for counted in counters), default=0)
-        trials.append(Trial(arguments, reference(kernel, arguments), PATIENCE * steps + 10_000))
+    code, trials = _code(ptx), _trials(kernel, ptx)
     made = list(mutants(text))
     if few:  # spread over the source; what turns out to be no mutant is made up for
         apart = max(len(made) // few, 1)
         made = [mutant for first in range(apart) for mutant in made[first::apart]]
-    before = [] if few else _before(kernel)
+    first, later = _neighbours(kernel)
+    known: dict[str, _Neighbour] = {}
+
+    def neighbour(other: CudaKernel) -> _Neighbour:
+        return known.get(other.key) or known.setdefault(other.key, _Neighbour(other))
+
     for mutant in made:
         if few and row.mutants >= few:
             break
-        if any(other.changes(mutant) for other in before):
+        if not few and any(neighbour(other).changes(mutant) for other in first):
             row.elsewhere += 1
             continue
         verdict = judge(kernel, mutant, code, trials)
         if not few:
-            slip = mutant.text.split("\n")[mutant.line - 1]
-            _changes[kernel.source, kernel.key, mutant.line - 1, slip] = verdict != NO_MUTANT
+            _changes[kernel.source, kernel.key, mutant.line - 1, _slip(mutant)] = verdict != NO_MUTANT
         if verdict == NO_MUTANT:
             continue
         file, line = origins[mutant.line - 1]
@@ -442,43 +452,65 @@ def _mutate(row: Row, few: int) -> None:
             row.caught += 1
         elif allowed.get(mutant.result):
             row.answered.append(f"{words}: {allowed[mutant.result]}")
+        elif any(neighbour(other).catches(mutant) for other in (*first, *later)):
+            row.caught += 1
         else:
             row.survivors.append(f"{words} ({mutant.kind}), which makes the line {mutant.result!r}")
 
 
-class _Before:
-    """A kernel of the same file, declared before: a slip that changes its code is judged with it, which is enough."""
+class _Neighbour:
+    """Another kernel of the same file."""
 
     def __init__(self, kernel: CudaKernel) -> None:
         self.kernel = kernel
         self.lines = only(kernel.whole()[0], _entries(kernel)).split("\n")
-        self.code = _code(compiled("\n".join(self.lines), kernel))
+        self.ptx = compiled("\n".join(self.lines), kernel)
+        self.code = _code(self.ptx)
+        self._trials: list[Trial] = []
 
     def changes(self, mutant: Mutant) -> bool:
-        """Whether a slip changes what this kernel executes (or is no program)."""
-        line, at = mutant.text.split("\n")[mutant.line - 1], mutant.line - 1
-        known = _changes.get((self.kernel.source, self.kernel.key, at, line))
+        """Whether a slip changes what this kernel executes."""
+        at, slip = mutant.line - 1, _slip(mutant)
+        known = _changes.get((self.kernel.source, self.kernel.key, at, slip))
         if known is None:
-            known = bool(self.lines[at].strip()) and self._differs(at, line)
-            _changes[self.kernel.source, self.kernel.key, at, line] = known
+            known = bool(self.lines[at].strip()) and self._differs(at, slip)
+            _changes[self.kernel.source, self.kernel.key, at, slip] = known
         return known
 
-    def _differs(self, at: int, line: str) -> bool:
-        text = "\n".join([*self.lines[:at], line, *self.lines[at + 1 :]])
+    def _differs(self, at: int, slip: str) -> bool:
         try:
-            return _code(compiled(text, self.kernel)) != self.code
+            return _code(compiled(self._text(at, slip), self.kernel)) != self.code
         except nvrtc.CompileError:
             return False
+
+    def _text(self, at: int, slip: str) -> str:
+        return "\n".join([*self.lines[:at], slip, *self.lines[at + 1 :]])
+
+    def catches(self, mutant: Mutant) -> bool:
+        """Whether this kernel's samples show a slip."""
+        if not self.lines[mutant.line - 1].strip():
+            return False
+        self._trials = self._trials or _trials(self.kernel, self.ptx)
+        same = replace(mutant, text=self._text(mutant.line - 1, _slip(mutant)))
+        return judge(self.kernel, same, self.code, self._trials) not in (NO_MUTANT, LIVES)
+
+
+def _slip(mutant: Mutant) -> str:
+    """The line that it makes, as it stands."""
+    return mutant.text.split("\n")[mutant.line - 1]
 
 
 #: (file, kernel, number of a line, a slip there) -> whether that changes its code; of this process.
 _changes: dict[tuple[Path, str, int, str], bool] = {}
 
 
-def _before(kernel: CudaKernel) -> list[_Before]:
-    """The kernels of its file that were declared before it."""
+def _neighbours(kernel: CudaKernel) -> tuple[list[CudaKernel], list[CudaKernel]]:
+    """The other kernels of its file: those declared before it, and those behind."""
     ladder = [k for k in cuda_kernels() if k.source == kernel.source and not isinstance(k, GeneratedKernel)]
-    return [_Before(k) for k in ladder[: ladder.index(kernel)]] if kernel in ladder else []
+    if kernel not in ladder:
+        return [], []
+    at = ladder.index(kernel)
+    return ladder[:at], ladder[at + 1 :]
 
 
 def _samples(kernel: CudaKernel) -> list[tuple[Any, ...]]:

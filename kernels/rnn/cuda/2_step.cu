@@ -25,6 +25,10 @@
 
 // lives: for (int k = 0; k <= K; k += DEPTH) {
 //   because the round more adds zeros
+// lives: for (int n = -1; n < EACH; n += 1) {
+//   because rows[-1] does not exist, so that the compiler leaves the iteration out
+// lives: for (int n = 0; n <= EACH; n += 1) {
+//   because next_h[EACH] does not exist either
 
 // Sums over k < K of left.row(b)[k] times COUNT numbers of `weights`, for the thread's sequence b = top + y and unit
 // j = first + x. ACROSS: those of gate g stand at [g H + j, k]. Otherwise there is one, at [k, j].
