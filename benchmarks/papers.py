@@ -89,6 +89,8 @@ PLAN = (
             ("piano-midi", 1.5, PIANO),
         )
     ),
+    Entry("hmm", "jsb", 2),
+    Entry("hmm", "nottingham", 5),
     Entry("nade", "jsb", 5),
     Entry("rbm", "jsb", 10),
     Entry("rnn-rbm", "jsb", 30),

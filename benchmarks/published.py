@@ -188,6 +188,7 @@ BESIDE: Mapping[str, tuple[tuple[str, str], ...]] = {
     "lstm": (("Bai 2018", "LSTM"), ("Chung 2014", "LSTM"), ("Bai 2018", "TCN")),
     "lstm-nade": ((_BL, "RNN-NADE (HF)"), (_BL, "RNN-NADE"), (_BL, "RNN-RBM"), (_BL, "RTRBM"), (_DMM, "DMM-Aug-NADE"),
                   ("Gu 2015", "LV-RNN")),
+    "hmm": ((_BL, "GMM+HMM"),),
     "nade": ((_BL, "NADE"),),
     "rbm": ((_BL, "RBM"),),
     "rnn-rbm": ((_BL, "RNN-RBM"), (_BL, "RTRBM")),

@@ -15,6 +15,7 @@ from tinydl.training import Interrupted, Silent, evaluate, fit, load_model
 
 NAMES = ("best.safetensors", "last.safetensors", "log.jsonl")
 OPTIONS = {
+    "hmm": {"states": 5, "rounds": 2, "chunk": 24, "step": 1},
     "lstm": {"hidden": 12, "layers": 2, "chunk": 24, "step": 1},
     "lstm-nade": {"hidden": 12, "units": 8, "nade_dropout": 0.1, "chunk": 24, "step": 1},
     "melody-lstm": {"hidden": 12, "layers": 2, "embedding": 6, "chunk": 48},
