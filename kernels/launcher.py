@@ -163,7 +163,7 @@ class Gpu:
         except runtime.CUDARuntimeError as error:
             raise NoGpu(explained(cupy, error) or str(error)) from error
         self._modules: dict[str, tuple[str, Any]] = {}
-        self._functions: dict[tuple[str, str], tuple[Any, tuple[str, ...]]] = {}
+        self._functions: dict[tuple[str, Path | None, str], tuple[Any, tuple[str, ...]]] = {}
 
     @property
     def name(self) -> str:
@@ -226,11 +226,12 @@ class Gpu:
 
     def function(self, kernel: CudaKernel, call: Call) -> tuple[Any, tuple[str, ...]]:
         """What a call launches, and the PTX types of its parameters."""
-        found = self._functions.get((kernel.key, call.entry))
+        key = kernel.key, call.source, call.entry
+        found = self._functions.get(key)
         if found is None:
             ptx, module = self.load(kernel, call.source)
             found = module.get_function(call.entry), parameters(ptx, call.entry)
-            self._functions[kernel.key, call.entry] = found
+            self._functions[key] = found
         if call.shared > SHARED or call.resident:
             self._find_room(kernel, found[0], call)
         return found

@@ -276,7 +276,7 @@ def sizes_of(cell: str, sizes: tuple[Size, ...], dtype: Any) -> tuple[Size, ...]
     """Cells differ by the arithmetic of their gates alone, and dtypes by a template: the others have fewer sizes."""
     if cell == "lstm" and dtype == np.float32:
         return sizes
-    return (EDGES[0], EDGES[3], *sizes[-4 if sizes is PERSISTENT_SIZES else -2 :])
+    return (EDGES[0], EDGES[3], *sizes[-5 if sizes is PERSISTENT_SIZES else -2 :])
 
 
 def samples(cell: str, sizes: tuple[Size, ...], dtype: Any) -> Iterator[Arguments]:

@@ -710,7 +710,7 @@ def run(kernel: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         if isinstance(argument, Table):
             return simt.Table(argument.numbers, [(at, passed(array, written)) for at, array in argument.addresses])
         if not isinstance(argument, ndarray):
-            return argument
+            return 0 if argument is None else argument
         if argument._base is None or id(argument._base) in written:
             return argument._host
         return argument._host.copy()  # the virtual GPU takes no two arrays that overlap, and this one is only read

@@ -29,6 +29,8 @@
 //   because rows[-1] does not exist, so that the compiler leaves the iteration out
 // lives: for (int n = 0; n <= EACH; n += 1) {
 //   because next_h[EACH] does not exist either
+// lives: for (int g = -1; g < COUNT; g += 1) {
+//   because next_w[-1] does not exist either
 
 // Sums over k < K of left.row(b)[k] times COUNT numbers of `weights`, for the thread's sequence b = top + y and unit
 // j = first + x. ACROSS: those of gate g stand at [g H + j, k]. Otherwise there is one, at [k, j].
