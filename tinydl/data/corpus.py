@@ -7,6 +7,7 @@ for more pieces leaves the first ones as they are.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,12 +44,17 @@ CORPORA = {
 
 def demo_pieces(kind: str = "all", n: int = 24, seed: int = 0) -> list[Chorale | Tune]:
     """``n`` composed pieces with their harmony and form; see :func:`demo_scores`."""
-    from tinydl.data import chorales, tunes
-
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     if n < 0:
         raise ValueError(f"n must be 0 or more, got {n}")
+    return list(_composed(kind, n, seed))
+
+
+@functools.lru_cache(maxsize=4)  # 240 pieces take some three seconds, and do not change
+def _composed(kind: str, n: int, seed: int) -> tuple[Chorale | Tune, ...]:
+    from tinydl.data import chorales, tunes
+
     pieces: list[Chorale | Tune] = []
     stream = Generator(seed).fork("demo corpus")
     for i in range(n):
@@ -56,7 +62,7 @@ def demo_pieces(kind: str = "all", n: int = 24, seed: int = 0) -> list[Chorale |
         number = i if kind != "all" else i // 2
         dice = Dice(stream.fork(f"{'chorales' if chorale else 'tunes'} {number}"))
         pieces.append(chorales.compose(dice) if chorale else tunes.compose(dice))
-    return pieces
+    return tuple(pieces)
 
 
 def demo_scores(kind: str = "all", n: int = 24, seed: int = 0) -> list[Score]:
