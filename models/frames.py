@@ -76,6 +76,11 @@ class Frames(nn.Module):
         self.representation = {"name": "roll", "step": config.step}
         self.b = nn.Parameter(tinydl.zeros(config.pitches))
 
+    @property
+    def device(self) -> Any:
+        """Where it is, and computes."""
+        return self.b.device
+
     def prepare(self, pieces: Sequence[NDArray[Any]]) -> None:
         """Start b at the log-odds of each pitch: without hidden units the frames have their marginals then."""
         with tinydl.no_grad():

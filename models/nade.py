@@ -65,19 +65,20 @@ class Nade(Frames):
 
     def cost(self, x: NDArray[np.bool_]) -> Tensor:
         """-ln p(x), [N]."""
-        cost: Tensor = -nade(np.ascontiguousarray(x[:, ::-1]), *self.rows(len(x)))
+        given = tinydl.as_tensor(np.ascontiguousarray(x[:, ::-1]), device=self.device)
+        cost: Tensor = -nade(given, *self.rows(len(x)))
         return cost
 
     def frame_log_prob(self, x: NDArray[np.bool_]) -> NDArray[np.float64]:
         """ln p(x), float64 [N]."""
         with tinydl.no_grad():
-            log_prob: NDArray[np.float64] = -self.cost(x).numpy().astype(np.float64)
+            log_prob: NDArray[np.float64] = -self.cost(x).cpu().numpy().astype(np.float64)
         return log_prob
 
     def element_log_prob(self, piece: NDArray[np.bool_]) -> NDArray[np.float64]:
         """ln p(x_tk | x_t,<k), float64 [T, P] by pitch: what every note, and every rest, adds to ``log_prob``."""
         x = np.ascontiguousarray(piece[:, ::-1])
-        b, c, w, v = (np.asarray(a.detach().numpy(), np.float64) for a in self.rows(len(x)))
+        b, c, w, v = (np.asarray(a.detach().cpu().numpy(), np.float64) for a in self.rows(len(x)))
         return log_bernoulli(x, spec.logits(x, b, c, w, v))[:, ::-1]
 
     def likely(self) -> NDArray[np.bool_]:
@@ -87,8 +88,8 @@ class Nade(Frames):
 
     def draw(self, n: int, temperature: float, rng: Generator) -> NDArray[np.bool_]:
         """One note after another; every logit is divided by the temperature."""
-        u = rng.random((n, self.config.pitches), np.float64)
+        u = tinydl.as_tensor(rng.random((n, self.config.pitches), np.float64), device=self.device)
         with tinydl.no_grad():
             x = nade_sample(u, *self.rows(n), temperature=temperature, sounding=np.zeros(n, bool))
-        drawn: NDArray[np.bool_] = x.numpy()[:, ::-1]
+        drawn: NDArray[np.bool_] = x.cpu().numpy()[:, ::-1]
         return drawn

@@ -113,7 +113,7 @@ def annealed(
     for before, beta in zip(betas, betas[1:]):
         inputs = v @ W.T + c
         ratio = F.softplus(inputs * beta).sum(-1) - F.softplus(inputs * before).sum(-1)
-        log_w += (ratio + (v * (b - base)).sum(-1) * (beta - before)).numpy()
+        log_w += (ratio + (v * (b - base)).sum(-1) * (beta - before)).cpu().numpy()
         v, _ = chain(v, W * beta, base * (1 - beta) + b * beta, c * beta, 1, rng)
     return log_w
 
@@ -133,7 +133,7 @@ def log_partition(
         some = slice(first, first + max(1, MOST_ROWS // chains))
         b_, c_, base_ = (x[some].detach().repeat_interleave(chains, 0) for x in (b, c, base))
         if samples is None:
-            v, _ = chain(tinydl.zeros(len(b_), P), W.detach() * 0, base_, c_, 1, rng)  # h says nothing
+            v, _ = chain(W.new_zeros(len(b_), P), W.detach() * 0, base_, c_, 1, rng)  # h says nothing
         else:
             v = samples[first * chains : first * chains + len(b_)]
         log_w = annealed(v, W.detach(), b_, c_, base_, betas if samples is None else betas[::-1], rng)
@@ -143,7 +143,7 @@ def log_partition(
         mean = top[:, 0] + np.log(w.mean(1))
         logs[some] = mean if samples is None else -mean
         errors[some] = w.std(1, ddof=1) / w.mean(1) / np.sqrt(chains) if chains > 1 else np.nan
-    known = F.softplus(base.detach()).sum(-1).numpy().astype(np.float64) + len(W) * np.log(2)
+    known = F.softplus(base.detach()).sum(-1).cpu().numpy().astype(np.float64) + len(W) * np.log(2)
     return Partition(logs + known, errors)
 
 
@@ -202,7 +202,7 @@ class Rbm(Frames):
 
     def cost(self, x: NDArray[np.bool_]) -> Tensor:
         """F(x) - F(x~), whose gradient is CD's or PCD's: no likelihood, and no measure of progress."""
-        v = tinydl.from_numpy(x.astype(np.float32))
+        v = tinydl.as_tensor(x.astype(np.float32), device=self.device)
         rng = tinydl.default_generator
         if not self.config.persistent:
             return contrastive_divergence(v, self.W, self.b, self.c, self.config.gibbs, rng)
@@ -232,7 +232,8 @@ class Rbm(Frames):
         """
         chains, temperatures = chains or self.config.chains, temperatures or self.config.temperatures
         start = np.resize(x, (chains, self.config.pitches)).astype(np.float32)
-        samples, _ = chain(tinydl.from_numpy(start), self.W, self.b, self.c, self.config.draws, Generator(SEED + 1))
+        v = tinydl.as_tensor(start, device=self.device)
+        samples, _ = chain(v, self.W, self.b, self.c, self.config.draws, Generator(SEED + 1))
         b, c = self.biases()
         above = log_partition(self.W, b, c, b, chains, temperatures, samples)
         return self.log_partition(chains, temperatures), above
@@ -240,13 +241,14 @@ class Rbm(Frames):
     def frame_log_prob(self, x: NDArray[np.bool_]) -> NDArray[np.float64]:
         """-F(x) - ln Z, float64 [N]: an estimate."""
         with tinydl.no_grad():
-            energy = free_energy(tinydl.from_numpy(x.astype(np.float32)), self.W, self.b, self.c)
+            v = tinydl.as_tensor(x.astype(np.float32), device=self.device)
+            energy = free_energy(v, self.W, self.b, self.c).cpu()
         log_prob: NDArray[np.float64] = -energy.numpy().astype(np.float64) - self.log_partition().log[0]
         return log_prob
 
     def likely(self) -> NDArray[np.bool_]:
         """Where the mean field is above 1/2."""
-        likely: NDArray[np.bool_] = mean_field(self.W, *self.biases()).numpy()[0] > 0.5
+        likely: NDArray[np.bool_] = mean_field(self.W, *self.biases()).cpu().numpy()[0] > 0.5
         return likely
 
     def draw(self, n: int, temperature: float, rng: Generator) -> NDArray[np.bool_]:
@@ -255,5 +257,5 @@ class Rbm(Frames):
             return np.broadcast_to(self.likely(), (n, self.config.pitches)).copy()
         W, b, c = (x.detach() / temperature for x in (self.W, self.b, self.c))
         v, _ = chain(tinydl.sigmoid(b).expand(n, -1), W, b, c, self.config.draws, rng)
-        drawn: NDArray[np.bool_] = v.numpy() > 0.5
+        drawn: NDArray[np.bool_] = v.cpu().numpy() > 0.5
         return drawn

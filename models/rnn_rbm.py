@@ -78,7 +78,7 @@ class RnnRbm(TanhRnn):
     def frames(self, batch: Batch) -> Tensor:
         """The frames of a batch, float [T * B, P], those of one time together."""
         rolls = np.ascontiguousarray(batch.data.swapaxes(0, 1), np.float32)
-        return tinydl.from_numpy(rolls.reshape(-1, self.config.pitches))
+        return tinydl.as_tensor(rolls.reshape(-1, self.config.pitches), device=self.device)
 
     def loss(self, batch: Batch) -> Tensor:
         """The mean over predicted frames of F(v_t) - F(v~_t), whose gradient is CD's: no likelihood."""
@@ -87,7 +87,7 @@ class RnnRbm(TanhRnn):
         weight = np.ascontiguousarray(batch.mask.T, np.float32).reshape(-1)
         weight /= weight.sum()
         each = contrastive_divergence(self.frames(batch), self.W, b, c, self.config.gibbs, rng)
-        loss: Tensor = (each * tinydl.from_numpy(weight)).sum()
+        loss: Tensor = (each * tinydl.as_tensor(weight, device=self.device)).sum()
         return loss
 
     def log_partition(
@@ -104,10 +104,10 @@ class RnnRbm(TanhRnn):
         b, c = self.biases(self.past(batch.data))
         there = batch.mask.T.reshape(-1)
         log_prob = np.zeros(length * size)
-        b_there, c_there = (tinydl.from_numpy(x.numpy()[there]) for x in (b, c))
-        energy = free_energy(tinydl.from_numpy(self.frames(batch).numpy()[there]), self.W, b_there, c_there)
+        b_there, c_there, v_there = (x[there] for x in (b, c, self.frames(batch)))
+        energy = free_energy(v_there, self.W, b_there, c_there).cpu()
         log_prob[there] = -energy.numpy().astype(np.float64) - self.log_partition(b_there, c_there).log
-        likely = mean_field(self.W, b, c).numpy() > 0.5
+        likely = mean_field(self.W, b, c).cpu().numpy() > 0.5
         return Score(
             log_prob.reshape(length, size).T, likely.reshape(length, size, pitches).swapaxes(0, 1), batch.mask
         )
@@ -122,9 +122,10 @@ class RnnRbm(TanhRnn):
         b, c = self.biases(h)
         start = mean_field(self.W, b, c)
         if temperature < 1e-6:
-            x: NDArray[np.bool_] = start.numpy() > 0.5
+            likely = start.cpu().numpy()
+            x: NDArray[np.bool_] = likely > 0.5
             silent = sounding & ~x.any(1)
-            x[silent, start.numpy()[silent].argmax(1)] = True
+            x[silent, likely[silent].argmax(1)] = True
             return x
         W, b, c = self.W / temperature, b / temperature, c / temperature
         drawn = []
@@ -135,8 +136,8 @@ class RnnRbm(TanhRnn):
                 if v.any():
                     break
                 v, mean = chain(v, W, b[i : i + 1], c[i : i + 1], self.config.gibbs, rng)
-            frame = v.numpy()[0] > 0.5
+            frame = v.cpu().numpy()[0] > 0.5
             if sounding[i] and not frame.any():
-                frame[mean.numpy()[0].argmax()] = True
+                frame[mean.cpu().numpy()[0].argmax()] = True
             drawn.append(frame)
         return np.stack(drawn)

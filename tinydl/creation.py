@@ -112,7 +112,8 @@ def asarray(
     """
     source = obj.array if isinstance(obj, Tensor) else obj
     out = as_tensor(obj, dtype, device)
-    shares = isinstance(source, np.ndarray) and np.may_share_memory(out.array, source)
+    shares = isinstance(source, np.ndarray) and isinstance(out.array, np.ndarray)
+    shares = shares and np.may_share_memory(out.array, source)
     if copy is False and not shares:
         what = f"tensor with dtype '{source.dtype}'" if isinstance(source, np.ndarray) else "arbitrary sequence"
         raise ValueError(f"can't alias {what} into a tensor of dtype {out.dtype}; leave copy=False out")

@@ -27,6 +27,14 @@ def kind_of(array: Any) -> str:
     return "cpu" if there is None else there.device.type
 
 
+def by_the_host(function: Any, input: Any, *args: Any, **options: Any) -> Any:
+    """A function of a tensor, without derivative, computed by NumPy although the tensor is elsewhere: how large its
+    results are depends on numbers that the host has to see anyway. They are brought back."""
+    where = input.device
+    found = function(input.detach().cpu(), *args, **options)
+    return tuple([x.to(where) for x in found]) if type(found) is tuple else found.to(where)
+
+
 def on_host(array: Any) -> Any:
     """An array of any device as NumPy's."""
     return array.get() if type(array) in ELSEWHERE else array

@@ -24,6 +24,8 @@ from tinydl.fusion import calling
 from tinydl.kernels import devices as kernel_devices
 
 _OPS = "tinydl.ops."
+#: Arguments that say where: they come along from the host, as an index does in PyTorch.
+_PLACES = frozenset(("index", "mask", "kept"))
 _lock = threading.RLock()
 
 
@@ -96,8 +98,8 @@ class Elsewhere:
         moved = []
         for k, x in enumerate(args):
             if isinstance(x, np.ndarray):
-                if x.ndim and (x.flags.writeable or x.dtype.kind == "f"):
-                    name = op.args[k] if k < len(op.args) else str(k)
+                name = op.args[k] if k < len(op.args) else str(k)
+                if x.ndim and (x.flags.writeable or x.dtype.kind == "f") and name not in _PLACES:
                     refuse_two(op.name, name, self.device)
                 x = self._settled(x)
             moved.append(x)

@@ -401,7 +401,7 @@ class Tensor(InPlace):
     def storage_offset(self) -> int:
         """Where the first element lies in the memory that this tensor is a view of, in elements."""
         base = self.array
-        while isinstance(base.base, np.ndarray):
+        while isinstance(base.base, np.ndarray) or type(base.base) in ELSEWHERE:
             base = base.base
         return places_in(self.array, address(base))[0]
 

@@ -266,7 +266,7 @@ class Writing:
             )
         count, old = math.prod(shape), self.array.reshape(-1)
         if count > old.size:
-            old = np.concatenate([old, np.zeros(count - old.size, old.dtype)])
+            old = np.concatenate([old, np.zeros_like(old, shape=(count - old.size,))])
             self.ver = None  # a memory of its own
         self.array = old[:count].reshape(shape)
         return self

@@ -30,7 +30,11 @@ def losses(run: Path) -> list[float]:
     return [row["loss"] for row in rows if "loss" in row]
 
 
+FRAMES = ["-o", "units=6", "batch=4", "eval_every=4"]
+CHAINS = ["chains=4", "temperatures=6"]
 OPTIONS = {
+    "nade": FRAMES, "rbm": [*FRAMES, "gibbs=2", "persistent=4", "draws=5", *CHAINS],
+    "rnn-rbm": [*SMALL, "units=6", "gibbs=2", *CHAINS],
     "lstm": SMALL, "lstm-nade": [*SMALL, "units=8"], "gru": SMALL,
     "melody-lstm": ["-o", "hidden=12", "embedding=6", "chunk=64", "batch=4", "eval_every=4"],
 }  # fmt: skip

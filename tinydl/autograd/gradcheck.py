@@ -18,6 +18,7 @@ import numpy as np
 
 from tinydl.autograd import primitives as _primitives
 from tinydl.autograd.engine import grad
+from tinydl.devices import beside, on_host
 
 
 class GradcheckError(RuntimeError):
@@ -90,7 +91,9 @@ def gradgradcheck(
     if grad_outputs is None:
         draw = np.random.default_rng(7)
         vs = [
-            tensor._wrap(draw.uniform(0.5, 1.5, o.shape) * draw.choice([-1.0, 1.0], o.shape), requires_grad=True)
+            tensor._wrap(
+                beside(draw.uniform(0.5, 1.5, o.shape) * draw.choice([-1.0, 1.0], o.shape), o.array), requires_grad=True
+            )
             for o in outs
         ]
     else:
@@ -118,7 +121,7 @@ def _check(
     tensor = _primitives.Tensor  # type: ignore[attr-defined]
     outs = _floating(func(*xs))
     # Numeric first: functions of plain copies, so that neither side can see the other's arrays.
-    base = [x.array.copy() if isinstance(x, tensor) else x for x in xs]
+    base = [np.array(on_host(x.array)) if isinstance(x, tensor) else x for x in xs]
 
     def at(i: int, flat: int, delta: float) -> list[np.ndarray[Any, Any]]:
         args = []
@@ -129,10 +132,10 @@ def _check(
             array = base[k].copy()
             if k == i:
                 array.reshape(-1)[flat] += delta
-            t = tensor._wrap(array)
+            t = tensor._wrap(beside(array, x.array))
             t.requires_grad = x.requires_grad  # the function may differentiate inside
             args.append(t)
-        return [np.array(o.array, copy=True) for o in _floating(func(*args))]
+        return [np.array(on_host(o.array), copy=True) for o in _floating(func(*args))]
 
     numeric: dict[tuple[int, int], list[np.ndarray[Any, Any]]] = {}
     for i in checked:
@@ -150,11 +153,12 @@ def _check(
             seed = np.zeros(o.shape)
             seed.reshape(-1)[row] = 1.0
             if o.requires_grad:
-                found = grad(o, [xs[i] for i in checked], tensor._wrap(seed), retain_graph=True, allow_unused=True)
+                one = tensor._wrap(beside(seed, o.array))
+                found = grad(o, [xs[i] for i in checked], one, retain_graph=True, allow_unused=True)
             else:
                 found = (None,) * len(checked)
             for i, d in zip(checked, found):
-                analytic = np.zeros(base[i].size) if d is None else d.array.reshape(-1)
+                analytic = np.zeros(base[i].size) if d is None else on_host(d.array).reshape(-1)
                 for f in range(base[i].size):
                     n = float(numeric[i, f][k].reshape(-1)[row])
                     a = float(analytic[f])
@@ -165,7 +169,8 @@ def _check(
                             f"analytic {a!r}, numeric {n!r}"
                         )
         if size == 0 and o.requires_grad:  # nothing to compare, but backward must run
-            grad(o, [xs[i] for i in checked], tensor._wrap(np.zeros(o.shape)), retain_graph=True, allow_unused=True)
+            none = tensor._wrap(np.zeros_like(o.array))
+            grad(o, [xs[i] for i in checked], none, retain_graph=True, allow_unused=True)
     if not outs:
         raise GradcheckError("the function returned no floating-point tensor; gradcheck has nothing to compare")
 

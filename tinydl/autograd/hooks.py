@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinydl.autograd import primitives as _primitives
+from tinydl.devices import ELSEWHERE
 
 if TYPE_CHECKING:
     from tinydl.tensor import Tensor
@@ -77,7 +78,10 @@ class Keep:
     def __call__(self, g: Any, create_graph: bool) -> None:
         tensor = self.tensor()
         if tensor is not None:
-            new = g if create_graph else _primitives.Tensor._from_array(np.array(g, copy=True))  # type: ignore[attr-defined]
+            new = g
+            if not create_graph:
+                own = g.copy() if type(g) in ELSEWHERE else np.array(g, copy=True)
+                new = _primitives.Tensor._from_array(own)  # type: ignore[attr-defined]
             tensor.grad = new if tensor.grad is None else tensor.grad + new
 
 

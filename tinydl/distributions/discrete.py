@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd import no_grad
-from tinydl.creation import from_numpy, full, tensor
+from tinydl.creation import as_tensor, from_numpy, full, tensor
+from tinydl.devices import on_host
 from tinydl.distributions import constraints
 from tinydl.distributions.constraints import Constraint
 from tinydl.distributions.distribution import Distribution, Shape, broadcast_all, lazy_property
@@ -254,7 +255,8 @@ class OneHotCategorical(Distribution):
         return self.probs * (1 - self.probs)
 
     def _vectors(self, indices: Tensor) -> Tensor:
-        return from_numpy(np.eye(self._event_shape[0], dtype=self._categorical._param.dtype)[indices.array])
+        rows = np.eye(self._event_shape[0], dtype=self._categorical._param.dtype)
+        return as_tensor(rows[on_host(indices.array)], device=indices.device)
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:
         return self._vectors(self._categorical.sample(sample_shape))

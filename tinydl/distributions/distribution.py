@@ -200,7 +200,10 @@ def broadcast_all(*values: Any) -> list[Tensor]:
                 f"Input arguments must all be instances of Number or tinydl.Tensor, but one is a {type(value).__name__}"
             )
     dtype = given[0].dtype if given else dtypes.get_default_dtype()
-    tensors = [value if isinstance(value, Tensor) else tensor(float(value), dtype=dtype) for value in values]
+    where = given[0].device if given else None
+    tensors = [
+        value if isinstance(value, Tensor) else tensor(float(value), dtype=dtype, device=where) for value in values
+    ]
     try:
         shape = np.broadcast_shapes(*(t.shape for t in tensors))
     except ValueError:

@@ -100,7 +100,7 @@ class Dirichlet(Distribution):
         above = (self.concentration - 1).clamp(min=0.0)
         nowhere = (self.concentration < 1).all(-1, keepdim=True)
         inside = above / where(nowhere, 1.0, above.sum(-1, True))
-        corner = np.zeros(self.concentration.shape, self.concentration.dtype)
+        corner = np.zeros_like(self.concentration.array)
         corner[..., 0] = 1  # all of `above` are 0 there
         return where(nowhere, Tensor._wrap(corner), inside)
 

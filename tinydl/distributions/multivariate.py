@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinydl import linalg
+from tinydl.devices import beside
 from tinydl.distributions import constraints
 from tinydl.distributions.constraints import Constraint
 from tinydl.distributions.distribution import Distribution, Shape, lazy_property
@@ -118,7 +119,7 @@ class MultivariateNormal(Distribution):
 
 def _inverse(factor: Tensor) -> Tensor:
     """The inverse of lower triangular matrices."""
-    one = Tensor._wrap(np.eye(factor.shape[-1], dtype=factor.dtype))
+    one = Tensor._wrap(beside(np.eye(factor.shape[-1], dtype=factor.dtype), factor.array))
     return _linalg.solve_triangular(factor, one.expand(*factor.shape), upper=False)
 
 

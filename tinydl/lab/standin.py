@@ -24,7 +24,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from types import GenericAlias, ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -103,6 +103,12 @@ def _outside(x: Any, of: ndarray | None = None) -> Any:
     return x
 
 
+class _Flags(NamedTuple):
+    c_contiguous: bool
+    f_contiguous: bool
+    owndata: bool
+
+
 class ndarray:
     """An array of the device."""
 
@@ -145,9 +151,7 @@ class ndarray:
     def flags(self) -> Any:
         """CuPy knows three."""
         flags = self._host.flags
-        return SimpleNamespace(
-            c_contiguous=flags.c_contiguous, f_contiguous=flags.f_contiguous, owndata=self._base is None
-        )
+        return _Flags(flags.c_contiguous, flags.f_contiguous, self._base is None)
 
     @property
     def data(self) -> Any:

@@ -187,7 +187,7 @@ class RNNBase(Module):
             return input
         if not self.recurrent_dropout:
             return F.dropout(input, self.dropout)
-        return input * F.dropout(Tensor._wrap(np.ones((1, *input.shape[1:]), input.dtype)), self.dropout)  # type: ignore[no-any-return]
+        return input * F.dropout(Tensor._wrap(np.ones_like(input.array, shape=(1, *input.shape[1:]))), self.dropout)  # type: ignore[no-any-return]
 
     # ------------------------------------------------------------------------------------------- all layers
 

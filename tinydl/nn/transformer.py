@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from tinydl import dtypes
+from tinydl.creation import tensor
+from tinydl.devices import on_host
 from tinydl.nn import functional as F
 from tinydl.nn import init
 from tinydl.nn.attention import MultiheadAttention
@@ -311,7 +313,7 @@ class Transformer(Module):
     def generate_square_subsequent_mask(sz: int, device: str | None = None, dtype: Any = None) -> Tensor:
         """[sz, sz]: -inf above the diagonal, else 0, so that no position sees a later one."""
         wanted = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
-        return Tensor._wrap(np.triu(np.full((sz, sz), -np.inf, wanted), 1))
+        return tensor(np.triu(np.full((sz, sz), -np.inf, wanted), 1), device=device)
 
 
 def _residual(x: Tensor, norm_first: bool, *blocks: tuple[Callable[[Tensor], Any], Module]) -> Tensor:
@@ -342,4 +344,4 @@ def _is_causal(mask: Tensor | None, said: bool | None) -> bool:
     if said is not None or mask is None:
         return bool(said)
     causal = np.triu(np.full(mask.shape[-2:], -np.inf, mask.dtype), 1)  # of a bool mask: True
-    return mask.shape == causal.shape and bool((mask.array == causal).all())
+    return mask.shape == causal.shape and bool((on_host(mask.array) == causal).all())

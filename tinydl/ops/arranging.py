@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
-from tinydl.ops.axes import axis_of, by_axis, one_axis, remembered, sizes_of
+from tinydl.devices import beside, on_host
+from tinydl.ops.axes import axis_of, by_axis, lock, one_axis, remembered, sizes_of
 from tinydl.ops.casting import contiguous
 from tinydl.ops.indexing import masked_fill, sources, take_along, take_flat
 from tinydl.ops.reducing import reduce_sum
@@ -81,7 +82,7 @@ def _cleared(input: Any, diagonal: int, lower: bool) -> Any:
 def _outside(rows: int, columns: int, diagonal: int, lower: bool) -> Any:
     distance = np.arange(columns) - np.arange(rows)[:, None]
     found = distance > diagonal if lower else distance < diagonal
-    found.flags.writeable = False
+    lock(found)
     return found
 
 
@@ -190,11 +191,12 @@ def repeat_interleave(
     if repeats is None:
         from tinydl.autograd import primitives as _p
 
-        counts = input.array
+        counts = on_host(input.array)
         if counts.ndim != 1 or counts.dtype.kind not in "iu":
             raise RuntimeError("repeat_interleave only accepts 1D vector of int64 or int32 as repeat")
         _refuse_negative(counts)
-        return _p.Tensor._wrap(np.repeat(np.arange(len(counts)), counts).astype(counts.dtype))  # type: ignore[attr-defined]
+        places = np.repeat(np.arange(len(counts)), counts).astype(counts.dtype)
+        return _p.Tensor._wrap(beside(places, input.array))  # type: ignore[attr-defined]
     if dim is not None and not input.ndim:
         raise IndexError(f"repeat_interleave: Dimension specified as {dim} but tensor has no dimensions")
     if type(repeats) is int and repeats >= 0 and output_size is None:
@@ -205,7 +207,7 @@ def repeat_interleave(
         input, dim = reshape_to(input, shape=(-1,) if input.size else (0,)), 0
     axis = one_axis(dim, input.ndim)
     n = input.shape[axis]
-    counts = np.asarray(repeats.array if hasattr(repeats, "node") else repeats)
+    counts = np.asarray(on_host(repeats.array) if hasattr(repeats, "node") else repeats)
     if counts.dtype.kind not in "iu":
         raise RuntimeError("repeats has to be Long or Int tensor")
     _refuse_negative(counts)

@@ -17,6 +17,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: Whether an array says if it may be written; those of a GPU always may.
 LOCKS = hasattr(np.ndarray, "setflags")
 
+
+def lock(array: Any) -> None:
+    """Let nobody write to an array that many will read, where arrays can be locked."""
+    if LOCKS:
+        array.flags.writeable = False
+
+
 remembered = functools.lru_cache(maxsize=4096, typed=True)
 
 

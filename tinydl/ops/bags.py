@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
+from tinydl.devices import beside, on_host
 from tinydl.kernels import by_dtype
 from tinydl.ops.elementwise import where
 from tinydl.ops.extrema import data_of
@@ -26,7 +27,8 @@ def _appearances(index: Array, rows: int) -> Array:
 def by_frequency(taken: Any, index: Array) -> Any:
     """``taken`` itself, rows of a table, whose gradient is divided by the number of times its index stands in
     ``index``."""
-    share = (1 / np.bincount(index.reshape(-1))[index])[..., None].astype(taken.dtype)
+    at = on_host(index)
+    share = beside((1 / np.bincount(at.reshape(-1))[at])[..., None].astype(taken.dtype), data_of(taken))
     with_gradient = taken * share
     return with_gradient + data_of(taken - with_gradient)
 
@@ -78,7 +80,7 @@ def _gradients(
     kernel = _EMBEDDING_BAG_BACKWARD[weight.dtype]
     dweight, dfactors = kernel(g, weight, index, offsets, factors, counts, places, reduce, padding)
     if frequency:
-        counted = index.reshape(-1)[: offsets[-1]]
+        counted = index.reshape(-1)[: int(offsets[-1])]
         counted = counted[counted != padding]
         dweight = (dweight / _appearances(counted, len(weight))[:, None]).astype(dweight.dtype)
     return dweight, dfactors, None, None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
+from tinydl.devices import ELSEWHERE, beside, by_the_host, on_host
 from tinydl.ops.axes import one_axis, pick_dim
 from tinydl.ops.extrema import constant, data_of
 
@@ -53,6 +54,8 @@ def unique(
     Also, if asked for, the index of each element among them (in the shape of ``input``) and how often each occurs.
     """
     x, d = data_of(input), pick_dim(dim, axis)
+    if type(x) in ELSEWHERE:
+        return by_the_host(unique, input, sorted, return_inverse, return_counts, d)
     if d is not None:
         return _unique_slices(x, one_axis(d, x.ndim), return_inverse, return_counts)
     line, order = x.flatten(), None
@@ -87,6 +90,8 @@ def unique_consecutive(
     Also, if asked for, the index of each element's run and the lengths of the runs.
     """
     x, d = data_of(input), pick_dim(dim, axis)
+    if type(x) in ELSEWHERE:
+        return by_the_host(unique_consecutive, input, return_inverse, return_counts, d)
     if d is None:
         line = x.reshape(-1)
         return _tensors(_result(line, line[1:] != line[:-1], None, x.shape, return_inverse, return_counts))
@@ -200,5 +205,6 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
 
     Either may be a number. ``assume_unique`` promises that none occurs twice; nothing depends on it here.
     """
-    found = np.isin(data_of(elements), data_of(test_elements), invert=invert)
-    return constant(np.asarray(found))
+    x, among = data_of(elements), data_of(test_elements)
+    found = np.asarray(np.isin(on_host(x), on_host(among), invert=invert))
+    return constant(beside(found, x if type(x) in ELSEWHERE else among))

@@ -17,6 +17,7 @@ import numpy as np
 from tinydl import dtypes
 from tinydl.autograd.primitives import misfit, primitive
 from tinydl.kernels import by_dtype
+from tinydl.ops.axes import LOCKS, lock
 from tinydl.ops.casting import alike, cast, held
 from tinydl.ops.comparing import eq, ge, gt, isnan, le, logical_and, logical_not, logical_or, lt
 
@@ -34,8 +35,18 @@ def number(value: float, dtype: Any) -> Any:
 @functools.lru_cache(maxsize=1024)
 def _number(value: float, dtype: Any) -> Any:
     array = held(value, dtype)
-    array.flags.writeable = False
+    lock(array)
     return array
+
+
+if not LOCKS:
+
+    def number(value: float, dtype: Any) -> Any:
+        """A number of NumPy's, which a GPU is passed by value."""
+        try:
+            return dtype.type(value)
+        except OverflowError:
+            raise RuntimeError(f"value cannot be converted to type {dtype} without overflow") from None
 
 
 # ------------------------------------------------------------------------------------------- what rules multiply by

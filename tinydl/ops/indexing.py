@@ -15,9 +15,10 @@ import numpy as np
 
 from tinydl.autograd import primitives as _p
 from tinydl.autograd.primitives import misfit, primitive
+from tinydl.devices import ELSEWHERE, by_the_host
 from tinydl.kernels import by_dtype
 from tinydl.kernels.indexing import ADD
-from tinydl.ops.axes import one_axis, remembered
+from tinydl.ops.axes import lock, one_axis, remembered
 from tinydl.ops.casting import cast
 from tinydl.ops.elementwise import filled_where, select
 from tinydl.ops.slicing import LEAD
@@ -108,7 +109,7 @@ def _untaken(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
 @functools.lru_cache(maxsize=256)
 def _sources(rearrange: Any, shape: tuple[int, ...], settings: tuple[Any, ...]) -> Any:
     found = rearrange(np.arange(math.prod(shape)).reshape(shape), *settings)
-    found.flags.writeable = False
+    lock(found)
     return found if found.size <= 4 * FEW else None
 
 
@@ -272,7 +273,7 @@ def parts_of(index: Any, keep: bool) -> tuple[tuple[Any, ...], tuple[Any, ...] |
     view: list[Any] = []
     then: list[Any] = []
     for i in items:
-        if type(i) is np.ndarray:
+        if type(i) is np.ndarray or type(i) in ELSEWHERE:
             view += LEAD[i.ndim if i.dtype.kind == "b" else 1]
             then.append(i)
         else:
@@ -282,6 +283,10 @@ def parts_of(index: Any, keep: bool) -> tuple[tuple[Any, ...], tuple[Any, ...] |
     return tuple(view), tuple(then)
 
 
+def _is_array(x: Any) -> bool:
+    return isinstance(x, np.ndarray) or type(x) in ELSEWHERE
+
+
 def index_of(index: Any, shape: tuple[int, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
     """An index in two parts: what gives a view, and index arrays for that view (or None).
 
@@ -289,7 +294,7 @@ def index_of(index: Any, shape: tuple[int, ...]) -> tuple[tuple[Any, ...], tuple
     """
     items = [_plain(i) for i in index] if isinstance(index, tuple) else [_plain(index)]
     spent = sum(
-        (i.ndim if isinstance(i, np.ndarray) and i.dtype.kind == "b" else 1)
+        (i.ndim if _is_array(i) and i.dtype.kind == "b" else 1)
         for i in items
         if i is not None and i is not Ellipsis and not isinstance(i, (bool, np.bool_))
     )
@@ -318,7 +323,7 @@ def index_of(index: Any, shape: tuple[int, ...]) -> tuple[tuple[Any, ...], tuple
             view.append(slice(*(None if v is None else int(v) for v in (i.start, i.stop, i.step))))
             arrays.append(whole)
             dim += 1
-        elif isinstance(i, np.ndarray) and i.dtype.kind == "b":
+        elif _is_array(i) and i.dtype.kind == "b":
             if i.shape != tuple(shape[dim : dim + i.ndim]):
                 raise IndexError(
                     f"The shape of the mask {list(i.shape)} at index {dim} does not match the shape of the indexed "
@@ -327,7 +332,7 @@ def index_of(index: Any, shape: tuple[int, ...]) -> tuple[tuple[Any, ...], tuple
             view += [whole] * i.ndim
             arrays.append(i.copy())  # what is saved of an index has no version that could tell of a later change
             dim += i.ndim
-        elif isinstance(i, np.ndarray):
+        elif _is_array(i):
             if i.dtype.kind not in "iu" and i.size:
                 raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
             if i.size and (int(i.max()) >= shape[dim] or int(i.min()) < -shape[dim]):
@@ -553,6 +558,8 @@ def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     """Indices of the elements that are not zero: [count, ndim] int64, or a tuple of one index tensor per dimension."""
     tensor = _p.Tensor  # type: ignore[attr-defined]
     array = input.array if hasattr(input, "node") else input
+    if type(array) in ELSEWHERE:
+        return by_the_host(nonzero, input, as_tuple=as_tuple)
     if not array.ndim:
         if as_tuple:  # of a number PyTorch makes a vector first
             return (tensor._from_array(array.reshape(1).nonzero()[0]),)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinydl.autograd.mode import mode
+from tinydl.devices import beside, on_host
 from tinydl.errors import LinAlgError
 from tinydl.ops import factors, lapack
 from tinydl.ops.arranging import triangle
@@ -180,16 +181,17 @@ def pinv(A: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False)
 def _rank(raw: Any, S: Any, atol: Any, rtol: Any) -> Any:
     """How many of the singular values S (None of a matrix of nothing) count."""
     if not raw.size:
-        return constant(np.zeros(raw.shape[:-2], np.int64))
-    large = S > factors.cut_of(S, raw.shape, atol, rtol)
-    return constant(np.asarray(np.add.reduce(large, axis=-1, dtype=np.int64)))
+        return constant(beside(np.zeros(raw.shape[:-2], np.int64), raw))
+    S = on_host(S)
+    large = S > factors.cut_of(S, raw.shape, on_host(atol), on_host(rtol))
+    return constant(beside(np.asarray(np.add.reduce(large, axis=-1, dtype=np.int64)), raw))
 
 
 def matrix_rank(A: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False) -> Any:
     """How many singular values are larger than max(atol, rtol s_max): int64. Defaults as for :func:`pinv`."""
     _matrix("linalg.matrix_rank", A, square=hermitian)
     raw = _raw(_symmetric(A, "L") if hermitian else A)
-    return _rank(raw, lapack.svdvals(raw) if raw.size else None, _raw(atol), _raw(rtol))
+    return _rank(raw, lapack.svdvals(on_host(raw)) if raw.size else None, _raw(atol), _raw(rtol))
 
 
 def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = None) -> Any:
@@ -224,14 +226,14 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = No
     X = mm(inverse, B)
     rank = _rank(raw, _raw(S), None, rcond)
     tensor = _p.Tensor  # type: ignore[attr-defined]
-    residuals = values = tensor._wrap(np.zeros(0, A.dtype))
+    residuals = values = tensor._wrap(np.zeros_like(raw, shape=(0,)))
     if driver not in (None, "gelsy") and m > n and bool((rank.array == n).all()):
         error = mm(A, X) - B
         residuals = reduce_sum(error * error, axis=(error.ndim - 2,), keepdims=False)
     if driver in ("gelsd", "gelss"):
         values = svdvals(A) if S is None else S
     if driver == "gels":
-        rank = tensor._wrap(np.zeros(0, np.int64))
+        rank = tensor._wrap(np.zeros_like(raw, np.int64, shape=(0,)))
     return LstsqResult(reshape_to(X, shape=X.shape[:-1]) if vector else X, residuals, rank, values)
 
 
@@ -244,7 +246,7 @@ def matrix_power(A: Any, n: int) -> Any:
     if n < 0:
         A, n = inv(A), -n
     if n == 0:
-        return expand_to(A * 0 + np.eye(A.shape[-1], dtype=A.dtype), shape=A.shape)
+        return expand_to(A * 0 + beside(np.eye(A.shape[-1], dtype=A.dtype), _raw(A)), shape=A.shape)
     if n == 1:
         return clone(A)
     out: Any = None
@@ -355,7 +357,7 @@ def qr(A: Any, mode: str = "reduced") -> Any:
             raise NotImplementedError(
                 "The QR decomposition is not differentiable when mode='complete' and nrows > ncols; use mode='reduced'"
             )
-        return QRResult(*(tensor._wrap(x) for x in np.linalg.qr(_raw(A), mode="complete")))
+        return QRResult(*(tensor._wrap(beside(x, _raw(A))) for x in np.linalg.qr(on_host(_raw(A)), mode="complete")))
     if m >= n:
         Q, R = factors.qr_of(A)
     else:  # A = [A1 A2] with a square A1 = Q R1: R = [R1 Q^T A2], and every derivative with it
@@ -363,7 +365,7 @@ def qr(A: Any, mode: str = "reduced") -> Any:
 
         Q, R1 = factors.qr_of(take_slice(A, index=(..., slice(0, m))))
         R = cat([R1, mm(swap_last(Q), take_slice(A, index=(..., slice(m, None))))], -1)
-    return QRResult(tensor._wrap(np.zeros((0,), A.dtype)) if mode == "r" else Q, R)
+    return QRResult(tensor._wrap(np.zeros_like(_raw(A), shape=(0,))) if mode == "r" else Q, R)
 
 
 def eigvalsh(A: Any, UPLO: str = "L") -> Any:
@@ -385,7 +387,8 @@ def svd(A: Any, full_matrices: bool = True) -> Any:
         from tinydl.ops.shaping import cat
 
         k = min(m, n)
-        whole_U, _, whole_V = np.linalg.svd(_raw(A))
+        raw = _raw(A)
+        whole_U, _, whole_V = (beside(x, raw) for x in np.linalg.svd(on_host(raw)))
         U, Vh = (cat([U, whole_U[..., k:]], -1), Vh) if m > n else (U, cat([Vh, whole_V[..., k:, :]], -2))
     return SVDResult(U, S, Vh)
 
@@ -396,7 +399,7 @@ def older_svd(input: Any, some: bool = True, compute_uv: bool = True) -> Any:
     if not compute_uv:
         m, n = input.shape[-2:]
         batch = tuple(input.shape[:-2])
-        U, Vh = (constant(np.zeros((*batch, size, size), input.dtype)) for size in (m, n))
+        U, Vh = (constant(np.zeros_like(_raw(input), shape=(*batch, size, size))) for size in (m, n))
     return OlderSVDResult(U, S, swap_last(Vh))
 
 
@@ -410,7 +413,7 @@ def cond(A: Any, p: Any = None) -> Any:
     other way round. Infinite for a singular matrix, 0 for one of no elements."""
     _matrix("linalg.cond", A, square=p not in (None, 2, -2))
     if not math.prod(A.shape):
-        return constant(np.zeros(A.shape[:-2], A.dtype))
+        return constant(np.zeros_like(_raw(A), shape=A.shape[:-2]))
     if p in (None, 2, -2):
         S = svdvals(A)
         most, least = S[..., 0], S[..., -1]
@@ -421,7 +424,7 @@ def cond(A: Any, p: Any = None) -> Any:
         return matrix_norm(A, p) * matrix_norm(inv(A), p)
     except LinAlgError:
         if A.ndim == 2:
-            return constant(np.asarray(np.inf, A.dtype))
+            return constant(beside(np.asarray(np.inf, A.dtype), _raw(A)))
         return stack([cond(A[i], p) for i in range(len(A))])
 
 
@@ -429,7 +432,8 @@ def svdvals(A: Any) -> Any:
     """The singular values of A[..., m, n], descending: [..., min(m, n)]."""
     _matrix("linalg.svdvals", A, square=False)
     if not (mode.on and getattr(A, "needs_grad", False)):  # the vectors are for the gradient
-        return constant(lapack.svdvals(_raw(A)))
+        raw = _raw(A)
+        return constant(beside(lapack.svdvals(on_host(raw)), raw))
     return factors.svd_of(A)[1]
 
 

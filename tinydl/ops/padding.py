@@ -9,7 +9,7 @@ import numpy as np
 
 from tinydl.autograd.primitives import primitive
 from tinydl.kernels import by_dtype
-from tinydl.ops.axes import one_axis, remembered, sizes_of
+from tinydl.ops.axes import lock, one_axis, remembered, sizes_of
 from tinydl.ops.elementwise import number
 from tinydl.ops.indexing import add_along, sources, take_along, take_flat
 from tinydl.ops.shaping import permute_axes, reshape_to
@@ -204,7 +204,7 @@ def _source(n: int, before: int, after: int, mode: str, axis: int) -> Any:
             )
         found = np.abs(at)
         found = np.where(found >= n, 2 * (n - 1) - found, found)
-    found.flags.writeable = False
+    lock(found)
     return found
 
 

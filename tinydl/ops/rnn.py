@@ -23,8 +23,10 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
+from tinydl.devices import beside
 from tinydl.kernels import by_dtype, lookup
 from tinydl.ops.elementwise import relu, sigmoid, tanh, where
+from tinydl.ops.extrema import data_of
 from tinydl.ops.indexing import take_slice
 from tinydl.ops.products import linear
 from tinydl.ops.shaping import split, stack
@@ -43,7 +45,7 @@ def _within(input: Any, lengths: Any) -> Any:
     """``input`` with zeros beyond the lengths: what stands there may be NaN, and NaN times no gradient is NaN."""
     if lengths is None:
         return input
-    inside = np.arange(input.shape[0])[:, None] < lengths
+    inside = beside(np.arange(input.shape[0])[:, None] < lengths, data_of(input))
     return where(inside[:, :, None], input, np.zeros((), input.dtype))
 
 
@@ -73,7 +75,7 @@ def _scan(
             new = tuple(_keep(z, t, before, after) for z, before, after in zip(held, state, new))
         outputs[t] = new[0]
         if lengths is not None:
-            inside = (t < lengths)[:, None]
+            inside = beside((t < lengths)[:, None], data_of(new[0]))
             outputs[t] = where(inside, new[0], np.zeros((), new[0].dtype))
             new = tuple(where(inside, after, before) for after, before in zip(new, state))
         state = new

@@ -18,6 +18,7 @@ from tinydl.ops.axes import by_axis, one_axis, remembered
 from tinydl.ops.casting import cast, held
 from tinydl.ops.comparing import eq
 from tinydl.ops.elementwise import mask, nothing
+from tinydl.ops.extrema import data_of
 from tinydl.ops.indexing import (
     corner,
     flat_places,
@@ -206,7 +207,7 @@ def scatter(input: Any, dim: int, index: Any, src: Any = None, *, value: Any = N
         if reduce not in ("add", "multiply"):
             raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce!r}")
         if not tensor:
-            src = np.full(index.shape, src, input.dtype)
+            src = np.full_like(data_of(input), src, shape=index.shape)
         return (added_at if reduce == "add" else scatter_product)(input, src, index, axis=dim)
     return scattered(input, src, index, axis=dim) if tensor else filled_at(input, index, axis=dim, value=src)
 
@@ -238,8 +239,8 @@ def scatter_reduce(input: Any, dim: int, index: Any, src: Any, reduce: str, *, i
     if reduce == "sum":
         return total
     count = added_at(
-        (np.ones if include_self else np.zeros)(input.shape, total.dtype),
-        np.ones(index.shape, total.dtype),
+        (np.ones_like if include_self else np.zeros_like)(data_of(total), shape=input.shape),
+        np.ones_like(data_of(total), shape=index.shape),
         index.array if hasattr(index, "node") else index,
         axis=dim,
     )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd.primitives import primitive
+from tinydl.devices import on_host
 from tinydl.ops.axes import one_axis, pick_dim
 from tinydl.ops.extrema import ValuesIndices, data_of, places, put_at, shared, take_at, to_places
 from tinydl.ops.formulas import interpolate
@@ -144,13 +145,13 @@ def kthvalue(
 def _middle(values: Any, axis: int) -> Any:
     """The rank of the lower median of sorted lines, or of the first NaN."""
     n = values.shape[axis]
-    missing = np.count_nonzero(values != values, axis=axis, keepdims=True)
+    missing = np.add.reduce(values != values, axis, np.int64, keepdims=True)
     return np.where(missing > 0, n - missing, (n - 1) // 2)
 
 
 def _middle_of_numbers(values: Any, axis: int) -> Any:
     """The rank of the lower median of what is not NaN."""
-    return np.maximum(np.count_nonzero(values == values, axis=axis, keepdims=True) - 1, 0) // 2
+    return np.maximum(np.add.reduce(values == values, axis, np.int64, keepdims=True) - 1, 0) // 2
 
 
 def _refuse_booleans(input: Any, skip_nan: bool) -> None:
@@ -257,7 +258,7 @@ def quantile(
         )
     if input.dtype.kind != "f":
         raise RuntimeError(f"quantile() input tensor must be either float or double dtype, got {input.dtype}")
-    share = np.asarray(data_of(q), input.dtype)
+    share = np.asarray(on_host(data_of(q)), input.dtype)
     if share.ndim > 1:
         raise RuntimeError(f"quantile() q must be a scalar or 1D tensor, got shape {tuple(share.shape)}")
     if hasattr(q, "dtype") and q.dtype != input.dtype:

@@ -20,9 +20,11 @@ import numpy as np
 
 from tinydl import dtypes
 from tinydl.autograd.primitives import primitive
+from tinydl.devices import beside, on_host
 from tinydl.ops.arranging import reverse, rolled
-from tinydl.ops.axes import by_axis, one_axis, remembered
+from tinydl.ops.axes import by_axis, lock, one_axis, remembered
 from tinydl.ops.casting import cast
+from tinydl.ops.extrema import data_of
 from tinydl.ops.padding import overlap_add, pad, pad_constant, windows
 from tinydl.ops.shaping import cat, permute_axes, reshape_to
 from tinydl.ops.slicing import take_slice
@@ -110,7 +112,7 @@ def _weights(n: int, dtype: Any) -> Any:
     weights[0] = 1
     if n % 2 == 0:
         weights[-1] = 1
-    weights.flags.writeable = False
+    lock(weights)
     return weights
 
 
@@ -249,7 +251,7 @@ def _shifted(x: Any, dim: Any, by: Any) -> Any:
 def _window(name: str, window: Any, win_length: int, n_fft: int, like: Any) -> Any:
     """The window, in the middle of ``n_fft`` elements; ones without it."""
     if window is None:
-        window = np.ones(win_length, like.dtype)
+        window = np.ones_like(data_of(like), shape=(win_length,))
     elif tuple(window.shape) != (win_length,):
         raise RuntimeError(
             f"{name}: expected a 1D window tensor of size equal to win_length={win_length}, but got window with size "
@@ -332,7 +334,7 @@ def stft(
 def _mirrored(x: Any, n: int) -> Any:
     """The negative frequencies of a real signal: conjugates, from the last to the first."""
     part = take_slice(x, index=(slice(None), slice(1, (n + 1) // 2)))
-    return reverse(part, axes=(1,)) * np.array([1, -1], x.dtype)
+    return reverse(part, axes=(1,)) * beside(np.array([1, -1], x.dtype), data_of(x))
 
 
 def istft(
@@ -376,13 +378,13 @@ def istft(
     out = overlap_add(frames * w, axis=1, step=hop, shape=(frames.shape[0], total))
     if hasattr(w, "node") and not w.needs_grad:
         w = w.array
-    squares = reshape_to(w * w, shape=(1, n_fft)) + np.zeros((count, 1), frames.dtype)
+    squares = reshape_to(w * w, shape=(1, n_fft)) + np.zeros_like(data_of(frames), shape=(count, 1))
     envelope = overlap_add(squares, axis=0, step=hop, shape=(total,))
     start = n_fft // 2 if center else 0
     end = start + length if length is not None else (total - n_fft // 2 if center else total)
     keep = (slice(start, min(end, total)),)
     envelope = take_slice(envelope, index=keep)
-    least = np.abs(envelope.array if hasattr(envelope, "node") else envelope).min(initial=np.inf)
+    least = np.abs(on_host(data_of(envelope))).min(initial=np.inf)
     if least < 1e-11:
         raise RuntimeError(f"istft: window overlap add min: {least} is below 1e-11; the window leaves gaps")
     out = take_slice(out, index=(slice(None), *keep)) / envelope

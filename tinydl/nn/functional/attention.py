@@ -59,7 +59,8 @@ def scaled_dot_product_attention(
     kept = None
     if dropout_p:
         batch = np.broadcast_shapes(*(x.shape[:-2] for x in (query, key, value, mask) if x is not None))
-        drawn = default_generator.random((*batch, query.shape[-2], key.shape[-2]), np.float32)
+        sizes = (*batch, query.shape[-2], key.shape[-2])
+        drawn = default_generator.random(sizes, np.float32, like=query.array)
         kept = drawn >= dropout_p
     factor = (1 / math.sqrt(shape[-1]) if shape[-1] else 1.0) if scale is None else float(scale)
     output: Tensor = _attention.attention(

@@ -135,7 +135,7 @@ def gaussian_nll_loss(
     of it). It counts as at least ``eps``; its gradient passes as if it were not limited. ``full=True`` adds
     log(2 pi) / 2. Raises ValueError for a negative variance or another shape. Nix and Weigend, ICNN 1994.
     """
-    v: Any = Tensor._wrap(np.full(input.shape, var, input.dtype)) if isinstance(var, float) else var
+    v: Any = Tensor._wrap(np.full_like(input.array, var)) if isinstance(var, float) else var
     if (v.array < 0).any():
         raise ValueError("var has negative entry/entries")
     if v.shape != input.shape:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinydl.devices import beside
 from tinydl.nn.functional.checks import one_dtype
 from tinydl.ops import pool as _pool
 from tinydl.ops import products as _products
@@ -152,7 +153,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         )
     if min(size) < 1:
         raise ValueError(f"Expected non-zero, positive output size. Got {size}")
-    base = Tensor._wrap(_corners(size[2:], bool(align_corners), theta.dtype))
+    base = Tensor._wrap(beside(_corners(size[2:], bool(align_corners), theta.dtype), theta.array))
     grid = _products.mm(base, _products.swap_last(theta))
     return _shaping.reshape_to(grid, shape=(size[0], *size[2:], rank))  # type: ignore[no-any-return]
 

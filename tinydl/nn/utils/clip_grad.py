@@ -81,7 +81,7 @@ def clip_grad_norm_(
     total, dtype = _total_norm(gradients, tables, float(norm_type), error_if_nonfinite)
     _scale(tables, float(max_norm) / (total + 1e-6))
     with np.errstate(over="ignore"):
-        return tensor(np.array(total).astype(dtype))
+        return tensor(np.array(total).astype(dtype), device=gradients[0].device if gradients else None)
 
 
 def clip_grads_with_norm_(

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinydl.devices import on_host
 from tinydl.errors import say_absent
 from tinydl.ops.packing import pack_steps, pad_steps
 from tinydl.ops.shaping import cat
@@ -97,9 +98,9 @@ class PackedSequence(_Fields):
 
 def places(packed: PackedSequence) -> tuple[Array, Array, Array]:
     """(time [N], sequence [N]) of every packed step, sequences counted as the caller's batch has them; lengths [B]."""
-    sizes = packed.batch_sizes.array
+    sizes = on_host(packed.batch_sizes.array)
     count = np.arange(len(packed.data)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    order = np.arange(sizes[0]) if packed.sorted_indices is None else packed.sorted_indices.array
+    order = np.arange(sizes[0]) if packed.sorted_indices is None else on_host(packed.sorted_indices.array)
     lengths = np.empty(sizes[0], np.int64)
     lengths[order] = (sizes[:, None] > np.arange(sizes[0])).sum(axis=0)
     return np.repeat(np.arange(len(sizes)), sizes), order[count], lengths
@@ -107,11 +108,11 @@ def places(packed: PackedSequence) -> tuple[Array, Array, Array]:
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     """The permutation int64 [B] that undoes another; None for None."""
-    return None if permutation is None else Tensor._wrap(np.argsort(permutation.array))
+    return None if permutation is None else Tensor._wrap(np.argsort(on_host(permutation.array)))
 
 
 def _lengths(lengths: Any) -> Array:
-    array = np.asarray(lengths.array if isinstance(lengths, Tensor) else lengths)
+    array = np.asarray(on_host(lengths.array) if isinstance(lengths, Tensor) else lengths)
     if array.ndim != 1:
         raise RuntimeError(f"'lengths' argument should be a 1D CPU int64 tensor, but got {array.ndim}D {array.dtype}")
     return array.astype(np.int64)

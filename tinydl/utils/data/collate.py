@@ -30,7 +30,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
                     f"{array.shape} at entry {position}: pad them to one length, or give the DataLoader a "
                     "collate_fn that does"
                 )
-        return tinydl.from_numpy(np.stack(arrays))
+        return tinydl.as_tensor(np.stack(arrays))
     if isinstance(first, (bool, np.bool_)):
         return tinydl.from_numpy(np.array(batch, dtype=np.bool_))
     if isinstance(first, (int, np.integer)):
