@@ -48,20 +48,20 @@ __device__ void gemm(const T *A, long long A_batch, long long A_row, long long A
     __shared__ Tile<T, B_ALONG, TILE, DEPTH> b[STAGES];
     long long column_tiles = (N + TILE - 1) / TILE, tiles = (M + TILE - 1) / TILE * column_tiles;
     long long batch = blockIdx.x / tiles, tile = blockIdx.x % tiles;
-    long long top = tile / column_tiles * TILE, left = tile % column_tiles * TILE;
+    int top = tile / column_tiles * TILE, left = tile % column_tiles * TILE;
     int warp = threadIdx.x / 32, y = threadIdx.x % 32 / 8, x = threadIdx.x % 8;
     int row0 = warp % 4 * (4 * EACH), column0 = warp / 4 * (8 * EACH);
     T sums[EACH][EACH] = {{0}};
-    Copier<256, T, A_ALONG, TILE, DEPTH> from_a(A + batch * A_batch, A_row, A_k, M, K, top);
-    Copier<256, T, B_ALONG, TILE, DEPTH> from_b(B + batch * B_batch, B_column, B_k, N, K, left);
-    each_step(a, b, from_a, from_b, (K + DEPTH - 1) / DEPTH, [&](auto &a_tile, auto &b_tile) {
+    View<T, A_ALONG> from_a(A + batch * A_batch, A_row, A_k, M, K);
+    View<T, B_ALONG> from_b(B + batch * B_batch, B_column, B_k, N, K);
+    each_step<256>(a, b, from_a, from_b, top, left, [&](auto &a_tile, auto &b_tile) {
 #pragma unroll 1 // both pieces at once would take more registers than two blocks have
         for (int k = 0; k < DEPTH; k += WIDE) {
-            T other[WIDE][EACH];
-            each_number<8, EACH>(b_tile, column0, x, k, [&](int i, int n, T value) { other[i][n] = value; });
-            each_number<4, EACH>(a_tile, row0, y, k, [&](int i, int m, T value) {
-                for (int n = 0; n < EACH; n += 1)
-                    sums[m][n] += value * other[i][n];
+            T one[WIDE][EACH];
+            each_number<4, EACH>(a_tile, row0, y, k, [&](int i, int m, T value) { one[i][m] = value; });
+            each_number<8, EACH>(b_tile, column0, x, k, [&](int i, int n, T value) {
+                for (int m = 0; m < EACH; m += 1)
+                    sums[m][n] += one[i][m] * value;
             });
         }
     });

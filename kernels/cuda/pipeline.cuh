@@ -43,63 +43,54 @@ __device__ void copy_async(void *to, const void *from, int bytes)
                      : "memory");
 }
 
-// What a thread brings of a matrix, step by step: the same pieces of every tile.
-template <int THREADS, typename T, bool ALONG_K, int TILE, int DEPTH>
-struct Copier {
-    static constexpr int WIDE = Pack<T>::COUNT, IN_A_ROW = (ALONG_K ? DEPTH : TILE) / WIDE; // pieces side by side
-    static constexpr int EACH = TILE * DEPTH / WIDE / THREADS, APART = THREADS / IN_A_ROW;  // rows of them
-    static_assert(EACH * THREADS * WIDE == TILE * DEPTH && APART * IN_A_ROW == THREADS, "as many pieces for each thread");
+// A matrix [outers, depth], A or B turned around, by strides. `whole`: its pieces begin at multiples of 16 bytes.
+template <typename T, bool ALONG_K>
+struct View {
+    const T *data;
+    long long outer, k;
+    int outers, depth;
+    bool whole;
 
-    const T *here;
-    long long apart, ahead, side; // in numbers: to the thread's next piece, the next step's, a piece's next number
-    int outer, k;                 // of the thread's first piece
-    int outers, depth;            // how much of the matrix there is from here on
-    bool whole;                   // pieces begin at multiples of 16 bytes
-
-    // A [outers, depth], or B turned around, by strides; of tiles that begin at row (column) `first`.
-    __device__ Copier(const T *data, long long outer_stride, long long k_stride, int rows, int columns, long long first)
+    __device__ View(const T *data, long long outer, long long k, int outers, int depth)
+        : data(data), outer(outer), k(k), outers(outers), depth(depth)
     {
-        int row = threadIdx.x / IN_A_ROW, piece = threadIdx.x % IN_A_ROW * WIDE;
-        outer = ALONG_K ? row : piece;
-        k = ALONG_K ? piece : row;
-        here = data + (first + outer) * outer_stride + k * k_stride;
-        apart = APART * (ALONG_K ? outer_stride : k_stride);
-        ahead = DEPTH * k_stride;
-        side = ALONG_K ? k_stride : outer_stride;
-        outers = rows - (int)first - outer;
-        depth = columns - k;
-        whole = side == 1 && (ALONG_K ? outer_stride : k_stride) % WIDE == 0 && (size_t)data % 16 == 0;
+        whole = (ALONG_K ? k : outer) == 1 && (ALONG_K ? outer : k) % Pack<T>::COUNT == 0 && (size_t)data % 16 == 0;
     }
 
-    // This step's pieces; the next call is for the next step.
-    __device__ void copy(Tile<T, ALONG_K, TILE, DEPTH> &tile, int step)
+    // A thread's share of the tile that begins at row (column) `first` and at k = `begin`.
+    template <int THREADS, int TILE, int DEPTH>
+    __device__ void copy(Tile<T, ALONG_K, TILE, DEPTH> &tile, int first, int begin) const
     {
-        const T *here = this->here + step * ahead;
-        int depth = this->depth - step * DEPTH;
+        constexpr int WIDE = Pack<T>::COUNT, IN_A_ROW = (ALONG_K ? DEPTH : TILE) / WIDE; // pieces side by side
 #pragma unroll
-        for (int i = 0; i < EACH; i += 1) {
-            int inside = ALONG_K ? (i * APART < outers ? depth : 0) : (i * APART < depth ? outers : 0);
-            T *to = ALONG_K ? tile.at(0, outer + i * APART, k) : tile.at(0, outer, k + i * APART);
-            const T *from = here + i * apart;
+        for (int at = threadIdx.x; at < TILE * DEPTH / WIDE; at += THREADS) {
+            int i = ALONG_K ? at / IN_A_ROW : at % IN_A_ROW * WIDE;
+            int j = ALONG_K ? at % IN_A_ROW * WIDE : at / IN_A_ROW;
+            int rows = outers - first - i, columns = depth - begin - j; // of the matrix, from here on
+            int inside = rows > 0 && columns > 0 ? min(WIDE, ALONG_K ? columns : rows) : 0;
+            T *to = tile.at(0, i, j);
+            const T *from = data + ((long long)first + i) * outer + ((long long)begin + j) * k;
             if (whole) {
-                copy_async<16>(to, from, max(0, min(WIDE, inside)) * (int)sizeof(T));
+                copy_async<16>(to, from, inside * (int)sizeof(T));
             } else {
 #pragma unroll 1
                 for (int w = 0; w < WIDE; w += 1)
-                    copy_async<sizeof(T)>(to + w, from + w * side, w < inside ? sizeof(T) : 0);
+                    copy_async<sizeof(T)>(to + w, from + w * (ALONG_K ? k : outer), w < inside ? sizeof(T) : 0);
             }
         }
     }
 };
 
-// compute(a, b) for the tiles of every step, in the order of K.
-template <int STAGES, typename A, typename B, typename TileA, typename TileB, typename F>
-__device__ void each_step(TileA (&a)[STAGES], TileB (&b)[STAGES], A &from_a, B &from_b, int steps, F compute)
+// compute(a, b) for the tiles of A at row `top` and of B at column `left`, of every step, in the order of K.
+template <int THREADS, int STAGES, typename T, bool A_ALONG, bool B_ALONG, int ROWS, int COLUMNS, int DEPTH, typename F>
+__device__ void each_step(Tile<T, A_ALONG, ROWS, DEPTH> (&a)[STAGES], Tile<T, B_ALONG, COLUMNS, DEPTH> (&b)[STAGES],
+                          const View<T, A_ALONG> &A, const View<T, B_ALONG> &B, int top, int left, F compute)
 {
+    int steps = (A.depth + DEPTH - 1) / DEPTH;
     auto copy = [&](int step) {
         if (step < steps) {
-            from_a.copy(a[step % STAGES], step);
-            from_b.copy(b[step % STAGES], step);
+            A.template copy<THREADS>(a[step % STAGES], top, step * DEPTH);
+            B.template copy<THREADS>(b[step % STAGES], left, step * DEPTH);
         }
         asm volatile("cp.async.commit_group;"); // also an empty one, so that groups and steps keep pace
     };

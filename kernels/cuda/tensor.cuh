@@ -103,13 +103,13 @@ __device__ void tensor_gemm(const float *A, long long A_batch, long long A_row, 
     __shared__ Tile<float, B_ALONG, TILE, DEPTH> b[STAGES];
     long long column_tiles = (N + TILE - 1) / TILE, tiles = (M + TILE - 1) / TILE * column_tiles;
     long long batch = blockIdx.x / tiles, tile = blockIdx.x % tiles;
-    long long top = tile / column_tiles * TILE, left = tile % column_tiles * TILE;
+    int top = tile / column_tiles * TILE, left = tile % column_tiles * TILE;
     int warp = threadIdx.x / 32, g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
     int row0 = warp / 4 * (16 * DOWN), column0 = warp % 4 * (8 * ACROSS);
     float sums[DOWN][ACROSS][4] = {{{0}}};
-    Copier<256, float, A_ALONG, TILE, DEPTH> from_a(A + batch * A_batch, A_row, A_k, M, K, top);
-    Copier<256, float, B_ALONG, TILE, DEPTH> from_b(B + batch * B_batch, B_column, B_k, N, K, left);
-    each_step(a, b, from_a, from_b, (K + DEPTH - 1) / DEPTH, [&](auto &a_tile, auto &b_tile) {
+    View<float, A_ALONG> from_a(A + batch * A_batch, A_row, A_k, M, K);
+    View<float, B_ALONG> from_b(B + batch * B_batch, B_column, B_k, N, K);
+    each_step<256>(a, b, from_a, from_b, top, left, [&](auto &a_tile, auto &b_tile) {
         Fours columns(b_tile, column0, g, t * 4);
         Fours rows(a_tile, row0, g, t * 4);
         typename Mode::Numbers other[ACROSS];

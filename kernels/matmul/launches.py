@@ -8,6 +8,8 @@
     6_vectors.cu    the same in accesses of 16 bytes
     7_warps.cu      tiles for warps within the block's
     8_staged.cu     the next step of K on its way, in registers
+    9_async.cu      several steps of K on their way, past the registers; batches, operands of any stride
+    10_tf32.cu      on tensor cores, less exactly
     11_tf32x3.cu    on tensor cores, as exactly as in float32
     12_bf16.cu      on tensor cores, still less exactly
     13_skinny.cu    few rows or columns, as fast as memory
@@ -145,6 +147,14 @@ def gemm_plan(name: str, side: Callable[[Any], int]) -> Callable[..., tuple[list
     return plan
 
 
+ASYNC = declare(
+    CudaKernel(
+        "matmul", "cuda.async", FOLDER / "9_async.cu", DTYPES, gemm_plan("async", lambda dtype: _large(dtype)[0]),
+        strided_samples, forwards, "80", "cp.async",
+    )
+)  # fmt: skip
+
+
 # -- the tensor cores --------------------------------------------------------------------------------------------------
 
 
@@ -158,6 +168,7 @@ def _tensor(number: int, name: str, tolerance: float = 0.0, because: str = "") -
     )  # fmt: skip
 
 
+TF32 = _tensor(10, "tf32", 1e-3, "operands are rounded to TF32, 10 bits behind the point; for who asks for it")
 TF32X3 = _tensor(11, "tf32x3")
 BF16 = _tensor(12, "bf16", 8e-3, "operands are rounded to bfloat16, 7 bits behind the point; for who asks for it")
 
@@ -202,9 +213,18 @@ def skinny_samples(dtype: Any) -> Iterator[tuple[Array, Array]]:
         a, b = rng.standard_normal((M, K)).astype(dtype), rng.standard_normal((K, N)).astype(dtype)
         return laid_out(a, TURNED[layout][0], skip), laid_out(b, TURNED[layout][1], skip)
 
+    def within(a: Array) -> Array:
+        """The matrix among no numbers, its rows at multiples of 16 bytes."""
+        around = np.full((a.shape[0] + 1, -(-a.shape[1] // 4) * 4 + 4), np.nan, a.dtype)
+        around[:-1, : a.shape[1]] = a
+        return around[:-1, : a.shape[1]]
+
     yield pair(0, 3, 4, "nn")
     yield pair(3, 0, 4, "nn")
     yield pair(1, 1, 1, "nn")
+    a, b = pair(1, 23, 39, "nn")
+    yield a, within(b)
+    yield within(b.T), a.T
     yield pair(9, 20, 2, "tn", skip=1)
     yield pair(40, 16, 1, "nn")
     yield pair(1, 40, 136, "nn")

@@ -17,4 +17,4 @@
 TENSOR(bf16_nn_float32, Bf16, true, false, 2)
 TENSOR(bf16_nt_float32, Bf16, true, true, 2)
 TENSOR(bf16_tn_float32, Bf16, false, false, 2)
-TENSOR(bf16_tt_float32, Bf16, false, true, 2)
+TENSOR(bf16_tt_float32, Bf16, false, true, 1)
