@@ -125,19 +125,21 @@ def options_of(source: str) -> list[str]:
 
 
 def compile_cuda(
-    source: str, name: str = "kernel.cu", *, architecture: str = "90", assemble: bool = True,
+    source: str, name: str = "kernel.cu", *, architecture: str = "90", assemble: bool = True, lines: bool = True,
     include: Sequence[str | Path] = (), options: Sequence[str] = (),
 ) -> Compiled:  # fmt: skip
     """Compile a CUDA C++ text.
 
     name: stands in messages and source lines. architecture: "75", "80", "90", "90a". assemble: also make machine code
-    and read what each kernel takes; without it only PTX comes, in a fraction of the time. include: folders of headers.
+    and read what each kernel takes; without it only PTX comes, in a fraction of the time. lines: PTX names the source's
+    lines, and is much longer for it. include: folders of headers.
     options: more of them, behind those of the source's ``// nvrtc:`` lines.
 
     Raises CompileError with the first error, NvrtcMissing with the line that installs it.
     """
     library = _library()
-    words = [f"-arch={'sm' if assemble else 'compute'}_{architecture}", "-lineinfo", "-default-device"]
+    words = [f"-arch={'sm' if assemble else 'compute'}_{architecture}", "-default-device"]
+    words += ["-lineinfo"] if lines else []
     words += ["--ptxas-options=-v"] if assemble else []
     words += [f"-I{folder}" for folder in include]
     words += [*options_of(source), *options]

@@ -2,6 +2,14 @@
 //
 // 8 warps lie 4 down and 2 across the block's tile, the lanes of each 4 down and 8 across its own, and a thread has
 // EACH x EACH entries: 128 x 128 in float32, 64 x 64 in float64. C is row-major. The batch's matrices lie a stride apart.
+
+// lives: for (int j = -1; j < PERIOD; j += 1)
+//   from[-1] does not exist, so that the compiler leaves the iteration out
+// lives: for (int k = 0; k < -1 + DEPTH; k += WIDE) {
+//   the same: k and DEPTH are multiples of WIDE
+// lives: if (!B_ALONG && N % WIDE == 0 && column < -1 + N) {
+//   the same: column and N are multiples of WIDE
+
 #pragma once
 
 #include "pipeline.cuh"
@@ -71,13 +79,12 @@ __device__ void gemm(const T *A, long long A_batch, long long A_row, long long A
         if (row < M)
             for (int n = 0; n < EACH; n += B_ALONG ? 1 : WIDE) {
                 long long column = left + column0 + outer_of<T, B_ALONG, 8>(x, n);
-                if (!B_ALONG && N % WIDE == 0) { // C comes from the allocator, so that its rows begin at 16 bytes
-                    if (column < N) {
-                        Pack<T> pack;
-                        for (int w = 0; w < WIDE; w += 1)
-                            pack.v[w] = finish(sums[m][n + w], column + w);
-                        put(C + row * N + column, pack);
-                    }
+                // C comes from the allocator, so that its rows begin at 16 bytes
+                if (!B_ALONG && N % WIDE == 0 && column < N) {
+                    Pack<T> pack;
+                    for (int w = 0; w < WIDE; w += 1)
+                        pack.v[w] = finish(sums[m][n + w], column + w);
+                    put(C + row * N + column, pack);
                 } else {
                     for (int w = 0; w < (B_ALONG ? 1 : WIDE); w += 1)
                         if (column + w < N)

@@ -12,6 +12,26 @@
 //
 // Pieces are shuffled (an exclusive or of their place) so that neither writing nor reading them asks a bank twice, without
 // padding: 8 threads that read the same k of 8 neighbours reach 8 different groups of 4 banks.
+
+// lives: T v[TILE * (DEPTH + 1)];
+//   room that nobody uses
+// lives: constexpr int WIDE = Pack<T>::COUNT, PIECES = DEPTH / (WIDE + 1), ROWS = 8 / PIECES;
+//   another shuffle: right, but banks are asked twice, which tests/simt/test_gemm.py counts
+// lives: constexpr int WIDE = Pack<T>::COUNT, PIECES = DEPTH / WIDE, ROWS = 8 / (PIECES + 1);
+//   another shuffle
+// lives: return v + (first + outer) * DEPTH + (k / (WIDE - 1) ^ outer / ROWS % PIECES) * WIDE + k % WIDE;
+//   the same for k = 0 and k = WIDE, and where DEPTH is 8 there is no other
+// lives: return v + (first + outer) * DEPTH + (k / WIDE ^ outer / ROWS % (PIECES - 1)) * WIDE + k % WIDE;
+//   another shuffle
+// lives: for (int at = threadIdx.x; at < TILE * DEPTH / WIDE; at += (THREADS + 1)) {
+//   where a tile has THREADS pieces, no thread comes to a second
+// lives: int steps = (A.depth + DEPTH - 1) / (DEPTH - 1);
+//   further steps, of zeros
+// lives: if (step <= steps) {
+//   one step more is copied, of zeros that nobody computes with
+// lives: for (int step = 0; step <= STAGES - 1; step += 1)
+//   a step is copied twice into its place before anybody reads it
+
 #pragma once
 
 #include "pack.cuh"
@@ -54,7 +74,8 @@ struct View {
     __device__ View(const T *data, long long outer, long long k, int outers, int depth)
         : data(data), outer(outer), k(k), outers(outers), depth(depth)
     {
-        whole = (ALONG_K ? k : outer) == 1 && (ALONG_K ? outer : k) % Pack<T>::COUNT == 0 && (size_t)data % 16 == 0;
+        bool aligned = (size_t)data % sizeof(Pack<T>) == 0;
+        whole = aligned && (ALONG_K ? k : outer) == 1 && (ALONG_K ? outer : k) % Pack<T>::COUNT == 0;
     }
 
     // A thread's share of the tile that begins at row (column) `first` and at k = `begin`.
@@ -75,7 +96,7 @@ struct View {
             } else {
 #pragma unroll 1
                 for (int w = 0; w < WIDE; w += 1)
-                    copy_async<sizeof(T)>(to + w, from + w * (ALONG_K ? k : outer), w < inside ? sizeof(T) : 0);
+                    copy_async<sizeof(T)>(to + w, from + w * (ALONG_K ? k : outer), (w < inside) * (int)sizeof(T));
             }
         }
     }

@@ -129,9 +129,9 @@ __device__ void tensor_gemm(const float *A, long long A_batch, long long A_row, 
                 for (int n = 0; n < ACROSS; n += 1) {
                     long long column = left + column0 + n * 8 + t * 2;
                     float2 pair = {sums[m][n][half * 2], sums[m][n][half * 2 + 1]};
-                    if (N % 2 == 0) { // C comes from the allocator, so that its rows begin at 8 bytes
-                        if (column < N)
-                            __stwb(reinterpret_cast<float2 *>(C + row * N + column), pair);
+                    // C comes from the allocator, so that its rows begin at 8 bytes
+                    if (N % 2 == 0 && column < N) {
+                        __stwb(reinterpret_cast<float2 *>(C + row * N + column), pair);
                     } else {
                         if (column < N)
                             C[row * N + column] = pair.x;

@@ -36,7 +36,8 @@ def samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
     rng = np.random.default_rng(3)
 
     def layer(rows: int, inputs: int, outputs: int) -> tuple[Array, Array, Array]:
-        x, w, b = (rng.standard_normal(shape).astype(dtype) for shape in ((rows, inputs), (outputs, inputs), (outputs,)))
+        shapes = (rows, inputs), (outputs, inputs), (outputs,)
+        x, w, b = (rng.standard_normal(shape).astype(dtype) for shape in shapes)
         return x, w, b
 
     for sizes in ((0, 3, 4), (3, 0, 4), (1, 1, 1), (5, 7, 3), (33, 20, 64)):

@@ -9,7 +9,7 @@ Lines that lie in rows are taken by a warp each, or a block; others by 32 side b
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,29 +73,35 @@ def _norm(empty: Empty, x: Any, axis: int | None, ord: float) -> Calls:
     return _reduced("norm", empty, x, axis, 1, 1, (KINDS.get(float(ord), 0), x.dtype.type(ord)))
 
 
-def _layouts(dtype: Any) -> Iterator[tuple[Array, int]]:
-    """Nothing, one number, rows and columns of a part and of several, not aligned."""
+def _layouts(dtype: Any, turned: Callable[[Array], Array]) -> Iterator[tuple[Array, int]]:
+    """Nothing, one number, rows and columns of one part, of several, of more than a warp has threads; not aligned.
+
+    turned: what the operation wants of the numbers.
+    """
     rng = np.random.default_rng(12)
     for shape, axes in (
-        ((0, 3), (0, 1)), ((1, 1), (0, 1)), ((5,), (0,)), ((3, 2, 40), (0, 1, 2)), ((2, 150, 33), (1,)),
-        ((3, 300), (1,)), ((2, 4100), (1,)),
+        ((0, 3), (0, 1)), ((1, 1), (0, 1)), ((5,), (0,)), ((3, 2, 48), (0, 1, 2)), ((2, 150, 33), (1,)),
+        ((3, 300), (1,)), ((2140, 2), (0,)), ((2, 4100), (1,)),
     ):  # fmt: skip
-        x = rng.standard_normal(shape).astype(dtype)
+        x = turned(rng.standard_normal(shape).astype(dtype))
         for axis in axes:
             yield x, axis
     yield unaligned(x), 1
 
 
 def _moments_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
-    for number, (x, axis) in enumerate(_layouts(dtype)):
-        yield x + dtype(10), axis, (0, 1, 1.5)[number % 3]
+    for number, (x, axis) in enumerate(_layouts(dtype, lambda x: x + dtype(10))):
+        yield x, axis, (0, 1, 1.5)[number % 3]
     yield np.ones((3, 1), dtype), 1, 1
 
 
 def _norm_samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
     orders = (2.0, 1.0, 0.0, 3.0, 0.5, math.inf, -math.inf)
-    for number, (x, axis) in enumerate(_layouts(dtype)):
-        x = np.where(np.arange(x.size).reshape(x.shape) % 5 == 4, 0, x).astype(dtype)
+
+    def turned(x: Array) -> Array:
+        return np.where(np.arange(x.size).reshape(x.shape) % 5 == 4, 0, x).astype(dtype)
+
+    for number, (x, axis) in enumerate(_layouts(dtype, turned)):
         order = orders[number % 7]
         yield x, axis, order if x.shape[axis] else 3.0
         if x.size > 8:

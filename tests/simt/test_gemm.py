@@ -12,7 +12,7 @@ import pytest
 from tinydl.kernels import card, gpu, nvrtc, simt
 from tinydl.kernels.linear import launches as linear
 from tinydl.kernels.matmul import launches as matmul
-from tinydl.lab import cuda, cuda_ladder
+from tinydl.lab import cuda
 
 pytestmark = pytest.mark.skipif(not nvrtc.available(), reason=f"compiling CUDA kernels needs NVRTC: {nvrtc.PIP}")
 
@@ -147,18 +147,3 @@ def test_what_is_few() -> None:
     a, b = matrices((16, 40), (40, 17))
     assert accepts(a, b) and not accepts(np.vstack([a, a]), b) and accepts(np.vstack([a, a]), b[:, :16])
     assert not accepts(a[::-1], b)
-
-
-# -- the page ----------------------------------------------------------------------------------------------------------
-
-
-def test_the_table_on_the_page_is_what_is_counted() -> None:
-    page = cuda_ladder.PAGE.read_text(encoding="utf-8")
-    assert cuda_ladder.written(page, cuda_ladder.table()) == page, "python -m tinydl.lab.cuda_ladder --write"
-
-
-def test_every_rung_has_a_line_on_the_page() -> None:
-    rungs = {kernel.source.stem.partition("_")[2] for kernel in gpu.cuda_kernels() if kernel.op == "matmul"}
-    assert set(cuda_ladder.IDEAS) <= rungs
-    text = cuda_ladder.PAGE.read_text(encoding="utf-8")
-    assert all(f"`{rung}`" in text for rung in rungs)

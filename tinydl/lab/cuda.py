@@ -31,7 +31,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from tinydl.kernels import card, nvrtc, simt
-from tinydl.kernels.gpu import Call, CudaKernel, GeneratedKernel, Table, cuda_kernels, expanded, folders, host_empty
+from tinydl.kernels.gpu import (
+    Call, CudaKernel, GeneratedKernel, Table, cuda_kernels, expanded, folders, forwards, host_empty, memory,
+)  # fmt: skip
 from tinydl.kernels.simt import Counters
 from tinydl.kernels.simt.mutants import Mutant, mutants, only
 from tinydl.kernels.simt.program import link
@@ -165,6 +167,15 @@ def totals(rows: Iterable[Row]) -> dict[str, Any]:
 def compiled(text: str, kernel: CudaKernel) -> str:
     """The PTX of a source, as it is executed."""
     return _compiled(text, kernel.source, EXECUTED, False, kernel.whole()[0]).ptx
+
+
+def compiled_alone(kernel: CudaKernel, text: str, entry: str, assemble: bool) -> nvrtc.Compiled:
+    """A source with no other entry, be it written out or made by a macro, in a line that begins with its name."""
+    others = "|".join(other for other in kernel.budget() if other != entry)
+    alone = re.sub(rf"^[A-Z_]+\((?:{others}),.*\)$", "", only(text, {entry}), flags=re.MULTILINE)
+    return nvrtc.compile_cuda(
+        alone, kernel.source.name, architecture=EXECUTED, assemble=assemble, lines=False, include=folders(kernel.source)
+    )
 
 
 def resources(kernel: CudaKernel) -> dict[str, dict[str, nvrtc.Resources]]:
@@ -338,11 +349,13 @@ def copied(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _copy(array: Any) -> Any:
-    if not array.flags.c_contiguous or not array.size:
+    if not array.size or not forwards(array):
         return array.copy(order="K")
-    memory = np.empty(array.nbytes + 32, np.uint8)
-    start = (_place(array) - _place(memory)) % 16
-    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    reach = memory(array).nbytes
+    room = np.full(reach + 32, 0xFF, np.uint8)
+    start = (_place(array) - _place(room)) % 16
+    flat = room[start : start + reach].view(array.dtype)
+    copy = np.lib.stride_tricks.as_strided(flat, array.shape, array.strides)
     copy[...] = array
     return copy
 
@@ -408,23 +421,12 @@ def answers(text: str) -> dict[str, str]:
     return found
 
 
-def _trials(kernel: CudaKernel, ptx: str) -> list[Trial]:
-    found = []
-    for arguments in _samples(kernel):
-        _, counters = run(kernel, ptx, arguments)
-        steps = max((counted.steps for counted in counters), default=0)
-        found.append(Trial(arguments, reference(kernel, arguments), PATIENCE * steps + 10_000))
-    return found
-
-
 def _mutate(row: Row, few: int) -> None:
     kernel = row.kernel
     whole, origins = kernel.whole()
     allowed = answers(whole)
-    text = only(whole, _entries(kernel))
-    ptx = compiled(text, kernel)
-    code, trials = _code(ptx), _trials(kernel, ptx)
-    made = list(mutants(text))
+    judge = Judge(kernel)
+    made = list(mutants(judge.text))
     if few:  # spread over the source; what turns out to be no mutant is made up for
         apart = max(len(made) // few, 1)
         made = [mutant for first in range(apart) for mutant in made[first::apart]]
@@ -440,7 +442,7 @@ def _mutate(row: Row, few: int) -> None:
         if not few and any(neighbour(other).changes(mutant) for other in first):
             row.elsewhere += 1
             continue
-        verdict = judge(kernel, mutant, code, trials)
+        verdict = judge(mutant)
         if not few:
             _changes[kernel.source, kernel.key, mutant.line - 1, _slip(mutant)] = verdict != NO_MUTANT
         if verdict == NO_MUTANT:
@@ -464,9 +466,8 @@ class _Neighbour:
     def __init__(self, kernel: CudaKernel) -> None:
         self.kernel = kernel
         self.lines = only(kernel.whole()[0], _entries(kernel)).split("\n")
-        self.ptx = compiled("\n".join(self.lines), kernel)
-        self.code = _code(self.ptx)
-        self._trials: list[Trial] = []
+        self.code = _code(compiled("\n".join(self.lines), kernel))
+        self._judge: Judge | None = None
 
     def changes(self, mutant: Mutant) -> bool:
         """Whether a slip changes what this kernel executes."""
@@ -490,9 +491,8 @@ class _Neighbour:
         """Whether this kernel's samples show a slip."""
         if not self.lines[mutant.line - 1].strip():
             return False
-        self._trials = self._trials or _trials(self.kernel, self.ptx)
-        same = replace(mutant, text=self._text(mutant.line - 1, _slip(mutant)))
-        return judge(self.kernel, same, self.code, self._trials) not in (NO_MUTANT, LIVES)
+        self._judge = self._judge or Judge(self.kernel)
+        return self._judge(replace(mutant, text=self._text(mutant.line - 1, _slip(mutant)))) not in (NO_MUTANT, LIVES)
 
 
 def _slip(mutant: Mutant) -> str:
@@ -529,29 +529,74 @@ NO_MUTANT, LIVES = "no mutant", "lives"
 
 
 class Trial(NamedTuple):
-    """What mutants are tried with: a sample, the reference's results, and how many steps they may take."""
+    """What mutants are tried with: a sample, the entries that it launches, the reference's results, and how many steps
+    they may take."""
 
     arguments: tuple[Any, ...]
+    entries: frozenset[str]
     wanted: tuple[Any, ...]
     limit: int
 
 
-def judge(kernel: CudaKernel, mutant: Mutant, code: str, trials: Iterable[Trial]) -> str:
-    """What caught a mutant; ``LIVES`` when nothing did, ``NO_MUTANT`` when it is no program or the same one."""
-    try:
-        ptx = compiled(mutant.text, kernel)
-    except nvrtc.CompileError:
-        return NO_MUTANT
-    if _code(ptx) == code:
-        return NO_MUTANT
-    for arguments, wanted, limit in trials:
+class Judge:
+    """Tries the mutants of one kernel: ``judge(mutant)`` gives what caught it, ``LIVES`` when nothing did,
+    ``NO_MUTANT`` when it is no program or the same one.
+
+    Compiling and executing take about as long, so neither is done in vain: each entry is compiled by itself, when a
+    sample is to launch it; a sample is executed only if an entry of its became another program; and the sample that
+    caught the last mutant is the first to be tried.
+    """
+
+    def __init__(self, kernel: CudaKernel) -> None:
+        self.kernel = kernel
+        entries = _entries(kernel)
+        self.text = only(kernel.whole()[0], entries)
+        self._ptx = {entry: self._compiled(self.text, entry) for entry in entries}
+        self._code = {entry: _code(ptx) for entry, ptx in self._ptx.items()}
+        self.trials = [self._trial(arguments) for arguments in _samples(kernel)]
+
+    def __call__(self, mutant: Mutant) -> str:
+        ptx: dict[str, str] = {}
+        verdict = NO_MUTANT
         try:
-            problem, _ = run(kernel, ptx, arguments, limit, wanted)
+            for number, trial in enumerate(self.trials):
+                for entry in trial.entries - ptx.keys():
+                    ptx[entry] = self._compiled(mutant.text, entry)
+                if all(_code(ptx[entry]) == self._code[entry] for entry in trial.entries):
+                    continue
+                verdict = self._caught(trial, ptx)
+                if verdict != LIVES:
+                    self.trials.insert(0, self.trials.pop(number))
+                    break
+        except nvrtc.CompileError:
+            return NO_MUTANT
+        return verdict
+
+    def _caught(self, trial: Trial, ptx: Mapping[str, str]) -> str:
+        try:
+            problem, _ = self._run(trial.arguments, ptx, trial.limit, trial.wanted)
         except simt.SimtError as error:
             return error.kind
-        if problem:
-            return problem
-    return LIVES
+        return problem or LIVES
+
+    def _trial(self, arguments: tuple[Any, ...]) -> Trial:
+        wanted = reference(self.kernel, arguments)
+        _, counters = self._run(arguments, self._ptx, simt.LIMIT, wanted)
+        steps = max((counted.steps for counted in counters), default=0)
+        entries = frozenset(counted.kernel for counted in counters) & self._ptx.keys()
+        return Trial(arguments, entries, wanted, PATIENCE * steps + 10_000)
+
+    def _run(
+        self, arguments: tuple[Any, ...], ptx: Mapping[str, str], limit: int, wanted: tuple[Any, ...]
+    ) -> tuple[str, list[Counters]]:
+        def launch(call: Call, args: list[Any]) -> Counters:
+            code = ptx[call.entry] if own(self.kernel, call) else _part(also(call), call.entry)
+            return simt.launch(code, call.entry, call.grid, call.block, args, shared=call.shared, limit=limit)
+
+        return execute(self.kernel, launch, arguments, wanted)
+
+    def _compiled(self, text: str, entry: str) -> str:
+        return compiled_alone(self.kernel, text, entry, assemble=False).ptx
 
 
 def _code(ptx: str) -> str:

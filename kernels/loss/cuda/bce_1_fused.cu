@@ -9,6 +9,15 @@
 // What it should gain: over separate kernels for loss and gradient, which read everything twice, almost half the time.
 // (Unverified on hardware.)
 
+// lives: T of_x = x > T(0) ? larger : smaller, of_minus_x = x >= T(0) ? smaller : larger;
+//   both are 1/2 at 0
+// lives: T of_x = x >= T(0) ? larger : smaller, of_minus_x = x > T(0) ? smaller : larger;
+//   both are 1/2 at 0
+// lives: for (int w = 0; w <= WIDE; w += 1)
+//   numbers[WIDE] does not exist, so that the compiler leaves the iteration out
+// lives: for (int w = -1; w < WIDE; w += 1)
+//   numbers[-1] does not exist either
+
 #include "rows.cuh"
 
 #define THREADS 256
@@ -103,9 +112,7 @@ __device__ void bce(
 template <typename T>
 __device__ void finish(const T *sums, T *loss, int count, T norm)
 {
-    T sum = 0;
-    for (int i = threadIdx.x; i < count; i += THREADS)
-        sum += sums[i];
+    T sum = threadIdx.x < count ? sums[threadIdx.x] : T(0); // there are at most THREADS blocks
     sum = over_block<THREADS>(sum, Plus());
     if (threadIdx.x == 0)
         *loss = sum / norm;
