@@ -181,7 +181,7 @@ def _tensor(number: int, name: str, tolerance: float = 0.0, because: str = "") -
         CudaKernel(
             "matmul", f"cuda.{name}", FOLDER / f"{number}_{name}.cu", ("float32",), gemm_plan(name, lambda dtype: 128),
             strided_samples, forwards, "80", "cp.async, nor mma in this precision",
-            {"float32": tolerance} if tolerance else {}, because, batched(gemm_plan(name, lambda dtype: 128)),
+            {"float32": tolerance} if tolerance else {}, because, trial=batched(gemm_plan(name, lambda dtype: 128)),
         )
     )  # fmt: skip
 

@@ -32,7 +32,16 @@ import numpy as np
 
 from tinydl.kernels import card, nvrtc, simt
 from tinydl.kernels.gpu import (
-    Call, CudaKernel, GeneratedKernel, Table, cuda_kernels, expanded, folders, forwards, host_empty, memory,
+    Call,
+    CudaKernel,
+    GeneratedKernel,
+    Table,
+    cuda_kernels,
+    expanded,
+    folders,
+    forwards,
+    host_empty,
+    memory,
 )  # fmt: skip
 from tinydl.kernels.simt import Counters
 from tinydl.kernels.simt.mutants import Mutant, mutants, only
