@@ -32,7 +32,7 @@ def planned(activation: str = "") -> Callable[..., tuple[list[Call], tuple[Any, 
 
 
 def samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
-    """A layer without inputs, with one, without bias, of more dimensions, turned, with gaps; several tiles each way."""
+    """A layer without inputs, with one, without bias, of more dimensions, turned, with gaps; whole tiles, several."""
     rng = np.random.default_rng(3)
 
     def layer(rows: int, inputs: int, outputs: int) -> tuple[Array, Array, Array]:
@@ -47,6 +47,7 @@ def samples(dtype: Any) -> Iterator[tuple[Any, ...]]:
     yield x[0], w, b
     yield np.asfortranarray(x), w, b
     yield x[:, ::2], w[:, ::2], np.repeat(b, 2)[::2]
+    yield layer(256, 3, 256)
     yield layer(130, 37, 131)
 
 

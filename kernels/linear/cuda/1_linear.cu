@@ -10,6 +10,33 @@
 // What it should gain: y is written once, where a product, a sum and an activation write it three times and read it twice:
 // most of their time where I is small. (Unverified on hardware.)
 
+// lives: int inside = rows > 0 && columns >= 0 ? min(WIDE, ALONG_K ? columns : rows) : 0;
+//   the same: pieces of both operands go along K, and have no number where columns is 0
+// lives: long long column_tiles = (N + TILE - 1) / TILE, tiles = (M + TILE - 1) / (TILE - 1) * column_tiles;
+//   a layer is one product: every block stands below `tiles`, and no less if that is larger
+// lives: long long column_tiles = (N + TILE - 1) / TILE, tiles = (M + TILE - 1) / TILE * (column_tiles + 1);
+//   one product
+// lives: long long batch = blockIdx.x / (tiles + 1), tile = blockIdx.x % tiles;
+//   one product
+// lives: long long batch = blockIdx.x / tiles, tile = blockIdx.x % (tiles + 1);
+//   one product
+// lives: View<T, A_ALONG> from_a(A + batch * (A_batch + 1), A_row, A_k, M, K);
+//   batch is 0, here and below
+// lives: View<T, A_ALONG> from_a(A + batch * (A_batch - 1), A_row, A_k, M, K);
+//   batch is 0
+// lives: View<T, B_ALONG> from_b(B + batch * (B_batch + 1), B_column, B_k, N, K);
+//   batch is 0
+// lives: View<T, B_ALONG> from_b(B + batch * (B_batch - 1), B_column, B_k, N, K);
+//   batch is 0
+// lives: C += batch * (M + 1) * N;
+//   batch is 0
+// lives: C += batch * (M - 1) * N;
+//   batch is 0
+// lives: C += batch * M * (N + 1);
+//   batch is 0
+// lives: C += batch * M * (N - 1);
+//   batch is 0
+
 #include "gemm.cuh"
 
 struct None {
