@@ -38,6 +38,11 @@ struct Share {
     static constexpr int FORWARD_WARPS = UNITS * Cell::GATES / FORWARD_ROWS;     // 8
 };
 
+// lives: *waiting = __int_as_float(0x7fffffff);
+//   because a NaN becomes 0 as a whole number
+// lives: for (int first = 0; first <= B; first += CHUNK) {
+//   because the round more has no sequences
+
 // That, and nobody waits yet.
 template <typename T>
 __device__ void begin(const T *h0, const T *c0, T *h, T *c, T *cells, unsigned *waiting, int count)
@@ -60,6 +65,11 @@ __device__ inline void wait_for_all(unsigned *waiting, unsigned target)
     }
     __syncthreads();
 }
+
+// lives: for (int i = 0; i <= half; i += 1) {
+//   because sums[half] is not used any more
+// lives: for (int i = -1; i < half; i += 1) {
+//   because sums[-1] does not exist, so that the compiler leaves the iteration out
 
 // 16 sums over the lanes: lane 2 i and lane 2 i + 1 get sum i.
 template <typename T>
@@ -158,6 +168,8 @@ __device__ void forward(const Forward<T> &arrays, const T *weights, const T *bia
             wait_for_all(waiting, s * gridDim.x);
 #pragma unroll 1
         for (int first = 0; first < B; first += CHUNK) {
+            if (first)
+                __syncthreads(); // nobody reads the last chunk's sums any more
             part.all(Before<T>{arrays.walk, arrays.h0, arrays.output, H, s}, 0, first, B, sums);
             __syncthreads();
 #pragma unroll 1
@@ -172,7 +184,6 @@ __device__ void forward(const Forward<T> &arrays, const T *weights, const T *bia
                     arrays.template finish<Cell>(s, b, j, m);
                 }
             }
-            __syncthreads();
         }
     }
 }
@@ -196,6 +207,8 @@ __device__ void backward(const Backward<T> &arrays, const T *weights, unsigned *
         AtStep<T> behind = {arrays.walk, Cell::TWO ? arrays.dm : arrays.da, GATES * H, s + 1};
 #pragma unroll 1
         for (int first = 0; first < B; first += CHUNK) {
+            if (first)
+                __syncthreads(); // nobody reads the last chunk's sums any more
             part.all(behind, gate * H, first, B, sums);
             __syncthreads();
 #pragma unroll 1
@@ -211,7 +224,6 @@ __device__ void backward(const Backward<T> &arrays, const T *weights, unsigned *
                         arrays.template finish<Cell>(s, b, j, through);
                 }
             }
-            __syncthreads();
         }
     }
 }
