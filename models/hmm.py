@@ -45,7 +45,7 @@ LEAST = 1e-4  # a probability that EM makes is no nearer to 0 or 1
 
 
 def _log_softmax(z: Tensor) -> Floats:
-    log_p: Floats = F.log_softmax(z.detach(), dim=-1).numpy().astype(np.float64)
+    log_p: Floats = F.log_softmax(z.detach(), dim=-1).cpu().numpy().astype(np.float64)
     return log_p
 
 
@@ -104,7 +104,7 @@ class Hmm(nn.Module):
 
     def prepare(self, pieces: Sequence[NDArray[Any]]) -> None:
         """Components at frames of the training pieces, half way to the marginals; then Baum-Welch on some of them."""
-        marginals = log_odds(pieces, self.config.pitches).numpy()
+        marginals = log_odds(pieces, self.config.pitches).cpu().numpy()
         frames = np.concatenate(list(pieces))
         S, M = self.config.states, self.config.components
         chosen = frames[tinydl.default_generator.integers(0, len(frames), (S * M,))]
@@ -142,7 +142,7 @@ class Hmm(nn.Module):
         """ln e, [T, B, S], of rolls, bool [B, T, P]."""
         size, length, pitches = rolls.shape
         x = np.ascontiguousarray(rolls.swapaxes(0, 1), np.float32).reshape(-1, pitches)
-        e: Tensor = tinydl.logsumexp(self.parts(tinydl.from_numpy(x)), dim=-1)
+        e: Tensor = tinydl.logsumexp(self.parts(tinydl.as_tensor(x, device=self.b.device)), dim=-1)
         e = e.reshape(length, size, self.config.states)
         return e
 
@@ -151,13 +151,13 @@ class Hmm(nn.Module):
         log_c, _ = self.filtered(self.emissions(batch.data))
         weight = np.ascontiguousarray(batch.mask.T, np.float32)
         weight /= -weight.sum()
-        loss: Tensor = (log_c * tinydl.from_numpy(weight)).sum()
+        loss: Tensor = (log_c * tinydl.as_tensor(weight, device=self.b.device)).sum()
         return loss
 
     def expected(self, rolls: NDArray[Any]) -> tuple[Floats, Floats]:
         """p(s_t, m_t | x_<t), float64 [B, T, S M], and ln p(x_t | x_<t), [B, T], of rolls, bool [B, T, P]."""
         with tinydl.no_grad():
-            e = self.emissions(rolls).numpy().astype(np.float64)
+            e = self.emissions(rolls).cpu().numpy().astype(np.float64)
         A, w = np.exp(_log_softmax(self.transition)), np.exp(_log_softmax(self.mixture))
         predicted = np.broadcast_to(np.exp(_log_softmax(self.initial)), e.shape[1:])
         states, log_c = [], []
@@ -174,7 +174,7 @@ class Hmm(nn.Module):
     def score(self, batch: Batch) -> Score:
         """ln p(x_t | x_<t) of every frame, and the notes whose probability is above 1/2."""
         parts, log_c = self.expected(batch.data)
-        mu = 1 / (1 + np.exp(-self.b.detach().numpy().astype(np.float64)))
+        mu = 1 / (1 + np.exp(-self.b.detach().cpu().numpy().astype(np.float64)))
         return Score(np.where(batch.mask, log_c, 0.0), parts @ mu > 0.5, batch.mask)
 
     def log_prob(self, piece: NDArray[Any]) -> NDArray[Any]:
@@ -185,7 +185,7 @@ class Hmm(nn.Module):
     def element_log_prob(self, piece: NDArray[np.bool_]) -> Floats:
         """ln p(x_tk | x_t,<k, x_<t), float64 [T, P], from the lowest pitch up: each note tells of the component."""
         parts, _ = self.expected(piece[None])
-        b = self.b.detach().numpy().astype(np.float64)
+        b = self.b.detach().cpu().numpy().astype(np.float64)
         found = np.empty(piece.shape)
         with np.errstate(divide="ignore"):  # a state that cannot come
             before = np.log(parts[0])
@@ -200,14 +200,14 @@ class Hmm(nn.Module):
     def posterior(self, piece: NDArray[np.bool_]) -> tuple[Floats, Floats]:
         """Forward-backward: p(s_t | x), float64 [T, S], and the sum over t of p(s_t, s_(t+1) | x), [S, S]."""
         with tinydl.no_grad():
-            e = self.emissions(piece[None]).numpy()[:, 0].astype(np.float64)
+            e = self.emissions(piece[None]).cpu().numpy()[:, 0].astype(np.float64)
         gamma, xi, _ = _smoothed(e, *(np.exp(_log_softmax(z)) for z in (self.initial, self.transition)))
         return gamma, xi
 
     def viterbi(self, piece: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The most probable states, int64 [T]."""
         with tinydl.no_grad():
-            e = self.emissions(piece[None]).numpy()[:, 0].astype(np.float64)
+            e = self.emissions(piece[None]).cpu().numpy()[:, 0].astype(np.float64)
         log_A = _log_softmax(self.transition)
         best, came = _log_softmax(self.initial) + e[0], []
         for e_t in e[1:]:
@@ -224,12 +224,12 @@ class Hmm(nn.Module):
         falls (but for the least probability that is kept)."""
         S, M, P = self.config.states, self.config.components, self.config.pitches
         found, more = [], self.config.smoothing + LEAST
-        shares_of_notes = 1 / (1 + np.exp(-log_odds(pieces, P).numpy().astype(np.float64)))
+        shares_of_notes = 1 / (1 + np.exp(-log_odds(pieces, P).cpu().numpy().astype(np.float64)))
         frames = np.concatenate(list(pieces)).astype(np.float32)
         ends = np.cumsum([len(piece) for piece in pieces])
         for _ in range(rounds):
             with tinydl.no_grad():
-                parts = self.parts(tinydl.from_numpy(frames)).numpy().astype(np.float64)
+                parts = self.parts(tinydl.as_tensor(frames, device=self.b.device)).cpu().numpy().astype(np.float64)
             e = np.logaddexp.reduce(parts, axis=-1)
             pi, A = (np.exp(_log_softmax(z)) for z in (self.initial, self.transition))
             starts, moves, gammas, total = np.zeros(S), np.zeros((S, S)), [], 0.0
@@ -279,10 +279,10 @@ class Hmm(nn.Module):
         rng = tinydl.default_generator if rng is None else rng
         heat = max(temperature, COLD)
         with np.errstate(divide="ignore"):
-            start = _tempered(np.log(first.numpy()[0].astype(np.float64)), heat)
+            start = _tempered(np.log(first.cpu().numpy()[0].astype(np.float64)), heat)
         A = _tempered(_log_softmax(self.transition), heat)
         w = _tempered(_log_softmax(self.mixture), heat)
-        z = self.b.detach().numpy().astype(np.float64) / heat
+        z = self.b.detach().cpu().numpy().astype(np.float64) / heat
         mu = np.exp(-np.logaddexp(0, -z))
         rolls = []
         for i in range(n):

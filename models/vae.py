@@ -90,9 +90,9 @@ class Vae(Frames):
 
     def cost(self, x: NDArray[np.bool_]) -> Tensor:
         """-ELBO, [N], at one draw of z."""
-        target = tinydl.from_numpy(x.astype(np.float32))
+        target = tinydl.as_tensor(x.astype(np.float32), device=self.device)
         mu, log_variance = self.encode(target)
-        z = mu + tinydl.exp(log_variance / 2) * tinydl.randn(*mu.shape)
+        z = mu + tinydl.exp(log_variance / 2) * tinydl.randn_like(mu)
         missed = F.binary_cross_entropy_with_logits(self.decode(z), target, reduction="none").sum(-1)
         cost: Tensor = missed + divergence(mu, log_variance)
         return cost
@@ -103,16 +103,16 @@ class Vae(Frames):
         found = np.empty(len(x))
         many = max(1, MOST_ROWS // samples)
         for first in range(0, len(x), many):
-            target = tinydl.from_numpy(x[first : first + many].astype(np.float32))
+            target = tinydl.as_tensor(x[first : first + many].astype(np.float32), device=self.device)
             with tinydl.no_grad():
                 mu, log_variance = self.encode(target)
-                eps = tinydl.from_numpy(rng.normal((samples, *mu.shape)))
+                eps = tinydl.as_tensor(rng.normal((samples, *mu.shape)), device=self.device)
                 z = mu + tinydl.exp(log_variance / 2) * eps
                 # ln p(z) - ln q(z | x), where the constants of both normal distributions are the same
                 log_w = ((eps**2 - z**2).sum(-1) + log_variance.sum(-1)) / 2
                 every = target.expand(samples, *target.shape)
                 log_w = log_w - F.binary_cross_entropy_with_logits(self.decode(z), every, reduction="none").sum(-1)
-            log_mean = np.logaddexp.reduce(log_w.numpy().astype(np.float64), axis=0) - math.log(samples)
+            log_mean = np.logaddexp.reduce(log_w.cpu().numpy().astype(np.float64), axis=0) - math.log(samples)
             found[first : first + many] = log_mean
         return found
 
@@ -123,15 +123,15 @@ class Vae(Frames):
     def likely(self) -> NDArray[np.bool_]:
         """The notes that z = 0 makes likely."""
         with tinydl.no_grad():
-            likely: NDArray[np.bool_] = self.decode(tinydl.zeros(self.config.latent)).numpy() > 0
+            likely: NDArray[np.bool_] = self.decode(self.b.new_zeros(self.config.latent)).cpu().numpy() > 0
         return likely
 
     def draw(self, n: int, temperature: float, rng: Generator) -> NDArray[np.bool_]:
         """z from N(0, I), narrower by the temperature, then the notes, with logits divided by it."""
         heat = max(temperature, COLD)
-        z = tinydl.from_numpy(rng.normal((n, self.config.latent)) * np.float32(temperature))
+        z = tinydl.as_tensor(rng.normal((n, self.config.latent)) * np.float32(temperature), device=self.device)
         with tinydl.no_grad():
-            logits = self.decode(z).numpy().astype(np.float64) / heat
+            logits = self.decode(z).cpu().numpy().astype(np.float64) / heat
         drawn: NDArray[np.bool_] = rng.random(logits.shape, np.float64) < np.exp(-np.logaddexp(0, -logits))
         return drawn
 

@@ -34,6 +34,7 @@ FRAMES = ["-o", "units=6", "batch=4", "eval_every=4"]
 CHAINS = ["chains=4", "temperatures=6"]
 OPTIONS = {
     "nade": FRAMES, "rbm": [*FRAMES, "gibbs=2", "persistent=4", "draws=5", *CHAINS],
+    "vae": [*FRAMES, "latent=3", "samples=4"], "hmm": [*SMALL[:1], *SMALL[2:], "states=3", "components=2", "rounds=1"],
     "rnn-rbm": [*SMALL, "units=6", "gibbs=2", *CHAINS],
     "lstm": SMALL, "lstm-nade": [*SMALL, "units=8"], "gru": SMALL,
     "melody-lstm": ["-o", "hidden=12", "embedding=6", "chunk=64", "batch=4", "eval_every=4"],
