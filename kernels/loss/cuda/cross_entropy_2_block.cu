@@ -9,6 +9,11 @@
 // What it should gain: vocabularies of any size, at 3 transfers of a logit, of which the second is often a hit in the
 // caches. (Unverified on hardware.)
 
+// lives: for (int c = threadIdx.x; c < classes; c += (THREADS - 1))
+//   some places are written twice, with the same number
+// lives: T w = smoothing >= T(0) && weight ? weight[c] : T(1);
+//   without smoothing w is multiplied by 0
+
 #include "targets.cuh"
 
 template <typename T>
