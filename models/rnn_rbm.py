@@ -53,6 +53,10 @@ class RnnRbm(TanhRnn):
         gibbs: int = 25
         chains: int = 10
         temperatures: int = 100
+        batch: int = 8
+        chunk: int = 32
+        lr: float = 1e-3
+        eval_every: int = 500
 
         def __post_init__(self) -> None:
             super().__post_init__()
