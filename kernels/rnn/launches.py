@@ -268,7 +268,7 @@ STEP_SIZES = (*EDGES, (2, 32, 2, 32, None, True, "ih"), (2, 2, 2, 35, (1, 2), Fa
 #: The persistent rung has more than 32 sequences in two chunks, and rows that fit its registers, just fit, and do not.
 PERSISTENT_SIZES = (
     *EDGES, (2, 35, 2, 3, None, True, "ih"), (3, 3, 2, 64, (2, 0, 3), True, "hh"),
-    (2, 2, 2, 97, (1, 2), False, "ih hh"), *ODD,
+    (2, 4, 2, 97, (1, 2, 0, 2), False, "ih hh"), *ODD,
 )  # fmt: skip
 
 

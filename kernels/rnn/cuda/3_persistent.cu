@@ -86,6 +86,15 @@ __device__ T add_up(T (&sums)[TOGETHER * ROWS])
     return sums[0] + __shfl_xor_sync(0xffffffff, sums[0], 1);
 }
 
+// lives: for (int r = 0; r <= COUNT; r += 1)
+//   because kept[COUNT] does not exist, so that the compiler leaves the iteration out
+// lives: for (int n = -1; n < TOGETHER; n += 1) {
+//   because rows[-1] does not exist either
+// lives: for (int n = 0; n < -1 + CHUNK && first + n < B; n += TOGETHER) {
+//   because n is a multiple of TOGETHER, and so is CHUNK
+// lives: for (int n = 0; n < CHUNK && first + n <= B; n += TOGETHER) {
+//   because the round more has no sequences
+
 // A warp's part of W_hh: COUNT rows of H numbers, lane by lane.
 template <int COUNT, int KEPT, typename T>
 struct Part {
