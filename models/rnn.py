@@ -37,9 +37,9 @@ from numpy.typing import NDArray
 
 import tinydl
 from tinydl import Tensor, nn
-from tinydl.errors import ConfigError
 from tinydl.generation.sampling import bernoulli_frame, check
 from tinydl.kernels.loss.spec import log_bernoulli
+from tinydl.models.frames import log_odds
 from tinydl.nn import functional as F
 from tinydl.ops.rnn import gru, lstm, rnn_tanh
 from tinydl.random import Generator
@@ -105,14 +105,8 @@ class Recurrent(nn.Module):
 
     def prepare(self, pieces: Sequence[NDArray[Any]]) -> None:
         """Start b at the log-odds of each pitch's share of the training frames: only what V adds is to be learned."""
-        if pieces[0].shape[1] != self.config.pitches:
-            width = pieces[0].shape[1]
-            raise ConfigError(f"the data have {width} pitches, but the option 'pitches' is {self.config.pitches}")
-        on = sum(piece.sum(0, dtype=np.float64) for piece in pieces)
-        p = (on + 1) / (sum(map(len, pieces)) + 2)
         with tinydl.no_grad():
-            log_odds = np.log(p / (1 - p)).astype(np.float32)
-            self.output.get_parameter("bias").copy_(tinydl.from_numpy(log_odds))
+            self.output.get_parameter("bias").copy_(log_odds(pieces, self.config.pitches))
 
     @property
     def device(self) -> Any:
