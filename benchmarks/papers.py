@@ -94,6 +94,7 @@ PLAN = (
     Entry("nade", "jsb", 5),
     Entry("rbm", "jsb", 10),
     Entry("rnn-rbm", "jsb", 30),
+    Entry("rtrbm", "jsb", 30),
 )
 SEEDS = (1, 2, 3)
 QUICK_SEEDS = (1,)

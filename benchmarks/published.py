@@ -192,6 +192,7 @@ BESIDE: Mapping[str, tuple[tuple[str, str], ...]] = {
     "nade": ((_BL, "NADE"),),
     "rbm": ((_BL, "RBM"),),
     "rnn-rbm": ((_BL, "RNN-RBM"), (_BL, "RTRBM")),
+    "rtrbm": ((_BL, "RTRBM"),),
 }
 
 

@@ -1,17 +1,19 @@
-"""RNN-RBM: an RBM for every frame, whose biases come from a recurrent net that has read the frames before.
+"""RNN-RBM and RTRBM: an RBM for every frame, whose biases come from a recurrent net that has read the frames before.
 
 Papers
     Boulanger-Lewandowski, Bengio, Vincent, "Modeling temporal dependencies in high-dimensional sequences", ICML 2012,
     arXiv:1206.6392: the model, its training, and its figures.
-    Sutskever, Hinton, Taylor, "The recurrent temporal restricted Boltzmann machine", NIPS 2008: the RTRBM, where the
-    net's state is the mean of the hidden units themselves. (There u_t = sigmoid(W v_t + c_t): one matrix W for both.)
+    Sutskever, Hinton, Taylor, "The recurrent temporal restricted Boltzmann machine", NIPS 2008: the RTRBM.
 
 The model.  With the tanh net of ``rnn.py``, h_t there and u_t in the paper (equations 8 to 11),
 
     u_t = tanh(W_uu u_(t-1) + W_vu v_t + b_u)
     b_t = b + W_uv u_(t-1)        c_t = c + W_uh u_(t-1)
 
-and p(v_t | v_<t) is the RBM of ``rbm.py`` with the biases b_t and c_t and one W for all frames.
+and p(v_t | v_<t) is the RBM of ``rbm.py`` with the biases b_t and c_t and one W for all frames. The RTRBM came first: its
+net has no units of its own, u_t is the mean of the RBM's hidden units, and W serves both (section 3 of that paper),
+
+    u_t = sigmoid(W v_t + c_t)
 
 Training.  The gradient of -ln p(v_t | v_<t) along W, b_t and c_t is CD-k's, from a chain that begins at v_t; from the
 biases it goes on through the net and through time. Likelihood: of every frame another Z, each by AIS.
@@ -27,7 +29,9 @@ from numpy.typing import NDArray
 import tinydl
 from tinydl import Tensor, nn
 from tinydl.models.rbm import Partition, chain, contrastive_divergence, free_energy, log_partition, mean_field
-from tinydl.models.rnn import TanhRnn
+from tinydl.models.rnn import State, TanhRnn
+from tinydl.nn import functional as F
+from tinydl.ops.rnn import rnn_tanh
 from tinydl.random import Generator
 from tinydl.registry import register_model
 from tinydl.training import Batch, Score
@@ -145,3 +149,44 @@ class RnnRbm(TanhRnn):
                 frame[mean.cpu().numpy()[0].argmax()] = True
             drawn.append(frame)
         return np.stack(drawn)
+
+
+@register_model("rtrbm")
+class Rtrbm(RnnRbm):
+    """An RBM whose hidden units remember; piano-rolls, bool [T, P]."""
+
+    @dataclass(frozen=True)
+    class Config(RnnRbm.Config):
+        """As :class:`RnnRbm.Config`, where ``hidden`` and ``units`` are the same."""
+
+        hidden: int = 150
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            self._require("hidden", self.hidden == self.units, f"{self.units}, as 'units' is: they are the same units")
+            self._require("layers", self.layers == 1, "1")
+
+    paper = "Sutskever et al. 2008, NIPS"
+
+    def __init__(self, config: Config | None = None) -> None:
+        super().__init__(config or self.Config())
+        del self.rnn  # W reads the frames, and W_uh what came before
+
+    def initial_state(self, batch: int) -> State:
+        """u_0 = 0, as the tanh net of :meth:`read` has it."""
+        return [(tinydl.full((batch, self.config.hidden), -1.0),)]
+
+    def read(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read v, float [T, B, P], in ``state``: u [T, B, D], and the state after.
+
+        sigmoid(x) = (1 + tanh(x / 2)) / 2, so s_t = 2 u_t - 1 is the state of a tanh net:
+        s_t = tanh((W v_t + c) / 2 + W_uh (s_(t-1) + 1) / 4).
+        """
+        config = self.config
+        v = F.dropout(frames, config.input_dropout, self.training)
+        c = self.to_c.get_parameter("bias")
+        W_uh = F.dropout(self.to_c.get_parameter("weight"), config.recurrent_dropout, self.training)
+        s, *last = rnn_tanh(
+            v, *state[0], self.W / 2, W_uh / 4, c / 2, W_uh.sum(1) / 4, lengths=None, reverse=False
+        )  # fmt: skip
+        return F.dropout((1 + s) / 2, config.output_dropout, self.training), [tuple(last)]

@@ -34,6 +34,7 @@ _SHIPPED = {
     "nade": "tinydl.models.nade",
     "rbm": "tinydl.models.rbm",
     "rnn-rbm": "tinydl.models.rnn_rbm",
+    "rtrbm": "tinydl.models.rnn_rbm",
     "vae": "tinydl.models.vae",
 }
 _registered: dict[str, type] = {}

@@ -1,4 +1,4 @@
-"""RBM, NADE, VAE and RNN-RBM: likelihoods sum to one, AIS finds what enumeration finds, bounds lie below, gradients and
+"""RBM, NADE, VAE, RNN-RBM and RTRBM: likelihoods sum to one, AIS finds what enumeration finds, bounds lie below, gradients and
 samples are theirs."""
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ SMALL = {
     "nade": {"units": 5, "pitches": 4},
     "rbm": {"units": 5, "pitches": 4, "chains": 200, "temperatures": 200, "draws": 50},
     "vae": {"units": 6, "pitches": 4, "latent": 2, "samples": 2000},
+    "rtrbm": {"units": 5, "hidden": 5, "pitches": 4, "chains": 200, "temperatures": 100, "gibbs": 60},
     "rnn-rbm": {"units": 5, "pitches": 4, "hidden": 6, "chains": 200, "temperatures": 100, "gibbs": 60},
 }
+WITH_MEMORY = ("rnn-rbm", "rtrbm")
 
 
 @pytest.fixture(params=SMALL)
@@ -154,6 +156,23 @@ def test_every_frame_of_an_rnn_rbm_has_a_partition_function_of_its_own():
     assert np.ptp(expected) > 5
 
 
+def test_an_rtrbm_remembers_by_its_hidden_units():
+    model = build("rtrbm")
+    (x,) = rolls(7)
+    weight = {key: tensor.array.astype(np.float64) for key, tensor in model.state_dict().items()}
+    assert set(weight) == {"W", "output.weight", "output.bias", "to_c.weight", "to_c.bias"}
+    u, expected, read = np.zeros(5), [], np.zeros(4)
+    for frame in x:
+        u = 1 / (1 + np.exp(-(weight["W"] @ read + weight["to_c.weight"] @ u + weight["to_c.bias"])))
+        read = frame.astype(float)
+        b = weight["output.bias"] + weight["output.weight"] @ u
+        c = weight["to_c.bias"] + weight["to_c.weight"] @ u
+        at = int(np.flatnonzero((frames_of(4) == frame).all(1))[0])
+        expected.append(exact(weight["W"], b, c)[at])
+    np.testing.assert_allclose(model.log_prob(x), expected, atol=0.06)
+    assert np.ptp(expected) > 3
+
+
 def test_padding_and_neighbours_change_nothing(name):
     model = build(name)
     pieces = rolls(2, 9, 5)
@@ -161,7 +180,7 @@ def test_padding_and_neighbours_change_nothing(name):
     for piece, log_prob, prediction in zip(pieces, score.log_prob, score.prediction):
         # An estimate draws other chains beside other frames.
         np.testing.assert_allclose(
-            log_prob[: len(piece)], model.log_prob(piece), atol=0.1 if name in ("rnn-rbm", "vae") else 1e-5
+            log_prob[: len(piece)], model.log_prob(piece), atol=0.1 if name in (*WITH_MEMORY, "vae") else 1e-5
         )
         np.testing.assert_array_equal(prediction[: len(piece)], model.score(collate([piece])).prediction[0])
         np.testing.assert_array_equal(model.log_prob(piece), model.log_prob(piece))
@@ -273,7 +292,7 @@ def test_training_learns_what_hangs_together(name):
 def test_gradients_ignore_context_and_padding(name):
     if name in ("rbm", "vae"):
         pytest.skip("its gradient is drawn anew for other frames")
-    model = build(name, **({"gibbs": 1} if name == "rnn-rbm" else {}))
+    model = build(name, **({"gibbs": 1} if name in WITH_MEMORY else {}))
     (x,) = rolls(6)
     short = model.loss(collate([x, x[:3]])).item()
     if name == "nade":
@@ -289,7 +308,7 @@ def test_they_start_at_the_marginals(name):
     model = registry.build(name, **SMALL[name])
     pieces = [np.array([[1, 0, 0, 0], [1, 1, 0, 0], [1, 0, 0, 1]], bool)]
     model.prepare(pieces)
-    bias = dict(model.named_parameters())["output.bias" if name == "rnn-rbm" else "b"]
+    bias = dict(model.named_parameters())["output.bias" if name in WITH_MEMORY else "b"]
     p = 1 / (1 + np.exp(-bias.detach().numpy()))
     expected = np.array([4, 2, 1, 2]) / 5
     np.testing.assert_allclose(p, expected[::-1] if name == "nade" else expected, rtol=1e-6)
@@ -303,7 +322,7 @@ def test_they_start_at_the_marginals(name):
 def test_samples_follow_the_likelihood(name):
     model = build(name, pitches=3)
     count = 4000
-    drawn = np.concatenate(model.sample(*((count, 1) if name == "rnn-rbm" else (4, count // 4)), rng=Generator(4)))
+    drawn = np.concatenate(model.sample(*((count, 1) if name in WITH_MEMORY else (4, count // 4)), rng=Generator(4)))
     observed = np.array([(drawn == frame).all(1).sum() for frame in frames_of(3)])
     expected = count * np.exp(model.score(collate([frame[None] for frame in frames_of(3)])).log_prob[:, 0])
     assert observed.sum() == count
@@ -320,7 +339,7 @@ def test_same_seed_same_music_whatever_the_number(name):
 
 
 def test_cold_samples_are_the_predicted_frames(name):
-    model = build(name, **({"max_silence": 1000} if name == "rnn-rbm" else {}))
+    model = build(name, **({"max_silence": 1000} if name in WITH_MEMORY else {}))
     (cold,) = model.sample(1, 6, temperature=0.0)
     np.testing.assert_array_equal(cold, model.score(collate([cold])).prediction[0])
 
@@ -340,7 +359,8 @@ def test_silence_of_an_rnn_rbm_does_not_last():
 @pytest.mark.parametrize(
     "name, option",
     [("nade", {"units": 0}), ("rbm", {"gibbs": 0}), ("rbm", {"chains": 1}), ("rbm", {"persistent": -1}),
-     ("rbm", {"draws": 0}), ("rnn-rbm", {"temperatures": 0}), ("rnn-rbm", {"units": 0}), ("nade", {"pitches": 0})],
+     ("rbm", {"draws": 0}), ("rnn-rbm", {"temperatures": 0}), ("rnn-rbm", {"units": 0}), ("nade", {"pitches": 0}),
+     ("rtrbm", {"hidden": 151}), ("rtrbm", {"layers": 2})],
 )  # fmt: skip
 def test_options_that_mean_nothing(name, option):
     with pytest.raises(ConfigError, match=next(iter(option))):
