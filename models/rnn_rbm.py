@@ -10,8 +10,8 @@ The model.  With the tanh net of ``rnn.py``, h_t there and u_t in the paper (equ
     u_t = tanh(W_uu u_(t-1) + W_vu v_t + b_u)
     b_t = b + W_uv u_(t-1)        c_t = c + W_uh u_(t-1)
 
-and p(v_t | v_<t) is the RBM of ``rbm.py`` with the biases b_t and c_t and one W for all frames. The RTRBM came first: its
-net has no units of its own, u_t is the mean of the RBM's hidden units, and W serves both (section 3 of that paper),
+and p(v_t | v_<t) is the RBM of ``rbm.py`` with the biases b_t and c_t and one W for all frames. The RTRBM came first:
+its net has no units of its own, u_t is the mean of the RBM's hidden units, and W serves both (section 3 of that paper),
 
     u_t = sigmoid(W v_t + c_t)
 
@@ -186,7 +186,6 @@ class Rtrbm(RnnRbm):
         v = F.dropout(frames, config.input_dropout, self.training)
         c = self.to_c.get_parameter("bias")
         W_uh = F.dropout(self.to_c.get_parameter("weight"), config.recurrent_dropout, self.training)
-        s, *last = rnn_tanh(
-            v, *state[0], self.W / 2, W_uh / 4, c / 2, W_uh.sum(1) / 4, lengths=None, reverse=False
-        )  # fmt: skip
-        return F.dropout((1 + s) / 2, config.output_dropout, self.training), [tuple(last)]
+        ((before,),) = state
+        s, last = rnn_tanh(v, before, self.W / 2, W_uh / 4, c / 2, W_uh.sum(1) / 4, lengths=None, reverse=False)
+        return F.dropout((1 + s) / 2, config.output_dropout, self.training), [(last,)]

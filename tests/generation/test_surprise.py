@@ -79,10 +79,14 @@ def test_a_tune_of_constant_probability_counts_its_tokens():
     assert sum(moment.nats for moment in by_tick.values()) == pytest.approx(found.total)
 
 
-@pytest.mark.parametrize("name", sorted(registry._SHIPPED))
+EXACT = [name for name in sorted(registry._SHIPPED) if registry.model_class(name).density == "exact"]
+
+
+@pytest.mark.parametrize("name", EXACT)
 def test_frames_add_up_to_the_likelihood_of_the_piece(name):
     tinydl.manual_seed(1)
-    model = registry.build(name, hidden=8, step="1/4").train()  # the dropout is off all the same
+    small = {key: 8 for key in ("hidden", "units", "states") if key in vars(registry.configure(name))}
+    model = registry.build(name, **small, step="1/4").train()  # the dropout is off all the same
     rng = np.random.default_rng(0)
     notes, now = [], 0
     for _ in range(20):
@@ -98,6 +102,12 @@ def test_frames_add_up_to_the_likelihood_of_the_piece(name):
     np.testing.assert_allclose(found.frame_nll, -log_prob, rtol=1e-5, atol=1e-5)
     known = [nats for nats in found.note_nll if nats is not None]
     assert known == found.heard_nll and len(known) == len(found.heard.notes) > 10
+
+
+@pytest.mark.parametrize("name", sorted(set(registry._SHIPPED) - set(EXACT)))
+def test_a_likelihood_of_whole_frames_names_no_note(name):
+    with pytest.raises(ConfigError, match=f"the model '{name}' has no likelihood of single notes"):
+        surprise(registry.build(name), Score(480, [Note(0, 480, 60)], meters=[Meter(0, 3, 4)]))
 
 
 ARPEGGIO = [60, 64, 67, 72, 67, 64]

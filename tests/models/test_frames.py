@@ -1,5 +1,5 @@
-"""RBM, NADE, VAE, RNN-RBM and RTRBM: likelihoods sum to one, AIS finds what enumeration finds, bounds lie below, gradients and
-samples are theirs."""
+"""RBM, NADE, VAE, RNN-RBM and RTRBM: likelihoods sum to one, AIS finds what enumeration finds, bounds lie below,
+gradients and samples are theirs."""
 
 from __future__ import annotations
 
