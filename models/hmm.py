@@ -40,7 +40,7 @@ from tinydl.registry import register_model
 from tinydl.training import Batch, Recipe, Score, collate
 
 Floats = NDArray[np.float64]
-FRAMES = 20_000  # that Baum-Welch reads before the first step: some ten seconds
+FRAMES = 20_000  # that Baum-Welch reads before the first step: some twenty seconds
 LEAST = 1e-4  # a probability that EM makes is no nearer to 0 or 1
 
 
@@ -159,17 +159,9 @@ class Hmm(nn.Module):
         with tinydl.no_grad():
             e = self.emissions(rolls).cpu().numpy().astype(np.float64)
         A, w = np.exp(_log_softmax(self.transition)), np.exp(_log_softmax(self.mixture))
-        predicted = np.broadcast_to(np.exp(_log_softmax(self.initial)), e.shape[1:])
-        states, log_c = [], []
-        top = e.max(-1, keepdims=True)
-        for e_t, top_t in zip(e, top):
-            states.append(predicted)
-            joint = predicted * np.exp(e_t - top_t)
-            c = joint.sum(-1, keepdims=True)
-            log_c.append((np.log(c) + top_t)[:, 0])
-            predicted = joint / c @ A
-        before = np.stack(states, axis=1)
-        return (before[..., None] * w).reshape(*before.shape[:2], -1), np.stack(log_c, axis=1)
+        predicted, _, log_c = _filtered(e, np.exp(_log_softmax(self.initial)), A)
+        before = predicted.swapaxes(0, 1)
+        return (before[..., None] * w).reshape(*before.shape[:2], -1), log_c.T
 
     def score(self, batch: Batch) -> Score:
         """ln p(x_t | x_<t) of every frame, and the notes whose probability is above 1/2."""
@@ -304,21 +296,27 @@ def _tempered(log_p: Floats, temperature: float) -> Floats:
     return tempered
 
 
+def _filtered(e: Floats, pi: Floats, A: Floats) -> tuple[Floats, Floats, Floats]:
+    """predicted and alpha, [T, ..., S], and ln c, [T, ...], of ln e [T, ..., S]: what :meth:`Hmm.filtered` records, in
+    float64."""
+    predicted, alpha, log_c = np.empty_like(e), np.empty_like(e), np.empty(e.shape[:-1])
+    top = e.max(-1, keepdims=True)
+    for t in range(len(e)):
+        predicted[t] = alpha[t - 1] @ A if t else pi
+        joint = predicted[t] * np.exp(e[t] - top[t])
+        c = joint.sum(-1, keepdims=True)
+        alpha[t] = joint / c
+        log_c[t] = (np.log(c) + top[t])[..., 0]
+    return predicted, alpha, log_c
+
+
 def _smoothed(e: Floats, pi: Floats, A: Floats) -> tuple[Floats, Floats, float]:
     """gamma [T, S], the sum of xi [S, S], and ln p(x), of ln e [T, S]: Rabiner's scaled alpha and beta."""
-    T = len(e)
-    top = e.max(-1, keepdims=True)
-    e = np.exp(e - top)
-    alpha, c = np.empty_like(e), np.empty(T)
-    predicted = pi
-    for t in range(T):
-        joint = predicted * e[t]
-        c[t] = joint.sum()
-        alpha[t] = joint / c[t]
-        predicted = alpha[t] @ A
+    _, alpha, log_c = _filtered(e, pi, A)
+    scaled = np.exp(e - log_c[:, None])
     beta, later = np.ones_like(e), np.zeros_like(e)
-    for t in range(T - 1, 0, -1):
-        later[t] = e[t] * beta[t] / c[t]
+    for t in range(len(e) - 1, 0, -1):
+        later[t] = scaled[t] * beta[t]
         beta[t - 1] = A @ later[t]
     xi = A * (alpha[:-1].T @ later[1:])
-    return alpha * beta, xi, float((np.log(c) + top[:, 0]).sum())
+    return alpha * beta, xi, float(log_c.sum())
