@@ -67,7 +67,7 @@ class Frames(nn.Module):
                 self._require(name, getattr(self, name) >= 1, "at least 1")
 
     data = "polyphony"
-    conditions = ("primer", "temperature")
+    conditions = ("temperature",)  # a primer is taken, but nothing depends on it
     b: nn.Parameter
 
     def __init__(self, config: Config | None = None) -> None:
