@@ -18,7 +18,7 @@ from tinydl.lab import cuda
 
 compiles = pytest.mark.skipif(not nvrtc.available(), reason=f"compiling CUDA kernels needs NVRTC: {nvrtc.PIP}")
 
-#: Mutants of each kernel that are judged here.
+#: Mutants of each kernel that are judged here; the record has them all, and a push must stay short.
 FEW = 1
 
 #: Operations whose one rung refuses arrays with strides that go backwards; the reference takes those.
