@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 from tinydl.data import datasets
 from tinydl.errors import DataError
 
-NAMES = ["jsb", "nottingham", "musedata", "piano-midi"]
+NAMES = ["jsb", "nottingham", "musedata", "piano-midi"]  # piano-rolls; beside them jsb16, four voices
 
 # Facts and exact anchors of the canonical split (train, valid, test). The likelihoods are test nats per frame, summed
 # over the 88 pitches, all frames with the first: the marginal Bernoulli and the per-pitch Markov chain estimated on
@@ -75,15 +76,35 @@ def test_facts_and_exact_likelihood_anchors(name: str) -> None:
 
 
 def test_the_registry_is_pinned_and_complete() -> None:
-    assert [entry.name for entry in datasets.list_datasets()] == NAMES
+    assert [entry.name for entry in datasets.list_datasets()] == [*NAMES, "jsb16"]
     for entry in datasets.list_datasets():
-        assert "/2f8c2b817050206397458dfd1f5a25ce8a32fe65/" in entry.url and entry.url.endswith(entry.file)
+        assert re.search(r"/[0-9a-f]{40}/", entry.url) and entry.url.endswith(entry.file)
         assert len(entry.sha256) == 64 and entry.size > 0 and entry.licence and entry.holds and entry.source
-        assert entry.frame_beats == (1.0 if entry.name == "jsb" else 0.5)
+        assert entry.frame_beats == {"jsb": 1.0, "jsb16": 0.25}.get(entry.name, 0.5)
+        assert entry.form == ("voices" if entry.name == "jsb16" else "roll")
+
+
+@pytest.mark.skipif(not datasets.local("jsb16"), reason="jsb16 is neither in TINYDL_DATA nor cached")
+def test_the_facts_of_the_four_voices() -> None:
+    facts = datasets.show("jsb16")
+    assert tuple(facts["sequences"].values()) == (229, 76, 77)
+    assert tuple(facts["frames"].values()) == (55_228, 18_408, 18_900)
+    assert (facts["lowest"]["train"], facts["highest"]["train"]) == (36, 81)
+    data = datasets.voices("jsb16")
+    assert all(len(piece) % 4 == 0 and piece.shape[1] == 4 for split in data.values() for piece in split)
+    for split in data.values():  # the soprano lies above, the bass below; hardly a rest
+        joined = np.concatenate(split)
+        assert ((joined >= 0).all(1).mean() > 0.99) and (np.diff(joined[(joined >= 0).all(1)].mean(0)) < 0).all()
+    assert datasets.rolls("jsb16")["test"][0].sum() == sum(len(set(frame)) for frame in data["test"][0].tolist())
+
+
+def test_piano_rolls_have_no_voices() -> None:
+    with pytest.raises(DataError, match="'jsb' holds piano-rolls, and no voices; those with voices are jsb16"):
+        datasets.voices("jsb")
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(DataError, match="'jbs'.*jsb, nottingham, musedata, piano-midi"):
+    with pytest.raises(DataError, match="'jbs'.*jsb, nottingham, musedata, piano-midi, jsb16"):
         datasets.fetch("jbs")
 
 

