@@ -31,6 +31,7 @@ _SHIPPED = {
     "hmm": "tinydl.models.hmm",
     "lstm-nade": "tinydl.models.lstm_nade",
     "melody-lstm": "tinydl.models.melody_lstm",
+    "mini-bach": "tinydl.models.mini_bach",
     "nade": "tinydl.models.nade",
     "rbm": "tinydl.models.rbm",
     "rnn-rbm": "tinydl.models.rnn_rbm",

@@ -25,6 +25,14 @@ def tunes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def chorales(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("chorales")
+    for i, score in enumerate(demo_scores("chorales", 8, seed=5)):
+        midi.write(score, folder / f"chorale{i}.mid")
+    return folder
+
+
 def losses(run: Path) -> list[float]:
     rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     return [row["loss"] for row in rows if "loss" in row]
@@ -37,13 +45,16 @@ OPTIONS = {
     "vae": [*FRAMES, "latent=3", "samples=4"], "hmm": [*SMALL[:1], *SMALL[2:], "states=3", "components=2", "rounds=1"],
     "rnn-rbm": [*SMALL, "units=6", "gibbs=2", *CHAINS],
     "lstm": SMALL, "lstm-nade": [*SMALL, "units=8"], "gru": SMALL,
+    "mini-bach": ["-o", "hidden=9", "window=8", "chunk=64", "batch=4", "eval_every=4"],
     "melody-lstm": ["-o", "hidden=12", "embedding=6", "chunk=64", "batch=4", "eval_every=4"],
 }  # fmt: skip
+OF_VOICES = ("mini-bach",)
 
 
 @pytest.mark.parametrize("model", OPTIONS)
-def test_a_run_on_the_device_is_that_of_the_cpu(model: str, tunes: Path, tmp_path: Path) -> None:
-    words = ("train", model, tunes, "--steps", "5", "--log-every", "1", *OPTIONS[model])
+def test_a_run_on_the_device_is_that_of_the_cpu(model: str, tunes: Path, chorales: Path, tmp_path: Path) -> None:
+    data = chorales if model in OF_VOICES else tunes
+    words = ("train", model, data, "--steps", "5", "--log-every", "1", *OPTIONS[model])
     for name in ("cpu", "cuda"):
         code, _, err = quietly(*words, "--out", tmp_path / name, "--device", name)
         assert code == 0, err

@@ -171,7 +171,7 @@ def test_other_voices_are_not_heard_by_a_model_of_tunes():
     score = Score(480, [Note(0, 960, 72), Note(0, 960, 48, channel=1, track=1), Note(960, 1920, 74)])
     found = surprise(TUNE, score)
     assert [nats is None for nats in found.note_nll] == [True, False, False]
-    assert "1 beside the tune" in found.remarks()[0]
+    assert "1 beside the voices that it reads" in found.remarks()[0]
 
 
 def test_a_few_notes_off_the_grid_are_moved_and_said():

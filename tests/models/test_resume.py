@@ -19,6 +19,7 @@ OPTIONS = {
     "lstm": {"hidden": 12, "layers": 2, "chunk": 24, "step": 1},
     "lstm-nade": {"hidden": 12, "units": 8, "nade_dropout": 0.1, "chunk": 24, "step": 1},
     "melody-lstm": {"hidden": 12, "layers": 2, "embedding": 6, "chunk": 48},
+    "mini-bach": {"hidden": 9, "window": 8, "chunk": 24, "transpose": 2},
     "rbm": {"units": 9, "persistent": 5, "chunk": 24, "step": 1, "gibbs": 2, "chains": 4, "temperatures": 5},
     "vae": {"units": 8, "latent": 3, "samples": 5, "chunk": 24, "step": 1},
     "rnn-rbm": {"hidden": 8, "units": 9, "chunk": 24, "step": 1, "gibbs": 2, "chains": 2, "temperatures": 3},

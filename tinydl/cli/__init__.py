@@ -17,6 +17,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("tinydl.cli.demo:DEMO", "train on built-in music and write a new piece, in about a minute"),
     "train": ("tinydl.cli.train:TRAIN", "train a model on a folder of MIDI files, a file, or a dataset"),
     "generate": ("tinydl.cli.generate:GENERATE", "write new music from a trained model as .mid (and .wav)"),
+    "harmonise": ("tinydl.cli.steering:HARMONISE", "write three voices under a melody"),
+    "infill": ("tinydl.cli.steering:INFILL", "write some bars of a piece anew"),
     "evaluate": ("tinydl.cli.evaluate:EVALUATE", "measure a trained model on held-out music"),
     "report": ("tinydl.cli.report:REPORT", "write a page about a run: music to hear, curves, likelihood, settings"),
     "surprise": ("tinydl.cli.surprise:SURPRISE", "show which notes of a .mid file surprise a trained model"),

@@ -2,13 +2,17 @@
 
 from tinydl.generation.generate import generate, primer_beats
 from tinydl.generation.sampling import bernoulli_frame, draw, token_probabilities
+from tinydl.generation.steering import Fixed, harmonise, infill
 from tinydl.generation.surprise import Surprise, surprise
 
 __all__ = [
+    "Fixed",
     "Surprise",
     "bernoulli_frame",
     "draw",
     "generate",
+    "harmonise",
+    "infill",
     "primer_beats",
     "surprise",
     "token_probabilities",

@@ -5,6 +5,7 @@ evaluate`` counts it; their sum is -ln p of the piece. The surprise of a note is
 
 - in a piano-roll, -ln p of its first cell: that this pitch begins to sound in this frame. (How long it goes on is not
   its own surprise: the cells after the first are predicted from the first.)
+- in a chorale, -ln p of its first cell: that this voice begins this pitch in this frame;
 - in a tune, -ln p of its PITCH token and of the LENGTH tokens after it.
 
 What does *not* sound is surprising as well, so the notes of a frame add up to less than the frame.
@@ -25,7 +26,7 @@ from tinydl.training.checkpoint import load_model
 from tinydl.training.recipe import ElementDensity
 
 if TYPE_CHECKING:
-    from tinydl.data.representations import Encoded, Melody, PianoRoll
+    from tinydl.data.representations import Chorale, Encoded, Melody, PianoRoll
     from tinydl.data.score import Score
 
 NEAR = 8  # a note begins on the grid if it does within the eighth part of a step
@@ -113,7 +114,7 @@ class Surprise:
             names = {
                 "drums": "drums",
                 "out_of_range": "out of its range",
-                "other_voices": "beside the tune",
+                "other_voices": "beside the voices that it reads",
                 "merged": "struck again at once",
                 "beyond": "after the longest piece that it reads",
             }
@@ -170,7 +171,7 @@ def surprise(
             f"use a run of a model that has, such as lstm-nade"
         )
     encoding = kinds.representation(representation or model.representation)
-    if not isinstance(encoding, (kinds.PianoRoll, kinds.Melody)):
+    if not isinstance(encoding, (kinds.PianoRoll, kinds.Melody, kinds.Chorale)):
         raise ConfigError(
             f"the model {model.model_name!r} reads {encoding.name}, for which no note's surprise is defined"
         )
@@ -189,6 +190,8 @@ def surprise(
     nll += 0.0  # no negative zero
     if isinstance(encoding, kinds.PianoRoll):
         frames, steps, begun = _roll(encoding, encoded.data, nll)
+    elif isinstance(encoding, kinds.Chorale):
+        frames, steps, begun = _voices(encoding, encoded.data, nll)
     else:
         frames, steps, begun = _tune(encoding, encoded.data, nll)
     heard = encoding.decode(encoded.data, like=score)
@@ -205,7 +208,7 @@ def surprise(
     return Surprise(
         model=model.model_name,
         kind=model.density,
-        unit="frame" if isinstance(encoding, kinds.PianoRoll) else "token",
+        unit="token" if isinstance(encoding, kinds.Melody) else "frame",
         valid=valid,
         score=score,
         note_nll=given,
@@ -234,6 +237,16 @@ def _roll(
     return nll.sum(-1), np.arange(len(roll)), begun
 
 
+def _voices(
+    encoding: Chorale, data: NDArray[np.int64], nll: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], Begun]:
+    """Nats of every frame [T], their steps [T], and of every note, of nats of every cell [T, 4]."""
+    begun: Begun = {}
+    for t, voice in zip(*(place.tolist() for place in np.nonzero(encoding.onsets(data)))):
+        begun.setdefault((t, int(data[t, voice])), float(nll[t, voice]))
+    return nll.sum(-1), np.arange(len(data)), begun
+
+
 def _tune(
     encoding: Melody, tokens: NDArray[np.int64], nll: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], Begun]:
@@ -243,7 +256,7 @@ def _tune(
     return nll[1:], steps[1:], begun
 
 
-def _check(name: str, score: Score, encoding: PianoRoll | Melody, encoded: Encoded) -> None:
+def _check(name: str, score: Score, encoding: PianoRoll | Melody | Chorale, encoded: Encoded) -> None:
     """Raise :class:`DataError` for music of which the model would hear nothing, or something else."""
     from tinydl.data.representations.base import as_step
     from tinydl.data.score import DRUM_CHANNEL

@@ -45,7 +45,7 @@ def evaluate(model: GenerativeModel, pieces: Sequence[NDArray[Any]], split: str 
     ``accuracy`` of piano-rolls is TP / (TP + FP + FN) over all notes of all frames, the frame-level accuracy of Bay,
     Ehmann and Downie (ISMIR 2009) that Boulanger-Lewandowski et al. report, of the *thresholded* prediction: a note is
     predicted where its probability is above 1/2 (by a NADE: given the notes of the frame that it predicted before). Of
-    tokens it is the share of those that were the most probable one.
+    tokens, and of the entries of chorales that are not given, it is the share of those that were the most probable one.
 
     Raises:
         DataError: there are no pieces.
@@ -83,11 +83,13 @@ def _scored(
         for members in _batches([len(piece) for piece in pieces]):
             batch = collate([pieces[i] for i in members])
             score = model.score(batch)
-            for i, log_prob, prediction, mask, data in zip(
-                members, score.log_prob, score.prediction, score.mask, batch.data
+            given = np.zeros_like(batch.data, np.bool_) if score.given is None else score.given
+            for i, log_prob, prediction, mask, data, known in zip(
+                members, score.log_prob, score.prediction, score.mask, batch.data, given
             ):
                 found = log_prob[mask].astype(np.float64)
-                results[i] = found, _outcome(prediction[mask], data[mask])
+                asked = ~known[mask]
+                results[i] = found, _outcome(prediction[mask][asked], data[mask][asked])
     finally:
         model.train(was_training)  # type: ignore[attr-defined]
     return [results[i] for i in range(len(pieces))]

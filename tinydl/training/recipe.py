@@ -131,11 +131,14 @@ class Score:
         log_prob: [B, T], ln p(x_t | x_<t) in nats where ``mask`` is True.
         prediction: the frame or token that the model would choose, shaped as the batch's data.
         mask: bool [B, T], the frames that were predicted.
+        given: bool, shaped as ``prediction``: entries of predicted frames that were given all the same, as a melody to
+            harmonise, and do not count for accuracy. None where there are none.
     """
 
     log_prob: NDArray[Any]
     prediction: NDArray[Any]
     mask: NDArray[np.bool_]
+    given: NDArray[np.bool_] | None = None
 
 
 @runtime_checkable

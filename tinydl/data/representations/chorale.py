@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinydl.data.representations.base import Encoded, Representation
-from tinydl.data.representations.voices import four_voices
+from tinydl.data.representations.voices import Line, four_voices, one_at_a_time
 from tinydl.data.score import Score
 from tinydl.errors import ConfigError
 
@@ -58,14 +58,49 @@ class Chorale(Representation):
         length = max((line[-1][1] for line in lines if line), default=0)
         data = np.full((length, 4), self.REST, dtype=np.int64)
         for voice, line in enumerate(lines):
-            for start, end, pitch in line:
-                data[start, voice] = pitch
-                data[start + 1 : end, voice] = self.HOLD if self.strikes else pitch
+            self._enter(line, data[:, voice])
             if not self.strikes:
                 again = sum(a[1] == b[0] and a[2] == b[2] for a, b in pairwise(line))
                 loss["merged"] += again
                 loss["kept"] -= again
         return Encoded(data, loss)
+
+    def voice(self, score: Score) -> npt.NDArray[np.int64]:
+        """The notes of a score as one voice, int64 [T]: a new note ends the one before it, the highest of several."""
+        line, _, _ = one_at_a_time(sorted(self._rows(score, self.low, self.high)[0].tolist()))
+        column = np.full(line[-1][1] if line else 0, self.REST, dtype=np.int64)
+        self._enter(line, column)
+        return column
+
+    def _enter(self, line: Line, column: npt.NDArray[np.int64]) -> None:
+        """Write the notes of one voice into its column of a piece."""
+        for start, end, pitch in line:
+            column[start] = pitch
+            column[start + 1 : end] = self.HOLD if self.strikes else pitch
+
+    @property
+    def symbols(self) -> int:
+        """How many values an entry can take: a rest, HOLD (with ``strikes``), and the pitches from low to high."""
+        return 1 + self.strikes + self.high - self.low + 1
+
+    def codes(self, data: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """The entries of an array as 0 ... symbols - 1: REST is 0, HOLD 1 (with ``strikes``), then come the pitches."""
+        first = 1 + self.strikes - self.low
+        return np.where(data >= 0, data + first, np.where(data == self.REST, 0, 1)).astype(np.int64)
+
+    def of_codes(self, codes: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """The inverse of :meth:`codes`."""
+        special = 1 + self.strikes
+        values = codes - special + self.low
+        return np.where(codes >= special, values, np.where(codes == 0, self.REST, self.HOLD)).astype(np.int64)
+
+    def onsets(self, data: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """bool [T, V]: where notes begin in an array [T, V] of this representation."""
+        grid = np.asarray(data)
+        begins: npt.NDArray[np.bool_] = grid >= 0
+        if not self.strikes:
+            begins[1:] &= grid[1:] != grid[:-1]
+        return begins
 
     def of_sounding(self, pitches: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """The array of a piece whose voices sound ``pitches``, int64 [T, 4] with -1 for rests; equal neighbours are one

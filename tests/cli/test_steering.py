@@ -1,0 +1,96 @@
+"""`tinydl harmonise`, `tinydl infill` and `tinydl evaluate --voices`: what they write, and what they refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run, quietly
+from tinydl.data import midi
+from tinydl.data.corpus import demo_scores
+from tinydl.data.score import Note, Score
+
+
+@pytest.fixture(scope="module")
+def chorales(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("chorales")
+    for i, score in enumerate(demo_scores("chorales", 8, seed=5)):
+        midi.write(score, folder / f"chorale{i}.mid")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bach(chorales: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "bach"
+    options = ("-o", "hidden=8", "window=16", "batch=4", "eval_every=4")
+    code, _, err = quietly("train", "mini-bach", chorales, "--out", out, "--steps", "8", *options)
+    assert code == 0, err
+    return out
+
+
+@pytest.fixture
+def melody(tmp_path: Path) -> Path:
+    path = tmp_path / "melody.mid"
+    notes = [Note(480 * i, 480 * i + 460, 67 + i % 5, 40 + i) for i in range(16)]
+    midi.write(Score(480, notes), path)
+    return path
+
+
+def test_harmonise_keeps_the_melody_and_writes_four_tracks(run: Run, bach: Path, melody: Path, tmp_path: Path) -> None:
+    out = tmp_path / "four.mid"
+    outcome = run("harmonise", bach, melody, "--out", out, "--seed", "3", "--wav", "--json")
+    assert outcome.code == 0, outcome.err
+    given, made = midi.read(melody)[0], midi.read(out)[0]
+    assert [note for note in made.notes if note.channel == 0] == given.notes
+    assert len({note.track for note in made.notes}) == len({note.channel for note in made.notes}) == 4
+    assert outcome.json == {"file": str(out), "given": 16, "new": len(made.notes) - 16, "seconds": made.seconds}
+    assert out.with_suffix(".wav").stat().st_size > 1000
+    again = tmp_path / "again.mid"
+    said = run("harmonise", bach, melody, "--out", again, "--seed", "3")
+    assert said.out.startswith(f"{again}: 16 notes as given, ") and "seed 3" in said.out
+    assert again.read_bytes() == out.read_bytes()
+    assert run("harmonise", bach, melody, "--out", out, "--seed", "4").error().endswith("or add --force")
+
+
+def test_what_cannot_be_done_is_one_line(run: Run, bach: Path, trained: Path, melody: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new.mid"
+    said = run("harmonise", trained, melody, "--out", out).error()
+    assert said.startswith("the model 'lstm' cannot harmonise a melody: train one that can, such as ")
+    said = run("infill", bach, melody, "--bars", "1-2", "--out", out).error()
+    assert said.startswith("the model 'mini-bach' cannot fill a gap")
+    said = run("infill", bach, melody, "--bars", "3-1", "--out", out).error()
+    assert "--bars: must be FIRST-LAST, counted from 1, such as 5-8, not '3-1'" in said
+    said = run("evaluate", trained, "--voices").error()
+    assert said == "--voices is for models of four voices, and lstm reads roll: leave it out"
+    assert not out.exists()
+
+
+def test_a_model_of_four_voices_refuses_tunes(run: Run, melody: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tunes"
+    folder.mkdir()
+    for i in range(4):
+        midi.write(midi.read(melody)[0].transpose(i), folder / f"{i}.mid")
+    said = run("train", "mini-bach", folder, "--out", tmp_path / "run", "--steps", "2")
+    assert said.code == 2
+    (line,) = [line for line in said.err.splitlines() if line.startswith("tinydl: error: ")]
+    assert "the model 'mini-bach' needs four voices that sing together" in line and "1 is usual" in line
+    assert line.endswith("melody-lstm learns from single voices")
+
+
+def test_generate_makes_its_own_melody(run: Run, bach: Path, tmp_path: Path) -> None:
+    outcome = run("generate", bach, "--out", tmp_path / "new.mid", "--bars", "2", "--no-copying", "--json")
+    assert outcome.code == 0 and outcome.json[0]["notes"] > 4
+    said = run("generate", bach, "--out", tmp_path / "n.mid", "--primer", tmp_path / "new.mid").error()
+    assert said == "the model 'mini-bach' cannot be told its primer; it takes melody, temperature"
+
+
+def test_voices_beside_simpler_predictors(run: Run, bach: Path) -> None:
+    found = run("evaluate", bach, "--voices", "--split", "valid", "--json").json
+    assert (found["model"], found["split"]) == ("mini-bach", "valid")
+    predictors = list(dict.fromkeys(row["predictor"] for row in found["voices"]))
+    assert predictors == ["mini-bach", "shuffled", "majority", "nearest 1", "nearest 10"]
+    assert {row["voice"] for row in found["voices"]} == {"alto", "tenor", "bass"}
+    assert all(0 <= row[key] <= 1 for row in found["voices"] for key in ("accuracy", "onsets"))
+    text = run("evaluate", bach, "--voices", "--split", "valid").out
+    assert text.splitlines()[0].split() == ["predictor", "voice", "accuracy", "onsets"] and len(text.splitlines()) == 19

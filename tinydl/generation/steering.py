@@ -1,0 +1,284 @@
+"""Steering: what a new piece is told, in the same words for every model that can honour them.
+
+One concept carries all of it: some entries of a piece's array are *given*, and the model makes the others
+(:class:`Fixed`). To harmonise a melody is to give one voice; to fill a gap is to give everything outside it. A model
+says which it can honour in its ``conditions``:
+
+- ``melody``: a whole soprano may be given, and nothing else;
+- ``notes``: any entries may be given.
+
+What is given is kept exactly: the notes of a melody, and every note that is not wholly inside the bars to be filled,
+stand in the new score as they stand in the old one, off the grid or not, at their velocity.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydl.data.score import DRUM_CHANNEL
+from tinydl.errors import ConfigError, DataError
+from tinydl.generation.sampling import check
+from tinydl.random import Generator
+from tinydl.training.checkpoint import load_model
+
+if TYPE_CHECKING:
+    from tinydl.data.representations import Chorale
+    from tinydl.data.score import Note, Score
+
+MELODY, NOTES = "melody", "notes"
+_NAMES = ("Soprano", "Alto", "Tenor", "Bass")
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Which entries of a new piece are given, and what they are.
+
+    Attributes:
+        values: int64 [T, V], in the model's representation; read where ``mask`` is True.
+        mask: bool [T, V].
+
+    Raises ValueError for arrays of two shapes.
+    """
+
+    values: NDArray[np.int64]
+    mask: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        if self.values.shape != self.mask.shape:
+            raise ValueError(f"values {list(self.values.shape)} and mask {list(self.mask.shape)} must have one shape")
+
+    def voice(self, voice: int, length: int) -> NDArray[np.int64]:
+        """The values [length] of one voice, all of which must be given; ConfigError when they, or others only, are."""
+        others = np.delete(self.mask, voice, axis=1)
+        if others.any() or len(self.mask) != length or not self.mask[:, voice].all():
+            raise ConfigError(f"voice {voice} must be given for all {length} steps, and no other voice")
+        return self.values[:, voice]
+
+    def within(self, drawn: NDArray[np.int64]) -> NDArray[np.int64]:
+        """``drawn`` with the given entries in their places."""
+        return np.where(self.mask, self.values, drawn)
+
+
+def refuse_others(model: Any, condition: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The conditions of ``sample`` that hold something; ConfigError for one that ``model`` cannot honour."""
+    found = {key: value for key, value in (condition or {}).items() if value is not None}
+    can = {*model.conditions, *(["fixed"] if {MELODY, NOTES} & {*model.conditions} else [])}
+    for key in found:
+        if key.replace("_", "-") not in can:
+            raise ConfigError(
+                f"the model {model.model_name!r} cannot be told its {key}; it takes {', '.join(model.conditions)}"
+            )
+    return found
+
+
+def require(model: Any, words: Iterable[str], doing: str) -> None:
+    """Raise ConfigError unless ``model`` honours one of ``words``: it cannot do what ``doing`` says, and who can."""
+    words = set(words)
+    if words & {*model.conditions}:
+        return
+    from tinydl import registry
+
+    can = [name for name in registry.models() if words & {*registry.model_class(name).conditions}]
+    raise ConfigError(f"the model {model.model_name!r} cannot {doing}: train one that can, such as {', '.join(can)}")
+
+
+def harmonise(
+    run: str | Path,
+    melody: Score | str | Path,
+    *,
+    temperature: float = 1.0,
+    seed: int = 0,
+    device: str = "cpu",
+    name: str | None = None,
+) -> Score:
+    """Four voices of which the first is the melody, note for note.
+
+    Args:
+        run: a run's folder, or its ``best.safetensors``.
+        melody: a score, or a MIDI file; of several parts the one that carries the tune.
+        temperature: below 1 more predictable, above 1 bolder; 0 the most probable.
+        seed: the same seed gives the same notes.
+        device: where the model computes.
+        name: what an error calls the melody; by default the file's name.
+
+    Returns a score in the time base, tempos, meters and keys of the melody. The melody's notes stand in it unchanged;
+    alto, tenor and bass come on three tracks and channels of their own.
+
+    Raises:
+        ConfigError: the model harmonises no melodies, or the temperature means nothing.
+        CheckpointError: no usable run.
+        DataError, MidiError: a melody that cannot be used.
+        DeviceError: the device is not there.
+    """
+    check(temperature)
+    model, encoding = _model(run, device)
+    require(model, (MELODY, NOTES), "harmonise a melody")
+    name, score = _read(melody, name or "the melody")
+    tune = _tune(name, score, encoding)
+    line = encoding.voice(replace(score, notes=tune))
+    fixed = Fixed(np.zeros((len(line), 4), np.int64), np.zeros((len(line), 4), np.bool_))
+    fixed.values[:, 0], fixed.mask[:, 0] = line, True
+    piece = _draw(model, fixed, temperature, seed, "harmonise")
+    written = encoding.decode(piece, like=score)
+    own = {note.channel for note in tune}
+    channels = [channel for channel in range(16) if channel not in own and channel != DRUM_CHANNEL][:3]
+    top = max(note.track for note in tune)
+    notes = [
+        replace(note, track=top + note.track, channel=channels[note.track - 1])
+        for note in written.notes
+        if note.track > 0
+    ]
+    names = {top + voice: _NAMES[voice] for voice in (1, 2, 3)}
+    names[top] = score.track_names.get(top) or _NAMES[0]
+    programs = {(note.track, note.channel): 0 for note in notes}
+    programs.update({key: program for key, program in score.programs.items() if key[0] == top})
+    return replace(score, notes=[*tune, *notes], pedals=[], programs=programs, track_names=names)
+
+
+def infill(
+    run: str | Path,
+    piece: Score | str | Path,
+    bars: tuple[int, int],
+    *,
+    temperature: float = 1.0,
+    seed: int = 0,
+    device: str = "cpu",
+    name: str | None = None,
+) -> Score:
+    """A piece with the notes of some bars made anew.
+
+    Args:
+        bars: the first and the last bar to fill, counted from 1.
+        run, temperature, seed, device, name: as in :func:`harmonise`.
+        piece: a score, or a MIDI file, in four voices.
+
+    Only notes that begin and end inside the bars are replaced. A note that reaches into them, or out of them, stays as
+    it is, as does everything outside: same ticks, pitch, velocity, track and channel.
+
+    Raises as :func:`harmonise`, and ConfigError for bars that the piece does not have.
+    """
+    check(temperature)
+    model, encoding = _model(run, device)
+    require(model, (NOTES,), "fill a gap")
+    name, score = _read(piece, name or "the piece")
+    start, end = _ticks(name, score, bars)
+    data = encoding.encode(score).data
+    _require_voices(name, encoding, data)
+    base = score.ticks_per_beat
+    first, last = encoding.to_step(start, base), encoding.to_step(end, base)
+    length = max(len(data), last)
+    values = np.full((length, 4), encoding.REST, np.int64)
+    values[: len(data)] = data
+    mask = np.ones((length, 4), np.bool_)
+    mask[first:last] = False
+    kept = [note for note in score.notes if note.start < start or note.end > end or note.channel == DRUM_CHANNEL]
+    parts = _parts(score, encoding, data)
+    for note in kept:  # what reaches into the bars is given there too
+        if note.start < end and note.end > start and note.channel != DRUM_CHANNEL:
+            a, b = encoding.to_step(note.start, base), encoding.to_step(note.end, base)
+            for voice in range(4):
+                if a < length and values[a, voice] == note.pitch:
+                    mask[a:b, voice] = True
+    made = _draw(model, Fixed(values, mask), temperature, seed, "infill")
+    # A note that was kept ends where it ended: what the model would hold on from it is struck anew.
+    again = (made == encoding.HOLD) & ~mask & np.vstack([np.ones((1, 4), np.bool_), mask[:-1]])
+    made = np.where(again, encoding.sounding(made), made)
+    new = []
+    for note in encoding.decode(made, like=score).notes:
+        at = encoding.to_step(note.start, base)
+        if first <= at < last and not mask[at, note.track]:
+            track, channel = parts[note.track]
+            new.append(replace(note, end=min(note.end, end), track=track, channel=channel))
+    return replace(score, notes=[*kept, *new])
+
+
+def _model(run: str | Path, device: str) -> tuple[Any, Chorale]:
+    from tinydl.data.representations import representation
+
+    model, card = load_model(run, device)
+    encoding: Any = representation(card.representation)
+    return model, encoding
+
+
+def _draw(model: Any, fixed: Fixed, temperature: float, seed: int, name: str) -> NDArray[np.int64]:
+    rng = Generator(seed).fork(name)
+    (piece,) = model.sample(1, len(fixed.mask), temperature, {"fixed": fixed}, rng)
+    if not np.array_equal(fixed.within(piece), piece):  # a promise, whatever a model does
+        raise AssertionError(f"the model {model.model_name!r} has changed notes that were given")
+    return piece  # type: ignore[no-any-return]
+
+
+def _read(music: Score | str | Path, name: str) -> tuple[str, Score]:
+    if isinstance(music, (str, Path)):
+        from tinydl.data import midi
+
+        return str(music), midi.read(music)[0]
+    return name, music
+
+
+def _tune(name: str, score: Score, encoding: Chorale) -> list[Note]:
+    """The notes of the part that carries the tune; DataError when there is none, or not in the encoding's range."""
+    parts: dict[tuple[int, int], list[Note]] = {}
+    for note in sorted(score.notes, key=lambda note: (note.start, note.pitch)):
+        if note.channel != DRUM_CHANNEL:
+            parts.setdefault((note.track, note.channel), []).append(note)
+    if not parts:
+        raise DataError(f"{name} holds no notes: there is no melody to harmonise")
+    largest = max(map(len, parts.values()))
+    lone = [
+        part
+        for part in parts.values()
+        if 10 * len(part) >= largest and all(a.end <= b.start for a, b in zip(part, part[1:]))
+    ]
+    if not lone:
+        raise DataError(
+            f"{name} has no part that sings one note at a time: give a melody, on a track or channel of its own"
+        )
+    tune = max(lone, key=lambda part: sum(note.pitch for note in part) / len(part))
+    outside = [note for note in tune if not encoding.low <= note.pitch <= encoding.high]
+    if outside:
+        from tinydl.render.layout import pitch_name
+
+        raise DataError(
+            f"{len(outside)} of {len(tune)} notes of the melody in {name} lie outside the model's range, "
+            f"{pitch_name(encoding.low)} to {pitch_name(encoding.high)}: transpose it"
+        )
+    return tune
+
+
+def _require_voices(name: str, encoding: Chorale, data: NDArray[np.int64]) -> None:
+    voices = int((encoding.sounding(data) >= 0).any(0).sum())
+    if voices < 4:
+        raise DataError(f"{name} has {voices} voice{'s' * (voices != 1)}, and the model fills gaps in music of four")
+
+
+def _ticks(name: str, score: Score, bars: tuple[int, int]) -> tuple[int, int]:
+    """From where to where bars reach, in ticks; ConfigError when the piece does not have them."""
+    first, last = bars
+    lines = score.bars()
+    if not 1 <= first <= last:
+        raise ConfigError(f"bars must be given as FIRST-LAST, counted from 1, but are {first}-{last}")
+    if last > len(lines):
+        raise ConfigError(f"{name} has {len(lines)} bars, so bars {first}-{last} cannot be filled")
+    tick, meter = lines[last - 1]
+    end = lines[last][0] if last < len(lines) else tick + round(meter.beats * score.ticks_per_beat)
+    return lines[first - 1][0], end
+
+
+def _parts(score: Score, encoding: Chorale, data: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """The (track, channel) of each voice: where most of its notes stand."""
+    found: list[Counter[tuple[int, int]]] = [Counter() for _ in range(4)]
+    for note in score.notes:
+        at = encoding.to_step(note.start, score.ticks_per_beat)
+        for voice in range(4):
+            if note.channel != DRUM_CHANNEL and at < len(data) and data[at, voice] == note.pitch:
+                found[voice][note.track, note.channel] += 1
+    fallback = found[0].most_common(1)[0][0]
+    return [counter.most_common(1)[0][0] if counter else fallback for counter in found]
