@@ -211,7 +211,9 @@ class MiniBach(nn.Module):
 
     def element_log_prob(self, piece: NDArray[Any]) -> NDArray[np.float64]:
         """ln p of every entry given the soprano, float64 [T, 4]; 0 of the soprano, which is given."""
-        return self._elements(np.asarray(piece)[None])[0][0]
+        found, _ = self._elements(np.asarray(piece)[None])
+        element: NDArray[np.float64] = found[0]
+        return element
 
     def melody(self, length: int, rng: Generator) -> NDArray[np.int64]:
         """A soprano in symbols, int64 [length], where none is given, since mini-bach itself has none: a Markov chain of
