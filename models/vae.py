@@ -108,8 +108,7 @@ class Vae(Frames):
                 mu, log_variance = self.encode(target)
                 eps = tinydl.as_tensor(rng.normal((samples, *mu.shape)), device=self.device)
                 z = mu + tinydl.exp(log_variance / 2) * eps
-                # ln p(z) - ln q(z | x), where the constants of both normal distributions are the same
-                log_w = ((eps**2 - z**2).sum(-1) + log_variance.sum(-1)) / 2
+                log_w = log_ratio(eps, z, log_variance)
                 every = target.expand(samples, *target.shape)
                 log_w = log_w - F.binary_cross_entropy_with_logits(self.decode(z), every, reduction="none").sum(-1)
             log_mean = np.logaddexp.reduce(log_w.cpu().numpy().astype(np.float64), axis=0) - math.log(samples)
@@ -140,3 +139,9 @@ def divergence(mu: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(mu, diag(sigma^2)) || N(0, I)), summed over the last dimension."""
     kl: Tensor = (mu**2 + tinydl.exp(log_variance) - 1 - log_variance).sum(-1) / 2
     return kl
+
+
+def log_ratio(eps: Tensor, z: Tensor, log_variance: Tensor) -> Tensor:
+    """ln p(z) - ln q(z | x) of z = mu + sigma eps: the constants of both normal distributions are the same."""
+    ratio: Tensor = ((eps**2 - z**2).sum(-1) + log_variance.sum(-1)) / 2
+    return ratio

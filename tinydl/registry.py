@@ -32,11 +32,13 @@ _SHIPPED = {
     "lstm-nade": "tinydl.models.lstm_nade",
     "melody-lstm": "tinydl.models.melody_lstm",
     "mini-bach": "tinydl.models.mini_bach",
+    "music-vae": "tinydl.models.music_vae",
     "nade": "tinydl.models.nade",
     "rbm": "tinydl.models.rbm",
     "rnn-rbm": "tinydl.models.rnn_rbm",
     "rtrbm": "tinydl.models.rnn_rbm",
     "vae": "tinydl.models.vae",
+    "vrae": "tinydl.models.vrae",
 }
 _registered: dict[str, type] = {}
 

@@ -40,6 +40,7 @@ def losses(run: Path) -> list[float]:
 
 FRAMES = ["-o", "units=6", "batch=4", "eval_every=4"]
 CHAINS = ["chains=4", "temperatures=6"]
+PHRASES = ["-o", "meter=6/8", "hidden=8", "embedding=5", "latent=3", "samples=2", "batch=2", "eval_every=4"]
 OPTIONS = {
     "nade": FRAMES, "rbm": [*FRAMES, "gibbs=2", "persistent=4", "draws=5", *CHAINS],
     "vae": [*FRAMES, "latent=3", "samples=4"], "hmm": [*SMALL[:1], *SMALL[2:], "states=3", "components=2", "rounds=1"],
@@ -47,6 +48,7 @@ OPTIONS = {
     "lstm": SMALL, "lstm-nade": [*SMALL, "units=8"], "gru": SMALL,
     "mini-bach": ["-o", "hidden=9", "window=8", "chunk=64", "batch=4", "eval_every=4"],
     "melody-lstm": ["-o", "hidden=12", "embedding=6", "chunk=64", "batch=4", "eval_every=4"],
+    "vrae": PHRASES, "music-vae": [*PHRASES, "conductor=7", "teacher_forcing=0.5"],
 }  # fmt: skip
 OF_VOICES = ("mini-bach",)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinydl.errors import ConfigError
-from tinydl.generation.sampling import bernoulli_frame, draw, token_probabilities
+from tinydl.generation.sampling import bernoulli_frame, draw, draw_each, token_probabilities
 
 
 def test_softmax_at_temperature():
@@ -107,3 +107,15 @@ def test_cold_frames():
     np.testing.assert_array_equal(bernoulli_frame(z, np.zeros(3), 0.0), [True, False, True])
     np.testing.assert_array_equal(bernoulli_frame(z - 10, np.zeros(3), 0.0, sounding=True), [False, False, True])
     assert not bernoulli_frame(z - 10, np.full(3, 0.5), 0.0).any()
+
+
+def test_many_rows_are_drawn_as_each_alone():
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((3, 50, 7)) * 3
+    z[..., 2] = -np.inf
+    u = rng.random((3, 50))
+    u[0, :2] = 0.0, np.nextafter(1.0, 0)
+    for temperature in (0.0, 0.5, 1.0, 3.0):
+        rows = zip(z.reshape(-1, 7), u.reshape(-1))
+        each = [draw(token_probabilities(row, temperature), float(v)) for row, v in rows]
+        np.testing.assert_array_equal(draw_each(z, u, temperature), np.reshape(each, (3, 50)))

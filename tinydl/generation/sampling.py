@@ -61,6 +61,23 @@ def draw(p: NDArray[np.float64], u: float) -> int:
     return min(i, int(np.flatnonzero(p)[-1]))
 
 
+def draw_each(logits: ArrayLike, u: NDArray[np.float64], temperature: float = 1.0) -> NDArray[np.int64]:
+    """Of each row of logits [..., V] one index, int64 [...]: the one whose share of [0, 1) holds u [...], as
+    :func:`draw` of its :func:`token_probabilities`."""
+    check(temperature)
+    z = np.asarray(logits, np.float64)
+    drawn: NDArray[np.int64]
+    if temperature <= COLD:
+        drawn = z.argmax(-1)
+        return drawn
+    p = np.exp((z - z.max(-1, keepdims=True)) / temperature)
+    total = p.cumsum(-1)
+    drawn = (total <= u[..., None] * total[..., -1:]).sum(-1)
+    last = z.shape[-1] - 1 - (p > 0)[..., ::-1].argmax(-1)  # rounding may leave u above all: never one with p = 0
+    drawn = np.minimum(drawn, last)
+    return drawn
+
+
 def bernoulli_frame(
     logits: ArrayLike, u: NDArray[np.float64], temperature: float = 1.0, *, sounding: bool = False
 ) -> NDArray[np.bool_]:

@@ -1,20 +1,33 @@
 """Training: one loop for all models, one-file checkpoints, evaluation. It knows no model."""
 
 from tinydl.training.checkpoint import Card, load_model, read_config
-from tinydl.training.evaluation import evaluate, log_likelihoods
+from tinydl.training.evaluation import evaluate, log_likelihoods, reconstruction, validation_loss
 from tinydl.training.loop import Interrupted, Result, fit
 from tinydl.training.progress import Progress, Silent, progress_for
-from tinydl.training.recipe import Batch, ElementDensity, GenerativeModel, Recipe, Score, collate
+from tinydl.training.ramp import Ramp, ramp
+from tinydl.training.recipe import (
+    Batch,
+    Criterion,
+    ElementDensity,
+    GenerativeModel,
+    LatentModel,
+    Recipe,
+    Score,
+    collate,
+)
 from tinydl.training.trainer import Diverged, Trainer
 
 __all__ = [
     "Batch",
     "Card",
+    "Criterion",
     "Diverged",
     "ElementDensity",
     "GenerativeModel",
     "Interrupted",
+    "LatentModel",
     "Progress",
+    "Ramp",
     "Recipe",
     "Result",
     "Score",
@@ -26,5 +39,8 @@ __all__ = [
     "load_model",
     "log_likelihoods",
     "progress_for",
+    "ramp",
     "read_config",
+    "reconstruction",
+    "validation_loss",
 ]

@@ -73,11 +73,13 @@ class Batch:
         data: [B, T, ...] in the dtype of the pieces.
         lengths: int64 [B], frames before the padding.
         skip: int64 [B], frames at the start that are context only.
+        step: in training, how many steps were taken before: what a :class:`tinydl.training.Ramp` depends on.
     """
 
     data: NDArray[Any]
     lengths: NDArray[np.int64]
     skip: NDArray[np.int64]
+    step: int | None = None
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -195,3 +197,31 @@ class ElementDensity(Protocol):
         Before it are the earlier frames or tokens, and of its own frame the elements that the model takes first. What
         is given and not predicted (the token BOS) has 0, so a frame's elements add up to what ``log_prob`` says of it.
         """
+
+
+@runtime_checkable
+class LatentModel(Protocol):
+    """What a model offers beside :class:`GenerativeModel` that knows pieces by latent vectors z.
+
+    ``phrase`` is how many steps of its representation one z stands for; a longer piece is a row of phrases.
+    """
+
+    phrase: int
+
+    def encode(self, pieces: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+        """The mean of q(z | x), [N, L], of N pieces of at most ``phrase`` steps."""
+
+    def decode(
+        self, z: NDArray[Any], temperature: float = 0.0, rng: Generator | None = None
+    ) -> NDArray[np.int64]:
+        """The phrases of z [N, L], int64 [N, phrase]: at temperature 0 the most probable event at every step, given
+        those before it; above, events drawn from ``rng``."""
+
+
+@runtime_checkable
+class Criterion(Protocol):
+    """What a model offers beside :class:`GenerativeModel` whose training minimises something else than its likelihood:
+    by that its weights are compared in validation, too."""
+
+    def criterion(self, pieces: Sequence[NDArray[Any]]) -> float:
+        """What is minimised, in nats per predicted frame of all pieces, at the end of its ramps; repeatable."""

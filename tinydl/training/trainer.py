@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from tinydl.devices import beside, on_host
 from tinydl.errors import DataError, TinydlError
 from tinydl.random import Generator
 from tinydl.training.checkpoint import weights_of
-from tinydl.training.evaluation import mean_nll
+from tinydl.training.evaluation import validation_loss
 from tinydl.training.recipe import Batch, Recipe, chunks, collate
 from tinydl.utils.data import BucketBatchSampler
 
@@ -102,7 +103,8 @@ class Trainer:
             self.sampler.set_epoch(epoch)
             self._epoch, self._order = epoch, list(self.sampler)
         members = [self.chunks[i] for i in self._order[index]]
-        return collate([self.train[c.piece][c.start : c.stop] for c in members], [c.skip for c in members])
+        batch = collate([self.train[c.piece][c.start : c.stop] for c in members], [c.skip for c in members])
+        return replace(batch, step=step)
 
     def advance(self) -> tuple[float, float]:
         """One step: returns its loss in nats per frame, and the norm of its gradient before clipping.
@@ -169,7 +171,7 @@ class Trainer:
         Without validation pieces, the newest weights are the best.
         """
         with self.averaged():
-            valid = mean_nll(self.model, self.valid) if self.valid else None
+            valid = validation_loss(self.model, self.valid) if self.valid else None
             if valid is not None and not math.isfinite(valid):
                 raise Diverged(f"training diverged: at step {self.step} the validation loss is {valid}; try a lower lr")
             if valid is not None and self.plateau is not None:

@@ -3,7 +3,7 @@
 >>> representation("roll", step=0.25)
 PianoRoll(step=0.25, low=21, high=108)
 >>> sorted(REPRESENTATIONS)
-['chorale', 'events', 'melody', 'roll']
+['chorale', 'events', 'grid', 'melody', 'roll']
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from tinydl.data.representations.base import Encoded, Representation, bars_to_steps
 from tinydl.data.representations.chorale import Chorale
 from tinydl.data.representations.events import Events
+from tinydl.data.representations.grid import Grid
 from tinydl.data.representations.melody import Melody
 from tinydl.data.representations.roll import PianoRoll
 from tinydl.errors import ConfigError
@@ -24,6 +25,7 @@ __all__ = [
     "Chorale",
     "Encoded",
     "Events",
+    "Grid",
     "Melody",
     "PianoRoll",
     "Representation",
@@ -31,7 +33,8 @@ __all__ = [
     "representation",
 ]
 
-REPRESENTATIONS: dict[str, type[Representation]] = {cls.name: cls for cls in (PianoRoll, Events, Melody, Chorale)}
+_ALL: tuple[type[Representation], ...] = (PianoRoll, Events, Melody, Grid, Chorale)
+REPRESENTATIONS: dict[str, type[Representation]] = {cls.name: cls for cls in _ALL}
 
 
 def representation(spec: str | Mapping[str, Any] | Representation, **fields: Any) -> Representation:
