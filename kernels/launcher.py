@@ -218,7 +218,9 @@ class Gpu:
                     f"{self.name} has {_dotted(self.capability)}"
                 )
             text = kernel.text() if source == kernel.source else source.read_text(encoding="utf-8")
-            made = nvrtc.compile_cuda(text, source.name, architecture=self.capability, include=folders(source))
+            made = nvrtc.compile_cuda(
+                text, source.name, architecture=self.capability, include=folders(source), keep=True
+            )
             module = self.cupy.cuda.function.Module()
             module.load(made.cubin)
             found = self._modules[key] = made.ptx, module

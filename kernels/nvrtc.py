@@ -4,23 +4,35 @@
 
 holds the compiler and the assembler behind it. It is loaded at the first :func:`compile_cuda`, by ctypes. What a kernel
 costs (registers, spills, shared memory) is read from the assembler's own report.
+
+A large file takes many seconds. What was compiled is therefore kept, when asked to, in the user's cache folder, under a
+name that holds a hash of all that decides it: text, headers, options, compiler.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
+import hashlib
 import importlib.util
+import os
 import re
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 PIP = "pip install nvidia-cuda-nvrtc==13.0.88"
 
 #: The architectures that every kernel is compiled for: Turing, Ampere, Hopper.
 ARCHITECTURES = ("75", "80", "90")
+
+#: Files that are kept; the oldest go first.
+MOST_KEPT = 1000
 
 
 class NvrtcMissing(RuntimeError):
@@ -126,23 +138,35 @@ def options_of(source: str) -> list[str]:
 
 def compile_cuda(
     source: str, name: str = "kernel.cu", *, architecture: str = "90", assemble: bool = True, lines: bool = True,
-    include: Sequence[str | Path] = (), options: Sequence[str] = (),
+    include: Sequence[str | Path] = (), options: Sequence[str] = (), keep: bool = False,
 ) -> Compiled:  # fmt: skip
     """Compile a CUDA C++ text.
 
     name: stands in messages and source lines. architecture: "75", "80", "90", "90a". assemble: also make machine code
     and read what each kernel takes; without it only PTX comes, in a fraction of the time. lines: PTX names the source's
     lines, and is much longer for it. include: folders of headers.
-    options: more of them, behind those of the source's ``// nvrtc:`` lines.
+    options: more of them, behind those of the source's ``// nvrtc:`` lines. keep: look for it among what was compiled
+    earlier, in any process, and leave it there; a disk that is full or read-only costs that alone.
 
     Raises CompileError with the first error, NvrtcMissing with the line that installs it.
     """
-    library = _library()
     words = [f"-arch={'sm' if assemble else 'compute'}_{architecture}", "-default-device"]
     words += ["-lineinfo"] if lines else []
     words += ["--ptxas-options=-v"] if assemble else []
     words += [f"-I{folder}" for folder in include]
     words += [*options_of(source), *options]
+    if not keep:
+        return _compile(source, name, words, assemble)
+    path = _kept() / f"{_key(source, name, words, include)}.npz"
+    made = _read(path)
+    if made is None:
+        made = _compile(source, name, words, assemble)
+        _write(path, made)
+    return made
+
+
+def _compile(source: str, name: str, words: Sequence[str], assemble: bool) -> Compiled:
+    library = _library()
     program = ctypes.c_void_p()
     library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), name.encode(), 0, None, None)
     try:
@@ -156,6 +180,51 @@ def compile_cuda(
     finally:
         library.nvrtcDestroyProgram(ctypes.byref(program))
     return Compiled(ptx, cubin, log, read_resources(log))
+
+
+# -- what is kept ------------------------------------------------------------------------------------------------------
+
+
+def _kept() -> Path:
+    """``$XDG_CACHE_HOME/tinydl/cuda`` (``~/.cache`` by default)."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "tinydl" / "cuda"
+
+
+def _key(source: str, name: str, words: Sequence[str], include: Sequence[str | Path]) -> str:
+    """A hash of all that decides what comes out. Folders count by the headers in them, not by where they are."""
+    parts = [version(), str(Path(_library()._name).stat().st_size), name, source]
+    parts += [word for word in words if not word.startswith("-I")]
+    for folder in include:
+        for header in sorted(Path(folder).glob("*.cuh")):
+            parts += [header.name, header.read_text(encoding="utf-8")]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _read(path: Path) -> Compiled | None:
+    """What a file holds; None where there is none, or a damaged one."""
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as found:
+            ptx, cubin, log = (found[name].tobytes() for name in ("ptx", "cubin", "log"))
+        return Compiled(ptx.decode(), cubin, log.decode(), read_resources(log.decode()))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _write(path: Path, made: Compiled) -> None:
+    """Under its name a file is whole, whoever writes it at the same time."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with contextlib.suppress(OSError):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            ptx, cubin, log = (np.frombuffer(p, np.uint8) for p in (made.ptx.encode(), made.cubin, made.log.encode()))
+            with open(temporary, "wb") as file:
+                np.savez_compressed(file, ptx=ptx, cubin=cubin, log=log)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        for old in sorted(path.parent.glob("*.npz"), key=lambda kept: kept.stat().st_mtime)[:-MOST_KEPT]:
+            old.unlink(missing_ok=True)
 
 
 def _first_error(log: str, name: str) -> str:

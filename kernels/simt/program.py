@@ -54,7 +54,7 @@ class Program:
 
     instructions: all of them; a branch's operand is a :class:`Symbol` whose name ``targets`` knows; types: of each
     register; variables: by the names that the instructions use; segments, and ``segment_at`` the segment that begins at
-    an instruction.
+    an instruction; known: each of its instructions is one that is modelled, as a launch has found.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Program:
     tables: dict[str, tuple[str, ...]] = field(default_factory=dict)
     segments: list[Segment] = field(default_factory=list)
     segment_at: dict[int, int] = field(default_factory=dict)
+    known: bool = False
 
     def uses(self, *names: str) -> bool:
         """Whether an instruction of one of these names occurs."""

@@ -71,28 +71,41 @@ class Scheduler:
         self.ready: dict[int, _Gang] = {}
         self.at_barrier: dict[int, list[_Waiting]] = {}
         self.at_warp: dict[int, list[Array]] = {}
-        self.steps: list[Step | None] = []
-        self.ends: list[Callable[[Lanes, int], None]] = []
+        self.bodies: dict[int, list[Step]] = {}  # of the segments that ran
+        self.ends: dict[int, Callable[[Lanes, int], None]] = {}
+        self.masks: dict[int, Callable[[Lanes], Any]] = {}
         self.idle, self.seen_progress = 0, -1
         self.late: Lanes = None  # the last block, as long as it has not begun
         self.watch: Watcher | None = None
         self._expected: dict[int, int | None] = {}  # by barrier instruction: the number of threads it names
         self._reductions: dict[int, tuple[str, Callable[[Lanes, Any], None]]] = {}
-        self._lower()
+        if not self.program.known:  # the first time all of it, so that what is not modelled is said of any part
+            for number in range(len(self.program.segments)):
+                self._lower(number)
+            self.program.known = True
 
     # ---- preparation
 
-    def _lower(self) -> None:
-        special = ("bra", "brx", "ret", "exit")
-        for number, i in enumerate(self.program.instructions):
-            controls = i.name in special or is_barrier(i) or is_warp_barrier(i)
-            self.steps.append(None if controls else lower(self.wave, i, number))
-        self.ends = [self._end_of(number, segment) for number, segment in enumerate(self.program.segments)]
-        self.masks = [self._mask_of(segment) for segment in self.program.segments]
-        self.bodies = []
-        for segment in self.program.segments:
-            steps = self.steps[segment.start : segment.stop]
-            self.bodies.append([step for step in steps if step is not None])
+    def _lower(self, number: int) -> None:
+        """Make a segment ready for this wave."""
+        segment = self.program.segments[number]
+        self.bodies[number] = [
+            self._nothing if self._controls(i) else lower(self.wave, i, at)
+            for at, i in enumerate(self.program.instructions[segment.start : segment.stop], segment.start)
+        ]
+        self.ends[number] = self._end_of(number, segment)
+        mask = self._mask_of(segment)
+        if mask is not None:
+            self.masks[number] = mask
+
+    @staticmethod
+    def _controls(i: Instruction) -> bool:
+        """Whether an instruction is the scheduler's own affair."""
+        return i.name in ("bra", "brx", "ret", "exit") or is_barrier(i) or is_warp_barrier(i)
+
+    @staticmethod
+    def _nothing(lanes: Lanes) -> None:
+        """The step of what the scheduler does itself."""
 
     def _end_of(self, number: int, segment: Segment) -> Callable[[Lanes, int], None]:
         """What happens when a gang has run a segment: called with its lanes and turns."""
@@ -156,6 +169,8 @@ class Scheduler:
 
     def _run(self, number: int, lanes: Lanes, turns: int) -> None:
         segment = self.program.segments[number]
+        if number not in self.bodies:
+            self._lower(number)
         if segment.together:
             lanes = self._assemble(number, segment, lanes)
             if lanes is not None and not len(lanes):
@@ -173,20 +188,18 @@ class Scheduler:
         if launch.checks and length:
             self._count(segment, lanes)
         if self.watch is not None:
-            self._watched(self.watch, segment, lanes)
+            self._watched(self.watch, number, lanes)
         else:
             for step in self.bodies[number]:
                 step(lanes)
         self.ends[number](lanes, turns)
 
-    def _watched(self, watch: Watcher, segment: Segment, lanes: Lanes) -> None:
+    def _watched(self, watch: Watcher, number: int, lanes: Lanes) -> None:
         who = self.wave.numbers(lanes)
-        for number in range(segment.start, segment.stop):
-            watch.before(number, who)
-            step = self.steps[number]
-            if step is not None:
-                step(lanes)
-            watch.after(number, who)
+        for at, step in enumerate(self.bodies[number], self.program.segments[number].start):
+            watch.before(at, who)
+            step(lanes)
+            watch.after(at, who)
 
     def _count(self, segment: Segment, lanes: Lanes) -> None:
         wave, counters = self.wave, self.launch.counters
@@ -335,7 +348,6 @@ class Scheduler:
         """Those of the threads whose whole mask has come; the others wait here."""
         wave, i = self.wave, self.program.instructions[segment.start]
         mask = self.masks[number]
-        assert mask is not None
         earlier = self.at_warp.pop(number, [])
         if earlier:
             lanes = self._merged([lanes, *earlier])

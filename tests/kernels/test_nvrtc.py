@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -79,3 +82,68 @@ def test_without_nvrtc_the_line_that_installs_it_is_named() -> None:
     assert done.returncode == 0, done.stderr
     line = "CUDA kernels are compiled by NVRTC, which is not installed: pip install nvidia-cuda-nvrtc==13.0.88"
     assert done.stdout.split("\n")[:2] == [line, "2"] and line in done.stderr
+
+
+# -- what is kept ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of a cache of this test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    yield tmp_path / "tinydl" / "cuda"
+
+
+def never(*given: object) -> nvrtc.Compiled:
+    raise AssertionError("it was compiled again")
+
+
+@needs_nvrtc
+def test_what_was_compiled_is_kept(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = nvrtc.compile_cuda(KERNEL, keep=True)
+    (file,) = kept.iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(nvrtc, "_compile", never)
+        assert nvrtc.compile_cuda(KERNEL, keep=True) == first and first.cubin and first.resources["k"].shared == 32
+        for other in ({"assemble": False}, {"architecture": "80"}, {"options": ["-DN=1"]}, {"lines": False}):
+            with pytest.raises(AssertionError, match="compiled again"):
+                nvrtc.compile_cuda(KERNEL, keep=True, **other)  # type: ignore[arg-type]
+        with pytest.raises(AssertionError, match="compiled again"):
+            nvrtc.compile_cuda(KERNEL)  # not asked to look
+    file.write_bytes(file.read_bytes()[:-200])
+    again = nvrtc.compile_cuda(KERNEL, keep=True)
+    assert (again.ptx, again.resources) == (first.ptx, first.resources)
+    monkeypatch.setattr(nvrtc, "_compile", never)
+    assert nvrtc.compile_cuda(KERNEL, keep=True) == again, "a damaged file is made anew"
+
+
+@needs_nvrtc
+def test_a_header_is_part_of_what_is_kept(kept: Path, tmp_path: Path) -> None:
+    text = '#include "n.cuh"\nextern "C" __global__ void k(int *x) { *x = N; }'
+    found = []
+    for folder, n in (("a", 1), ("b", 2), ("c", 1)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "n.cuh").write_text(f"#define N {n}\n")
+        made = nvrtc.compile_cuda(text, include=[tmp_path / folder], assemble=False, keep=True)
+        found.append((made, len(list(kept.iterdir()))))
+    assert [files for _, files in found] == [1, 2, 2] and found[0][0] == found[2][0] != found[1][0]
+
+
+@needs_nvrtc
+def test_a_cache_that_cannot_be_written_costs_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert nvrtc.compile_cuda(KERNEL, keep=True).cubin
+    with pytest.raises(nvrtc.CompileError):
+        nvrtc.compile_cuda("error", keep=True)
+
+
+@needs_nvrtc
+def test_the_oldest_go_first(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvrtc, "MOST_KEPT", 2)
+    for n in range(4):
+        nvrtc.compile_cuda(KERNEL, assemble=False, options=[f"-DN={n}"], keep=True)
+        newest = max(kept.iterdir(), key=lambda path: path.stat().st_mtime)
+        os.utime(newest, (n + 1, n + 1))
+        assert len(list(kept.iterdir())) == min(n + 1, 2)
+    assert {path.stat().st_mtime for path in kept.iterdir()} == {3, 4}

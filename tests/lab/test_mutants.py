@@ -1,6 +1,6 @@
 """Cards see slips: every bound, index, stride and accumulation of kernels, changed by one, is found by its card.
 
-All of them: ``make kernel-mutation``. Here are all those of two families, and some of the NumPy twins'.
+All of them: ``make kernel-mutation``. Here are some of those of two families, and of the NumPy twins'.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "least"), [(("pool/cpu", "activation/cpu"), 200), (("spec", "--sample", "60"), 50)]
+    ("arguments", "least"), [(("pool/cpu", "activation/cpu", "--sample", "50"), 40), (("spec", "--sample", "30"), 25)]
 )
 def test_every_slip_is_seen(arguments: tuple[str, ...], least: int) -> None:
     done = run(*arguments)
@@ -43,7 +43,7 @@ kernels.prepare()
 from tinydl.kernels.card import _cards
 for op in ("max_pool", "window_sum", "window_spread", "take_positions", "put_positions"):
     _cards[op] = dataclasses.replace(_cards[op], samples=lambda dtype, all=_cards[op].samples: list(all(dtype))[:1])
-some = kernels.kernel_mutants("kernels/pool/cpu.py")
+some = kernels.kernel_mutants("kernels/pool/cpu.py")[::2]
 lived = kernels.ask(some, kernels.limits_of(some), 2, lambda line: None)
 assert 0 < len(lived) < len(some), len(lived)
 print(len(lived))

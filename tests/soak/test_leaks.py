@@ -19,7 +19,7 @@ from tinydl.utils.data import DataLoader, TensorDataset
 BYTES, OBJECTS = 2000, 0.5  # an iteration
 
 
-def growth(step: Callable[[], Any], iterations: int = 150, warm: int = 30) -> tuple[float, float]:
+def growth(step: Callable[[], Any], iterations: int = 50, warm: int = 20) -> tuple[float, float]:
     """Bytes and objects that an iteration leaves behind when nobody collects cycles."""
     gc.collect()
     gc.disable()

@@ -14,7 +14,7 @@
 
 All of a kernel's mutants take a minute or so. What became of them is recorded beside the budget, in
 ``cuda/mutants.json``, under a digest of what decides it; the tests hold the record to be of today's source and samples,
-and judge a few mutants again.
+and judge a few of some kernels again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -141,8 +141,7 @@ def check(kernel: CudaKernel, mutate: bool = True, few: int = 0) -> Row:
     """
     row = Row(kernel)
     try:
-        _compile(row)
-        ptx = compiled(kernel.text(), kernel)
+        ptx = _compile(row)
     except nvrtc.CompileError as error:
         row.wrong.append(str(error))
         return row
@@ -187,23 +186,25 @@ def compiled_alone(kernel: CudaKernel, text: str, entry: str, assemble: bool) ->
     )
 
 
-def resources(kernel: CudaKernel) -> dict[str, dict[str, nvrtc.Resources]]:
-    """architecture -> entry -> what it takes."""
+def assembled(kernel: CudaKernel) -> dict[str, nvrtc.Compiled]:
+    """architecture -> machine code, what each entry takes, and the PTX: the same that comes without machine code."""
     text, headers = kernel.text(), kernel.whole()[0]
-    return {a: _compiled(text, kernel.source, a, True, headers).resources for a in kernel.architectures}
+    return {a: _compiled(text, kernel.source, a, True, headers) for a in kernel.architectures}
 
 
 @functools.lru_cache(maxsize=32)  # several kernels may stand in one file, and launch entries of another
 def _compiled(text: str, source: Path, architecture: str, assemble: bool, headers: str) -> nvrtc.Compiled:
     """``headers``: a text that changes when one of them does."""
     return nvrtc.compile_cuda(
-        text, source.name, architecture=architecture, assemble=assemble, include=folders(source)
+        text, source.name, architecture=architecture, assemble=assemble, include=folders(source), keep=True
     )
 
 
-def _compile(row: Row) -> None:
+def _compile(row: Row) -> str:
+    """Hold what it takes to its budget; the PTX that is executed."""
     budget = row.kernel.budget()
-    row.resources = resources(row.kernel)
+    made = assembled(row.kernel)
+    row.resources = {architecture: one.resources for architecture, one in made.items()}
     for architecture, entries in row.resources.items():
         for entry, taken in entries.items():
             allowed = budget.get(entry, {}).get(architecture)
@@ -216,6 +217,7 @@ def _compile(row: Row) -> None:
                     row.over_budget.append(f"{where} takes {value} of {what}, and its budget is {allowed[what]}")
             if taken.spills:
                 row.over_budget.append(f"{where} spills {taken.spills} bytes")
+    return made[EXECUTED].ptx
 
 
 # -- executing ---------------------------------------------------------------------------------------------------------
@@ -562,20 +564,21 @@ class Judge:
         self.text = only(kernel.whole()[0], entries)
         self._ptx = {entry: self._compiled(self.text, entry) for entry in entries}
         self._code = {entry: _code(ptx) for entry, ptx in self._ptx.items()}
-        self.trials = [self._trial(arguments) for arguments in _samples(kernel)]
+        self._untried = _samples(kernel)[::-1]
+        self._trials: list[Trial] = []
 
     def __call__(self, mutant: Mutant) -> str:
         ptx: dict[str, str] = {}
         verdict = NO_MUTANT
         try:
-            for number, trial in enumerate(self.trials):
+            for number, trial in self._numbered():
                 for entry in trial.entries - ptx.keys():
                     ptx[entry] = self._compiled(mutant.text, entry)
                 if all(_code(ptx[entry]) == self._code[entry] for entry in trial.entries):
                     continue
                 verdict = self._caught(trial, ptx)
                 if verdict != LIVES:
-                    self.trials.insert(0, self.trials.pop(number))
+                    self._trials.insert(0, self._trials.pop(number))
                     break
         except nvrtc.CompileError:
             return NO_MUTANT
@@ -587,6 +590,13 @@ class Judge:
         except simt.SimtError as error:
             return error.kind
         return problem or LIVES
+
+    def _numbered(self) -> Iterator[tuple[int, Trial]]:
+        """The trials, each made ready when the first mutant comes that those before it do not catch."""
+        yield from enumerate(self._trials)
+        while self._untried:
+            self._trials.append(self._trial(self._untried.pop()))
+            yield len(self._trials) - 1, self._trials[-1]
 
     def _trial(self, arguments: tuple[Any, ...]) -> Trial:
         wanted = reference(self.kernel, arguments)

@@ -130,8 +130,9 @@ class Mutant:
 def mutants(entry: str, make: Make) -> Iterator[Mutant]:
     """All mutants of a function, in the order of its lines."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(make)))
-    places = sum(1 for _ in ast.walk(tree))
-    for place in range(places):
+    for place, kind in enumerate(map(type, ast.walk(tree))):
+        if kind not in (ast.Expr, ast.Compare, ast.BinOp, ast.Call):
+            continue
         for slip in range(4):
             mutated = copy.deepcopy(tree)
             node = next(n for i, n in enumerate(ast.walk(mutated)) if i == place)

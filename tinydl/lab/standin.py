@@ -693,7 +693,7 @@ def _module(kernel: Any, call: Any) -> Any:
     text = kernel.text() if source == kernel.source else source.read_text(encoding="utf-8")
     if text not in _modules:
         made = nvrtc.compile_cuda(
-            text, source.name, architecture=nvrtc.ARCHITECTURES[-1], assemble=False, include=folders(source)
+            text, source.name, architecture=nvrtc.ARCHITECTURES[-1], assemble=False, include=folders(source), keep=True
         )
         _modules[text] = simt.parse(made.ptx)
     return _modules[text]
