@@ -19,6 +19,7 @@ from tinydl.random import Generator
 from tinydl.training import Batch, Recipe
 
 VOICES = ("soprano", "alto", "tenor", "bass")
+BEAT = 4  # steps in a beat, of the usual step of a sixteenth
 USUAL = 0.5  # the share of sounding steps in which all four voices must sing
 
 
@@ -37,7 +38,7 @@ class VoicesConfig(Recipe):
     high: int = 84
     transpose: int = 6
     context: int = 0
-    chunk: int = 1024
+    chunk: int = 4096
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,3 +77,12 @@ def transposed(data: NDArray[np.int64], encoding: Chorale, most: int, rng: Gener
     shift = rng.integers(-most, most + 1, (len(data),))
     shift = np.clip(shift, np.minimum(encoding.low - lowest, 0), np.maximum(encoding.high - highest, 0))
     return np.where(pitched, data + shift[:, None, None], data)
+
+
+def windows(data: NDArray[Any], width: int, first: int = 0) -> NDArray[Any]:
+    """Arrays [B, T, ...], with ``first`` zeros before them and some behind, cut into [B K, width, ...]."""
+    B, T = data.shape[:2]
+    K = -(-(first + T) // width)
+    cut = np.zeros((B, K * width, *data.shape[2:]), data.dtype)
+    cut[:, first : first + T] = data
+    return cut.reshape(B * K, width, *data.shape[2:])

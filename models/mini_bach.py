@@ -39,13 +39,12 @@ from tinydl import Tensor, nn
 from tinydl.data.representations import Chorale
 from tinydl.generation.sampling import COLD, check, draw
 from tinydl.generation.steering import Fixed, refuse_others
-from tinydl.models.four_voices import VoicesConfig, require_four_voices, transposed, without_padding
+from tinydl.models.four_voices import BEAT, VoicesConfig, require_four_voices, transposed, windows, without_padding
 from tinydl.nn import functional as F
 from tinydl.random import Generator
 from tinydl.registry import register_model
 from tinydl.training import Batch, Score, collate
 
-BEAT = 4  # steps
 REACH = 15  # the net tells apart intervals so far about the centre of a voice; what lies farther is the last of them
 CENTRES = np.array([0, -7, -13, -20])  # of the voices, in semitones from m
 D = 1 + 2 * REACH + 1  # a rest, and the intervals
@@ -148,22 +147,14 @@ class MiniBach(nn.Module):
         logits: Tensor = self.output(h).reshape(N, W, 3, D).gather(3, index) + self.b
         return logits
 
-    def windows(self, data: NDArray[Any], first: int = 0) -> NDArray[Any]:
-        """Arrays [B, T, ...], with ``first`` zeros before them and some behind, cut into [B K, W, ...]."""
-        B, T, W = *data.shape[:2], self.config.window
-        K = -(-(first + T) // W)
-        cut = np.zeros((B, K * W, *data.shape[2:]), data.dtype)
-        cut[:, first : first + T] = data
-        return cut.reshape(B * K, W, *data.shape[2:])
-
     def loss(self, batch: Batch) -> Tensor:
         """-mean over steps of ln p(alto, tenor, bass | soprano), in nats; a scalar."""
         data, _ = without_padding(batch)
-        mask, first, rng = batch.mask, 0, tinydl.default_generator
+        W, mask, first, rng = self.config.window, batch.mask, 0, tinydl.default_generator
         if self.training:
             data = transposed(data, self.encoding, self.config.transpose, rng)
             first = self.firsts[int(rng.integers(0, len(self.firsts)))]
-        codes, mask = self.windows(self.encoding.codes(data), first), self.windows(mask, first)  # a rest is symbol 0
+        codes, mask = (windows(array, W, first) for array in (self.encoding.codes(data), mask))  # a rest is symbol 0
         some = mask.any(1)
         codes, mask = codes[some], mask[some]
         logits = self.logits(codes[..., 0])
@@ -180,7 +171,7 @@ class MiniBach(nn.Module):
         B, T = soprano.shape
         p = np.zeros((B, T, 3, self.encoding.symbols))
         for first in self.firsts:
-            z = self.logits(self.windows(soprano, first)).cpu().numpy().astype(np.float64)
+            z = self.logits(windows(soprano, self.config.window, first)).cpu().numpy().astype(np.float64)
             z = np.exp(z - z.max(-1, keepdims=True))
             z /= z.sum(-1, keepdims=True)
             p += z.reshape(B, -1, *z.shape[2:])[:, first : first + T] / len(self.firsts)

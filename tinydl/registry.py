@@ -28,6 +28,7 @@ ModelT = TypeVar("ModelT", bound=type)
 
 _SHIPPED = {
     **dict.fromkeys(("gru", "lstm", "tanh-rnn"), "tinydl.models.rnn"),
+    "deep-bach": "tinydl.models.deep_bach",
     "hmm": "tinydl.models.hmm",
     "lstm-nade": "tinydl.models.lstm_nade",
     "melody-lstm": "tinydl.models.melody_lstm",

@@ -29,6 +29,15 @@ def bach(chorales: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture(scope="module")
+def deep(chorales: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "deep"
+    options = ("-o", "hidden=6", "units=8", "embedding=4", "window=32", "rounds=6", "batch=4", "eval_every=4")
+    code, _, err = quietly("train", "deep-bach", chorales, "--out", out, "--steps", "4", *options)
+    assert code == 0, err
+    return out
+
+
 @pytest.fixture
 def melody(tmp_path: Path) -> Path:
     path = tmp_path / "melody.mid"
@@ -51,6 +60,40 @@ def test_harmonise_keeps_the_melody_and_writes_four_tracks(run: Run, bach: Path,
     assert said.out.startswith(f"{again}: 16 notes as given, ") and "seed 3" in said.out
     assert again.read_bytes() == out.read_bytes()
     assert run("harmonise", bach, melody, "--out", out, "--seed", "4").error().endswith("or add --force")
+
+
+def test_infill_keeps_all_outside_the_bars(run: Run, deep: Path, chorales: Path, tmp_path: Path) -> None:
+    piece, out = chorales / "chorale2.mid", tmp_path / "new.mid"
+    outcome = run("infill", deep, piece, "--bars", "2-3", "--out", out, "--seed", "1", "--json")
+    assert outcome.code == 0, outcome.err
+    given, made = midi.read(piece)[0], midi.read(out)[0]
+    lines = [tick for tick, _ in given.bars()]
+    start, end = lines[1], lines[3]
+    kept = [note for note in given.notes if note.start < start or note.end > end]
+    assert {note for note in made.notes if note.start < start or note.end > end} == set(kept)
+    assert (made.tempos, made.meters, made.keys, made.track_names) == (
+        given.tempos, given.meters, given.keys, given.track_names)  # fmt: skip
+    inside = [note for note in made.notes if note.start >= start and note.end <= end]
+    assert inside and set(inside) != {note for note in given.notes if note.start >= start and note.end <= end}
+    again = tmp_path / "again.mid"
+    assert run("infill", deep, piece, "--bars", "2-3", "--out", again, "--seed", "1").code == 0
+    assert again.read_bytes() == out.read_bytes()
+    said = run("infill", deep, piece, "--bars", "2-900", "--out", tmp_path / "no.mid").error()
+    assert said.startswith(f"{piece} has {len(lines)} bars, so bars 2-900 cannot be filled")
+
+
+def test_deep_bach_harmonises_goes_on_and_is_compared(run: Run, deep: Path, melody: Path, tmp_path: Path) -> None:
+    out = tmp_path / "four.mid"
+    assert run("harmonise", deep, melody, "--out", out).code == 0
+    assert [note for note in midi.read(out)[0].notes if note.channel == 0] == midi.read(melody)[0].notes
+    new = run("generate", deep, "--out", tmp_path / "n.mid", "--bars", "2", "--primer", out, "--no-copying", "--json")
+    assert new.code == 0 and new.json[0]["nll_per_frame"] is None
+    found = run("evaluate", deep, "--voices", "--split", "valid", "--json").json
+    predictors = list(dict.fromkeys(row["predictor"] for row in found["voices"]))
+    assert predictors == ["deep-bach", "shuffled", "majority", "markov"]
+    assert run("evaluate", deep, "--json").json["kind"] == "none"
+    assert "no likelihood of single notes" in run("surprise", deep, melody).error()
+
 
 
 def test_what_cannot_be_done_is_one_line(run: Run, bach: Path, trained: Path, melody: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tinydl import optim, registry
 from tinydl.errors import ConfigError, DataError
 from tinydl.generation import Fixed
 from tinydl.measures.voices import voice_report
+from tinydl.models.four_voices import windows
 from tinydl.random import Generator
 from tinydl.training import collate, evaluate
 
@@ -87,7 +88,7 @@ def test_the_loss_is_the_mean_over_steps_of_one_cut_into_windows():
     total = 0.0
     for x in several:
         codes = model.encoding.codes(x)
-        z = model.logits(model.windows(codes[None])[..., 0]).detach().numpy().astype(np.float64)
+        z = model.logits(windows(codes[None], 4)[..., 0]).detach().numpy().astype(np.float64)
         z = (z - np.log(np.exp(z).sum(-1, keepdims=True))).reshape(-1, 3, 3)[: len(x)]
         total -= np.take_along_axis(z, codes[:, 1:, None], -1).sum()
     assert model.loss(collate(several)).item() == pytest.approx(total / sum(map(len, several)), rel=1e-5)
@@ -122,14 +123,13 @@ def test_transposed_music_is_the_same_to_the_net():
     model = build(low=40, high=90).eval()
     x = piece(8, 60, 70)
     with tinydl.no_grad():
-        z, moved = (model.logits(model.windows(model.encoding.codes(y[None])[..., 0])) for y in (x, x + 3))
+        z, moved = (model.logits(windows(model.encoding.codes(y[None])[..., 0], 4)) for y in (x, x + 3))
     np.testing.assert_allclose(moved.array[..., 4:], z.array[..., 1:-3], rtol=1e-5, atol=1e-6)
 
 
 def test_windows_keep_every_step_once():
-    model = build(window=4)
     data = np.arange(2 * 7 * 4).reshape(2, 7, 4) + 1
-    cut = model.windows(data, 3)
+    cut = windows(data, 4, 3)
     assert cut.shape == (6, 4, 4)
     np.testing.assert_array_equal(cut.reshape(2, 12, 4)[:, 3:10], data)
     assert cut.sum() == data.sum()

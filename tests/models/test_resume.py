@@ -16,6 +16,7 @@ from tinydl.training import Criterion, Interrupted, Silent, evaluate, fit, load_
 NAMES = ("best.safetensors", "last.safetensors", "log.jsonl")
 PHRASES = {"hidden": 8, "embedding": 5, "latent": 3, "samples": 2, "chunk": 200_000}
 OPTIONS = {
+    "deep-bach": {"hidden": 5, "units": 6, "embedding": 3, "window": 8, "chunk": 24, "transpose": 2},
     "hmm": {"states": 5, "rounds": 2, "chunk": 24, "step": 1},
     "lstm": {"hidden": 12, "layers": 2, "chunk": 24, "step": 1},
     "lstm-nade": {"hidden": 12, "units": 8, "nade_dropout": 0.1, "chunk": 24, "step": 1},

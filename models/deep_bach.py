@@ -1,0 +1,266 @@
+"""DeepBach: four voices, each note predicted from everything around it; music by resampling note after note.
+
+Paper
+    Hadjeres, Pachet, Nielsen, "DeepBach: a steerable model for Bach chorales generation", ICML 2017, arXiv:1612.01010.
+
+The model.  v_it is what voice i does at step t: a pitch, a rest, or HOLD while its note goes on; V symbols. Every voice
+has a net of its own for the distribution of v_it given all other entries of the piece (equation 1 of the paper):
+
+    x_t     = [E_1 v_1t, ..., E_4 v_4t, M m_t]        what sounds at t, and m_t = t mod 4, the place in the beat
+    past    = LSTM(x_1, ..., x_(t-1))
+    future  = LSTM(x_T, ..., x_(t+1))
+    present = relu(C [E_j v_jt for j != i, M m_t] + c)
+    p_i(v_it | all others) = softmax(B relu(A [past, present, future] + a) + b)
+
+The paper's other metadata, the fermatas, are not in the data at hand and have no place here. It reads 16 steps to
+either side; here the LSTMs read the whole piece. A symbol of its own stands before the first and after the last step.
+
+Training.  All these distributions at once: the loss is minus the pseudo-likelihood (equation 2),
+
+    L = - sum_i sum_t ln p_i(v_it | all others)
+
+A likelihood of the piece it is not, nor a bound of one: the nets of two entries need not agree on a distribution of
+both. So ``density`` is none, and ``log_prob`` gives the sum over i, to choose weights by, and to compare models of this
+kind.
+
+Generation (algorithm 1).  From random notes on, again and again: choose entries, and draw each from its distribution
+given all others. Many are drawn at once, as in the paper's parallel version: of one voice a random share of the steps,
+large at first, when everything is to be changed, and smaller and smaller, as neighbours that are drawn at once do not
+know of each other. What is given stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import tinydl
+from tinydl import Tensor, nn
+from tinydl.data.representations import Chorale
+from tinydl.generation.sampling import COLD, check
+from tinydl.generation.steering import Fixed, refuse_others
+from tinydl.models.four_voices import BEAT, VoicesConfig, require_four_voices, transposed, windows, without_padding
+from tinydl.nn import functional as F
+from tinydl.random import Generator
+from tinydl.registry import register_model
+from tinydl.training import Batch, Score, collate
+
+OUTSIDE = 0  # the symbol before and after a piece; those of the encoding follow
+NEAR = 64  # steps around a gap that are read to fill it
+SHARES = (0.5, 0.05)  # of a voice's free steps that are drawn at once, in the first and the last round
+
+
+@register_model("deep-bach")
+class DeepBach(nn.Module):
+    """Each note from all others; chorales, int64 [T, 4]."""
+
+    @dataclass(frozen=True)
+    class Config(VoicesConfig):
+        """As :class:`tinydl.models.four_voices.VoicesConfig`, and
+
+        Attributes:
+            embedding: entries of E_i v_it, and of M m_t.
+            hidden: entries of past and of future.
+            units: entries of present, and of the layer above.
+            dropout: of past, present, future, and of the layer above.
+            window: in training a piece is cut into so many steps, from a random beat on.
+            rounds: of generation: how often a share of each voice is drawn; 32 take 4 s for 64 bars.
+        """
+
+        embedding: int = 20
+        hidden: int = 128
+        units: int = 128
+        dropout: float = 0.3
+        window: int = 128
+        rounds: int = 32
+        batch: int = 8
+        lr: float = 3e-3
+        average: float = 0.998
+        steps: int = 3_000
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            for name in ("embedding", "hidden", "units", "window", "rounds"):
+                self._require(name, getattr(self, name) >= 1, "at least 1")
+            self._require("dropout", 0 <= self.dropout < 1, "in [0, 1)")
+            self._require("window", self.window % BEAT == 0, f"a multiple of {BEAT}, the steps in a beat")
+
+    model_name = "deep-bach"
+    density = "none"
+    paper = "Hadjeres, Pachet and Nielsen 2017, arXiv:1612.01010"
+    data = "four voices"
+    conditions = ("melody", "notes", "primer", "temperature")
+    usual: Tensor
+
+    def __init__(self, config: Config | None = None) -> None:
+        super().__init__()
+        self.config = config = config or self.Config()
+        self.encoding = Chorale(step=config.step, low=config.low, high=config.high)
+        self.representation = self.encoding.config()
+        self.nets = nn.ModuleList([VoiceNet(voice, self.encoding.symbols, config) for voice in range(4)])
+        self.register_buffer("usual", tinydl.ones(4, self.encoding.symbols))  # how often each voice has each symbol
+
+    @property
+    def device(self) -> Any:
+        """Where it is, and computes."""
+        return self.usual.device
+
+    def prepare(self, pieces: Sequence[NDArray[Any]]) -> None:
+        """Start every b at the log-frequency of the symbols in its voice; DataError for music not in four voices."""
+        require_four_voices(self.model_name, self.encoding, pieces)
+        codes = np.concatenate([self.encoding.codes(piece) for piece in pieces])
+        counts = np.stack([np.bincount(voice, minlength=self.encoding.symbols) for voice in codes.T]) + 1.0
+        with tinydl.no_grad():
+            self.usual.copy_(tinydl.from_numpy(counts.astype(np.float32)))
+            for net, row in zip(self.nets, counts):
+                net.get_parameter("output.bias").copy_(tinydl.from_numpy(np.log(row / row.sum()).astype(np.float32)))
+
+    def logits(
+        self, codes: NDArray[np.int64], voice: int, first: int = 0, lengths: NDArray[np.int64] | None = None
+    ) -> Tensor:
+        """What p_voice is the softmax of, [T, B, V], of codes [T, B, 4]: OUTSIDE, or 1 + the encoding's.
+
+        ``first`` is the place of the first step in its beat; beyond ``lengths`` [B] nothing is read.
+        """
+        beat = tinydl.as_tensor((first + np.arange(len(codes))) % BEAT, device=self.device)
+        logits: Tensor = self.nets[voice](tinydl.as_tensor(codes, device=self.device), beat, lengths)
+        return logits
+
+    def loss(self, batch: Batch) -> Tensor:
+        """-mean over steps of sum_i ln p_i(v_it | all others), in nats; a scalar."""
+        data, inside = without_padding(batch)
+        first, rng, W = 0, tinydl.default_generator, self.config.window
+        if self.training:
+            data = transposed(data, self.encoding, self.config.transpose, rng)
+            first = BEAT * int(rng.integers(0, W // BEAT))
+        codes = np.where(inside[..., None], 1 + self.encoding.codes(data), OUTSIDE)
+        codes, mask = windows(codes, W, first), windows(batch.mask, W, first)
+        some = mask.any(1)
+        codes, mask = np.ascontiguousarray(codes[some].swapaxes(0, 1)), mask[some].T
+        where = tinydl.as_tensor(np.flatnonzero(mask), device=self.device)
+        total = None
+        for voice in range(4):
+            predicted = self.logits(codes, voice).reshape(-1, self.encoding.symbols)[where]
+            targets = tinydl.as_tensor(codes[mask][:, voice] - 1, device=self.device)
+            cost = F.cross_entropy(predicted, targets)
+            total = cost if total is None else total + cost
+        assert total is not None
+        return total
+
+    def _framed(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The encoding's codes [B, T, 4] as the nets read them: [BEAT + T + BEAT, B, 4], with OUTSIDE at both ends."""
+        framed = np.full((codes.shape[1] + 2 * BEAT, len(codes), 4), OUTSIDE, np.int64)
+        framed[BEAT:-BEAT] = 1 + codes.swapaxes(0, 1)
+        return framed
+
+    @tinydl.no_grad()
+    def score(self, batch: Batch) -> Score:
+        """sum_i ln p_i(v_it | all others) of every step, and the most probable symbol for every entry."""
+        data, inside = without_padding(batch)
+        codes = self.encoding.codes(data)
+        framed = self._framed(codes)
+        framed[BEAT:-BEAT][~inside.T] = OUTSIDE
+        log_prob, likely = np.zeros(batch.mask.shape), np.zeros(data.shape, np.int64)
+        for voice in range(4):
+            z = self.logits(framed, voice, lengths=batch.lengths + 2 * BEAT)[BEAT:-BEAT].cpu().numpy()
+            z = z.astype(np.float64).swapaxes(0, 1)
+            z -= z.max(-1, keepdims=True)
+            normalizer = np.log(np.exp(z).sum(-1))
+            log_prob += np.take_along_axis(z, codes[..., voice, None], -1)[..., 0] - normalizer
+            likely[..., voice] = z.argmax(-1)
+        return Score(log_prob, self.encoding.of_codes(likely), batch.mask)
+
+    def log_prob(self, piece: NDArray[Any]) -> NDArray[Any]:
+        """sum_i ln p_i(v_it | all others), float64 [T], of one whole piece: no likelihood, see the top of the file."""
+        log_prob: NDArray[Any] = self.score(collate([piece])).log_prob[0]
+        return log_prob
+
+    @tinydl.no_grad()
+    def sample(
+        self,
+        n: int,
+        length: int,
+        temperature: float = 1.0,
+        condition: Mapping[str, Any] | None = None,
+        rng: Generator | None = None,
+    ) -> list[NDArray[Any]]:
+        """``n`` pieces, int64 [length, 4], each drawn from a random stream of its own.
+
+        ``condition`` may hold ``fixed``, a :class:`tinydl.generation.Fixed` of any entries, or a ``primer``, int64
+        [P, 4], that the pieces continue and that is not repeated in the result. Below temperature 1 the rounds begin at
+        1 and end at the temperature.
+        """
+        check(temperature)
+        told = refuse_others(self, condition)
+        fixed: Fixed | None = told.get("fixed")
+        primer = np.zeros((0, 4), np.int64) if "primer" not in told else np.asarray(told["primer"], np.int64)
+        T = len(primer) + length
+        if fixed is None:
+            fixed = Fixed(np.zeros((T, 4), np.int64), np.zeros((T, 4), np.bool_))
+            fixed.values[: len(primer)], fixed.mask[: len(primer)] = primer, True
+        rng = tinydl.default_generator if rng is None else rng
+        streams = [rng.fork(f"sample {i}") for i in range(n)]
+        free = ~fixed.mask
+        usual = self.usual.cpu().numpy().astype(np.float64)
+        start = np.stack([_pick(usual, stream.random((T, 4), np.float64)) for stream in streams])
+        codes = self._framed(np.where(free, start, self.encoding.codes(fixed.values)))
+        # Of a long piece with a short gap only what is near the gap is read.
+        steps = np.flatnonzero(free.any(1))
+        first = max(0, (int(steps.min(initial=T)) - NEAR) // BEAT * BEAT)
+        last = min(T, int(steps.max(initial=0)) + 1 + NEAR)
+        near = codes[first : last + 2 * BEAT]
+        inner, free = near[BEAT:-BEAT], free[first:last]
+        for part in np.linspace(0, 1, self.config.rounds):
+            share = SHARES[0] * (SHARES[1] / SHARES[0]) ** part
+            heat = temperature if temperature >= 1 else 1 + part * (temperature - 1)
+            for voice in np.flatnonzero(free.any(0)).tolist():
+                z = self.logits(near, voice)[BEAT:-BEAT].cpu().numpy().astype(np.float64)  # [T, n, V]
+                p = np.exp((z - z.max(-1, keepdims=True)) / max(heat, COLD))
+                u = np.stack([stream.random((len(free), 2), np.float64) for stream in streams], 1)
+                chosen = free[:, voice, None] & (u[..., 0] < share)
+                inner[..., voice] = np.where(chosen, 1 + _pick(p, u[..., 1]), inner[..., voice])
+        made = self.encoding.of_codes(codes[BEAT:-BEAT].swapaxes(0, 1) - 1)
+        return [fixed.within(piece)[len(primer) :] for piece in made]
+
+
+class VoiceNet(nn.Module):
+    """The net of one voice: logits [T, B, V] of codes [T, B, 4] and places in the beat, int64 [T]."""
+
+    def __init__(self, voice: int, symbols: int, config: DeepBach.Config) -> None:
+        super().__init__()
+        e, self.symbols = config.embedding, 1 + symbols
+        self.others = [other for other in range(4) if other != voice]
+        self.notes = nn.Embedding(4 * self.symbols, e)  # E_1 ... E_4, one below the other
+        self.beat = nn.Embedding(BEAT, e)
+        self.around = nn.LSTM(5 * e, config.hidden, bidirectional=True)
+        self.present = nn.Linear(4 * e, config.units)
+        self.join = nn.Linear(2 * config.hidden + config.units, config.units)
+        self.output = nn.Linear(config.units, symbols)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, codes: Tensor, beat: Tensor, lengths: NDArray[np.int64] | None = None) -> Tensor:
+        """B relu(A [past, present, future] + a) + b."""
+        T, B = codes.shape[:2]
+        sounding = self.notes(codes + tinydl.arange(4, device=codes.device) * self.symbols)  # [T, B, 4, e]
+        place = self.beat(beat)[:, None].expand(T, B, -1)
+        h = self.around(tinydl.cat([sounding.reshape(T, B, -1), place], -1), lengths=lengths)[0]
+        forward, backward = h.chunk(2, -1)
+        nothing = h.new_zeros(1, B, forward.shape[-1])
+        past = tinydl.cat([nothing, forward[:-1]])  # the state after step t has seen v_it itself
+        future = tinydl.cat([backward[1:], nothing])
+        others = sounding[:, :, self.others].reshape(T, B, -1)
+        present = F.relu(self.present(tinydl.cat([others, place], -1)))
+        joined = F.relu(self.join(self.dropout(tinydl.cat([past, present, future], -1))))
+        logits: Tensor = self.output(self.dropout(joined))
+        return logits
+
+
+def _pick(weights: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Of weights [..., V], the symbol whose share of [0, 1) holds u [...]: each with a probability as its weight."""
+    total = np.cumsum(weights, -1)
+    picked: NDArray[np.int64] = (total <= u[..., None] * total[..., -1:]).sum(-1)
+    return picked
