@@ -5,6 +5,7 @@ figure to ``benchmarks/results/NAME.csv``. How they measure stands in :mod:`tiny
 ``tinydl bench`` measures kernels (:mod:`tinydl.benchmarks.kernels`).
 ``python -m tinydl.benchmarks papers`` retrains the papers' tables (:mod:`tinydl.benchmarks.papers`).
 ``python -m tinydl.benchmarks gpu`` verifies and times CUDA kernels on a GPU (:mod:`tinydl.benchmarks.gpu`).
+``python -m tinydl.benchmarks ring`` shows mode collapse, and its cures (:mod:`tinydl.benchmarks.ring`).
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ NAMES = (
     "control", "roofs", "import_time", "first_step", "folder", "overhead", "chain", "ladder", "fuse", "mlp_step",
     "lstm_step", "nade_step", "simt", "memory", "works",
 )  # fmt: skip
-GPU = "gpu"  # needs one; with options of its own, and not by `all`
-PAPERS = "papers"  # trains for hours, with options of its own: run alone, and not by `all`
+GPU = "gpu"  # needs one
+PAPERS = "papers"  # trains for hours
+RING = "ring"  # trains for minutes, and measures no time
+ALONE = (PAPERS, GPU, RING)  # with options of their own: run alone, and not by `all`
 
 
 def load(name: str) -> Benchmark:

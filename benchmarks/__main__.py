@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-from tinydl.benchmarks import GPU, NAMES, PAPERS, control, harness, load, report
+from tinydl.benchmarks import ALONE, NAMES, control, harness, load, report
 
 
 def say(line: str) -> None:
@@ -15,34 +17,32 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def module(name: str) -> Any:
+    """The module of a benchmark that has a command line of its own."""
+    return importlib.import_module(f"tinydl.benchmarks.{name}")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmarks named; exit code 1 when one could not be measured, 2 for an unknown name."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if PAPERS in words:
-        from tinydl.benchmarks import papers
-
-        words.remove(PAPERS)
-        return papers.main(words)
-    if GPU in words:
-        from tinydl.benchmarks import gpu
-
-        words.remove(GPU)
-        return gpu.main(words)
+    for name in ALONE:
+        if name in words:
+            words.remove(name)
+            code: int = module(name).main(words)
+            return code
     parser = argparse.ArgumentParser(prog="python -m tinydl.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="what to run; 'all' for everything; none lists")
     parser.add_argument("--no-record", action="store_true", help="append nothing to benchmarks/results/")
     options = parser.parse_args(words)
     if not options.names:
-        from tinydl.benchmarks import gpu, papers
-
-        alone = [(PAPERS, papers.TITLE), (GPU, gpu.TITLE)]
+        alone = [(name, module(name).TITLE) for name in ALONE]
         for name, title in [*((name, load(name).title) for name in NAMES), *alone]:
             print(f"{name:12s} {title}")
         return 0
     wanted = list(NAMES) if options.names == ["all"] else options.names
     for name in wanted:
         if name not in NAMES:
-            near = difflib.get_close_matches(name, [*NAMES, PAPERS, GPU], n=1)
+            near = difflib.get_close_matches(name, [*NAMES, *ALONE], n=1)
             hint = f"did you mean {near[0]!r}?" if near else "python -m tinydl.benchmarks lists them"
             say(f"tinydl.benchmarks: error: there is no benchmark {name!r}; {hint}")
             return 2

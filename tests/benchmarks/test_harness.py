@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.meta.tree import ROOT
-from tinydl.benchmarks import GPU, NAMES, PAPERS, harness, load, report
+from tinydl.benchmarks import ALONE, NAMES, harness, load, report
 
 
 def samples(*seconds: float) -> harness.Samples:
@@ -143,7 +143,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_list_names_every_benchmark() -> None:
     done = command()
     assert done.returncode == 0
-    assert [line.split()[0] for line in done.stdout.splitlines()] == [*NAMES, PAPERS, GPU]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [*NAMES, *ALONE]
     modules = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if "\nBENCHMARK = " in path.read_text()}
     assert modules == set(NAMES)
     assert all(load(name).name == name for name in NAMES)

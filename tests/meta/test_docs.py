@@ -12,7 +12,7 @@ import pytest
 
 from tests.meta.tree import ROOT, sources
 from tinydl import cli
-from tinydl.benchmarks import GPU, NAMES, PAPERS, gpu, papers, report
+from tinydl.benchmarks import GPU, NAMES, PAPERS, RING, gpu, papers, report, ring
 from tinydl.cli.parser import Parser, spread_overrides
 from tinydl.version import __version__
 
@@ -63,6 +63,8 @@ def test_benchmarks_named_exist() -> None:
                 papers.parser().parse(words[4:])
             elif GPU in words:
                 gpu.parser().parse_args(words[4:])
+            elif RING in words:
+                ring.parser().parse(words[4:])
             else:
                 assert set(words[3:]) <= {*NAMES, "all", "--no-record"}
 

@@ -39,10 +39,11 @@ def mean_nll(model: GenerativeModel, pieces: Sequence[NDArray[Any]]) -> float:
     return -float(sum(x.sum() for x in likelihoods)) / sum(map(len, likelihoods))
 
 
-def validation_loss(model: GenerativeModel, pieces: Sequence[NDArray[Any]]) -> float:
-    """What weights are compared by: the model's own criterion where it has one, else ``nll_per_frame``."""
+def validation_loss(model: GenerativeModel, pieces: Sequence[NDArray[Any]]) -> float | None:
+    """What weights are compared by: the model's own criterion where it has one, else ``nll_per_frame``; None where
+    there is no likelihood either."""
     if not isinstance(model, Criterion):
-        return mean_nll(model, pieces)
+        return mean_nll(model, pieces) if model.density != "none" else None
     with _evaluating(model):
         return model.criterion(pieces)
 

@@ -5,8 +5,9 @@ Two kinds of rows, told apart by their keys::
     {"step": 40, "epoch": 1, "loss": 8.9134, "grad_norm": 0.41, "lr": 0.003}      every ``log_every`` steps
     {"step": 100, "valid": 8.7723, "best": true}                                  every validation
 
-``loss`` is the mean over the steps since the row before, in nats per frame. No row holds a time: the log of a run that
-was killed and resumed is, byte for byte, the log of one that was not.
+``loss`` is the mean over the steps since the row before, in nats per frame. The first kind has the same mean of every
+player of a game too, ``"players": {"critic": -1.3, "generator": 0.2}``; ``loss`` is the last player's. No row holds a
+time: the log of a run that was killed and resumed is, byte for byte, the log of one that was not.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ class Progress:
     def row(self, row: dict[str, Any], rate: float, eta: float) -> None:
         """Called with every row that goes to the log."""
         if "loss" in row:
-            figures = f"loss {row['loss']:.4f} grad {row['grad_norm']:.3g} lr {row['lr']:.3g}"
+            players = "".join(f" {k} {v:.4f}" for k, v in row.get("players", {}).items() if v is not None)
+            figures = f"loss{players or format(row['loss'], ' .4f')} grad {row['grad_norm']:.3g} lr {row['lr']:.3g}"
             self.message(f"step {row['step']} {figures}{pace(rate, eta)}")
         else:
             self.message(f"step {row['step']} valid {row['valid']:.4f}{' (best)' if row['best'] else ''}")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tinydl.errors import ConfigError
 
 if TYPE_CHECKING:
+    from tinydl.nn import Parameter
     from tinydl.random import Generator
     from tinydl.tensor import Tensor
 
@@ -184,6 +185,37 @@ class GenerativeModel(Protocol):
         """``n`` new pieces of at most ``length`` frames or tokens, in the model's representation."""
 
 
+@dataclass(frozen=True)
+class Player:
+    """One side of a :class:`Game`: the parameters that it alone moves, and how.
+
+    Attributes:
+        parameters: of this player and no other.
+        lr, betas: of its AdamW; the other numbers are the recipe's.
+        updates: how many it makes in a step, each on a batch of its own: the k of Goodfellow et al. 2014, algorithm 1.
+    """
+
+    parameters: Sequence[Parameter]
+    lr: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    updates: int = 1
+
+
+@runtime_checkable
+class Game(Protocol):
+    """What a model offers beside :class:`GenerativeModel` whose parts are trained against each other.
+
+    The players move in turn, in their order, each on its own loss and with its own optimizer, while the parameters of
+    the others stand still and get no gradient. What is logged as *the* loss is the last player's.
+    """
+
+    def players(self) -> Mapping[str, Player]:
+        """The players by name, in the order in which they move."""
+
+    def loss(self, batch: Batch, player: str) -> Tensor | None:
+        """What this player lowers, a scalar; None when it sits this update out."""
+
+
 @runtime_checkable
 class ElementDensity(Protocol):
     """What a model offers beside :class:`GenerativeModel` whose likelihood is a product over single notes or tokens.
@@ -221,7 +253,11 @@ class LatentModel(Protocol):
 @runtime_checkable
 class Criterion(Protocol):
     """What a model offers beside :class:`GenerativeModel` whose training minimises something else than its likelihood:
-    by that its weights are compared in validation, too."""
+    by that its weights are compared in validation, too. Where ``density`` is ``none`` and there is no criterion either,
+    the newest (averaged) weights are the best."""
 
     def criterion(self, pieces: Sequence[NDArray[Any]]) -> float:
-        """What is minimised, in nats per predicted frame of all pieces, at the end of its ramps; repeatable."""
+        """What is minimised, in nats per predicted frame of all pieces, at the end of its ramps; repeatable.
+
+        Of a model without a density: how far its samples lie from the pieces.
+        """
