@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydl.data.representations import Chorale
+from tinydl.data.transposing import transpose_each
 from tinydl.errors import DataError
 from tinydl.random import Generator
 from tinydl.training import Batch, Recipe
@@ -69,14 +70,7 @@ def without_padding(batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.bool_]]
 
 def transposed(data: NDArray[np.int64], encoding: Chorale, most: int, rng: Generator) -> NDArray[np.int64]:
     """Pieces [B, T, 4], each moved by its own random number of semitones: at most ``most``, and within the range."""
-    if not most:
-        return data
-    pitched = data >= 0
-    lowest = np.where(pitched, data, 127).min((1, 2))
-    highest = np.where(pitched, data, 0).max((1, 2))
-    shift = rng.integers(-most, most + 1, (len(data),))
-    shift = np.clip(shift, np.minimum(encoding.low - lowest, 0), np.maximum(encoding.high - highest, 0))
-    return np.where(pitched, data + shift[:, None, None], data)
+    return transpose_each(data, encoding.low, encoding.high, most, rng)
 
 
 def windows(data: NDArray[Any], width: int, first: int = 0) -> NDArray[Any]:

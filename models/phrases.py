@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 import tinydl
 from tinydl import Tensor, nn
 from tinydl.data.representations import Grid
+from tinydl.data.transposing import transpose_each
 from tinydl.generation.sampling import check, draw_each
 from tinydl.models.vae import divergence, log_ratio
 from tinydl.nn import functional as F
@@ -41,6 +42,7 @@ from tinydl.random import Generator
 from tinydl.training import Batch, Recipe, Score, collate, ramp
 
 IGNORED = -100  # a target that cross_entropy leaves out
+FIRST_PITCH = 2  # the token of the lowest pitch; before it, hold and rest
 SEED = 2018  # of the draws of z for a likelihood: the same weights have the same one every time
 MOST_ROWS = 2048  # phrases that are decoded at once
 State = tuple[Tensor, Tensor]  # (h, c), each [layers, M, H]
@@ -62,6 +64,7 @@ class Phrases(nn.Module):
             kl_weight: beta, a :class:`tinydl.training.Ramp`.
             free_bits: tau, in bits per phrase.
             teacher_forcing: probability that the decoder reads the truth, a ramp.
+            transpose: in training, tunes are moved by up to so many semitones, either way, drawn anew each time.
             samples: K.
             step: length of a grid step in beats (quarter notes).
             low, high: the range of pitches.
@@ -75,6 +78,7 @@ class Phrases(nn.Module):
         kl_weight: str = "0:0.2:500"
         free_bits: float = 0.0
         teacher_forcing: str = "1"
+        transpose: int = 0
         samples: int = 20
         step: str = "1/4"
         low: int = 36
@@ -91,13 +95,14 @@ class Phrases(nn.Module):
             super().__post_init__()
             for name in ("bars", "latent", "embedding", "hidden", "samples"):
                 self._require(name, getattr(self, name) >= 1, "at least 1")
+            self._require("transpose", self.transpose >= 0, "0 or more")
             self._require("free_bits", self.free_bits >= 0, "0 or more")
             ramp(self.kl_weight, "kl_weight")
             ramp(self.teacher_forcing, "teacher_forcing", high=1.0)
 
     density = "bound"
     data = "tunes"
-    conditions = ("temperature",)
+    conditions = ("temperature", "interpolate")
     config: Config
 
     def __init__(self, config: Config | None = None) -> None:
@@ -218,6 +223,8 @@ class Phrases(nn.Module):
         bars = np.minimum(batch.lengths // self.bar, self.config.bars)
         skip = (tinydl.default_generator.random(len(bars), np.float64) * bars).astype(np.int64)
         whole = (batch.lengths - skip * self.bar) >= self.phrase
+        most, rng = self.config.transpose, tinydl.default_generator
+        batch = replace(batch, data=transpose_each(batch.data, FIRST_PITCH, self.tokens - 1, most, rng))
         cost, steps = self.cost(batch, np.where(whole, skip, 0))
         loss: Tensor = cost / steps
         return loss

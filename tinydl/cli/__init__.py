@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("tinydl.cli.generate:GENERATE", "write new music from a trained model as .mid (and .wav)"),
     "harmonise": ("tinydl.cli.steering:HARMONISE", "write three voices under a melody"),
     "infill": ("tinydl.cli.steering:INFILL", "write some bars of a piece anew"),
+    "interpolate": ("tinydl.cli.interpolate:INTERPOLATE", "write the way from one tune to another"),
     "evaluate": ("tinydl.cli.evaluate:EVALUATE", "measure a trained model on held-out music"),
     "report": ("tinydl.cli.report:REPORT", "write a page about a run: music to hear, curves, likelihood, settings"),
     "surprise": ("tinydl.cli.surprise:SURPRISE", "show which notes of a .mid file surprise a trained model"),

@@ -33,7 +33,8 @@ def _run(args: argparse.Namespace) -> int:
         [(m["name"], m["data"], m["density"], ", ".join(m["conditions"]), m["paper"]) for m in found],
     )
     say()
-    say("likelihood: exact, a bound of it, an estimate, or none. takes: what `tinydl generate` can be told.")
+    say("likelihood: exact, a bound of it, an estimate, or none. takes: what it can be told, by `tinydl generate`;")
+    say("melody: by `tinydl harmonise`; notes: by `tinydl infill`, too; interpolate: by `tinydl interpolate`.")
     return 0
 
 

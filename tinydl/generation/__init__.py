@@ -1,6 +1,7 @@
 """New music from a trained model, and what it says of given music."""
 
 from tinydl.generation.generate import generate, primer_beats
+from tinydl.generation.interpolation import interpolate, slerp
 from tinydl.generation.sampling import bernoulli_frame, draw, token_probabilities
 from tinydl.generation.steering import Fixed, harmonise, infill
 from tinydl.generation.surprise import Surprise, surprise
@@ -13,7 +14,9 @@ __all__ = [
     "generate",
     "harmonise",
     "infill",
+    "interpolate",
     "primer_beats",
+    "slerp",
     "surprise",
     "token_probabilities",
 ]
