@@ -28,11 +28,13 @@ ModelT = TypeVar("ModelT", bound=type)
 
 _SHIPPED = {
     **dict.fromkeys(("gru", "lstm", "tanh-rnn"), "tinydl.models.rnn"),
+    "chorale-lstm": "tinydl.models.chorale_lstm",
     "deep-bach": "tinydl.models.deep_bach",
     "hmm": "tinydl.models.hmm",
     "lstm-nade": "tinydl.models.lstm_nade",
     "melody-lstm": "tinydl.models.melody_lstm",
     "mini-bach": "tinydl.models.mini_bach",
+    "music-transformer": "tinydl.models.music_transformer",
     "music-vae": "tinydl.models.music_vae",
     "nade": "tinydl.models.nade",
     "rbm": "tinydl.models.rbm",

@@ -46,12 +46,14 @@ OPTIONS = {
     "vae": [*FRAMES, "latent=3", "samples=4"], "hmm": [*SMALL[:1], *SMALL[2:], "states=3", "components=2", "rounds=1"],
     "rnn-rbm": [*SMALL, "units=6", "gibbs=2", *CHAINS],
     "lstm": SMALL, "lstm-nade": [*SMALL, "units=8"], "gru": SMALL,
+    "chorale-lstm": ["-o", "hidden=9", "width=6", "window=8", "batch=4", "eval_every=4"],
+    "music-transformer": ["-o", "width=6", "heads=2", "layers=2", "window=8", "batch=4", "eval_every=4"],
     "deep-bach": ["-o", "hidden=5", "units=6", "embedding=3", "window=16", "rounds=2", "batch=4", "eval_every=4"],
     "mini-bach": ["-o", "hidden=9", "window=8", "chunk=64", "batch=4", "eval_every=4"],
     "melody-lstm": ["-o", "hidden=12", "embedding=6", "chunk=64", "batch=4", "eval_every=4"],
     "vrae": PHRASES, "music-vae": [*PHRASES, "conductor=7", "teacher_forcing=0.5"],
 }  # fmt: skip
-OF_VOICES = ("deep-bach", "mini-bach")
+OF_VOICES = ("chorale-lstm", "deep-bach", "mini-bach", "music-transformer")
 
 
 @pytest.mark.parametrize("model", OPTIONS)

@@ -16,12 +16,14 @@ from tinydl.training import Criterion, Interrupted, Silent, evaluate, fit, load_
 NAMES = ("best.safetensors", "last.safetensors", "log.jsonl")
 PHRASES = {"hidden": 8, "embedding": 5, "latent": 3, "samples": 2, "chunk": 200_000}
 OPTIONS = {
+    "chorale-lstm": {"hidden": 9, "width": 6, "window": 8, "transpose": 2},
     "deep-bach": {"hidden": 5, "units": 6, "embedding": 3, "window": 8, "chunk": 24, "transpose": 2},
     "hmm": {"states": 5, "rounds": 2, "chunk": 24, "step": 1},
     "lstm": {"hidden": 12, "layers": 2, "chunk": 24, "step": 1},
     "lstm-nade": {"hidden": 12, "units": 8, "nade_dropout": 0.1, "chunk": 24, "step": 1},
     "melody-lstm": {"hidden": 12, "layers": 2, "embedding": 6, "chunk": 48},
     "mini-bach": {"hidden": 9, "window": 8, "chunk": 24, "transpose": 2},
+    "music-transformer": {"width": 6, "heads": 2, "layers": 2, "window": 8, "transpose": 2},
     "music-vae": {**PHRASES, "bars": 4, "conductor": 7, "kl_weight": "0:0.5:8", "free_bits": 1.0},
     "vrae": {**PHRASES, "teacher_forcing": "1:0.2:8"},
     "rbm": {"units": 9, "persistent": 5, "chunk": 24, "step": 1, "gibbs": 2, "chains": 4, "temperatures": 5},
