@@ -41,7 +41,7 @@ from numpy.typing import NDArray
 import tinydl
 from tinydl import Tensor, nn
 from tinydl.data.representations import Chorale
-from tinydl.generation.sampling import COLD, check
+from tinydl.generation.sampling import check, draw_each
 from tinydl.generation.steering import Fixed, refuse_others
 from tinydl.models.four_voices import BEAT, VoicesConfig, require_four_voices, transposed, windows, without_padding
 from tinydl.nn import functional as F
@@ -196,17 +196,13 @@ class DeepBach(nn.Module):
         """
         check(temperature)
         told = refuse_others(self, condition)
-        fixed: Fixed | None = told.get("fixed")
-        primer = np.zeros((0, 4), np.int64) if "primer" not in told else np.asarray(told["primer"], np.int64)
-        T = len(primer) + length
-        if fixed is None:
-            fixed = Fixed(np.zeros((T, 4), np.int64), np.zeros((T, 4), np.bool_))
-            fixed.values[: len(primer)], fixed.mask[: len(primer)] = primer, True
+        fixed = told.get("fixed") or Fixed.primer(np.asarray(told.get("primer", np.zeros((0, 4))), np.int64), length)
+        T = len(fixed.mask)
         rng = tinydl.default_generator if rng is None else rng
         streams = [rng.fork(f"sample {i}") for i in range(n)]
         free = ~fixed.mask
-        usual = self.usual.cpu().numpy().astype(np.float64)
-        start = np.stack([_pick(usual, stream.random((T, 4), np.float64)) for stream in streams])
+        usual = np.log(self.usual.cpu().numpy().astype(np.float64))
+        start = np.stack([draw_each(usual, stream.random((T, 4), np.float64)) for stream in streams])
         codes = self._framed(np.where(free, start, self.encoding.codes(fixed.values)))
         # Of a long piece with a short gap only what is near the gap is read.
         steps = np.flatnonzero(free.any(1))
@@ -219,12 +215,11 @@ class DeepBach(nn.Module):
             heat = temperature if temperature >= 1 else 1 + part * (temperature - 1)
             for voice in np.flatnonzero(free.any(0)).tolist():
                 z = self.logits(near, voice)[BEAT:-BEAT].cpu().numpy().astype(np.float64)  # [T, n, V]
-                p = np.exp((z - z.max(-1, keepdims=True)) / max(heat, COLD))
                 u = np.stack([stream.random((len(free), 2), np.float64) for stream in streams], 1)
                 chosen = free[:, voice, None] & (u[..., 0] < share)
-                inner[..., voice] = np.where(chosen, 1 + _pick(p, u[..., 1]), inner[..., voice])
+                inner[..., voice] = np.where(chosen, 1 + draw_each(z, u[..., 1], heat), inner[..., voice])
         made = self.encoding.of_codes(codes[BEAT:-BEAT].swapaxes(0, 1) - 1)
-        return [fixed.within(piece)[len(primer) :] for piece in made]
+        return [fixed.within(piece)[T - length :] for piece in made]
 
 
 class VoiceNet(nn.Module):
@@ -257,10 +252,3 @@ class VoiceNet(nn.Module):
         joined = F.relu(self.join(self.dropout(tinydl.cat([past, present, future], -1))))
         logits: Tensor = self.output(self.dropout(joined))
         return logits
-
-
-def _pick(weights: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Of weights [..., V], the symbol whose share of [0, 1) holds u [...]: each with a probability as its weight."""
-    total = np.cumsum(weights, -1)
-    picked: NDArray[np.int64] = (total <= u[..., None] * total[..., -1:]).sum(-1)
-    return picked

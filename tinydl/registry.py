@@ -27,6 +27,7 @@ __all__ = ["build", "configure", "model_class", "models", "register_model"]
 ModelT = TypeVar("ModelT", bound=type)
 
 _SHIPPED = {
+    "anticipation-rnn": "tinydl.models.anticipation_rnn",
     **dict.fromkeys(("gru", "lstm", "tanh-rnn"), "tinydl.models.rnn"),
     "chorale-lstm": "tinydl.models.chorale_lstm",
     "deep-bach": "tinydl.models.deep_bach",

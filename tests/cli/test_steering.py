@@ -96,6 +96,26 @@ def test_deep_bach_harmonises_goes_on_and_is_compared(run: Run, deep: Path, melo
 
 
 
+def test_a_model_of_tunes_that_knows_notes_ahead(run: Run, tmp_path: Path) -> None:
+    folder, out = tmp_path / "tunes", tmp_path / "run"
+    folder.mkdir()
+    for i in range(12):
+        notes = [Note(240 * k, 240 * k + 240, 60 + (k * (i + 1)) % 13) for k in range(32)]
+        midi.write(Score(480, notes), folder / f"{i}.mid")
+    options = ("-o", "hidden=8", "ahead=5", "embedding=4", "batch=4", "eval_every=4")
+    assert quietly("train", "anticipation-rnn", folder, "--out", out, "--steps", "4", *options)[0] == 0
+    rows = run("evaluate", out, "--given", "--json").json["given"]
+    assert [row["share"] for row in rows] == [0.1, 0.2, 0.4]
+    assert all(0 < row[key] < 10 for row in rows for key in ("told", "untold", "misled"))
+    assert run("evaluate", out, "--given").out.splitlines()[0].split()[-3:] == ["told", "untold", "misled"]
+    new = tmp_path / "new.mid"
+    assert run("infill", out, folder / "3.mid", "--bars", "2-2", "--out", new).code == 0
+    given, made = midi.read(folder / "3.mid")[0].notes, midi.read(new)[0].notes
+    assert [n for n in made if not 1920 <= n.start < 3840] == [n for n in given if not 1920 <= n.start < 3840]
+    said = run("harmonise", out, folder / "3.mid", "--out", tmp_path / "no.mid").error()
+    assert said.startswith("the model 'anticipation-rnn' cannot harmonise a melody")
+
+
 def test_what_cannot_be_done_is_one_line(run: Run, bach: Path, trained: Path, melody: Path, tmp_path: Path) -> None:
     out = tmp_path / "new.mid"
     said = run("harmonise", trained, melody, "--out", out).error()
@@ -106,6 +126,8 @@ def test_what_cannot_be_done_is_one_line(run: Run, bach: Path, trained: Path, me
     assert "--bars: must be FIRST-LAST, counted from 1, such as 5-8, not '3-1'" in said
     said = run("evaluate", trained, "--voices").error()
     assert said == "--voices is for models of four voices, and lstm reads roll: leave it out"
+    said = run("evaluate", trained, "--given").error()
+    assert said == "--given is for models that take notes of a tune, and lstm takes none: leave it out"
     assert not out.exists()
 
 

@@ -46,6 +46,7 @@ OPTIONS = {
     "vae": [*FRAMES, "latent=3", "samples=4"], "hmm": [*SMALL[:1], *SMALL[2:], "states=3", "components=2", "rounds=1"],
     "rnn-rbm": [*SMALL, "units=6", "gibbs=2", *CHAINS],
     "lstm": SMALL, "lstm-nade": [*SMALL, "units=8"], "gru": SMALL,
+    "anticipation-rnn": ["-o", "meter=6/8", "hidden=8", "ahead=5", "embedding=4", "batch=2", "eval_every=4"],
     "chorale-lstm": ["-o", "hidden=9", "width=6", "window=8", "batch=4", "eval_every=4"],
     "music-transformer": ["-o", "width=6", "heads=2", "layers=2", "window=8", "batch=4", "eval_every=4"],
     "deep-bach": ["-o", "hidden=5", "units=6", "embedding=3", "window=16", "rounds=2", "batch=4", "eval_every=4"],

@@ -9,7 +9,7 @@ import pytest
 
 from tinydl import registry
 from tinydl.data.corpus import demo_scores
-from tinydl.data.representations import Chorale
+from tinydl.data.representations import Chorale, Grid
 from tinydl.data.score import Key, Meter, Note, Score, Tempo
 from tinydl.errors import ConfigError, DataError
 from tinydl.generation import Fixed, harmonise, infill, steering
@@ -114,6 +114,37 @@ def test_what_reaches_into_the_gap_stays_whole(dice):
     assert not [note for note in made.notes if note.track == 1 and note not in long]
 
 
+class Tunes(Dice):
+    conditions = ("notes", "temperature")
+
+    def __init__(self):
+        self.encoding = Grid()
+
+    def sample(self, n, length, temperature, condition, rng):
+        tokens = rng.integers(10, 30, (length,))
+        return [condition["fixed"].within(np.where(rng.random((length,)) < 0.6, Grid.HOLD, tokens))]
+
+
+@pytest.mark.parametrize("bars", [(1, 1), (2, 3), (4, 4)])
+def test_in_a_tune_all_but_the_notes_of_the_tune_in_the_bars_stays(dice, monkeypatch, bars):
+    monkeypatch.setattr(steering, "load_model", lambda run, device: (Tunes(), type("Card", (), {"representation": (
+        Grid().config())})))  # fmt: skip
+    tune = [Note(240 * i + 3, 240 * i + 200, 60 + i * 7 % 12, 30 + i, 0, 0) for i in range(29)]
+    tune += [Note(1440, 2000, 50, 70, 1, 1), Note(6960, 7300, 80, 70, 0, 0)]
+    chords = [Note(480 * i, 480 * i + 480, 48 + j, 60, 1, 1) for i in range(15) for j in (0, 4)]
+    piece = Score(480, tune + chords)
+    made = infill("run", piece, bars)
+    start, end = 1920 * (bars[0] - 1), 1920 * bars[1]
+    free = [n for n in piece.notes if n.track == 0 and n.start >= start and n.end <= end]
+    kept = [n for n in piece.notes if n not in free]
+    new = [n for n in made.notes if n not in set(kept)]
+    assert free and new and [n for n in made.notes if n in set(kept)] == kept
+    assert all(n.track == n.channel == 0 and start <= n.start < n.end <= end for n in new)
+    assert replace(made, notes=[]) == replace(piece, notes=[])
+    with pytest.raises(ConfigError, match="cannot harmonise a melody"):
+        harmonise("run", piece)
+
+
 def test_bars_and_voices_that_are_not_there(dice):
     piece = demo_scores("chorales", 1)[0]
     count = len(piece.bars())
@@ -153,6 +184,6 @@ def test_given_entries():
 
 
 def test_all_conditions_are_words_of_the_vocabulary():
-    known = {"melody", "notes", "primer", "temperature", "top-k", "top-p"}
+    known = {"interpolate", "melody", "notes", "primer", "temperature", "top-k", "top-p"}
     for name in registry.models():
         assert set(registry.model_class(name).conditions) <= known

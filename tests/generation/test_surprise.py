@@ -86,6 +86,8 @@ EXACT = [name for name in sorted(registry._SHIPPED) if registry.model_class(name
 def test_frames_add_up_to_the_likelihood_of_the_piece(name):
     tinydl.manual_seed(1)
     small = {key: 8 for key in ("hidden", "units", "states") if key in vars(registry.configure(name))}
+    if "meter" in vars(registry.configure(name)):
+        small["meter"] = "3/4"
     model = registry.build(name, **small, step="1/4").train()  # the dropout is off all the same
     rng = np.random.default_rng(0)
     notes, now = [], 0

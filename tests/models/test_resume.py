@@ -16,6 +16,7 @@ from tinydl.training import Criterion, Interrupted, Silent, evaluate, fit, load_
 NAMES = ("best.safetensors", "last.safetensors", "log.jsonl")
 PHRASES = {"hidden": 8, "embedding": 5, "latent": 3, "samples": 2, "chunk": 200_000}
 OPTIONS = {
+    "anticipation-rnn": {"hidden": 8, "ahead": 5, "embedding": 4, "chunk": 48},
     "chorale-lstm": {"hidden": 9, "width": 6, "window": 8, "transpose": 2},
     "deep-bach": {"hidden": 5, "units": 6, "embedding": 3, "window": 8, "chunk": 24, "transpose": 2},
     "hmm": {"states": 5, "rounds": 2, "chunk": 24, "step": 1},
@@ -32,7 +33,7 @@ OPTIONS = {
 }
 COMMON = {"steps": 12, "eval_every": 2, "batch": 3, "schedule": "plateau", "patience": 5, "lr": 0.02}
 EVERY_STEP = ("lstm", "melody-lstm")  # of the others some, on either side of a validation
-TUNES = ("melody-lstm", "music-vae", "vrae")
+TUNES = ("anticipation-rnn", "melody-lstm", "music-vae", "vrae")
 DATA = {name: "demo-tunes" if name in TUNES else "demo-chorales" for name in OPTIONS}
 
 

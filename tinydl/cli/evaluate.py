@@ -40,6 +40,10 @@ def _arguments(parser: Parser) -> None:
         "--voices", action="store_true",
         help="instead: how often a model of four voices names the right note, by voice, beside simpler predictors",
     )  # fmt: skip
+    instead.add_argument(
+        "--given", action="store_true",
+        help="instead: what it is worth to a model that takes notes of a tune to know some of them ahead",
+    )  # fmt: skip
     parser.add_argument(
         "--samples", metavar="K", type=integer(5, 1000),
         help="new pieces to look at (default: as many as the split has, at most 100)",
@@ -91,6 +95,8 @@ def _run(args: argparse.Namespace) -> int:
         return _compare(args)
     if args.voices:
         return _voices(args)
+    if args.given:
+        return _given(args)
     found = figures(*held_out(args.run, args.data, args.device), args.split)
     if args.json:
         say_json(found)
@@ -134,6 +140,29 @@ def _voices(args: argparse.Namespace) -> int:
 
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
+
+
+def _given(args: argparse.Namespace) -> int:
+    from tinydl.measures.given import given_report
+
+    model, card, _, splits = held_out(args.run, args.data, args.device)
+    if not hasattr(model, "constrained"):
+        raise UsageError(f"--given is for models that take notes of a tune, and {card.model} takes none: leave it out")
+    if not splits[args.split]:
+        raise UsageError(f"the {args.split} split is empty: there is nothing to evaluate on")
+    rows = given_report(model, splits[args.split])
+    if args.json:
+        facts = {"model": card.model, "data": splits.source, "split": args.split, "seed": card.seed}
+        say_json({**facts, "given": rows})
+        return 0
+    columns = ("told", "untold", "misled")
+    say_table(
+        ("share given", "free steps", *columns),
+        [(f"{row['share']:.0%}", row["free"], *(f"{row[key]:.4f}" for key in columns)) for row in rows],
+    )
+    say()
+    say("nats per free step: told of the given ones ahead, not told, and told what another tune has in their places")
+    return 0
 
 
 # -- new pieces beside real ones ---------------------------------------------------------------------------------------
@@ -233,7 +262,8 @@ EVALUATE = Command(
         "of chords (in any key) and of the upper line, and the share of bars with a double. original: at most 10 % of\n"
         "the samples go beyond what is usual (95 % of the real pieces stay below it); doubtful: at most 25 %.\n"
         "--voices compares a model of four voices with its voices' most frequent note, with what most often follows,\n"
-        "and with the training bars whose soprano is nearest."
+        "and with the training bars whose soprano is nearest. --given: nats per free step of a tune of which some\n"
+        "steps are known ahead."
     ),
     examples=[
         "tinydl evaluate run",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tinydl.data.score import Note, Score
 
 MELODY, NOTES = "melody", "notes"
+_NOTHING = {"chorale": -1, "grid": 0}  # what an array of each representation has beyond its last note
 _NAMES = ("Soprano", "Alto", "Tenor", "Bass")
 
 
@@ -41,8 +42,8 @@ class Fixed:
     """Which entries of a new piece are given, and what they are.
 
     Attributes:
-        values: int64 [T, V], in the model's representation; read where ``mask`` is True.
-        mask: bool [T, V].
+        values: int64 [T, V], or [T] of a tune, in the model's representation; read where ``mask`` is True.
+        mask: bool, of the same shape.
 
     Raises ValueError for arrays of two shapes.
     """
@@ -53,6 +54,14 @@ class Fixed:
     def __post_init__(self) -> None:
         if self.values.shape != self.mask.shape:
             raise ValueError(f"values {list(self.values.shape)} and mask {list(self.mask.shape)} must have one shape")
+
+    @classmethod
+    def primer(cls, primer: NDArray[np.int64], length: int) -> Fixed:
+        """A beginning that is given, and ``length`` free steps after it."""
+        values = np.concatenate([primer, np.zeros((length, *primer.shape[1:]), np.int64)])
+        mask = np.zeros(values.shape, np.bool_)
+        mask[: len(primer)] = True
+        return cls(values, mask)
 
     def voice(self, voice: int, length: int) -> NDArray[np.int64]:
         """The values [length] of one voice, all of which must be given; ConfigError when they, or others only, are."""
@@ -119,7 +128,7 @@ def harmonise(
     """
     check(temperature)
     model, encoding = _model(run, device)
-    require(model, (MELODY, NOTES), "harmonise a melody")
+    require(model, (MELODY,), "harmonise a melody")
     name, score = _read(melody, name or "the melody")
     tune = _tune(name, score, encoding)
     line = encoding.voice(replace(score, notes=tune))
@@ -157,7 +166,8 @@ def infill(
     Args:
         bars: the first and the last bar to fill, counted from 1.
         run, temperature, seed, device, name: as in :func:`harmonise`.
-        piece: a score, or a MIDI file, in four voices.
+        piece: a score, or a MIDI file, in four voices; of a model of tunes, one with a tune, the other parts of which
+            stay as they are.
 
     Only notes that begin and end inside the bars are replaced. A note that reaches into them, or out of them, stays as
     it is, as does everything outside: same ticks, pitch, velocity, track and channel.
@@ -171,40 +181,43 @@ def infill(
     start, end = _ticks(name, score, bars)
     data = encoding.encode(score).data
     _require_voices(name, encoding, data)
+    parts = _parts(name, score, encoding, data)
     base = score.ticks_per_beat
     first, last = encoding.to_step(start, base), encoding.to_step(end, base)
-    length = max(len(data), last)
-    values = np.full((length, 4), encoding.REST, np.int64)
+    # Beyond the last note nothing happens: a chorale has rests there, and a tune holds its silence.
+    values = np.full((max(len(data), last), *data.shape[1:]), _NOTHING[encoding.name], np.int64)
     values[: len(data)] = data
-    mask = np.ones((length, 4), np.bool_)
+    mask = np.ones(values.shape, np.bool_)
     mask[first:last] = False
-    kept = [note for note in score.notes if note.start < start or note.end > end or note.channel == DRUM_CHANNEL]
-    parts = _parts(score, encoding, data)
+
+    def anew(note: Note) -> bool:
+        return start <= note.start and note.end <= end and (note.track, note.channel) in parts
+
+    kept = [note for note in score.notes if not anew(note)]
     for note in kept:  # what reaches into the bars is given there too
-        if note.start < end and note.end > start and note.channel != DRUM_CHANNEL:
-            a, b = encoding.to_step(note.start, base), encoding.to_step(note.end, base)
-            for voice in range(4):
-                if a < length and values[a, voice] == note.pitch:
-                    mask[a:b, voice] = True
+        if note.start < end and note.end > start:
+            held = slice(encoding.to_step(note.start, base), encoding.to_step(note.end, base))
+            for voice in _voices_of(note, score, encoding, data):
+                cells: Any = (held, *voice)
+                mask[cells] = True
     made = _draw(model, Fixed(values, mask), temperature, seed, "infill")
     # A note that was kept ends where it ended: what the model would hold on from it is struck anew.
-    again = (made == encoding.HOLD) & ~mask & np.vstack([np.ones((1, 4), np.bool_), mask[:-1]])
-    made = np.where(again, encoding.sounding(made), made)
+    after_given = np.concatenate([np.ones((1, *mask.shape[1:]), np.bool_), mask[:-1]])
+    made = np.where((made == encoding.HOLD) & ~mask & after_given, _struck(made, encoding.HOLD), made)
     new = []
     for note in encoding.decode(made, like=score).notes:
         at = encoding.to_step(note.start, base)
-        if first <= at < last and not mask[at, note.track]:
+        if first <= at < last and not mask[at].reshape(-1)[note.track]:
             track, channel = parts[note.track]
             new.append(replace(note, end=min(note.end, end), track=track, channel=channel))
     return replace(score, notes=[*kept, *new])
 
 
-def _model(run: str | Path, device: str) -> tuple[Any, Chorale]:
+def _model(run: str | Path, device: str) -> tuple[Any, Any]:
     from tinydl.data.representations import representation
 
     model, card = load_model(run, device)
-    encoding: Any = representation(card.representation)
-    return model, encoding
+    return model, representation(card.representation)
 
 
 def _draw(model: Any, fixed: Fixed, temperature: float, seed: int, name: str) -> NDArray[np.int64]:
@@ -253,7 +266,9 @@ def _tune(name: str, score: Score, encoding: Chorale) -> list[Note]:
     return tune
 
 
-def _require_voices(name: str, encoding: Chorale, data: NDArray[np.int64]) -> None:
+def _require_voices(name: str, encoding: Any, data: NDArray[np.int64]) -> None:
+    if encoding.name != "chorale":
+        return
     voices = int((encoding.sounding(data) >= 0).any(0).sum())
     if voices < 4:
         raise DataError(f"{name} has {voices} voice{'s' * (voices != 1)}, and the model fills gaps in music of four")
@@ -272,13 +287,29 @@ def _ticks(name: str, score: Score, bars: tuple[int, int]) -> tuple[int, int]:
     return lines[first - 1][0], end
 
 
-def _parts(score: Score, encoding: Chorale, data: NDArray[np.int64]) -> list[tuple[int, int]]:
+def _voices_of(note: Note, score: Score, encoding: Any, data: NDArray[np.int64]) -> list[tuple[int, ...]]:
+    """The columns of an array in which a note is struck, as indices: () of the one that a tune has."""
+    at = encoding.to_step(note.start, score.ticks_per_beat)
+    if note.channel == DRUM_CHANNEL or at >= len(data):
+        return []
+    if encoding.name == "grid":
+        return [()] if data[at] == 2 + note.pitch - encoding.low else []
+    return [(int(voice),) for voice in np.flatnonzero(data[at] == note.pitch)]
+
+
+def _parts(name: str, score: Score, encoding: Any, data: NDArray[np.int64]) -> list[tuple[int, int]]:
     """The (track, channel) of each voice: where most of its notes stand."""
-    found: list[Counter[tuple[int, int]]] = [Counter() for _ in range(4)]
+    found: list[Counter[tuple[int, int]]] = [Counter() for _ in range(data.shape[1] if data.ndim > 1 else 1)]
     for note in score.notes:
-        at = encoding.to_step(note.start, score.ticks_per_beat)
-        for voice in range(4):
-            if note.channel != DRUM_CHANNEL and at < len(data) and data[at, voice] == note.pitch:
-                found[voice][note.track, note.channel] += 1
-    fallback = found[0].most_common(1)[0][0]
-    return [counter.most_common(1)[0][0] if counter else fallback for counter in found]
+        for voice in _voices_of(note, score, encoding, data):
+            found[voice[0] if voice else 0][note.track, note.channel] += 1
+    if not all(found):
+        raise DataError(f"{name} holds no notes that the model reads: there is nothing to fit new ones to")
+    return [counter.most_common(1)[0][0] for counter in found]
+
+
+def _struck(data: NDArray[np.int64], hold: int) -> NDArray[np.int64]:
+    """What was struck last in each step of an array: ``data`` with every HOLD replaced by what it holds."""
+    steps = np.arange(len(data)).reshape(-1, *[1] * (data.ndim - 1))
+    last = np.maximum.accumulate(np.where(data != hold, steps, 0), axis=0)
+    return np.take_along_axis(data, last, axis=0)

@@ -6,6 +6,7 @@ evaluate`` counts it; their sum is -ln p of the piece. The surprise of a note is
 - in a piano-roll, -ln p of its first cell: that this pitch begins to sound in this frame. (How long it goes on is not
   its own surprise: the cells after the first are predicted from the first.)
 - in a chorale, -ln p of its first cell: that this voice begins this pitch in this frame;
+- in a tune on a grid, -ln p of its first step: that this pitch begins there;
 - in a tune, -ln p of its PITCH token and of the LENGTH tokens after it.
 
 What does *not* sound is surprising as well, so the notes of a frame add up to less than the frame.
@@ -26,7 +27,7 @@ from tinydl.training.checkpoint import load_model
 from tinydl.training.recipe import ElementDensity
 
 if TYPE_CHECKING:
-    from tinydl.data.representations import Chorale, Encoded, Melody, PianoRoll
+    from tinydl.data.representations import Chorale, Encoded, Grid, Melody, PianoRoll
     from tinydl.data.score import Score
 
 NEAR = 8  # a note begins on the grid if it does within the eighth part of a step
@@ -171,7 +172,7 @@ def surprise(
             f"use a run of a model that has, such as lstm-nade"
         )
     encoding = kinds.representation(representation or model.representation)
-    if not isinstance(encoding, (kinds.PianoRoll, kinds.Melody, kinds.Chorale)):
+    if not isinstance(encoding, (kinds.PianoRoll, kinds.Melody, kinds.Chorale, kinds.Grid)):
         raise ConfigError(
             f"the model {model.model_name!r} reads {encoding.name}, for which no note's surprise is defined"
         )
@@ -192,6 +193,10 @@ def surprise(
         frames, steps, begun = _roll(encoding, encoded.data, nll)
     elif isinstance(encoding, kinds.Chorale):
         frames, steps, begun = _voices(encoding, encoded.data, nll)
+    elif isinstance(encoding, kinds.Grid):
+        struck = {int(t): int(encoded.data[t]) - 2 + encoding.low for t in np.flatnonzero(encoded.data >= 2)}
+        begun = {(t, pitch): float(nll[t]) for t, pitch in struck.items()}
+        frames, steps = nll, np.arange(len(nll))
     else:
         frames, steps, begun = _tune(encoding, encoded.data, nll)
     heard = encoding.decode(encoded.data, like=score)
@@ -256,7 +261,7 @@ def _tune(
     return nll[1:], steps[1:], begun
 
 
-def _check(name: str, score: Score, encoding: PianoRoll | Melody | Chorale, encoded: Encoded) -> None:
+def _check(name: str, score: Score, encoding: PianoRoll | Melody | Chorale | Grid, encoded: Encoded) -> None:
     """Raise :class:`DataError` for music of which the model would hear nothing, or something else."""
     from tinydl.data.representations.base import as_step
     from tinydl.data.score import DRUM_CHANNEL
