@@ -95,6 +95,9 @@ PLAN = (
     Entry("rbm", "jsb", 10),
     Entry("rnn-rbm", "jsb", 30),
     Entry("rtrbm", "jsb", 30),
+    # Nothing is published on it in these units: the two stand beside each other.
+    Entry("chorale-lstm", "jsb16", 10),
+    Entry("music-transformer", "jsb16", 10),
 )
 SEEDS = (1, 2, 3)
 QUICK_SEEDS = (1,)
