@@ -39,7 +39,7 @@ from tinydl.generation.sampling import check, draw_each
 from tinydl.models.vae import divergence, log_ratio
 from tinydl.nn import functional as F
 from tinydl.random import Generator
-from tinydl.training import Batch, Recipe, Score, collate, ramp
+from tinydl.training import Batch, Recipe, Score, collate, ramp, reconstruction
 
 IGNORED = -100  # a target that cross_entropy leaves out
 FIRST_PITCH = 2  # the token of the lowest pitch; before it, hold and rest
@@ -182,7 +182,7 @@ class Phrases(nn.Module):
         logits: Tensor = self.output(self.read(self.embed(before), c, self.begin(c))[0])
         return logits
 
-    def reconstruction(
+    def reconstructed(
         self, z: Tensor, x: NDArray[np.int64], lengths: NDArray[np.int64], forcing: float = 1.0
     ) -> tuple[Tensor, NDArray[np.int64], int]:
         """The logits [S, U N, V] of phrases [N, T] given z [N, L]; their targets [S, U N]; and U."""
@@ -210,7 +210,7 @@ class Phrases(nn.Module):
         noise = tinydl.randn_like(mu) if eps is None else tinydl.as_tensor(eps(x), device=self.device)
         z = mu + tinydl.exp(log_variance / 2) * noise
         forcing = self.teacher_forcing(batch.step) if self.training else 1.0
-        logits, target, _ = self.reconstruction(z, x, lengths, forcing)
+        logits, target, _ = self.reconstructed(z, x, lengths, forcing)
         missed = F.cross_entropy(
             logits.reshape(-1, self.tokens), tinydl.as_tensor(target.reshape(-1), device=self.device),
             ignore_index=IGNORED, reduction="sum",
@@ -271,7 +271,7 @@ class Phrases(nn.Module):
         eps = tinydl.as_tensor(self.draws(x, K), device=self.device)
         z = mu + tinydl.exp(log_variance / 2) * eps
         log_w = log_ratio(eps, z, log_variance).cpu().numpy().astype(np.float64)  # [K, N]
-        logits, target, parts = self.reconstruction(
+        logits, target, parts = self.reconstructed(
             z.reshape(-1, z.shape[-1]), np.tile(x, (K, 1)), np.tile(lengths, K)
         )
         found = _log_likely(logits.cpu().numpy().astype(np.float64), target)
@@ -281,7 +281,7 @@ class Phrases(nn.Module):
         own = steps.mean(0)
         inside = np.arange(x.shape[1]) < lengths[:, None]
         shared = np.where(inside, own + ((bound - own.sum(-1)) / lengths)[:, None], 0.0)
-        guess = self.reconstruction(mu, x, lengths)[0].cpu().numpy().argmax(-1)
+        guess = self.reconstructed(mu, x, lengths)[0].cpu().numpy().argmax(-1)
         return shared, guess.reshape(-1, parts, len(x)).transpose(2, 1, 0).reshape(len(x), -1)
 
     def log_prob(self, piece: NDArray[Any]) -> NDArray[Any]:
@@ -323,6 +323,13 @@ class Phrases(nn.Module):
             events[step] = draw_each(self.output(h).cpu().numpy()[0], uniform, temperature)
             x = events[step][None]
         return events.reshape(-1, many, len(z)).transpose(2, 1, 0).reshape(len(z), -1)
+
+    def figures(self, pieces: Sequence[NDArray[Any]]) -> dict[str, float]:
+        """How much of every phrase comes back: by the most probable events, and by ones drawn at temperature 1."""
+        return {
+            "reconstruction": reconstruction(self, pieces),
+            "reconstruction_sampled": reconstruction(self, pieces, temperature=1.0),
+        }
 
     @tinydl.no_grad()
     def sample(

@@ -31,6 +31,7 @@ _SHIPPED = {
     **dict.fromkeys(("gru", "lstm", "tanh-rnn"), "tinydl.models.rnn"),
     "chorale-lstm": "tinydl.models.chorale_lstm",
     "deep-bach": "tinydl.models.deep_bach",
+    "denoising": "tinydl.models.denoising",
     "hmm": "tinydl.models.hmm",
     "lstm-nade": "tinydl.models.lstm_nade",
     "melody-lstm": "tinydl.models.melody_lstm",

@@ -42,6 +42,7 @@ FRAMES = ["-o", "units=6", "batch=4", "eval_every=4"]
 CHAINS = ["chains=4", "temperatures=6"]
 PHRASES = ["-o", "meter=6/8", "hidden=8", "embedding=5", "latent=3", "samples=2", "batch=2", "eval_every=4"]
 OPTIONS = {
+    "denoising": [*FRAMES, "window=5", "rounds=3"],
     "nade": FRAMES, "rbm": [*FRAMES, "gibbs=2", "persistent=4", "draws=5", *CHAINS],
     "vae": [*FRAMES, "latent=3", "samples=4"], "hmm": [*SMALL[:1], *SMALL[2:], "states=3", "components=2", "rounds=1"],
     "rnn-rbm": [*SMALL, "units=6", "gibbs=2", *CHAINS],

@@ -50,7 +50,7 @@ def summed(model, x):
     with tinydl.no_grad():
         for one, prior in zip(z, log_prior):
             code = tinydl.from_numpy(np.full((len(x), 1), one, np.float32))
-            logits, target, _ = model.reconstruction(code, x, np.full(len(x), x.shape[1]))
+            logits, target, _ = model.reconstructed(code, x, np.full(len(x), x.shape[1]))
             found = _log_likely(logits.numpy().astype(np.float64), target)
             each.append(prior + found.sum(0).reshape(-1, len(x)).sum(0))
     return np.logaddexp.reduce(np.array(each), axis=0)
@@ -77,7 +77,7 @@ def test_the_likelihood_sums_to_one_and_the_bounds_lie_below(build):
         mu, log_variance = model.encoded(x, np.full(len(x), 4))
         eps = Generator(3).normal((400, 1, 1))
         z = (mu + tinydl.exp(log_variance / 2) * tinydl.from_numpy(eps)).reshape(-1, 1)
-        logits, target, parts = model.reconstruction(z, np.tile(x, (400, 1)), np.full(400 * len(x), 4))
+        logits, target, parts = model.reconstructed(z, np.tile(x, (400, 1)), np.full(400 * len(x), 4))
     likely = _log_likely(logits.numpy().astype(np.float64), target).sum(0).reshape(parts, 400, len(x)).sum(0)
     elbo = likely.mean(0) - divergence(mu, log_variance).numpy()
     assert (elbo < truth).all()
@@ -123,10 +123,10 @@ def test_an_event_does_not_know_itself_nor_what_follows(build):
     model = build(scale=3.0)
     x = np.array([[2, 1, 0, 2, 1, 0, 2, 1]])
     z = tinydl.from_numpy(np.ones((1, 1), np.float32))
-    before = model.reconstruction(z, x, np.array([8]))[0].detach().numpy()
+    before = model.reconstructed(z, x, np.array([8]))[0].detach().numpy()
     changed = x.copy()
     changed[0, 2] = 2
-    after = model.reconstruction(z, changed, np.array([8]))[0].detach().numpy()
+    after = model.reconstructed(z, changed, np.array([8]))[0].detach().numpy()
     steps, parts = before.shape[:2]
     differs = (before != after).any(-1).T.reshape(-1)  # part by part, in time
     assert not differs[:3].any() and differs[3]
@@ -152,9 +152,9 @@ def test_the_decoder_reads_its_own_events_without_teacher_forcing(build):
     model = build(scale=4.0).train()
     x, lengths = np.array([[2, 1, 0, 2, 1, 0, 2, 1]] * 50), np.full(50, 8)
     z = tinydl.zeros(50, 1)
-    forced = model.reconstruction(z, x, lengths)[0].detach().numpy()
-    mixed = model.reconstruction(z, x, lengths, 0.5)[0].detach().numpy()
-    free = model.reconstruction(z, x, lengths, 0.0)[0].detach().numpy()
+    forced = model.reconstructed(z, x, lengths)[0].detach().numpy()
+    mixed = model.reconstructed(z, x, lengths, 0.5)[0].detach().numpy()
+    free = model.reconstructed(z, x, lengths, 0.0)[0].detach().numpy()
     assert (mixed[0] == forced[0]).all()  # nothing was read yet
     shares = [(other[1] != forced[1]).any(-1).mean() for other in (mixed, free)]
     assert 0.05 < shares[0] < shares[1]
@@ -166,7 +166,7 @@ def test_decoding_follows_the_likelihood(build):
     model = build(scale=4.0, **SMALLEST)
     z = np.full((1, 1), 0.7, np.float32)
     x = every(model)
-    logits, target, parts = model.reconstruction(
+    logits, target, parts = model.reconstructed(
         tinydl.from_numpy(np.repeat(z, len(x), 0)), x, np.full(len(x), 4)
     )
     p = np.exp(_log_likely(logits.detach().numpy().astype(np.float64), target).sum(0).reshape(parts, -1).sum(0))

@@ -28,6 +28,7 @@ OPTIONS = {
     "music-vae": {**PHRASES, "bars": 4, "conductor": 7, "kl_weight": "0:0.5:8", "free_bits": 1.0},
     "vrae": {**PHRASES, "teacher_forcing": "1:0.2:8"},
     "rbm": {"units": 9, "persistent": 5, "chunk": 24, "step": 1, "gibbs": 2, "chains": 4, "temperatures": 5},
+    "denoising": {"units": 8, "window": 5, "rounds": 2, "chunk": 24, "step": 1},
     "vae": {"units": 8, "latent": 3, "samples": 5, "chunk": 24, "step": 1},
     "rnn-rbm": {"hidden": 8, "units": 9, "chunk": 24, "step": 1, "gibbs": 2, "chains": 2, "temperatures": 3},
 }

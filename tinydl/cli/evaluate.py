@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 KEYS = ("model", "data", "split", "kind", "nll_per_frame", "nll_skip_first", "nll_per_sequence", "accuracy") + (
     "frames", "params", "train_seconds", "seed")  # fmt: skip
-OF_LATENT = ("reconstruction", "reconstruction_sampled")  # keys of models with a latent vector alone
 OF_SAMPLES = {"samples": None, "seed": 0, "temperature": 1.0}  # options of --measures and --copying, and their defaults
 OF_COPYING = {"time_scale": False, "transpose": False}
 
@@ -72,7 +71,7 @@ def held_out(run: str, data: str | None, device: str = "cpu") -> tuple[Any, Card
 
 
 def figures(model: Any, card: Card, config: dict[str, Any], splits: Splits, split: str) -> dict[str, Any]:
-    """What the command prints: ``KEYS``, in their order, and those of ``OF_LATENT`` that the model has."""
+    """What the command prints: ``KEYS``, in their order, and what the model measures itself by."""
     from tinydl.training import evaluate
 
     found = {
@@ -81,7 +80,7 @@ def figures(model: Any, card: Card, config: dict[str, Any], splits: Splits, spli
         "train_seconds": config.get("train_seconds"),
         "seed": card.seed,
     }
-    return {key: found[key] for key in (*KEYS, *OF_LATENT) if key in found}
+    return {key: found[key] for key in (*KEYS, *(key for key in found if key not in KEYS))}
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -255,7 +254,8 @@ EVALUATE = Command(
         "nll_per_frame: -ln p summed over all frames, the first included, over the number of frames (nats).\n"
         "nll_skip_first leaves out every piece's first frame; nll_per_sequence averages the pieces' own means.\n"
         "reconstruction, of models with a latent vector: the share of steps that come back when every phrase is\n"
-        "encoded and decoded, by the most probable events; reconstruction_sampled: by ones drawn at temperature 1.\n\n"
+        "encoded and decoded, by the most probable events; reconstruction_sampled: by ones drawn at temperature 1.\n"
+        "recovered, of denoising: the F1 of all cells when silenced notes are put back; unrecovered: when not.\n\n"
         "--measures compares new pieces with the training pieces, beside real pieces of the split, an order-3 Markov\n"
         "model and noise: real is no farther than real pieces are, better and worse are than the Markov model.\n"
         "--copying says what new pieces share with the training pieces, beside what real ones do: the longest passage\n"

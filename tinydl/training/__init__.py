@@ -26,6 +26,7 @@ __all__ = [
     "Diverged",
     "ElementDensity",
     "Game",
+    "Figures",
     "GenerativeModel",
     "Interrupted",
     "LatentModel",

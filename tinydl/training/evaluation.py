@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from tinydl.errors import DataError
 from tinydl.random import Generator
-from tinydl.training.recipe import Criterion, GenerativeModel, LatentModel, collate
+from tinydl.training.recipe import Criterion, Figures, GenerativeModel, LatentModel, collate
 
 PHRASES_AT_ONCE = 512
 FRAMES_AT_ONCE = 8192  # in a padded batch: enough to fill the matrix products, little enough for any memory
@@ -80,8 +80,8 @@ def evaluate(model: GenerativeModel, pieces: Sequence[NDArray[Any]], split: str 
     """Score pieces under a model.
 
     Returns a dictionary with ``model``, ``split``, ``kind`` (the model's ``density``), the three averages of this
-    module in nats, ``accuracy``, ``frames`` (predicted ones) and ``params``; of a :class:`tinydl.training.LatentModel`
-    also its :func:`reconstruction`, at temperature 0 and, ``reconstruction_sampled``, at 1.
+    module in nats, ``accuracy``, ``frames`` (predicted ones) and ``params``; and what else the model measures itself by
+    (:class:`tinydl.training.Figures`).
 
     ``accuracy`` of piano-rolls is TP / (TP + FP + FN) over all notes of all frames, the frame-level accuracy of Bay,
     Ehmann and Downie (ISMIR 2009) that Boulanger-Lewandowski et al. report, of the *thresholded* prediction: a note is
@@ -111,9 +111,9 @@ def evaluate(model: GenerativeModel, pieces: Sequence[NDArray[Any]], split: str 
         "frames": frames,
         "params": sum(p.numel() for p in model.parameters()),  # type: ignore[attr-defined]
     }
-    if isinstance(model, LatentModel):
-        found["reconstruction"] = reconstruction(model, pieces)
-        found["reconstruction_sampled"] = reconstruction(model, pieces, temperature=1.0)
+    if isinstance(model, Figures):
+        with _evaluating(model):
+            found.update(model.figures(pieces))
     return found
 
 

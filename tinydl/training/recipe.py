@@ -261,3 +261,12 @@ class Criterion(Protocol):
 
         Of a model without a density: how far its samples lie from the pieces.
         """
+
+
+@runtime_checkable
+class Figures(Protocol):
+    """What a model offers beside :class:`GenerativeModel` whose task has a figure of its own, such as how much of a
+    piece comes back from its code; :func:`tinydl.training.evaluate` adds it to the others."""
+
+    def figures(self, pieces: Sequence[NDArray[Any]]) -> Mapping[str, float]:
+        """The figures by name, of whole pieces; repeatable."""
