@@ -32,6 +32,7 @@ _SHIPPED = {
     "chorale-lstm": "tinydl.models.chorale_lstm",
     "deep-bach": "tinydl.models.deep_bach",
     "denoising": "tinydl.models.denoising",
+    "gan": "tinydl.models.gan",
     "hmm": "tinydl.models.hmm",
     "lstm-nade": "tinydl.models.lstm_nade",
     "melody-lstm": "tinydl.models.melody_lstm",

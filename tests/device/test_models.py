@@ -43,6 +43,7 @@ CHAINS = ["chains=4", "temperatures=6"]
 PHRASES = ["-o", "meter=6/8", "hidden=8", "embedding=5", "latent=3", "samples=2", "batch=2", "eval_every=4"]
 OPTIONS = {
     "denoising": [*FRAMES, "window=5", "rounds=3"],
+    "gan": ["-o", "units=6", "latent=3", "frames=8", "updates=2", "batch=4", "eval_every=4"],
     "nade": FRAMES, "rbm": [*FRAMES, "gibbs=2", "persistent=4", "draws=5", *CHAINS],
     "vae": [*FRAMES, "latent=3", "samples=4"], "hmm": [*SMALL[:1], *SMALL[2:], "states=3", "components=2", "rounds=1"],
     "rnn-rbm": [*SMALL, "units=6", "gibbs=2", *CHAINS],
@@ -55,6 +56,7 @@ OPTIONS = {
     "melody-lstm": ["-o", "hidden=12", "embedding=6", "chunk=64", "batch=4", "eval_every=4"],
     "vrae": PHRASES, "music-vae": [*PHRASES, "conductor=7", "teacher_forcing=0.5"],
 }  # fmt: skip
+WITHOUT_DENSITY = ("gan",)
 OF_VOICES = ("chorale-lstm", "deep-bach", "mini-bach", "music-transformer")
 
 
@@ -67,11 +69,11 @@ def test_a_run_on_the_device_is_that_of_the_cpu(model: str, tunes: Path, chorale
         assert code == 0, err
     np.testing.assert_allclose(losses(tmp_path / "cuda"), losses(tmp_path / "cpu"), rtol=2e-5)
     figures = []
-    for device in ("cpu", "cuda"):
+    for device in ("cpu", "cuda") if model not in WITHOUT_DENSITY else ():
         code, out, err = quietly("evaluate", tmp_path / "cuda", "--json", "--device", device)
         assert code == 0, err
         figures.append(json.loads(out))
-    for key in ("nll_per_frame", "accuracy"):
+    for key in ("nll_per_frame", "accuracy") if figures else ():
         assert figures[0][key] == pytest.approx(figures[1][key], rel=1e-4)
     music = ("generate", tmp_path / "cuda", "--bars", "1", "--no-copying", "--out")
     for device in ("cpu", "cuda"):

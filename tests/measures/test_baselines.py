@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinydl.measures.baselines import Markov, noise
+from tinydl.measures.baselines import Markov, independent_voices, noise
 from tinydl.random import Generator
 
 
@@ -86,3 +86,30 @@ def test_nothing_to_learn_from():
             learn()
     with pytest.raises(ValueError, match="order must be 0 or more"):
         Markov([np.array([1])], order=-1)
+
+
+def test_independent_voices_are_voices_of_other_pieces():
+    pieces = [np.zeros((6, 12), bool) for _ in range(5)]
+    for k, piece in enumerate(pieces):  # the notes 11 and k, and between them 5 where k is even
+        piece[:5, [k, 11]] = True
+        piece[:5, 5] = k % 2 == 0
+    seen = set()
+    for seed in range(300):
+        roll = independent_voices(pieces, 4, Generator(seed), voices=3)
+        assert roll.shape == (4, 12) and roll.dtype == np.bool_
+        assert (roll == roll[0]).all() and roll[0, 11]  # the highest of every piece
+        seen.add(tuple(np.flatnonzero(roll[0])))
+    assert (0, 5, 11) in seen and (1, 11) in seen
+    assert (2, 3, 11) in seen  # the second voice of piece 3 and the third of piece 2
+    assert all(len(notes) <= 3 for notes in seen)
+
+
+def test_independent_voices_keep_each_voice_and_draw_among_long_pieces():
+    rng = np.random.default_rng(0)
+    pieces = [rng.random((length, 20)) < 0.3 for length in (9, 3, 12)]
+    roll = independent_voices(pieces, 8, Generator(1), voices=1)
+    tops = [np.array([np.flatnonzero(frame).max(initial=-1) for frame in piece[:8]]) for piece in pieces]
+    found = np.array([np.flatnonzero(frame).max(initial=-1) for frame in roll])
+    assert any(np.array_equal(found, top) for top in (tops[0], tops[2]))
+    with pytest.raises(ValueError, match="no piece has the 13 frames that are asked for"):
+        independent_voices(pieces, 13, Generator(1))

@@ -124,7 +124,8 @@ def _page(args: argparse.Namespace, paths: list[Path], pieces: list[tuple[Score,
         piece(path.stem, score, model, card, file=path.name, nll=facts["nll_per_frame"])
         for path, (score, facts) in zip(paths, pieces)
     ]
-    valid = "" if card.valid is None else f" (validation: {card.valid:.3f} {unit_of(card.representation['name'])})"
+    known = card.valid is not None and model.density != "none"
+    valid = "" if not known else f" (validation: {card.valid:.3f} {unit_of(card.representation['name'])})"
     count = "One new piece" if len(music) == 1 else f"{len(music)} new pieces"
     command = ["tinydl", "generate", "run", "--out", Path(args.out).name, "--html", Path(args.html).name]
     values = [("seed of the music", args.seed), ("temperature", f"{args.temperature:g}")]

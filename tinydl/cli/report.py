@@ -66,10 +66,10 @@ def _page(args: argparse.Namespace) -> Page:
     model, card, config, splits = held_out(args.run, args.data)
     split = "test" if splits.test else "valid"  # a corpus of two pieces has no test split
     note(f"measuring on the {split} split: {count(len(splits[split]), 'piece')}")
-    found = figures(model, card, config, splits, split)
+    found = figures(model, card, config, splits, split) if model.density != "none" else None
     note(f"writing new music: {count(args.num, 'piece')}")
     made = generate(args.run, num=args.num, bars=args.bars, temperature=args.temperature, seed=args.seed)
-    unit = unit_of(card.representation["name"])
+    unit = unit_of(card.representation["name"]) if found else "no unit"
     samples = [
         piece(f"Sample {k}", score, model, card, file=f"sample-{k}.mid", nll=facts["nll_per_frame"])
         for k, (score, facts) in enumerate(made, start=1)
@@ -84,6 +84,9 @@ def _page(args: argparse.Namespace) -> Page:
     if rows:
         intro = (
             f"The mean training loss since the row before, and the validation loss of the averaged weights, in {unit}."
+            if found
+            else "The mean training loss since the row before (of a game, the last player's), and the distance of new "
+            "music from validation pieces."
         )
         sections.append(
             Curves(
@@ -93,16 +96,22 @@ def _page(args: argparse.Namespace) -> Page:
                 intro if card.config.get("average") else intro.replace(" of the averaged weights", ""),
             )
         )
-    sections.append(Tables("Likelihood", [_likelihood(found, unit)]))
+    if found:
+        sections.append(Tables("Likelihood", [_likelihood(found, unit)]))
     sections += _compared(args, model, splits, split)
     command = ["tinydl", "report", "run", "--html", Path(args.html).name, *sampling_words(args)]
     values = [("seed of the music", args.seed), ("temperature", f"{args.temperature:g}")]
     sections.append(settings(card, config.get("limits"), command, values))
+    size = sum(parameter.numel() for parameter in model.parameters())
+    trained = f"trained for {card.step:,} steps ({clock(config.get('train_seconds') or 0.0)}),"
+    finds = (
+        f"finds music that it has not seen {found['nll_per_frame']:.3f} {unit} surprising ({split} split), and "
+        if found
+        else ""
+    )
     return Page(
         f"{card.model} on {Path(card.source).name}",
-        f"A model of {found['params']:,} parameters, trained for {card.step:,} steps "
-        f"({clock(config.get('train_seconds') or 0.0)}), finds music that it has not seen {found['nll_per_frame']:.3f} "
-        f"{unit} surprising ({split} split), and writes music of its own.",
+        f"A model of {size:,} parameters, {trained} {finds}writes music of its own.",
         sections,
     )
 

@@ -92,7 +92,7 @@ def _run(args: argparse.Namespace) -> int:
         )
     except loop.Interrupted as stop:
         raise Interrupted(str(stop)) from None
-    _conclude(result, splits, args.out)
+    _conclude(result, model, splits, args.out)
     return 0
 
 
@@ -152,15 +152,18 @@ def _parameters(model: Any) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _conclude(result: Result, splits: Splits, run: str) -> None:
+def _conclude(result: Result, model: Any, splits: Splits, run: str) -> None:
     why = {"steps": "", "minutes": " (time is up)", "patience": " (validation no longer improves)"}[result.reason]
     say(f"{run}: {result.step} steps in {clock(result.seconds)}{why}")
+    judged = model.density != "none"
     if result.valid is not None:
-        say(f"best validation loss {result.valid:.4f} nats/{unit(splits)[:-1]}, at step {result.best_step}")
+        figure = f"{result.valid:.4f}"
+        best = f"validation loss {figure} nats/{unit(splits)[:-1]}" if judged else f"distance from validation {figure}"
+        say(f"best {best}, at step {result.best_step}")
     say("next:")
     say(f"  tinydl generate {_output.quoted(run)} --out new.mid --wav")
     say(f"  tinydl report {_output.quoted(run)} --html new.html")
-    say(f"  tinydl evaluate {_output.quoted(run)}")
+    say(f"  tinydl evaluate {_output.quoted(run)}{'' if judged else ' --measures'}")
 
 
 def _dry_run(model: Any, splits: Splits, seed: int, *, steps: int | None, epochs: int | None) -> int:

@@ -1,4 +1,5 @@
-"""What a model of music must beat: an order-3 Markov model, and noise. Both write arrays of any representation."""
+"""What a model of music must beat: an order-3 Markov model, and noise, which write arrays of any representation; and
+voices that do not listen to each other, in rolls."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from tinydl.random import Generator
 
-__all__ = ["Markov", "noise"]
+__all__ = ["Markov", "independent_voices", "noise"]
 
 Piece = npt.NDArray[Any]
 
@@ -101,3 +102,21 @@ def noise(pieces: Sequence[Piece], length: int, rng: Generator, end: int | None 
     if end is not None:
         drawn = drawn[: int(np.argmax(drawn == end)) + 1] if (drawn == end).any() else drawn
     return np.asarray(drawn)
+
+
+def independent_voices(pieces: Sequence[Piece], length: int, rng: Generator, voices: int = 4) -> Piece:
+    """Real voices that do not listen to each other: a roll, bool [length, P].
+
+    Voice k is the k-th note from the top of every frame of one piece; for each voice a piece is drawn from those of at
+    least ``length`` frames. Every voice is real, then, and what sounds together is chance. Raises ValueError where no
+    piece is long enough.
+    """
+    long = [piece for piece in pieces if len(piece) >= length]
+    if not long:
+        raise ValueError(f"no piece has the {length} frames that are asked for")
+    roll = np.zeros((length, long[0].shape[1]), np.bool_)
+    for voice, chosen in enumerate(rng.integers(0, len(long), (voices,)).tolist()):
+        piece = np.asarray(long[chosen][:length])
+        from_top = piece[:, ::-1].cumsum(axis=1)[:, ::-1]  # 1 at the highest note of a frame and down to the second
+        roll |= piece & (from_top == voice + 1)
+    return roll
