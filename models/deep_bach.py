@@ -48,6 +48,7 @@ from tinydl.nn import functional as F
 from tinydl.random import Generator
 from tinydl.registry import register_model
 from tinydl.training import Batch, Score, collate
+from tinydl.training.evaluation import mean_nll
 
 OUTSIDE = 0  # the symbol before and after a piece; those of the encoding follow
 NEAR = 64  # steps around a gap that are read to fill it
@@ -178,6 +179,11 @@ class DeepBach(nn.Module):
         """sum_i ln p_i(v_it | all others), float64 [T], of one whole piece: no likelihood, see the top of the file."""
         log_prob: NDArray[Any] = self.score(collate([piece])).log_prob[0]
         return log_prob
+
+    def criterion(self, pieces: Sequence[NDArray[Any]]) -> float:
+        """The mean over steps of -sum_i ln p_i(v_it | all others), in nats: what weights are compared by."""
+        model: Any = self
+        return mean_nll(model, pieces)
 
     @tinydl.no_grad()
     def sample(

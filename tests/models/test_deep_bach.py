@@ -14,6 +14,7 @@ from tinydl.generation import Fixed
 from tinydl.measures.voices import voice_report
 from tinydl.random import Generator
 from tinydl.training import collate, evaluate
+from tinydl.training.evaluation import validation_loss
 
 SMALL = {"hidden": 4, "units": 5, "embedding": 3, "window": 8, "low": 60, "high": 62, "dropout": 0, "rounds": 4}
 
@@ -78,6 +79,7 @@ def test_a_batch_scores_as_its_pieces_do():
         np.testing.assert_allclose(row[mask], model.log_prob(x), rtol=1e-5)
         np.testing.assert_array_equal(likely[mask], model.score(collate([x])).prediction[0])
     mean = -np.concatenate([model.log_prob(x) for x in several]).mean()
+    assert model.criterion(several) == validation_loss(model, several) == pytest.approx(mean, rel=1e-6)
     assert evaluate(model, several)["nll_per_frame"] == pytest.approx(mean, rel=1e-6)
 
 

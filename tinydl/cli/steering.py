@@ -100,7 +100,7 @@ HARMONISE = Command(
 
 def _infill_arguments(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help="the folder of tinydl train, or its best.safetensors")
-    parser.add_argument("piece", metavar="PIECE.mid", help="a piece in four voices")
+    parser.add_argument("piece", metavar="PIECE.mid", help="a piece in four voices; for a model of tunes, a tune")
     parser.add_argument("--bars", metavar="A-B", type=_bars, required=True, help="the bars to write anew, from 1")
     _add_common(parser)
 
