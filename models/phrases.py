@@ -73,23 +73,24 @@ class Phrases(nn.Module):
 
         bars: int = 2
         latent: int = 64
-        embedding: int = 64
-        hidden: int = 256
-        kl_weight: str = "0:0.2:500"
+        embedding: int = 32
+        hidden: int = 128
+        kl_weight: str = "0:0.03:500"
         free_bits: float = 0.0
         teacher_forcing: str = "1"
-        transpose: int = 0
+        transpose: int = 6
         samples: int = 20
         step: str = "1/4"
         low: int = 36
         high: int = 96
         meter: str = "4/4"
-        batch: int = 8
+        batch: int = 2
         chunk: int = 200_000  # tunes are never cut: phrases begin at their bar lines
         context: int = 0
-        lr: float = 1e-3
+        lr: float = 5e-3
         average: float = 0.998
         steps: int = 20_000
+        eval_every: int = 500
 
         def __post_init__(self) -> None:
             super().__post_init__()

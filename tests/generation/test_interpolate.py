@@ -42,7 +42,7 @@ def learned():
     tunes = [piece[:16] for piece in load("demo-tunes", "grid").train[:12]]
     tinydl.manual_seed(0)
     options = {"bars": 1, "hidden": 32, "embedding": 16, "latent": 16, "batch": 12, "lr": 0.02, "average": 0.9}
-    model = registry.build("music-vae", **options, kl_weight="0:0.1:50")
+    model = registry.build("music-vae", **options, transpose=0, kl_weight="0:0.1:50")
     model.prepare(tunes)
     trainer = Trainer(model, tunes, [], seed=0, steps=150)
     for _ in range(150):

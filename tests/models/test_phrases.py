@@ -213,7 +213,8 @@ def test_a_corpus_without_the_meter_is_refused(tmp_path):
 
 # -- training: what the codes are worth --------------------------------------------------------------------------------
 
-SMALL = {"hidden": 32, "embedding": 16, "latent": 16, "batch": 12, "lr": 0.02, "average": 0.9, "samples": 4}
+SMALL = {"transpose": 0, "hidden": 32, "embedding": 16, "latent": 16, "batch": 12, "lr": 0.02, "average": 0.9,
+         "samples": 4}  # fmt: skip
 TRAINED = {  # name, options, steps
     "vrae": ("vrae", {"bars": 1}, 250),
     "flat": ("music-vae", {"bars": 1}, 150),
