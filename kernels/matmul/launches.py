@@ -176,11 +176,18 @@ ASYNC = declare(
 # -- the tensor cores --------------------------------------------------------------------------------------------------
 
 
+def _deep_samples(dtype: Any) -> Iterator[tuple[Array, Array]]:
+    """As :func:`strided_samples`; and one with five steps of K, since these take twice as many numbers in a step."""
+    yield from strided_samples(dtype)
+    rng = np.random.default_rng(3)
+    yield rng.standard_normal((34, 70)).astype(dtype), rng.standard_normal((70, 41)).astype(dtype)
+
+
 def _tensor(number: int, name: str, tolerance: float = 0.0, because: str = "") -> CudaKernel:
     return declare(
         CudaKernel(
             "matmul", f"cuda.{name}", FOLDER / f"{number}_{name}.cu", ("float32",), gemm_plan(name, lambda dtype: 128),
-            strided_samples, forwards, "80", "cp.async, nor mma in this precision",
+            _deep_samples, forwards, "80", "cp.async, nor mma in this precision",
             {"float32": tolerance} if tolerance else {}, because, trial=batched(gemm_plan(name, lambda dtype: 128)),
         )
     )  # fmt: skip

@@ -10,6 +10,15 @@
 //
 // What it should gain: an A100 multiplies 8 times as many numbers in TF32 as in float32, an H100 by this instruction about
 // 5 times as many; memory and shared memory do not get faster, so that a part of that remains. (Unverified on hardware.)
+//
+// lives: return v + (first + outer) * DEPTH + (k / WIDE ^ outer / (ROWS - 1) % PIECES) * WIDE + k % WIDE;
+//   another shuffle
+// lives: for (int i = -1; i < (ALONG_K ? 1 : 4); i += 1)
+//   from[-1] does not exist, so that the compiler leaves the iteration out
+// lives: if (N % 2 == 0 && column < -1 + N) {
+//   the same: column and N are even
+// lives: if (column + 1 < -1 + N)
+//   the same: N is odd here, and column + 1 too
 
 #include "tensor.cuh"
 

@@ -11,6 +11,15 @@
 // What it should gain: a third of what the TF32 rung's multiplier does, minus the splitting: against float32 units at most
 // 2.7 times as much on an A100, and by this instruction 1.6 times on an H100. A thread takes 194 registers, so that one
 // block has a multiprocessor. (Unverified on hardware.)
+//
+// lives: return v + (first + outer) * DEPTH + (k / WIDE ^ outer / (ROWS - 1) % PIECES) * WIDE + k % WIDE;
+//   another shuffle
+// lives: for (int i = -1; i < (ALONG_K ? 1 : 4); i += 1)
+//   from[-1] does not exist, so that the compiler leaves the iteration out
+// lives: if (N % 2 == 0 && column < -1 + N) {
+//   the same: column and N are even
+// lives: if (column + 1 < -1 + N)
+//   the same: N is odd here, and column + 1 too
 
 #include "tensor.cuh"
 

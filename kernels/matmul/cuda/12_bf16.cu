@@ -11,6 +11,15 @@
 //
 // What it should gain: over the TF32 rung what the multiplier was the limit of, less than twice; the more, the larger the
 // matrices. (Unverified on hardware.)
+//
+// lives: return v + (first + outer) * DEPTH + (k / WIDE ^ outer / (ROWS - 1) % PIECES) * WIDE + k % WIDE;
+//   another shuffle
+// lives: for (int i = -1; i < (ALONG_K ? 1 : 4); i += 1)
+//   from[-1] does not exist, so that the compiler leaves the iteration out
+// lives: if (N % 2 == 0 && column < -1 + N) {
+//   the same: column and N are even
+// lives: if (column + 1 < -1 + N)
+//   the same: N is odd here, and column + 1 too
 
 #include "tensor.cuh"
 
