@@ -90,7 +90,7 @@ class AnticipationRnn(nn.Module):
     density = "exact"
     paper = "Hadjeres and Nielsen 2017, arXiv:1709.06404"
     data = "tunes"
-    conditions = ("notes", "primer", "temperature")
+    conditions = ("chords", "key", "notes", "primer", "temperature")
 
     def __init__(self, config: Config | None = None) -> None:
         super().__init__()
@@ -197,7 +197,8 @@ class AnticipationRnn(nn.Module):
         """``n`` tunes, int64 [length], each drawn from a random stream of its own.
 
         ``condition`` may hold ``fixed``, a :class:`tinydl.generation.Fixed` of any steps, which stand in every tune, or
-        a ``primer``, int64 [P], that the tunes continue and that is not repeated in the result.
+        a ``primer``, int64 [P], that the tunes continue and that is not repeated in the result; and ``allowed``, bool
+        [length, 12], the pitch classes that may sound in each step, in which given steps are free.
         """
         check(temperature)
         told = refuse_others(self, condition)
@@ -209,10 +210,15 @@ class AnticipationRnn(nn.Module):
         if self.config.anticipate:
             asked = np.where(fixed.mask, fixed.values, self.tokens)
             o = self.anticipation(np.repeat(asked[None], n, 0), np.full(n, T))
+        allowed = np.ones((T, 12), np.bool_)
+        allowed[start:] = told.get("allowed", True)
         tunes, before, state = np.zeros((T, n), np.int64), np.full((1, n), self.tokens), None
+        sounding = np.full(n, self.encoding.REST)
         for t in range(T):
             logits, state = self.read(before, None if o is None else o[t : t + 1], state)
-            drawn = draw_each(logits.cpu().numpy()[0], u[t], temperature)
+            may = self.encoding.within(allowed[t], sounding)
+            drawn = draw_each(np.where(may, logits.cpu().numpy()[0], -np.inf), u[t], temperature)
             tunes[t] = fixed.values[t] if fixed.mask[t] else drawn
+            sounding = np.where(tunes[t] == self.encoding.HOLD, sounding, tunes[t])
             before = tunes[t : t + 1]
         return [tune[start:].copy() for tune in tunes.T]

@@ -94,7 +94,7 @@ class DeepBach(nn.Module):
     density = "none"
     paper = "Hadjeres, Pachet and Nielsen 2017, arXiv:1612.01010"
     data = "four voices"
-    conditions = ("melody", "notes", "primer", "temperature")
+    conditions = ("chords", "key", "melody", "notes", "primer", "temperature")
     usual: Tensor
 
     def __init__(self, config: Config | None = None) -> None:
@@ -197,35 +197,54 @@ class DeepBach(nn.Module):
         """``n`` pieces, int64 [length, 4], each drawn from a random stream of its own.
 
         ``condition`` may hold ``fixed``, a :class:`tinydl.generation.Fixed` of any entries, or a ``primer``, int64
-        [P, 4], that the pieces continue and that is not repeated in the result. Below temperature 1 the rounds begin at
-        1 and end at the temperature.
+        [P, 4], that the pieces continue and that is not repeated in the result; and ``allowed``, bool [length, 12], the
+        pitch classes that may sound in each step, in which given entries are free. Below temperature 1 the rounds begin
+        at 1 and end at the temperature.
         """
         check(temperature)
         told = refuse_others(self, condition)
         fixed = told.get("fixed") or Fixed.primer(np.asarray(told.get("primer", np.zeros((0, 4))), np.int64), length)
         T = len(fixed.mask)
+        allowed = np.ones((T, 12), np.bool_)
+        allowed[T - length :] = told.get("allowed", True)
+        # A pitch that may not sound is never drawn. HOLD may be, of any: what it held at last is seen to below.
+        never = np.where([self.encoding.within(now, np.full((), self.encoding.REST)) for now in allowed], 0.0, -np.inf)
         rng = tinydl.default_generator if rng is None else rng
         streams = [rng.fork(f"sample {i}") for i in range(n)]
         free = ~fixed.mask
         usual = np.log(self.usual.cpu().numpy().astype(np.float64))
-        start = np.stack([draw_each(usual, stream.random((T, 4), np.float64)) for stream in streams])
+        start = np.stack([draw_each(usual + never[:, None], s.random((T, 4), np.float64)) for s in streams])
         codes = self._framed(np.where(free, start, self.encoding.codes(fixed.values)))
         # Of a long piece with a short gap only what is near the gap is read.
         steps = np.flatnonzero(free.any(1))
         first = max(0, (int(steps.min(initial=T)) - NEAR) // BEAT * BEAT)
         last = min(T, int(steps.max(initial=0)) + 1 + NEAR)
         near = codes[first : last + 2 * BEAT]
-        inner, free = near[BEAT:-BEAT], free[first:last]
+        inner, free, never = near[BEAT:-BEAT], free[first:last], never[first:last, None]
         for part in np.linspace(0, 1, self.config.rounds):
             share = SHARES[0] * (SHARES[1] / SHARES[0]) ** part
             heat = temperature if temperature >= 1 else 1 + part * (temperature - 1)
             for voice in np.flatnonzero(free.any(0)).tolist():
-                z = self.logits(near, voice)[BEAT:-BEAT].cpu().numpy().astype(np.float64)  # [T, n, V]
+                z = self.logits(near, voice)[BEAT:-BEAT].cpu().numpy().astype(np.float64) + never  # [T, n, V]
                 u = np.stack([stream.random((len(free), 2), np.float64) for stream in streams], 1)
                 chosen = free[:, voice, None] & (u[..., 0] < share)
                 inner[..., voice] = np.where(chosen, 1 + draw_each(z, u[..., 1], heat), inner[..., voice])
         made = self.encoding.of_codes(codes[BEAT:-BEAT].swapaxes(0, 1) - 1)
-        return [fixed.within(piece)[T - length :] for piece in made]
+        return [self._let_go(fixed.within(piece), ~fixed.mask, allowed)[T - length :] for piece in made]
+
+    def _let_go(
+        self, piece: NDArray[np.int64], free: NDArray[np.bool_], allowed: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """The piece, in which a free HOLD of a pitch that may not sound any more moves to the nearest that may."""
+        if allowed.all():
+            return piece
+        pitches = np.arange(self.encoding.low, self.encoding.high + 1)
+        for t, voice in np.argwhere(free & (piece == self.encoding.HOLD)):
+            held = int(self.encoding.sounding(piece[: t + 1, voice : voice + 1])[-1, 0])
+            if held >= 0 and not allowed[t, held % 12]:
+                may = pitches[allowed[t, pitches % 12]]
+                piece[t, voice] = may[np.abs(may - held).argmin()] if len(may) else self.encoding.REST
+        return piece
 
 
 class VoiceNet(nn.Module):

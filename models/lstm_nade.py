@@ -35,7 +35,7 @@ import tinydl
 from tinydl import Tensor, nn
 from tinydl.kernels.loss.spec import log_bernoulli
 from tinydl.kernels.nade import spec
-from tinydl.models.rnn import Lstm
+from tinydl.models.rnn import NEVER, Lstm
 from tinydl.nn import functional as F
 from tinydl.ops.nade import nade, nade_sample
 from tinydl.registry import register_model
@@ -128,10 +128,13 @@ class LstmNade(Lstm):
         return self.ordered(log_bernoulli(x, z))
 
     def draw(
-        self, h: Tensor, u: NDArray[np.float64], temperature: float, sounding: NDArray[np.bool_]
-    ) -> NDArray[np.bool_]:
+        self, h: Tensor, u: NDArray[np.float64], temperature: float, sounding: NDArray[np.bool_],
+        silent: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.bool_]:  # fmt: skip
         """Frames x, bool [B, P], from what the past says, h [B, H]: every logit is divided by the temperature."""
         b, c = self.biases(h)
+        if silent is not None:
+            b = b.masked_fill(tinydl.as_tensor(self.ordered(silent).copy(), device=self.device), NEVER)
         drawn = tinydl.as_tensor(u, device=self.device)
         x = nade_sample(drawn, b, c, self.W, self.V, temperature=temperature, sounding=sounding)
         return self.ordered(x.cpu().numpy())

@@ -46,6 +46,8 @@ from tinydl.random import Generator
 from tinydl.registry import register_model
 from tinydl.training import Batch, Recipe, Score, collate
 
+NEVER = -1e4  # the logit of a note that must not sound
+LOWEST = 21  # the MIDI pitch of a roll's first column
 State = list[tuple[Tensor, ...]]  # per layer (h,) or (h, c), each [B, H]
 
 
@@ -91,7 +93,7 @@ class Recurrent(nn.Module):
     density = "exact"
     paper = "Boulanger-Lewandowski et al. 2012, arXiv:1206.6392"
     data = "polyphony"
-    conditions = ("primer", "temperature")
+    conditions = ("chords", "key", "primer", "temperature")
     layer: ClassVar[Callable[..., Any]]  # holds the weights
     cell: ClassVar[Callable[..., Any]]  # the operation: (x, state ..., W, U, b_W, b_U) -> (h of all steps, state ...)
     states: ClassVar[int]  # tensors of the state
@@ -169,9 +171,15 @@ class Recurrent(nn.Module):
         z = self.output(self.past(piece[None])).cpu().numpy()[:, 0]
         return log_bernoulli(piece, z.astype(np.float64))
 
-    def draw(self, h: Tensor, u: NDArray[np.float64], temperature: float, sounding: NDArray[np.bool_]) -> NDArray[Any]:
-        """Frames x, bool [B, P], from what the past says, h [B, H], with uniform numbers u [B, P]."""
+    def draw(
+        self, h: Tensor, u: NDArray[np.float64], temperature: float, sounding: NDArray[np.bool_],
+        silent: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.bool_]:  # fmt: skip
+        """Frames x, bool [B, P], from what the past says, h [B, H], with uniform numbers u [B, P]; ``silent`` [P] are
+        pitches that do not sound."""
         z = self.output(h).cpu().numpy()
+        if silent is not None:
+            z[:, silent] = NEVER
         drawn = [bernoulli_frame(z_i, u_i, temperature, sounding=bool(s)) for z_i, u_i, s in zip(z, u, sounding)]
         return np.stack(drawn)
 
@@ -187,7 +195,8 @@ class Recurrent(nn.Module):
         """``n`` rolls, bool [length, P], each drawn from a random stream of its own.
 
         The logits are divided by ``temperature``; near 0 a note sounds exactly where its probability is above 1/2.
-        ``condition={"primer": roll}`` continues a roll, bool [T, P], which is not repeated in the result.
+        ``condition={"primer": roll}`` continues a roll, bool [T, P], which is not repeated in the result; of
+        ``"allowed"``, bool [length, 12], the other pitch classes do not sound.
 
         A model that has drawn a long silence may find silence ever more likely, and end there. After ``max_silence``
         silent frames the next frame is therefore drawn from p(x_t | x_<t, x_t != 0).
@@ -206,11 +215,14 @@ class Recurrent(nn.Module):
         # x_0 = 0, then the primer
         read = np.zeros((len(primer) + 1, n, self.config.pitches), np.float32)
         read[1:] = primer[:, None]
+        allowed = (condition or {}).get("allowed")
+        classes = (LOWEST + np.arange(self.config.pitches)) % 12
         silence = np.zeros(n, np.int64)
         state = self.initial_state(n)
         for t in range(length if n else 0):
             h, state = self.read(tinydl.as_tensor(read, device=self.device), state)
-            rolls[:, t] = self.draw(h[-1], u[:, t], temperature, silence >= self.config.max_silence)
+            silent = None if allowed is None else ~allowed[t, classes]
+            rolls[:, t] = self.draw(h[-1], u[:, t], temperature, silence >= self.config.max_silence, silent)
             silence = np.where(rolls[:, t].any(-1), 0, silence + 1)
             read = rolls[None, :, t].astype(np.float32)
         return list(rolls)

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 import tinydl
 from tinydl import Tensor, nn
 from tinydl.models.rbm import Partition, chain, contrastive_divergence, free_energy, log_partition, mean_field
-from tinydl.models.rnn import State, TanhRnn
+from tinydl.models.rnn import NEVER, State, TanhRnn
 from tinydl.nn import functional as F
 from tinydl.ops.rnn import rnn_tanh
 from tinydl.random import Generator
@@ -121,13 +121,16 @@ class RnnRbm(TanhRnn):
         )
 
     def draw(
-        self, h: Tensor, u: NDArray[np.float64], temperature: float, sounding: NDArray[np.bool_]
-    ) -> NDArray[np.bool_]:
+        self, h: Tensor, u: NDArray[np.float64], temperature: float, sounding: NDArray[np.bool_],
+        silent: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.bool_]:  # fmt: skip
         """Frames v, bool [B, P], from what the past says, h [B, H]: E is divided by the temperature.
 
         A chain begins at the mean field; each has a random stream of its own, named by its uniform numbers.
         """
         b, c = self.biases(h)
+        if silent is not None:
+            b = b.masked_fill(tinydl.as_tensor(silent, device=self.device), NEVER)
         start = mean_field(self.W, b, c)
         if temperature < 1e-6:
             likely = start.cpu().numpy()

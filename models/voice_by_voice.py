@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 import tinydl
 from tinydl import Tensor, nn
 from tinydl.data.representations import Chorale
-from tinydl.generation.sampling import check, draw, token_probabilities
+from tinydl.generation.sampling import check, draw_each
 from tinydl.generation.steering import Fixed, refuse_others
 from tinydl.models.four_voices import VoicesConfig, require_four_voices, transposed, without_padding
 from tinydl.nn import functional as F
@@ -71,7 +71,7 @@ class VoiceByVoice(nn.Module):
     model_name: str
     density = "exact"
     data = "four voices"
-    conditions = ("primer", "notes", "temperature")
+    conditions = ("chords", "key", "notes", "primer", "temperature")
     output: nn.Linear
 
     def __init__(self, config: Config) -> None:
@@ -211,28 +211,32 @@ class VoiceByVoice(nn.Module):
     ) -> list[NDArray[Any]]:
         """``n`` pieces, int64 [length, 4], each drawn from a random stream of its own.
 
-        ``condition`` may hold ``fixed``, a :class:`tinydl.generation.Fixed` of some entries, and ``primer``,
-        int64 [T, 4], which the piece goes on from and which is not repeated in the result.
+        ``condition`` may hold ``fixed``, a :class:`tinydl.generation.Fixed` of some entries, or ``primer``, int64
+        [P, 4], which the piece goes on from and which is not repeated in the result; and ``allowed``, bool
+        [length, 12], the pitch classes that may sound in each step, in which given entries are free.
         """
         check(temperature)
-        found = refuse_others(self, condition)
-        primer = np.asarray(found.get("primer", np.zeros((0, VOICES))), np.int64)
-        nothing = np.zeros((length, VOICES), np.int64)
-        fixed: Fixed = found.get("fixed") or Fixed(nothing, nothing > 0)
-        given = np.concatenate([self.encoding.codes(primer), self.encoding.codes(fixed.values)]).reshape(-1)
-        known = np.concatenate([np.ones(primer.size, np.bool_), fixed.mask.reshape(-1)])
+        told = refuse_others(self, condition)
+        primer = np.asarray(told.get("primer", np.zeros((0, VOICES))), np.int64)
+        fixed = told.get("fixed") or Fixed.primer(primer, length)
+        T, start = len(fixed.mask), len(fixed.mask) - length
+        allowed = np.ones((T, 12), np.bool_)
+        allowed[start:] = told.get("allowed", True)
+        given, known = self.encoding.codes(fixed.values).reshape(-1), fixed.mask.reshape(-1)
         rng = tinydl.default_generator if rng is None else rng
-        streams = [rng.fork(f"sample {i}").random((VOICES * length,), np.float64) for i in range(n)]
-        made = np.zeros((n, len(given)), np.int64)
-        before, state = np.full(n, self.begin), self.begun(n, len(given))
+        u = np.stack([rng.fork(f"sample {i}").random((VOICES * T,), np.float64) for i in range(n)], 1)
+        made, before, state = np.zeros((n, VOICES * T), np.int64), np.full(n, self.begin), self.begun(n, VOICES * T)
         symbols, places = self.symbol.get_parameter("weight"), self.places()
-        for i, symbol in enumerate(given):
+        sounding = np.full((n, VOICES), self.encoding.REST)
+        for i, (symbol, is_given) in enumerate(zip(given, known)):
             h, state = self.advance(symbols[before] + places[i % len(places)], state)
-            if known[i]:
+            if is_given:
                 made[:, i] = symbol
             else:
-                z = self.output(h).cpu().numpy().astype(np.float64)
-                for k, stream in enumerate(streams):
-                    made[k, i] = draw(token_probabilities(z[k], temperature), float(stream[i - primer.size]))
+                z = self.output(h).cpu().numpy()
+                may = self.encoding.within(allowed[i // VOICES], sounding[:, i % VOICES])
+                made[:, i] = draw_each(np.where(may, z, -np.inf), u[i], temperature)
             before = made[:, i]
-        return list(self.encoding.of_codes(made[:, primer.size :]).reshape(n, length, VOICES))
+            now = self.encoding.of_codes(before)
+            sounding[:, i % VOICES] = np.where(now == self.encoding.HOLD, sounding[:, i % VOICES], now)
+        return list(self.encoding.of_codes(made[:, VOICES * start :]).reshape(n, length, VOICES))

@@ -184,6 +184,6 @@ def test_given_entries():
 
 
 def test_all_conditions_are_words_of_the_vocabulary():
-    known = {"interpolate", "melody", "notes", "primer", "temperature", "top-k", "top-p"}
+    known = {"chords", "interpolate", "key", "melody", "notes", "primer", "temperature", "top-k", "top-p"}
     for name in registry.models():
         assert set(registry.model_class(name).conditions) <= known

@@ -133,7 +133,7 @@ def test_a_primer_is_continued_and_the_seed_decides():
     one, two = model.sample(1, 30, rng=Generator(3)), model.sample(2, 30, rng=Generator(3))
     np.testing.assert_array_equal(one[0], two[0])
     assert not np.array_equal(two[0], two[1])
-    with pytest.raises(ConfigError, match="'anticipation-rnn' cannot be told its bars; it takes notes, primer, temp"):
+    with pytest.raises(ConfigError, match="'anticipation-rnn' cannot be told its bars; it takes chords, key, notes"):
         model.sample(1, 4, condition={"bars": 2})
 
 

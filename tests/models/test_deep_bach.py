@@ -181,7 +181,7 @@ def test_the_same_seed_gives_the_same_music_however_many_pieces():
 
 def test_what_it_cannot_be_told_and_what_it_cannot_learn_from():
     model = build(low=36, high=84)
-    with pytest.raises(ConfigError, match="'deep-bach' cannot be told its top_k; it takes melody, notes, primer, temp"):
+    with pytest.raises(ConfigError, match="'deep-bach' cannot be told its top_k; it takes chords, key, melody, notes"):
         model.sample(1, 4, condition={"top_k": 3})
     with pytest.raises(ConfigError, match="option 'window' must be a multiple of 4, the steps in a beat, but is 6"):
         build(window=6)

@@ -126,6 +126,8 @@ def sampling_words(args: argparse.Namespace) -> list[str]:
         "top_k": None,
         "top_p": None,
         "primer": None,
+        "chords": None,
+        "key": None,
     }.items():
         value = getattr(args, name, None)
         if value is not None and value != usual:

@@ -45,6 +45,8 @@ def _arguments(parser: Parser) -> None:
         "--top-p", metavar="P", type=number(0, 1), help="draw among the most probable tokens that hold P together"
     )
     parser.add_argument("--primer", metavar="FILE.mid", help="music to begin with and go on from")
+    parser.add_argument("--chords", metavar='"C G Am F"', help="notes of these alone, a bar each, over and over")
+    parser.add_argument("--key", metavar="KEY", help="notes of this key alone: C, F#m; with --chords, off the beats")
     parser.add_argument("--wav", action="store_true", help="also write a .wav beside each .mid")
     add_data(parser)
     add_device(parser)
@@ -80,6 +82,8 @@ def _run(args: argparse.Namespace) -> int:
             top_k=args.top_k,
             top_p=args.top_p,
             primer=args.primer,
+            chords=args.chords,
+            key=args.key,
             seed=args.seed,
             device=args.device,
         )
@@ -175,6 +179,7 @@ GENERATE = Command(
         "tinydl generate run --out new.mid --num 8 --bars 32 --temperature 0.9 --seed 1",
         "tinydl generate run --out new.mid --num 4 --html new.html",
         "tinydl generate run --out answer.mid --primer question.mid --json",
+        "tinydl generate run --out song.mid --chords 'C G Am F' --key C",
     ],
     arguments=_arguments,
     run=_run,

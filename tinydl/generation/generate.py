@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinydl.errors import ConfigError, DataError
+from tinydl.generation.harmony import allowed
 from tinydl.generation.sampling import check
+from tinydl.generation.steering import CHORDS, KEY, require
 from tinydl.random import Generator
 from tinydl.training.checkpoint import load_model
 
@@ -28,6 +30,8 @@ def generate(
     top_k: int | None = None,
     top_p: float | None = None,
     primer: Score | str | Path | None = None,
+    chords: str | None = None,
+    key: str | None = None,
     seed: int = 0,
     device: str = "cpu",
 ) -> list[tuple[Score, dict[str, Any]]]:
@@ -41,6 +45,8 @@ def generate(
         temperature: below 1 more predictable, above 1 bolder; 0 the most probable. See
             :mod:`tinydl.generation.sampling`, also for ``top_k`` and ``top_p``, which are for models of tokens.
         primer: a score, or a MIDI file, that every piece begins with and goes on from.
+        chords, key: what may sound in a new piece, by name, as :func:`tinydl.generation.harmony.allowed` has it; a
+            chord lasts a bar. It is kept to, whatever the model would rather write.
         device: where the model computes.
 
     Returns:
@@ -78,6 +84,9 @@ def generate(
         condition["bars"] = bars
     else:
         length = encoding.steps(bars or BARS)
+    if chords is not None or key is not None:
+        require(model, (CHORDS, KEY), "be told its harmony")
+        condition["allowed"] = allowed(chords, key, length, encoding.steps(1), encoding.step)
     rng = Generator(seed).fork("generate")
     pieces = model.sample(num, length, temperature, condition, rng)
     made = []

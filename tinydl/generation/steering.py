@@ -5,7 +5,9 @@ One concept carries all of it: some entries of a piece's array are *given*, and 
 says which it can honour in its ``conditions``:
 
 - ``melody``: a whole soprano may be given, and nothing else;
-- ``notes``: any entries may be given.
+- ``notes``: any entries may be given;
+- ``chords`` and ``key``: which pitch classes may sound in each step (:mod:`tinydl.generation.harmony`), ``allowed``,
+  bool [T, 12], among the conditions of ``sample``.
 
 What is given is kept exactly: the notes of a melody, and every note that is not wholly inside the bars to be filled,
 stand in the new score as they stand in the old one, off the grid or not, at their velocity.
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from tinydl.data.representations import Chorale
     from tinydl.data.score import Note, Score
 
-MELODY, NOTES = "melody", "notes"
+MELODY, NOTES, CHORDS, KEY = "melody", "notes", "chords", "key"
 _NOTHING = {"chorale": -1, "grid": 0}  # what an array of each representation has beyond its last note
 _NAMES = ("Soprano", "Alto", "Tenor", "Bass")
 
@@ -79,6 +81,7 @@ def refuse_others(model: Any, condition: Mapping[str, Any] | None) -> dict[str, 
     """The conditions of ``sample`` that hold something; ConfigError for one that ``model`` cannot honour."""
     found = {key: value for key, value in (condition or {}).items() if value is not None}
     can = {*model.conditions, *(["fixed"] if {MELODY, NOTES} & {*model.conditions} else [])}
+    can |= {"allowed"} if CHORDS in model.conditions else set()
     for key in found:
         if key.replace("_", "-") not in can:
             raise ConfigError(

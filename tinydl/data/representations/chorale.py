@@ -94,6 +94,16 @@ class Chorale(Representation):
         values = codes - special + self.low
         return np.where(codes >= special, values, np.where(codes == 0, self.REST, self.HOLD)).astype(np.int64)
 
+    def within(self, allowed: npt.NDArray[np.bool_], sounding: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which symbols may stand where the pitch classes ``allowed`` [12] may sound, and a voice sounded ``sounding``
+        [...] before (REST: nothing): bool [..., symbols]. Among them are always a rest, and HOLD after one."""
+        pitches = np.arange(self.low, self.high + 1) % 12
+        found = np.ones((*sounding.shape, self.symbols), np.bool_)
+        found[..., 1 + self.strikes :] = allowed[pitches]
+        if self.strikes:
+            found[..., 1] = (sounding < 0) | allowed[sounding % 12]
+        return found
+
     def onsets(self, data: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         """bool [T, V]: where notes begin in an array [T, V] of this representation."""
         grid = np.asarray(data)

@@ -117,6 +117,14 @@ class Grid(Representation):
                 continue
             raise DataError(f"{what}, and all bars must be as long as one of {self.meter}")
 
+    def within(self, allowed: npt.NDArray[np.bool_], sounding: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which tokens may stand where the pitch classes ``allowed`` [12] may sound, behind the events ``sounding``
+        [...] (a pitch, or REST): bool [..., vocabulary_size]. Among them are always a rest, and HOLD after one."""
+        found = np.ones((*sounding.shape, self.vocabulary_size), np.bool_)
+        found[..., 2:] = allowed[np.arange(self.low, self.high + 1) % 12]
+        found[..., self.HOLD] = (sounding == self.REST) | allowed[(sounding - 2 + self.low) % 12]
+        return found
+
     def decode(
         self, data: npt.NDArray[Any], *, like: Score | None = None, velocity: int = 80, program: int = 0
     ) -> Score:
