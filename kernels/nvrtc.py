@@ -18,13 +18,12 @@ import hashlib
 import importlib.util
 import os
 import re
-import zipfile
+import threading
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 PIP = "pip install nvidia-cuda-nvrtc==13.0.88"
 
@@ -157,7 +156,7 @@ def compile_cuda(
     words += [*options_of(source), *options]
     if not keep:
         return _compile(source, name, words, assemble)
-    path = _kept() / f"{_key(source, name, words, include)}.npz"
+    path = _kept() / f"{_key(source, name, words, include)}.bin"
     made = _read(path)
     if made is None:
         made = _compile(source, name, words, assemble)
@@ -192,7 +191,8 @@ def _kept() -> Path:
 
 
 def _key(source: str, name: str, words: Sequence[str], include: Sequence[str | Path]) -> str:
-    """A hash of all that decides what comes out. Folders count by the headers in them, not by where they are."""
+    """A hash of all that decides what comes out. Folders count by the headers (``.cuh``) right in them, which are all
+    that sources of ours include, not by where they are."""
     parts = [version(), str(Path(_library()._name).stat().st_size), name, source]
     parts += [word for word in words if not word.startswith("-I")]
     for folder in include:
@@ -202,28 +202,33 @@ def _key(source: str, name: str, words: Sequence[str], include: Sequence[str | P
 
 
 def _read(path: Path) -> Compiled | None:
-    """What a file holds; None where there is none, or a damaged one."""
+    """What a file holds; None where there is none, or a damaged one: it begins with a digest of the rest."""
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as found:
-            ptx, cubin, log = (found[name].tobytes() for name in ("ptx", "cubin", "log"))
-        return Compiled(ptx.decode(), cubin, log.decode(), read_resources(log.decode()))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        digest, held = (whole := path.read_bytes())[:32], whole[32:]
+    except OSError:
         return None
+    if hashlib.sha256(held).digest() != digest:
+        return None
+    lengths, parts = held[:16], held[16:]
+    ptx_end = int.from_bytes(lengths[:8], "little")
+    log_end = ptx_end + int.from_bytes(lengths[8:], "little")
+    ptx, log = zlib.decompress(parts[:ptx_end]).decode(), parts[ptx_end:log_end].decode()
+    return Compiled(ptx, parts[log_end:], log, read_resources(log))
 
 
 def _write(path: Path, made: Compiled) -> None:
     """Under its name a file is whole, whoever writes it at the same time."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     with contextlib.suppress(OSError):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            ptx, cubin, log = (np.frombuffer(p, np.uint8) for p in (made.ptx.encode(), made.cubin, made.log.encode()))
-            with open(temporary, "wb") as file:
-                np.savez_compressed(file, ptx=ptx, cubin=cubin, log=log)
+            ptx, log = zlib.compress(made.ptx.encode(), 1), made.log.encode()
+            held = len(ptx).to_bytes(8, "little") + len(log).to_bytes(8, "little") + ptx + log + made.cubin
+            temporary.write_bytes(hashlib.sha256(held).digest() + held)
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-        for old in sorted(path.parent.glob("*.npz"), key=lambda kept: kept.stat().st_mtime)[:-MOST_KEPT]:
+        for old in sorted(path.parent.glob("*.bin"), key=lambda kept: kept.stat().st_mtime)[:-MOST_KEPT]:
             old.unlink(missing_ok=True)
 
 

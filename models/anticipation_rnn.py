@@ -209,6 +209,7 @@ class AnticipationRnn(nn.Module):
         o = None
         if self.config.anticipate:
             asked = np.where(fixed.mask, fixed.values, self.tokens)
+            asked[:start] = self.tokens  # a primer stands there anyway: nothing was to be prepared for
             o = self.anticipation(np.repeat(asked[None], n, 0), np.full(n, T))
         allowed = np.ones((T, 12), np.bool_)
         allowed[start:] = told.get("allowed", True)

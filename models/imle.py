@@ -54,8 +54,6 @@ class Nearest(Implicit):
     def loss(self, batch: Batch) -> Tensor:
         """The mean squared distance of the data from the samples nearest to them, a scalar."""
         x = self.real(batch).flatten(1)
-        z = self.noise(self.config.samples)
-        with tinydl.no_grad():
-            chosen = nearest(x, self.make(z).flatten(1))
-        loss: Tensor = ((x - self.make(z[chosen]).flatten(1)) ** 2).sum(1).mean()
+        made = self.make(self.noise(self.config.samples)).flatten(1)
+        loss: Tensor = ((x - made[nearest(x, made)]) ** 2).sum(1).mean()
         return loss

@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_any_work(run: Run, train
     ("words", "sentence"),
     [
         ("ltsm demo", "no model is named 'ltsm'; did you mean 'lstm'?"),
-        ("transformer demo", f"no model is named 'transformer'; the models are {', '.join(sorted(registry._SHIPPED))}"),
+        ("zzz demo", f"no model is named 'zzz'; the models are {', '.join(sorted(registry._SHIPPED))}"),
         ("lstm jbs", "'jbs' is neither a folder or file nor the name of a dataset; did you mean 'jsb'?"),
         ("lstm demo -o hiden=3", "model 'lstm' has no option 'hiden'; did you mean 'hidden'?"),
         ("lstm demo -o hidden=many", "option 'hidden' of model 'lstm' must be a whole number, but got 'many'"),

@@ -13,7 +13,7 @@ import pytest
 from tinydl.data import Score, midi, representation
 from tinydl.data.midi_write import as_written
 from tinydl.data.representations import REPRESENTATIONS
-from tinydl.errors import MidiError
+from tinydl.errors import DataError, MidiError
 
 FOLDER = Path(os.environ.get("TINYDL_DATA", "")) / "midi_public_domain"
 FILES = sorted(FOLDER.glob("*/*.mid")) if os.environ.get("TINYDL_DATA") else []
@@ -79,9 +79,14 @@ def test_written_and_read_again(scores: dict[Path, Score], tmp_path: Path) -> No
 @pytest.mark.parametrize("name", REPRESENTATIONS)
 def test_every_representation_accounts_for_every_note(name: str, scores: dict[Path, Score]) -> None:
     rep = representation(name)
-    exact = 0
+    exact = encodings = 0
     for path, score in list(scores.items())[::3]:
-        encoded = rep.encode(score)
+        try:
+            encoded = rep.encode(score)
+        except DataError as error:  # bars of another length are refused by a grid of whole bars
+            assert name == "grid" and "as long as one of 4/4" in str(error), path.name
+            continue
+        encodings += 1
         loss = encoded.loss
         decoded = rep.decode(encoded.data, like=score)
         lost = sum(loss.get(key, 0) for key in ("drums", "out_of_range", "beyond", "merged", "other_voices"))
@@ -92,6 +97,7 @@ def test_every_representation_accounts_for_every_note(name: str, scores: dict[Pa
             assert sorted((n.start, n.end, n.pitch) for n in decoded.notes) == sorted(
                 (n.start, n.end, n.pitch) for n in score.notes
             ), (path.name, beat)
+    assert encodings >= 5
     if name == "events":
         assert exact >= 10  # the folk tunes lie on a grid of sixteenths and triplets
 

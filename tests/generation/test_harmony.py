@@ -67,6 +67,8 @@ def test_what_is_allowed_when():
         assert set(np.flatnonzero(row)) == ({4, 8, 11} if t % 4 == 0 else {4, 8, 11} | scale("C"))
     assert (allowed("E", "C", 4, 4, 1) == np.isin(np.arange(12), [4, 8, 11])).all()  # every step is a beat
     assert allowed(None, None, 2, 4, 1).all()
+    late = allowed("C G", "C", 40, 16, "1/4", first=22)  # behind one bar and a half, off a beat
+    np.testing.assert_array_equal(late, allowed("C G", "C", 46, 16, "1/4")[6:])
     with pytest.raises(ConfigError, match="no chord is named: write them with spaces"):
         allowed(" ", None, 4, 4, 1)
 

@@ -114,6 +114,33 @@ def test_what_reaches_into_the_gap_stays_whole(dice):
     assert not [note for note in made.notes if note.track == 1 and note not in long]
 
 
+def test_of_two_voices_in_unison_each_keeps_its_own_note(dice):
+    """The one that is held beyond the bars stays; the other is written anew. Nothing is lost without a new note."""
+    if not dice.encoding.strikes:
+        pytest.skip("without strikes nothing tells which of them goes on")
+    soprano = [Note(0, 1440, 72), Note(1440, 3840, 65), Note(3840, 5760, 70)]
+    alto = [Note(0, 1440, 60, 80, 1, 1), Note(1440, 1920, 65, 80, 1, 1), Note(1920, 5760, 62, 80, 1, 1)]
+    rest = [Note(0, 5760, pitch, 80, c, c) for c, pitch in ((2, 55), (3, 48))]
+    made = infill("run", Score(480, [*soprano, *alto, *rest]), (1, 1))
+    assert soprano[1] in made.notes and alto[1] not in made.notes
+    voice = [note for note in made.notes if note.track == 1 and note.start < 1920]
+    assert voice and all(note.end <= 1920 for note in voice)
+    drawn = steering._sung_by(soprano[1], Score(480, [*soprano, *alto, *rest]), dice.encoding,
+                              dice.encoding.encode(Score(480, [*soprano, *alto, *rest])).data,
+                              [(0, 0), (1, 1), (2, 2), (3, 3)])  # fmt: skip
+    assert drawn == [(0,)]
+
+
+def test_in_a_tune_a_note_of_another_part_masks_nothing(dice, monkeypatch):
+    monkeypatch.setattr(steering, "load_model", lambda run, device: (Tunes(), type("Card", (), {"representation": (
+        Grid().config())})))  # fmt: skip
+    tune = [Note(480 * i, 480 * i + 480, 60 + i, 80, 0, 0) for i in range(12)]
+    held = [Note(1920, 3840, 64, 60, 1, 1), Note(1920, 3840, 55, 60, 1, 1)]  # as the tune's first note of the bar
+    made = infill("run", Score(480, [*tune, *held]), (2, 2))
+    assert set(held) <= set(made.notes)
+    assert [note for note in made.notes if note.track == 0 and 1920 <= note.start < 3840]
+
+
 class Tunes(Dice):
     conditions = ("notes", "temperature")
 
@@ -152,6 +179,10 @@ def test_bars_and_voices_that_are_not_there(dice):
         infill("run", piece, (2, count + 1))
     with pytest.raises(ConfigError, match="counted from 1, but are 3-2"):
         infill("run", piece, (3, 2))
+    for tracks, words in (((0,), "1 voice"), ((0, 1), "2 voices")):
+        fewer = replace(piece, notes=[note for note in piece.notes if note.track in tracks])
+        with pytest.raises(DataError, match=f"y.mid has {words}, and the model fills"):
+            infill("run", fewer, (1, 1), name="y.mid")
     three = replace(piece, notes=[note for note in piece.notes if note.track != 3])
     with pytest.raises(DataError, match=r"y.mid has 3 voices, and the model fills gaps in music of four"):
         infill("run", three, (1, 1), name="y.mid")
@@ -185,5 +216,5 @@ def test_given_entries():
 
 def test_all_conditions_are_words_of_the_vocabulary():
     known = {"chords", "interpolate", "key", "melody", "notes", "primer", "temperature", "top-k", "top-p"}
-    for name in registry.models():
+    for name in registry._SHIPPED:
         assert set(registry.model_class(name).conditions) <= known

@@ -128,8 +128,11 @@ def test_free_steps_are_drawn_from_their_distribution():
 def test_a_primer_is_continued_and_the_seed_decides():
     model, x = build().eval(), tune(4)
     (made,) = model.sample(1, 6, 1.0, {"primer": x}, Generator(1))
-    (whole,) = model.sample(1, 10, 1.0, {"fixed": Fixed.primer(x, 6)}, Generator(1))
-    np.testing.assert_array_equal(whole, np.concatenate([x, made]))
+    (cold,) = model.sample(1, 6, 0.0, {"primer": x}, Generator(1))
+    whole = np.concatenate([x, cold])  # it goes on as its likelihood says, which knows of no constraints
+    np.testing.assert_array_equal(model.score(collate([whole])).prediction[0][len(x) :], cold)
+    (told,) = model.sample(1, 10, 1.0, {"fixed": Fixed.primer(x, 6)}, Generator(1))
+    assert (told[:4] == x).all() and len(made) == 6
     one, two = model.sample(1, 30, rng=Generator(3)), model.sample(2, 30, rng=Generator(3))
     np.testing.assert_array_equal(one[0], two[0])
     assert not np.array_equal(two[0], two[1])

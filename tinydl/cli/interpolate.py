@@ -67,8 +67,8 @@ INTERPOLATE = Command(
         "phrase, as far as the shorter one reaches. tinydl models lists who can."
     ),
     examples=[
-        "tinydl train music-vae my_tunes/ --out run --minutes 10",
         "tinydl interpolate run a.mid b.mid --steps 7 --out way --wav",
+        "tinydl interpolate run a.mid b.mid --steps 3 --out bolder --temperature 0.5",
     ],
     arguments=_arguments,
     run=_run,

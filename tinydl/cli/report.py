@@ -29,6 +29,10 @@ _MEANING = {
     "nll_skip_first": "the same without every piece's first frame",
     "nll_per_sequence": "the mean over pieces of each piece's own mean",
     "accuracy": "of the thresholded prediction: TP / (TP + FP + FN) of notes, or the share of right tokens",
+    "reconstruction": "the share of steps that come back from their latent vector, the most probable events",
+    "reconstruction_sampled": "the same, with events drawn",
+    "recovered": "F1 of notes after notes were silenced and put back",
+    "unrecovered": "the same of the silenced piece as it is",
     "frames": "predicted frames, or tokens",
     "params": "numbers that were learned",
     "train_seconds": "time spent training",
@@ -206,7 +210,7 @@ def _compared(args: argparse.Namespace, model: Any, splits: Splits, split: str) 
 def _likelihood(found: dict[str, Any], unit: str) -> Table:
     from tinydl.page import Table
 
-    rows = [(key, str(value) if key == "seed" else value, _MEANING[key]) for key, value in found.items()]
+    rows = [(key, str(value) if key == "seed" else value, _MEANING.get(key, "")) for key, value in found.items()]
     return Table(
         "tinydl evaluate",
         ("figure", "value", "what it is"),

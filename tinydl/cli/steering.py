@@ -90,8 +90,8 @@ HARMONISE = Command(
         "notes stand in the new file unchanged. tinydl models lists who takes a melody, or notes."
     ),
     examples=[
-        "tinydl train mini-bach jsb16 --out run --minutes 5",
         "tinydl harmonise run melody.mid --out chorale.mid --seed 1 --wav",
+        "tinydl harmonise run melody.mid --out calm.mid --temperature 0",
     ],
     arguments=_harmonise_arguments,
     run=_harmonise,

@@ -86,7 +86,9 @@ def generate(
         length = encoding.steps(bars or BARS)
     if chords is not None or key is not None:
         require(model, (CHORDS, KEY), "be told its harmony")
-        condition["allowed"] = allowed(chords, key, length, encoding.steps(1), encoding.step)
+        condition["allowed"] = allowed(
+            chords, key, length, encoding.steps(1), encoding.step, 0 if start is None else len(start)
+        )
     rng = Generator(seed).fork("generate")
     pieces = model.sample(num, length, temperature, condition, rng)
     made = []

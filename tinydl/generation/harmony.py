@@ -77,12 +77,15 @@ def scale(name: str) -> frozenset[int]:
     return frozenset((root + semitones) % 12 for semitones in SCALES[_MODES[mode]])
 
 
-def allowed(chords: str | None, key: str | None, length: int, bar: int, step: Any) -> NDArray[np.bool_]:
+def allowed(
+    chords: str | None, key: str | None, length: int, bar: int, step: Any, first: int = 0
+) -> NDArray[np.bool_]:
     """Which pitch classes may sound in each of ``length`` steps of ``step`` beats: bool [length, 12].
 
     Chords, with spaces between them, last a bar of ``bar`` steps each, and begin again after the last. A key alone
     allows its scale; chords alone, their own notes; with both, notes of the chord stand on the beats, and between them
-    all of the scale and of the chord.
+    all of the scale and of the chord. ``first`` is how many steps of a bar are over when the first of them comes, as
+    behind a primer: the rest of that bar has the first chord.
 
     Raises ConfigError for a name that means none, or no name at all.
     """
@@ -94,7 +97,8 @@ def allowed(chords: str | None, key: str | None, length: int, bar: int, step: An
         if not names:
             raise ConfigError("no chord is named: write them with spaces between, such as 'C G Am F'")
         table = np.stack([np.isin(np.arange(12), list(chord(name))) for name in names])
-        tones = table[np.arange(length) // bar % len(names)]
-        between = np.array([Fraction(t % bar) * Fraction(step) % 1 != 0 for t in range(length)], np.bool_)
+        steps = first % bar + np.arange(length)
+        tones = table[steps // bar % len(names)]
+        between = np.array([Fraction(int(t) % bar) * Fraction(step) % 1 != 0 for t in steps], np.bool_)
         found = np.where(between[:, None] & (key is not None), found | tones, tones)
     return found

@@ -97,7 +97,7 @@ def require(model: Any, words: Iterable[str], doing: str) -> None:
         return
     from tinydl import registry
 
-    can = [name for name in registry.models() if words & {*registry.model_class(name).conditions}]
+    can = [name for name in registry.models() if words & {*getattr(registry.model_class(name), "conditions", ())}]
     raise ConfigError(f"the model {model.model_name!r} cannot {doing}: train one that can, such as {', '.join(can)}")
 
 
@@ -200,7 +200,7 @@ def infill(
     for note in kept:  # what reaches into the bars is given there too
         if note.start < end and note.end > start:
             held = slice(encoding.to_step(note.start, base), encoding.to_step(note.end, base))
-            for voice in _voices_of(note, score, encoding, data):
+            for voice in _sung_by(note, score, encoding, data, parts):
                 cells: Any = (held, *voice)
                 mask[cells] = True
     made = _draw(model, Fixed(values, mask), temperature, seed, "infill")
@@ -272,7 +272,9 @@ def _tune(name: str, score: Score, encoding: Chorale) -> list[Note]:
 def _require_voices(name: str, encoding: Any, data: NDArray[np.int64]) -> None:
     if encoding.name != "chorale":
         return
-    voices = int((encoding.sounding(data) >= 0).any(0).sum())
+    voices = int((encoding.sounding(data) >= 0).sum(1).max(initial=0))  # at a time
+    if not voices:
+        raise DataError(f"{name} holds no notes that the model reads: there is nothing to fit new ones to")
     if voices < 4:
         raise DataError(f"{name} has {voices} voice{'s' * (voices != 1)}, and the model fills gaps in music of four")
 
@@ -298,6 +300,20 @@ def _voices_of(note: Note, score: Score, encoding: Any, data: NDArray[np.int64])
     if encoding.name == "grid":
         return [()] if data[at] == 2 + note.pitch - encoding.low else []
     return [(int(voice),) for voice in np.flatnonzero(data[at] == note.pitch)]
+
+
+def _sung_by(
+    note: Note, score: Score, encoding: Any, data: NDArray[np.int64], parts: list[tuple[int, int]]
+) -> list[tuple[int, ...]]:
+    """The columns that hold a note: of its own part alone; of several in unison the one that lets go when it ends."""
+    own = [v for v in _voices_of(note, score, encoding, data) if parts[v[0] if v else 0] == (note.track, note.channel)]
+    if len(own) < 2:
+        return own
+    end = encoding.to_step(note.end, score.ticks_per_beat)
+    lengths = {v: int((data[encoding.to_step(note.start, score.ticks_per_beat) + 1 :, v[0]] != encoding.HOLD).argmax())
+               for v in own}  # fmt: skip
+    wanted = end - encoding.to_step(note.start, score.ticks_per_beat) - 1
+    return [v for v in own if lengths[v] == wanted][:1] or own
 
 
 def _parts(name: str, score: Score, encoding: Any, data: NDArray[np.int64]) -> list[tuple[int, int]]:

@@ -178,10 +178,9 @@ class Trainer:
         if not math.isfinite(norm):
             whose = f" of the {name}" if name else ""
             what = f"the gradient{whose} is not finite" if math.isfinite(value) else f"the loss{whose} is {value}"
-            smaller = f"{self.lr / 3:.2g}"
-            raise Diverged(
-                f"training diverged at step {self.step + 1}: {what}; try a smaller learning rate (-o lr={smaller})"
-            )
+            option = "lr" if optimizer is self.optimizer else f"{name}_lr"
+            smaller = f"-o {option}={float(optimizer.param_groups[0]['lr']) / 3:.2g}"
+            raise Diverged(f"training diverged at step {self.step + 1}: {what}; try a smaller learning rate ({smaller})")
         optimizer.step()
         if self.game:
             self.each[name].append(value)
