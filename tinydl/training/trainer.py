@@ -180,7 +180,8 @@ class Trainer:
             what = f"the gradient{whose} is not finite" if math.isfinite(value) else f"the loss{whose} is {value}"
             option = "lr" if optimizer is self.optimizer else f"{name}_lr"
             smaller = f"-o {option}={float(optimizer.param_groups[0]['lr']) / 3:.2g}"
-            raise Diverged(f"training diverged at step {self.step + 1}: {what}; try a smaller learning rate ({smaller})")
+            at = f"training diverged at step {self.step + 1}"
+            raise Diverged(f"{at}: {what}; try a smaller learning rate ({smaller})")
         optimizer.step()
         if self.game:
             self.each[name].append(value)
