@@ -148,3 +148,21 @@ def test_core_and_kernels_import_with_numpy_alone() -> None:
         "(x @ x.T).sum().backward()\n"
         "assert numpy.allclose(x.grad.numpy(), 2 * x.detach().numpy())\n"
     )
+
+
+def test_every_name_in_all_is_there() -> None:
+    import importlib
+    import pkgutil
+
+    import tinydl
+
+    missing = []
+    for found in pkgutil.walk_packages(tinydl.__path__, "tinydl."):
+        if found.name.endswith("__main__"):
+            continue
+        try:
+            module = importlib.import_module(found.name)
+        except ImportError:  # what needs a library that is not installed
+            continue
+        missing += [f"{found.name}.{name}" for name in getattr(module, "__all__", ()) if not hasattr(module, name)]
+    assert not missing
