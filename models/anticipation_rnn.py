@@ -37,6 +37,7 @@ from tinydl import Tensor, nn
 from tinydl.data.representations import Grid
 from tinydl.generation.sampling import check, draw_each
 from tinydl.generation.steering import Fixed, refuse_others
+from tinydl.models.symbols import log_frequency, log_likelihood
 from tinydl.nn import functional as F
 from tinydl.random import Generator
 from tinydl.registry import register_model
@@ -113,10 +114,8 @@ class AnticipationRnn(nn.Module):
 
     def prepare(self, pieces: Sequence[NDArray[Any]]) -> None:
         """Start b at the log-frequency of each event in the training tunes."""
-        counts = np.bincount(np.concatenate(pieces), minlength=self.tokens) + 1.0
         with tinydl.no_grad():
-            log_share = np.log(counts / counts.sum()).astype(np.float32)
-            self.output.get_parameter("bias").copy_(tinydl.from_numpy(log_share))
+            self.output.get_parameter("bias").copy_(log_frequency(np.concatenate(pieces), self.tokens))
 
     def anticipation(self, constraints: NDArray[np.int64], lengths: NDArray[np.int64]) -> Tensor:
         """o_t, [T, B, ahead], of constraints int64 [B, T] of tunes of these lengths [B]; NC is the number of tokens."""
@@ -167,10 +166,8 @@ class AnticipationRnn(nn.Module):
         self, batch: Batch, given: NDArray[np.bool_], values: NDArray[np.int64] | None = None
     ) -> Score:
         """ln p(s_t | s_<t, c) of every step, with the steps in ``given`` [B, T] as constraints, as in :meth:`told`."""
-        z = self.told(batch, given, values).cpu().numpy().astype(np.float64).swapaxes(0, 1)
-        z -= z.max(-1, keepdims=True)
-        log_prob = np.take_along_axis(z, batch.data[..., None], -1)[..., 0] - np.log(np.exp(z).sum(-1))
-        return Score(np.where(batch.mask, log_prob, 0.0), z.argmax(-1), batch.mask)
+        z = self.told(batch, given, values).cpu().numpy().swapaxes(0, 1)
+        return Score(np.where(batch.mask, log_likelihood(z, batch.data), 0.0), z.argmax(-1), batch.mask)
 
     def score(self, batch: Batch) -> Score:
         """ln p(s_t | s_<t) of every step, without constraints."""

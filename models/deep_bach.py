@@ -44,6 +44,7 @@ from tinydl.data.representations import Chorale
 from tinydl.generation.sampling import check, draw_each
 from tinydl.generation.steering import Fixed, refuse_others
 from tinydl.models.four_voices import BEAT, VoicesConfig, require_four_voices, transposed, windows, without_padding
+from tinydl.models.symbols import log_frequency, log_likelihood
 from tinydl.nn import functional as F
 from tinydl.random import Generator
 from tinydl.registry import register_model
@@ -117,8 +118,8 @@ class DeepBach(nn.Module):
         counts = np.stack([np.bincount(voice, minlength=self.encoding.symbols) for voice in codes.T]) + 1.0
         with tinydl.no_grad():
             self.usual.copy_(tinydl.from_numpy(counts.astype(np.float32)))
-            for net, row in zip(self.nets, counts):
-                net.get_parameter("output.bias").copy_(tinydl.from_numpy(np.log(row / row.sum()).astype(np.float32)))
+            for net, voice in zip(self.nets, codes.T):
+                net.get_parameter("output.bias").copy_(log_frequency(voice, self.encoding.symbols))
 
     def logits(
         self, codes: NDArray[np.int64], voice: int, first: int = 0, lengths: NDArray[np.int64] | None = None
@@ -167,11 +168,8 @@ class DeepBach(nn.Module):
         framed[BEAT:-BEAT][~inside.T] = OUTSIDE
         log_prob, likely = np.zeros(batch.mask.shape), np.zeros(data.shape, np.int64)
         for voice in range(4):
-            z = self.logits(framed, voice, lengths=batch.lengths + 2 * BEAT)[BEAT:-BEAT].cpu().numpy()
-            z = z.astype(np.float64).swapaxes(0, 1)
-            z -= z.max(-1, keepdims=True)
-            normalizer = np.log(np.exp(z).sum(-1))
-            log_prob += np.take_along_axis(z, codes[..., voice, None], -1)[..., 0] - normalizer
+            z = self.logits(framed, voice, lengths=batch.lengths + 2 * BEAT)[BEAT:-BEAT].cpu().numpy().swapaxes(0, 1)
+            log_prob += log_likelihood(z, codes[..., voice])
             likely[..., voice] = z.argmax(-1)
         return Score(log_prob, self.encoding.of_codes(likely), batch.mask)
 

@@ -29,6 +29,7 @@ import tinydl
 from tinydl import Tensor, nn
 from tinydl.data.representations import Melody
 from tinydl.generation.sampling import draw, token_probabilities
+from tinydl.models.symbols import log_frequency, log_likelihood
 from tinydl.nn import functional as F
 from tinydl.random import Generator
 from tinydl.registry import register_model
@@ -91,11 +92,9 @@ class MelodyLstm(nn.Module):
 
     def prepare(self, pieces: Sequence[NDArray[Any]]) -> None:
         """Start b at the log-frequency of each token in the training tunes, BOS left out."""
-        size = self.encoding.vocabulary_size
-        counts = np.bincount(np.concatenate([piece[1:] for piece in pieces]), minlength=size) + 1.0
+        tokens = np.concatenate([piece[1:] for piece in pieces])
         with tinydl.no_grad():
-            log_share = np.log(counts / counts.sum()).astype(np.float32)
-            self.output.get_parameter("bias").copy_(tinydl.from_numpy(log_share))
+            self.output.get_parameter("bias").copy_(log_frequency(tokens, self.encoding.vocabulary_size))
 
     @property
     def device(self) -> Any:
@@ -121,13 +120,11 @@ class MelodyLstm(nn.Module):
     def score(self, batch: Batch) -> Score:
         """ln p(w_t | w_<t) of every token but the first, and the most probable token in its place."""
         tokens = np.ascontiguousarray(batch.data.T)
-        z = self.read(tokens[:-1])[0].cpu().numpy().astype(np.float64)
-        highest = z.max(-1, keepdims=True)
-        normalizer = highest[..., 0] + np.log(np.exp(z - highest).sum(-1))
+        z = self.read(tokens[:-1])[0].cpu().numpy()
         mask = batch.mask.copy()
         mask[:, 0] = False
         log_prob, prediction = np.zeros(mask.shape), np.zeros(mask.shape, np.int64)
-        log_prob[:, 1:] = (np.take_along_axis(z, tokens[1:, :, None], -1)[..., 0] - normalizer).T
+        log_prob[:, 1:] = log_likelihood(z, tokens[1:]).T
         prediction[:, 1:] = z.argmax(-1).T
         return Score(log_prob, prediction, mask)
 

@@ -40,6 +40,7 @@ from tinydl.data.representations import Chorale
 from tinydl.generation.sampling import COLD, check, draw
 from tinydl.generation.steering import Fixed, refuse_others
 from tinydl.models.four_voices import BEAT, VoicesConfig, require_four_voices, transposed, windows, without_padding
+from tinydl.models.symbols import log_frequency
 from tinydl.nn import functional as F
 from tinydl.random import Generator
 from tinydl.registry import register_model
@@ -117,14 +118,13 @@ class MiniBach(nn.Module):
         require_four_voices(self.model_name, self.encoding, pieces)
         V = self.encoding.symbols
         codes = [self.encoding.codes(piece) for piece in pieces]
-        counts = np.stack([np.bincount(np.concatenate(codes)[:, v], minlength=V) for v in (1, 2, 3)]) + 1.0
-        log_share = np.log(counts / counts.sum(1, keepdims=True)).astype(np.float32)
+        below = np.concatenate(codes)[:, 1:]
         follows = np.zeros((BEAT, V, V), np.float32)
         for piece in codes:
             soprano = np.concatenate([[0], piece[:, 0]])  # before a piece there is a rest
             np.add.at(follows, (np.arange(len(piece)) % BEAT, soprano[:-1], soprano[1:]), 1)
         with tinydl.no_grad():
-            self.b.copy_(tinydl.from_numpy(log_share))
+            self.b.copy_(tinydl.stack([log_frequency(voice, V) for voice in below.T]))
             self.follows.copy_(tinydl.from_numpy(follows))
 
     def logits(self, soprano: NDArray[np.int64]) -> Tensor:

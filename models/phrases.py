@@ -36,6 +36,7 @@ from tinydl import Tensor, nn
 from tinydl.data.representations import Grid
 from tinydl.data.transposing import transpose_each
 from tinydl.generation.sampling import check, draw_each
+from tinydl.models.symbols import log_frequency, log_likelihood
 from tinydl.models.vae import divergence, log_ratio
 from tinydl.nn import functional as F
 from tinydl.random import Generator
@@ -125,11 +126,8 @@ class Phrases(nn.Module):
 
     def prepare(self, pieces: Sequence[NDArray[Any]]) -> None:
         """Start the output's bias at the log-frequency of each event in the training tunes."""
-        counts = np.bincount(np.concatenate(pieces), minlength=self.tokens) + 1.0
         with tinydl.no_grad():
-            self.output.get_parameter("bias").copy_(
-                tinydl.from_numpy(np.log(counts / counts.sum()).astype(np.float32))
-            )
+            self.output.get_parameter("bias").copy_(log_frequency(np.concatenate(pieces), self.tokens))
 
     # --- the nets -----------------------------------------------------------------------------------------------------
 
@@ -359,8 +357,5 @@ class Phrases(nn.Module):
 
 def _log_likely(logits: NDArray[np.float64], target: NDArray[np.int64]) -> NDArray[np.float64]:
     """ln p of the targets [...] by logits [..., V]; 0 of those that are left out."""
-    highest = logits.max(-1, keepdims=True)
-    total = highest[..., 0] + np.log(np.exp(logits - highest).sum(-1))
-    chosen = np.take_along_axis(logits, np.maximum(target, 0)[..., None], -1)[..., 0]
-    found: NDArray[np.float64] = np.where(target == IGNORED, 0.0, chosen - total)
+    found: NDArray[np.float64] = np.where(target == IGNORED, 0.0, log_likelihood(logits, np.maximum(target, 0)))
     return found

@@ -32,6 +32,7 @@ from tinydl.data.representations import Chorale
 from tinydl.generation.sampling import check, draw_each
 from tinydl.generation.steering import Fixed, refuse_others
 from tinydl.models.four_voices import VoicesConfig, require_four_voices, transposed, without_padding
+from tinydl.models.symbols import log_frequency, log_likelihood
 from tinydl.nn import functional as F
 from tinydl.random import Generator
 from tinydl.training import Batch, Score, collate
@@ -100,10 +101,8 @@ class VoiceByVoice(nn.Module):
         """
         require_four_voices(self.model_name, self.encoding, pieces)
         codes = np.concatenate([self.encoding.codes(piece).reshape(-1) for piece in pieces])
-        counts = np.bincount(codes, minlength=self.encoding.symbols) + 1.0
         with tinydl.no_grad():
-            log_share = np.log(counts / counts.sum()).astype(np.float32)
-            self.output.get_parameter("bias").copy_(tinydl.from_numpy(log_share))
+            self.output.get_parameter("bias").copy_(log_frequency(codes, self.encoding.symbols))
 
     # -- what a subclass says
 
@@ -177,10 +176,8 @@ class VoiceByVoice(nn.Module):
     def _elements(self, data: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """ln p of every entry given those before it, [B, T, 4], and the most probable symbol in its place."""
         row, before = self.row(self.encoding.codes(data))
-        z = self.output(self.hidden(self.inputs(before))).cpu().numpy().astype(np.float64)
-        highest = z.max(-1, keepdims=True)
-        log_sum = highest[..., 0] + np.log(np.exp(z - highest).sum(-1))
-        found = np.take_along_axis(z, row[..., None], -1)[..., 0] - log_sum
+        z = self.output(self.hidden(self.inputs(before))).cpu().numpy()
+        found = log_likelihood(z, row)
         return found.reshape(data.shape), self.encoding.of_codes(z.argmax(-1)).reshape(data.shape)
 
     def score(self, batch: Batch) -> Score:

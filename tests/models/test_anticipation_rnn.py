@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinydl
+from tests.models.gradients import assert_gradients
 from tinydl import optim, registry
 from tinydl.errors import ConfigError
 from tinydl.generation import Fixed
@@ -93,16 +94,7 @@ def test_gradients_match_finite_differences():
         targets = tinydl.as_tensor(batch.data.T[batch.mask.T])
         return tinydl.nn.functional.cross_entropy(logits.reshape(-1, V)[where], targets)
 
-    loss().backward()
-    for name, parameter in model.named_parameters():
-        array, gradient = parameter.array.reshape(-1), parameter.grad.array.reshape(-1)
-        for i in np.argsort(-np.abs(gradient))[:3]:
-            kept, slopes = array[i], []
-            for step in (1e-5, -1e-5):
-                array[i] = kept + step
-                slopes.append(loss().item())
-            array[i] = kept
-            assert gradient[i] == pytest.approx((slopes[0] - slopes[1]) / 2e-5, rel=1e-6, abs=1e-9), name
+    assert_gradients(model, loss, 3)
 
 
 @pytest.mark.parametrize("temperature", [0, 1, 3])

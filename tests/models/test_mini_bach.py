@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinydl
+from tests.models.gradients import assert_gradients
 from tests.models.voices import lessons
 from tinydl import optim, registry
 from tinydl.errors import ConfigError, DataError
@@ -107,16 +108,7 @@ def test_the_given_soprano_does_not_count_for_accuracy():
 def test_gradients_match_finite_differences():
     model = build(hidden=3, transpose=0).double().eval()
     batch = collate(pieces(2, 4))
-    model.loss(batch).backward()
-    for name, parameter in model.named_parameters():
-        array, gradient = parameter.array.reshape(-1), parameter.grad.array.reshape(-1)
-        for i in np.argsort(-np.abs(gradient))[:4]:
-            kept, slopes = array[i], []
-            for step in (1e-5, -1e-5):
-                array[i] = kept + step
-                slopes.append(model.loss(batch).item())
-            array[i] = kept
-            assert gradient[i] == pytest.approx((slopes[0] - slopes[1]) / 2e-5, rel=1e-6, abs=1e-9), name
+    assert_gradients(model, lambda: model.loss(batch), 4)
 
 
 def test_transposed_music_is_the_same_to_the_net():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinydl
+from tests.models.gradients import assert_gradients
 from tests.models.voices import lessons
 from tinydl import optim, registry
 from tinydl.errors import ConfigError, DataError
@@ -85,16 +86,7 @@ def test_the_symbols_of_a_step_know_their_voice_and_their_place_in_the_bar(name)
 @NAMES
 def test_gradients_match_finite_differences(name):
     model, batch = build(name, scale=1.5).double(), collate(pieces(2, 6))
-    model.loss(batch).backward()
-    for part, parameter in model.named_parameters():
-        array, gradient = parameter.array.reshape(-1), parameter.grad.array.reshape(-1)
-        for i in np.argsort(-np.abs(gradient))[:3]:
-            kept, slopes = array[i], []
-            for step in (1e-5, -1e-5):
-                array[i] = kept + step
-                slopes.append(model.loss(batch).item())
-            array[i] = kept
-            assert gradient[i] == pytest.approx((slopes[0] - slopes[1]) / 2e-5, rel=1e-6, abs=1e-9), part
+    assert_gradients(model, lambda: model.loss(batch), 3)
 
 
 @NAMES

@@ -40,13 +40,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinydl.data.dice import Dice
+from tinydl.data.representations.chorale import VOICES
 
 if TYPE_CHECKING:
     from tinydl.data.score import Score
 
 __all__ = ["RANGES", "VOICES", "Chorale", "Chord", "compose", "faults"]
 
-VOICES = ("Soprano", "Alto", "Tenor", "Bass")
 RANGES = ((60, 79), (55, 74), (48, 67), (40, 60))  # MIDI pitches, lowest and highest, S A T B
 _GAPS = (12, 12, 19)  # widest distances S–A, A–T, T–B, in semitones
 _LEAPS = (7, 7, 7, 12)  # widest melodic intervals

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.data.representations.chorale import VOICES
 from tinydl.data.score import DRUM_CHANNEL
 from tinydl.errors import ConfigError, DataError
 from tinydl.generation.sampling import check
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 MELODY, NOTES, CHORDS, KEY = "melody", "notes", "chords", "key"
 _NOTHING = {"chorale": -1, "grid": 0}  # what an array of each representation has beyond its last note
-_NAMES = ("Soprano", "Alto", "Tenor", "Bass")
 
 
 @dataclass(frozen=True)
@@ -147,8 +147,8 @@ def harmonise(
         for note in written.notes
         if note.track > 0
     ]
-    names = {top + voice: _NAMES[voice] for voice in (1, 2, 3)}
-    names[top] = score.track_names.get(top) or _NAMES[0]
+    names = {top + voice: VOICES[voice] for voice in (1, 2, 3)}
+    names[top] = score.track_names.get(top) or VOICES[0]
     programs = {(note.track, note.channel): 0 for note in notes}
     programs.update({key: program for key, program in score.programs.items() if key[0] == top})
     return replace(score, notes=[*tune, *notes], pedals=[], programs=programs, track_names=names)

@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from tinydl.data.representations.chorale import VOICES
+
 if TYPE_CHECKING:
     from tinydl.data.representations import Chorale
 
-__all__ = ["VOICES", "Nearest", "VoiceMarkov", "majority", "voice_report"]
+__all__ = ["Nearest", "VoiceMarkov", "majority", "voice_report"]
 
-VOICES = ("soprano", "alto", "tenor", "bass")
 Piece = npt.NDArray[np.int64]
 BEAT = 4  # steps
 
@@ -157,7 +158,7 @@ def voice_report(
             struck = right[begins[:, voice], voice]
             rows.append({
                 "predictor": predictor,
-                "voice": VOICES[voice],
+                "voice": VOICES[voice].lower(),
                 "accuracy": float(right[:, voice].mean()),
                 "onsets": float(struck.mean()) if len(struck) else None,
             })  # fmt: skip

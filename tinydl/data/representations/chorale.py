@@ -14,9 +14,9 @@ from tinydl.data.representations.voices import Line, four_voices, one_at_a_time
 from tinydl.data.score import Score
 from tinydl.errors import ConfigError
 
-__all__ = ["Chorale"]
+__all__ = ["VOICES", "Chorale"]
 
-_NAMES = ("Soprano", "Alto", "Tenor", "Bass")
+VOICES = ("Soprano", "Alto", "Tenor", "Bass")
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class Chorale(Representation):
                     notes.append((start, step, pitch, voice))
                 pitch, start = value, step
         score = self._blank(like)
-        for voice, name in enumerate(_NAMES):
+        for voice, name in enumerate(VOICES):
             score.programs[voice, voice] = program
             score.track_names[voice] = name
         return self._add_notes(score, notes, velocity)
