@@ -67,3 +67,13 @@ def test_a_part_is_not_recorded(quick, words, capsys):
 def test_an_unknown_model_is_named(capsys):
     assert command.main(["ring", "--only", "wgan-pg"]) == 2
     assert "did you mean 'wgan-gp'" in capsys.readouterr().err
+
+
+def test_what_is_recorded_is_what_the_page_claims():
+    """Three seeds each: the plain games collapse, WGAN-GP and IMLE find all eight."""
+    rows = json.loads((harness.RESULTS / "ring.json").read_text())["rows"]
+    played = sorted((row["model"], row["seed"]) for row in rows)
+    assert played == sorted((model, seed) for model in ring.MODELS for seed in ring.SEEDS)
+    for row in rows:
+        assert row["modes"] == 8 if row["model"] in ("wgan-gp", "imle") else row["modes"] <= 1, row
+        assert row["good"] > 0.4 if row["modes"] == 8 else row["good"] < 0.2, row

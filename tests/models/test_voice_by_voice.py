@@ -105,6 +105,22 @@ def test_training_reads_windows_and_learns_from_the_beginning(name, monkeypatch)
 
 
 @NAMES
+def test_the_first_quarter_of_a_window_inside_a_piece_is_context(name, monkeypatch):
+    model, several = build(name, window=8).train(), pieces(4, 16)
+    seen = []
+    cross_entropy = tinydl.nn.functional.cross_entropy
+    monkeypatch.setattr(tinydl.nn.functional, "cross_entropy", lambda z, y: seen.append(y) or cross_entropy(z, y))
+    inputs, firsts = model.inputs, []
+    monkeypatch.setattr(model, "inputs", lambda before, first=0: firsts.append(first // 4) or inputs(before, first))
+    for _ in range(10):
+        model.loss(collate(several))
+    for asked, first in zip(seen, firsts):
+        codes = [model.encoding.codes(x)[f + (2 if f else 0) : f + 8].reshape(-1) for x, f in zip(several, first)]
+        np.testing.assert_array_equal(asked.numpy(), np.concatenate(codes))
+    assert len({bool(f) for first in firsts for f in first}) == 2
+
+
+@NAMES
 def test_sampling_follows_the_likelihood(name):
     """Twenty thousand draws of one step have the shares that the model says, and the temperature sharpens them."""
     model = build(name, low=60, high=60)
