@@ -38,7 +38,10 @@ FAMILIES: dict[str, str] = {
     ),
     "bce_with_logits": "loss",
     **dict.fromkeys(("softmax_cross_entropy", "nll", "multi_margin", "pair_loss"), "loss"),
-    **dict.fromkeys(("attention_forward", "attention_backward"), "attention"),
+    **dict.fromkeys(
+        ("attention_forward", "attention_backward", "relative_attention_forward", "relative_attention_backward"),
+        "attention",
+    ),
     **{
         f"{kind}_norm_{direction}": "norm"
         for kind in ("layer", "rms", "batch", "fixed", "group")

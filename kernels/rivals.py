@@ -7,6 +7,7 @@ not for every argument: before anything is timed, the results are compared with 
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from functools import partial
@@ -169,6 +170,30 @@ def attention_backward(torch: Torch, g: Any, query: Any, key: Any, value: Any, m
     inputs = leaves(torch, query, key, value)
     attend = torch.nn.functional.scaled_dot_product_attention
     return backward(torch, attend(*inputs, is_causal=causal, scale=scale), inputs, (g,))
+
+
+def _related(torch: Torch, query: Any, key: Any, value: Any, distance: Any, scale: float) -> Any:
+    """Its attention with a floating mask: the products of queries and distances, each row moved to its place (Huang et
+    al., arXiv:1809.04281, section 3.4.1)."""
+    L, S, span = query.shape[-2], key.shape[-2], distance.shape[1]
+    apart = torch.arange(S - L, S)[:, None] - torch.arange(S)
+    seen = (apart >= 0) & (apart < span)
+    index = apart.clamp(0, span - 1).expand(*query.shape[:-1], S)
+    mask = torch.take_along_dim(query * scale @ distance.transpose(-1, -2), index, -1).masked_fill(~seen, -math.inf)
+    return torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
+
+
+def relative_attention_forward(torch: Torch, query: Any, key: Any, value: Any, distance: Any, scale: float) -> Call:
+    """Relative attention out of its parts: it has none of its own."""
+    inputs = tensors(torch, query, key, value, distance)
+    return lambda: _related(torch, *inputs, scale)
+
+
+def relative_attention_backward(torch: Torch, g: Any, query: Any, key: Any, value: Any, distance: Any, output: Any,
+                                norm: Any, scale: float, needs: Any) -> Call:  # fmt: skip
+    """Its gradients."""
+    inputs = leaves(torch, query, key, value, distance)
+    return backward(torch, _related(torch, *inputs, scale), inputs, (g,))
 
 
 # -- recurrent nets ---------------------------------------------------------------------------------------------------

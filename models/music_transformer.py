@@ -11,15 +11,16 @@ The model.  h^0 = x of :mod:`tinydl.models.voice_by_voice`; a layer is, with the
 al. 2020, arXiv:2002.04745; the paper has it behind),
 
     h'  = h + O Attention(LN(h))
-    h'' = h' + W_2 gelu(W_1 LN(h') + b_1) + b_2
+    h'' = h' + W_2 relu(W_1 LN(h') + b_1) + b_2
 
 and p(w_i | w_<i) = softmax(W LN(h) + b) of the last one. In each head place i asks with q_i, of dimension D_h, and
 sees places j from i - S + 1 to i (equation 3 of Huang et al.),
 
     Attention_i = sum_j softmax_j((q_i k_j + q_i e_(i-j)) / sqrt(D_h)) v_j
 
-where e_d is learned, of a head and a distance: S_rel, the matrix of the second terms, is Q E^T moved to its place
-("skewing", section 3.4.1), never a tensor of i, j and D_h. Positions are nowhere but in the distances.
+where e_d is learned, of a head and a distance: the matrix of the second terms is Q E^T, each row moved to its place
+("skewing", section 3.4.1), never a tensor of i, j and D_h; and only a block of it at a time
+(:mod:`tinydl.kernels.attention.spec`). Positions are nowhere but in the distances.
 
 Sampling.  k_j and v_j of the last S places are kept (``advance``), so that a symbol costs the same wherever it stands.
 """
@@ -30,65 +31,44 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 import tinydl
 from tinydl import Tensor, nn
 from tinydl.models.voice_by_voice import VOICES, VoiceByVoice
 from tinydl.nn import functional as F
+from tinydl.ops.attention import relative_attention
 from tinydl.registry import register_model
-
-FAR = -1e9  # the score of a place that is not seen
 
 
 class RelativeAttention(nn.Module):
     """Causal attention over the last ``span`` places, in ``heads``, that learns a vector of every distance."""
 
-    def __init__(self, width: int, heads: int, span: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, span: int) -> None:
         super().__init__()
         self.heads, self.span, self.size = heads, span, width // heads
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
         self.e = nn.Parameter(tinydl.randn(heads, span, self.size) * 0.02)  # e[:, d] is of distance d
-        self.dropout = nn.Dropout(dropout)
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """q, k and v, [B, heads, L, D_h], of x [B, L, D]."""
         B, L, _ = x.shape
         q, k, v = self.qkv(x).reshape(B, L, 3, self.heads, self.size).permute(2, 0, 3, 1, 4).unbind(0)
-        return q / math.sqrt(self.size), k, v
+        return q, k, v
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """O Attention, [B, L, D], of queries that stand at the last L places of the keys."""
+        found = relative_attention(q, k, v, self.e, scale=1 / math.sqrt(self.size))
+        out: Tensor = self.out(found.transpose(1, 2).reshape(q.shape[0], q.shape[2], -1))
+        return out
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, L, D] to [B, L, D]."""
-        B, L, D = x.shape
-        q, k, v = self.split(x)
-        score = q @ k.transpose(-1, -2) + self.relative(q)
-        i, j = np.arange(L)[:, None], np.arange(L)
-        unseen = tinydl.as_tensor((j > i) | (j <= i - self.span), device=x.device)
-        share = self.dropout(F.softmax(score.masked_fill(unseen, FAR), -1))
-        out: Tensor = self.out((share @ v).transpose(1, 2).reshape(B, L, D))
-        return out
-
-    def relative(self, q: Tensor) -> Tensor:
-        """S_rel, [B, heads, L, L], of q [B, heads, L, D_h]: entry i, j is q_i e_(i-j) where 0 <= i - j < span.
-
-        Q E^T has in row i the products with e_(L-1) ... e_0. One column of zeros before it, and the same numbers read
-        as L + 1 rows of L: all but the first are S_rel, since each row then begins one further to the left.
-        """
-        B, H, L, _ = q.shape
-        e = self.e[:, :L].flip(1)
-        product = F.pad(q @ e.transpose(-1, -2), (1 + L - e.shape[1], 0))
-        moved: Tensor = product.reshape(B, H, L + 1, L)[:, :, 1:]
-        return moved
+        return self.attend(*self.split(x))
 
     def step(self, x: Tensor, memory: Memory) -> Tensor:
         """The last row of :meth:`forward`, [n, D], of x_i, [n, D], and what was kept of the places before."""
         q, k, v = self.split(x.unsqueeze(1))
-        keys, values = memory.add(k, v)
-        count = keys.shape[2]
-        score = q @ (keys + self.e[:, :count].flip(1)).transpose(-1, -2)
-        out: Tensor = self.out((F.softmax(score, -1) @ values).transpose(1, 2).reshape(x.shape))
-        return out
+        return self.attend(q, *memory.add(k, v))[:, 0]
 
 
 class Memory:
@@ -120,7 +100,7 @@ class Layer(nn.Module):
     def __init__(self, width: int, heads: int, span: int, dropout: float) -> None:
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention = RelativeAttention(width, heads, span, dropout)
+        self.attention = RelativeAttention(width, heads, span)
         self.linear1, self.linear2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
         self.dropout = nn.Dropout(dropout)
 
@@ -134,7 +114,7 @@ class Layer(nn.Module):
 
     def think(self, h: Tensor) -> Tensor:
         """h'' of h'."""
-        new: Tensor = h + self.dropout(self.linear2(F.gelu(self.linear1(self.norm2(h)))))
+        new: Tensor = h + self.dropout(self.linear2(F.relu(self.linear1(self.norm2(h)))))
         return new
 
 
@@ -149,7 +129,7 @@ class MusicTransformer(VoiceByVoice):
         Attributes:
             heads: of attention; they share out D.
             layers: one upon another.
-            dropout: of x_i, of the attention's shares, and of what is added to h.
+            dropout: of x_i, and of what is added to h.
         """
 
         heads: int = 4

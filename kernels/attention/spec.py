@@ -24,6 +24,21 @@ batch and broadcast.
 
 Neither holds more than a block of the L x S probabilities (Rabe and Staats, arXiv:2112.05682; Dao et al.,
 arXiv:2205.14135), unless the mask has a gradient.
+
+``relative_attention_forward(query, key, value, distance, scale) -> (output, norm)``
+    Causal attention that learns a vector e_d of every distance d = 0 ... D - 1, and sees no further (Shaw et al.,
+    arXiv:1803.02155; Huang et al., arXiv:1809.04281). The queries stand at the last places of the keys, the l-th at
+    t = S - L + l, with L <= S, and sees the keys t - D < s <= t::
+
+        a_s = scale q_l . (k_s + e_(t-s))
+
+    ``distance`` [H, D, E]: each head has its own vectors; the last dimension of the batch, which the three others have
+    in common, is H.
+
+``relative_attention_backward(g, query, key, value, distance, output, norm, scale, needs)``
+    -> gradients of query, key, value and distance, None where ``needs`` is False: as above, and::
+
+        dq_l = scale sum_s da_s (k_s + e_(t-s))       de_d = scale sum_l da_(t-d) q_l
 """
 
 from __future__ import annotations
@@ -177,6 +192,95 @@ def samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:
             yield q[..., ::-1], k[..., ::-1, :], v, np.zeros((1, S), bool), None, scale, False, 0.0
 
 
+@register(op="relative_attention_forward", name="numpy")
+def relative_attention_forward(
+    query: Array, key: Array, value: Array, distance: Array, scale: float
+) -> tuple[Array, Array]:
+    """Relative attention; see the head of the file."""
+    output = np.zeros((*query.shape[:-1], value.shape[-1]), query.dtype)
+    norm = np.zeros(query.shape[:-1], query.dtype)
+    for rows, columns, apart in _bands(query, key, distance):
+        a = _related(query, key, distance, scale, rows, columns, apart)
+        top = np.maximum.reduce(a, axis=-1, keepdims=True)
+        p = np.exp(a - top)
+        total = np.add.reduce(p, axis=-1, keepdims=True)
+        norm[..., rows] = (np.log(total) + top)[..., 0]
+        output[..., rows, :] = (p / total) @ value[..., columns, :]
+    return output, norm
+
+
+@register(op="relative_attention_backward", name="numpy")
+def relative_attention_backward(
+    g: Array, query: Array, key: Array, value: Array, distance: Array, output: Array, norm: Array, scale: float,
+    needs: tuple[bool, bool, bool, bool],
+) -> tuple[Array | None, Array | None, Array | None, Array | None]:  # fmt: skip
+    """Gradients of the sum of ``g * output``; see the head of the file."""
+    dq, dk, dv, de = (np.zeros(x.shape, x.dtype) for x in (query, key, value, distance))
+    for rows, columns, apart in _bands(query, key, distance):
+        q, k, v, gl = query[..., rows, :], key[..., columns, :], value[..., columns, :], g[..., rows, :]
+        p = np.exp(_related(query, key, distance, scale, rows, columns, apart) - norm[..., rows, None])
+        dv[..., columns, :] += np.swapaxes(p, -1, -2) @ gl
+        along = (gl * output[..., rows, :]).sum(axis=-1, keepdims=True)
+        da = p * (gl @ np.swapaxes(v, -1, -2) - along) * query.dtype.type(scale)
+        i, s = np.nonzero((apart >= 0) & (apart < distance.shape[1]))
+        dr = np.zeros((*q.shape[:-1], distance.shape[1]), q.dtype)  # of the products of queries and distances
+        dr[..., i, apart[i, s]] = da[..., i, s]
+        dq[..., rows, :] = da @ k + dr @ distance
+        dk[..., columns, :] += np.swapaxes(da, -1, -2) @ q
+        de += (np.swapaxes(dr, -1, -2) @ q).reshape(-1, *distance.shape).sum(axis=0)
+    return tuple(d if need else None for d, need in zip((dq, dk, dv, de), needs))  # type: ignore[return-value]
+
+
+def _bands(query: Array, key: Array, distance: Array) -> Iterator[tuple[slice, slice, Array]]:
+    """Queries of each block, the keys that any of them may see, and how far each query is behind each key."""
+    L, S, span = query.shape[-2], key.shape[-2], distance.shape[1]
+    most = max(span, 64)  # queries of a block: with more of them, most of its keys are seen by few
+    size = max(1, min(most, BLOCK // max(1, min(S, span + most) * int(np.prod(query.shape[:-2])))))
+    for start in range(0, L, size):
+        stop = min(L, start + size)
+        first, last = S - L + start, S - L + stop
+        columns = slice(max(0, first - span + 1), last)
+        yield slice(start, stop), columns, np.arange(first, last)[:, None] - np.arange(columns.start, columns.stop)
+
+
+def _related(
+    query: Array, key: Array, distance: Array, scale: float, rows: slice, columns: slice, apart: Array
+) -> Array:
+    """a[..., l, s] of a block."""
+    q, span = query[..., rows, :] * query.dtype.type(scale), distance.shape[1]
+    by_distance = q @ np.swapaxes(distance, -1, -2)
+    related = by_distance[..., np.arange(len(apart))[:, None], np.clip(apart, 0, span - 1)]
+    a: Array = q @ np.swapaxes(key[..., columns, :], -1, -2) + related
+    a[..., (apart < 0) | (apart >= span)] = -np.inf
+    return a
+
+
+def relative_flops(query: Array, key: Array, value: Array, distance: Array, *_: Any) -> int:
+    """Forward three products of the keys that are seen, backward seven; this is the sum."""
+    (L, E), S, span = query.shape[-2:], key.shape[-2], distance.shape[1]
+    seen = sum(min(span, S - L + l + 1) for l in range(L))
+    pairs: int = int(np.prod(query.shape[:-2])) * seen
+    return 2 * pairs * (7 * E + 3 * value.shape[-1])
+
+
+def relative_samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:
+    """Arguments of ``relative_attention_forward``: one place, odd sizes, queries at the end of more keys, distances
+    that reach further than the keys or less far, many blocks, views."""
+    rng = np.random.default_rng(4)
+    sizes = (
+        ((1,), 1, 1, 1, 1, 1), ((2, 3), 5, 5, 5, 4, 3), ((3,), 7, 7, 2, 3, 5), ((3,), 6, 6, 11, 2, 2),
+        ((2, 2), 1, 9, 4, 8, 8), ((2,), 4, 150, 70, 5, 3), ((0, 2), 3, 3, 2, 2, 2), ((2,), 0, 3, 2, 2, 2),
+        ((2, 1), 300, 300, 37, 8, 5), ((1,), 257, 261, 300, 3, 17),
+    )  # fmt: skip
+    for batch, L, S, span, E, V in sizes:
+        q, k, v, e = (
+            rng.standard_normal(shape).astype(dtype)
+            for shape in ((*batch, L, E), (*batch, S, E), (*batch, S, V), (batch[-1], span, E))
+        )
+        yield q, k, v, e, 1 / np.sqrt(E)
+        yield q[..., ::-1], k[..., ::-1, :], v, e[:, ::-1], -0.3
+
+
 # -- cards ------------------------------------------------------------------------------------------------------------
 
 
@@ -238,5 +342,70 @@ describe(
         rivals={"torch": rivals.attention_backward},
         serves="tinydl.ops.attention.attention",
         gradient=_gradient,
+    )
+)
+
+
+def _relative_backward(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    query, key, value, distance, scale = arguments
+    output, norm = relative_attention_forward(*arguments)
+    g = np.random.default_rng(1).standard_normal(output.shape).astype(query.dtype)
+    return g, query, key, value, distance, output, norm, scale, (True,) * 4
+
+
+def _relative_heads(B: int, H: int, L: int, S: int, span: int, E: int) -> Callable[[Any], tuple[Any, ...]]:
+    def case(dtype: Any) -> tuple[Any, ...]:
+        rng = np.random.default_rng(0)
+        shapes = ((B, H, L, E), (B, H, S, E), (B, H, S, E), (H, span, E))
+        q, k, v, e = (rng.standard_normal(shape).astype(dtype) for shape in shapes)
+        return q, k, v, e, E**-0.5
+
+    return case
+
+
+def _relative_backward_case(make: Callable[[Any], tuple[Any, ...]], dtype: Any) -> tuple[Any, ...]:
+    return _relative_backward(make(dtype))
+
+
+def _relative_gradient(rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    shapes = ((2, 2, 3, 4), (2, 2, 5, 4), (2, 2, 5, 3), (2, 2, 4))
+    q, k, v, e = (rng.standard_normal(shape) for shape in shapes)
+    return (q, k, v, e), {"scale": 0.5}
+
+
+# what the Music Transformer trains on, a whole piece of a thousand places, and a place of a piece that is written
+_RELATIVE = {
+    f"{B}x{H}x{L}x{E}, {span} of {S}": _relative_heads(B, H, L, S, span, E)
+    for B, H, L, S, span, E in ((4, 4, 1, 256, 256, 32), (16, 4, 256, 256, 256, 32), (4, 4, 1024, 1024, 256, 32))
+}
+describe(
+    Card(
+        op="relative_attention_forward",
+        says="softmax(scale q (k + e)^T) v, causal, with an e of each distance",
+        samples=relative_samples,
+        tolerance={name: 4 * value for name, value in TOLERANCE.items()},
+        results=1,
+        flops=lambda q, k, v, e, *a: relative_flops(q, k, v, e) * (2 * q.shape[-1] + v.shape[-1])
+        // (7 * q.shape[-1] + 3 * v.shape[-1]),
+        bytes=lambda q, k, v, e, *a: 2 * q.nbytes + k.nbytes + v.nbytes + e.nbytes,
+        cases=_RELATIVE,
+        rivals={"torch": rivals.relative_attention_forward},
+        serves="tinydl.ops.attention.relative_attention",
+        gradient=_relative_gradient,
+    )
+)
+describe(
+    Card(
+        op="relative_attention_backward",
+        says="gradients of softmax(scale q (k + e)^T) v, causal, with an e of each distance",
+        samples=lambda dtype: map(_relative_backward, relative_samples(dtype)),
+        tolerance={name: 8 * value for name, value in TOLERANCE.items()},
+        flops=lambda g, q, k, v, e, *a: relative_flops(q, k, v, e) * (5 * q.shape[-1] + 2 * v.shape[-1])
+        // (7 * q.shape[-1] + 3 * v.shape[-1]),
+        bytes=lambda g, q, k, v, e, *a: 2 * (2 * q.nbytes + k.nbytes + v.nbytes + e.nbytes),
+        cases={name: functools.partial(_relative_backward_case, make) for name, make in _RELATIVE.items()},
+        rivals={"torch": rivals.relative_attention_backward},
+        serves="tinydl.ops.attention.relative_attention",
+        gradient=_relative_gradient,
     )
 )

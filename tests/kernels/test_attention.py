@@ -66,6 +66,75 @@ def test_variant_equals_the_formula_and_leaves_its_inputs(forward, backward, dty
             np.testing.assert_allclose(got, want, rtol=20 * tolerance, atol=20 * tolerance * scale)
 
 
+def plain_relative(query, key, value, distance, scale):
+    """The formula, a query and a key at a time: (output, probabilities)."""
+    L, S, span = query.shape[-2], key.shape[-2], distance.shape[1]
+    p = np.zeros((*query.shape[:-1], S))
+    for *b, l, s in np.ndindex(p.shape):
+        d = S - L + l - s
+        if 0 <= d < span:
+            p[(*b, l, s)] = np.exp(scale * query[(*b, l)] @ (key[(*b, s)] + distance[b[-1], d]))
+    p /= p.sum(-1, keepdims=True)
+    return p @ value, p
+
+
+def plain_relative_gradients(g, query, key, value, distance, scale):
+    """By the chain rule through the formula."""
+    L, S, span = query.shape[-2], key.shape[-2], distance.shape[1]
+    _, p = plain_relative(query, key, value, distance, scale)
+    dp = g @ np.swapaxes(value, -1, -2)
+    da = scale * p * (dp - (p * dp).sum(-1, keepdims=True))
+    dq, dk, de = np.zeros(query.shape), np.swapaxes(da, -1, -2) @ query, np.zeros(distance.shape)
+    for *b, l, s in np.ndindex(p.shape):
+        d = S - L + l - s
+        if 0 <= d < span:
+            dq[(*b, l)] += da[(*b, l, s)] * (key[(*b, s)] + distance[b[-1], d])
+            de[b[-1], d] += da[(*b, l, s)] * query[(*b, l)]
+    return dq, dk, np.swapaxes(p, -1, -2) @ g, de
+
+
+def test_the_reference_of_relative_attention_is_the_formula():
+    """(Every variant is held to the reference by its card: tests/lab/test_verify.py.)"""
+    seen = 0
+    for arguments in spec.relative_samples():
+        if arguments[0].size > 1000:
+            continue
+        seen += 1
+        output, norm = spec.relative_attention_forward(*arguments)
+        np.testing.assert_allclose(output, plain_relative(*arguments)[0], rtol=1e-12, atol=1e-12)
+        g = np.random.default_rng(2).standard_normal(output.shape)
+        found = spec.relative_attention_backward(g, *arguments[:4], output, norm, arguments[4], (True,) * 4)
+        for got, want in zip(found, plain_relative_gradients(g, *arguments), strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-12)
+    assert seen >= 12
+
+
+@pytest.mark.parametrize("variant", variants("relative_attention_backward"), ids=lambda variant: variant.name)
+def test_only_what_is_needed_of_relative_attention(variant):
+    dtype = np.dtype(variant.dtypes[0] if variant.dtypes else "float64").type
+    arguments = next(iter(spec.relative_samples(dtype)))
+    output, norm = spec.relative_attention_forward(*arguments)
+    for k in range(4):
+        needs = tuple(i == k for i in range(4))
+        found = variant.function(output, *arguments[:4], output, norm, arguments[4], needs)
+        assert tuple(d is not None for d in found) == needs
+
+
+@pytest.mark.parametrize("variant", variants("relative_attention_forward"), ids=lambda variant: variant.name)
+def test_relative_attention_holds_a_block_of_a_band(variant):
+    import tracemalloc
+
+    dtype = np.dtype(variant.dtypes[0] if variant.dtypes else "float64").type
+    L, E, span = 4096, 8, 64
+    q, e = np.ones((1, L, E), dtype), np.ones((1, span, E), dtype)
+    variant.function(q[:, :8], q[:, :8], q[:, :8], e, 1.0)  # compiled
+    tracemalloc.start()
+    variant.function(q, q, q, e, 1.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.1 * L * L * dtype().itemsize
+
+
 @pytest.mark.parametrize(("forward", "backward", "dtype"), EVERY_PAIR)
 def test_only_what_is_needed(forward, backward, dtype):
     arguments = next(iter(spec.samples(dtype.type)))

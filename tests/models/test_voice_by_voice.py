@@ -207,7 +207,7 @@ def test_music_of_another_kind_is_refused(name):
 @pytest.mark.parametrize("span", [3, 9, 40])
 def test_attention_is_that_of_the_formula(span):
     tinydl.manual_seed(0)
-    attention = RelativeAttention(8, 2, span, 0.0).double()
+    attention = RelativeAttention(8, 2, span).double()
     with tinydl.no_grad():
         attention.e.mul_(30)
     x = np.random.default_rng(0).standard_normal((2, 11, 8))

@@ -38,6 +38,24 @@ def _attention(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((draw(rng, 2, 2), x, x, None, None), static, alias=(1, 2), note="keys are values")
 
 
+@entry("relative_attention")
+def _relative_attention(rng: np.random.Generator) -> Iterator[Sample]:
+    def qkve(*batch: int, L: int = 3, S: int = 3, D: int = 2, E: int = 2, V: int = 1) -> tuple[np.ndarray, ...]:
+        shapes = ((*batch, L, E), (*batch, S, E), (*batch, S, V), (batch[-1], D, E))
+        return tuple(draw(rng, *shape) for shape in shapes)
+
+    static = {"scale": 0.7}
+    yield Sample(qkve(1), static, note="one head")
+    yield Sample(qkve(2, 2, L=2), static, note="more keys than queries")
+    yield Sample(qkve(2, D=4), static, note="distances that there are not")
+    yield Sample(qkve(2, L=1, S=3, D=3), static, note="one query")
+    yield Sample(qkve(2, L=0), static, note="no queries")
+    yield Sample(qkve(0, 2), static, note="no sequences")
+    yield Sample(tuple(x[..., ::-1, ::-1] for x in qkve(2)), static, note="negative strides")
+    q, k, v, e = qkve(2)
+    yield Sample((q, q, v, e), static, alias=(0, 1), note="one tensor twice")
+
+
 AT = (np.array([0, 0, 1, 2]), np.array([1, 0, 1, 1]))
 
 

@@ -1,4 +1,5 @@
-"""Scaled dot-product attention as a fused operation: kernels that never hold all L x S probabilities."""
+"""Scaled dot-product attention, and relative attention, as fused operations: kernels that never hold all L x S
+probabilities."""
 
 from __future__ import annotations
 
@@ -9,12 +10,15 @@ import numpy as np
 from tinydl.autograd.primitives import primitive
 from tinydl.kernels import by_dtype
 from tinydl.ops.elementwise import where
+from tinydl.ops.indexing import take_index
 from tinydl.ops.losses import plain
 from tinydl.ops.products import mm, swap_last
 from tinydl.ops.reducing import softmax_over
 
 _ATTENTION_BACKWARD = by_dtype("attention_backward")
 _ATTENTION_FORWARD = by_dtype("attention_forward")
+_RELATIVE_BACKWARD = by_dtype("relative_attention_backward")
+_RELATIVE_FORWARD = by_dtype("relative_attention_forward")
 
 
 def attention_definition(
@@ -57,3 +61,36 @@ def attention(
     """
     forward = _ATTENTION_FORWARD[query.dtype]
     return forward(query, key, value, mask, kept, scale, causal, dropout)
+
+
+def relative_attention_definition(query: Any, key: Any, value: Any, distance: Any, *, scale: float) -> Any:
+    """softmax(scale q (k + e)^T) v with an e of each distance (Huang et al., arXiv:1809.04281), over what is seen."""
+    L, S, span = query.shape[-2], key.shape[-2], distance.shape[1]
+    apart = np.arange(S - L, S)[:, None] - np.arange(S)
+    q = query * scale
+    by_distance = mm(q, swap_last(distance))
+    place = np.broadcast_to(np.clip(apart, 0, span - 1), (*query.shape[:-1], S))
+    index = tuple(np.indices(place.shape, sparse=True)[:-1])
+    scores = mm(q, swap_last(key)) + take_index(by_distance, index=(*index, place))
+    seen = (apart >= 0) & (apart < span)
+    return mm(softmax_over(where(seen, scores, np.array(-np.inf, query.dtype)), axis=len(scores.shape) - 1), value)
+
+
+def _relative_gradients(
+    needs: tuple[bool, ...], g: Any, query: Any, key: Any, value: Any, distance: Any, output: Any, norm: Any,
+    scale: Any,
+) -> tuple[Any, ...]:  # fmt: skip
+    backward = _RELATIVE_BACKWARD[query.dtype]
+    return backward(g, query, key, value, distance, output, norm, scale, needs)
+
+
+@primitive(
+    outputs=("output", "norm"), aux=("norm",), composite=relative_attention_definition, joint=_relative_gradients
+)
+def relative_attention(query: Any, key: Any, value: Any, distance: Any, *, scale: float) -> Any:
+    """query [..., H, L, E], key [..., H, S, E], value [..., H, S, V], distance [H, D, E] -> [..., H, L, V].
+
+    Causal: the queries stand at the last L <= S places of the keys, and each sees the key at its own place and the
+    D - 1 before it, by scale q . (k + e) with the e of their distance.
+    """
+    return _RELATIVE_FORWARD[query.dtype](query, key, value, distance, scale)
