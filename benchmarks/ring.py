@@ -32,7 +32,7 @@ from tinydl.benchmarks import harness
 from tinydl.cli import _errors
 from tinydl.cli._output import note, say, say_json, say_table
 from tinydl.cli.parser import Command, Parser, add_json, choice, integer
-from tinydl.models.gan import Adversarial
+from tinydl.models.adversarial import Adversarial
 from tinydl.models.imle import Nearest
 from tinydl.random import Generator
 from tinydl.training import Batch, Trainer

@@ -3,9 +3,9 @@
 Paper
     Li, Malik, "Implicit maximum likelihood estimation", 2018, arXiv:1809.09087.
 
-The model.  Samples are G(z), z ~ N(0, I), as in a generative adversarial network (``gan.py``), and nothing says how
-likely a datum is. But where a sample falls near every datum, the data are likely. Of m samples, drawn anew for every
-batch of n data (algorithm 1),
+The model.  Samples are G(z), z ~ N(0, I), as in a generative adversarial network (``adversarial.py``), and nothing
+says how likely a datum is. But where a sample falls near every datum, the data are likely. Of m samples, drawn anew
+for every batch of n data (algorithm 1),
 
     min_G E[ 1/n sum_i min_j ||x_i - G(z_j)||^2 ]        z_1 ... z_m ~ N(0, I)
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import tinydl
 from tinydl import Tensor
-from tinydl.models.gan import Implicit
+from tinydl.models.adversarial import Implicit
 from tinydl.training import Batch
 
 
@@ -38,7 +38,7 @@ class Nearest(Implicit):
 
     @dataclass(frozen=True)
     class Config(Implicit.Config):
-        """As :class:`tinydl.models.gan.Implicit.Config`, and
+        """As :class:`tinydl.models.adversarial.Implicit.Config`, and
 
         Attributes:
             samples: m, drawn for every batch. The more there are, the closer every datum finds one, and the fewer

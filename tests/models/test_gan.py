@@ -1,9 +1,6 @@
-"""GAN and IMLE: the objectives are their equations, the penalty's gradient goes through backward twice, and what is
-learned is the distribution of the data."""
+"""The GAN of music: what it learns from, its gradients, what it writes, and how near that is to the corpus."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -12,239 +9,15 @@ import tinydl
 from tinydl import nn, registry
 from tinydl.autograd import gradcheck
 from tinydl.data import load
-from tinydl.errors import ConfigError
+from tinydl.errors import ConfigError, DataError
 from tinydl.measures import MEASURES, Reference, features, texture
 from tinydl.measures.baselines import independent_voices, noise
-from tinydl.models import gan, imle
+from tinydl.models import adversarial
+from tinydl.models.adversarial import OBJECTIVES
 from tinydl.random import Generator
-from tinydl.training import Trainer, collate
+from tinydl.training import Silent, Trainer, collate, fit
 
 F64 = {"dtype": tinydl.float64}
-
-
-def column(*values, grad=True):
-    return tinydl.tensor(values, requires_grad=grad, **F64)
-
-
-# -- objectives --------------------------------------------------------------------------------------------------------
-
-
-def test_objectives_are_their_equations():
-    f, g = np.array([2.0, -1.0, 0.5]), np.array([-3.0, 0.25])
-    D, DG = 1 / (1 + np.exp(-f)), 1 / (1 + np.exp(-g))
-    real, fake = column(*f), column(*g)
-    assert gan.discrimination(real, fake).item() == pytest.approx(-np.log(D).mean() - np.log(1 - DG).mean(), rel=1e-12)
-    assert gan.minimax(fake).item() == pytest.approx(np.log(1 - DG).mean(), rel=1e-12)
-    assert gan.non_saturating(fake).item() == pytest.approx(-np.log(DG).mean(), rel=1e-12)
-    assert gan.wasserstein(fake).item() == pytest.approx(-g.mean(), rel=1e-12)
-    for loss in gan.OBJECTIVES.values():
-        assert gradcheck(loss, [fake])
-    assert gradcheck(gan.discrimination, [real, fake])
-
-
-def test_where_the_critic_is_sure_the_minimax_gradient_vanishes_and_the_other_does_not():
-    for loss, expected in ((gan.minimax, 0.0), (gan.non_saturating, -1.0), (gan.wasserstein, -1.0)):
-        f = column(-20.0)
-        loss(f).backward()
-        assert f.grad.item() == pytest.approx(expected, abs=1e-8)
-    f = column(-20.0)
-    gan.minimax(f).backward()
-    assert f.grad.item() == pytest.approx(-1 / (1 + np.exp(20.0)), rel=1e-9)
-
-
-def test_the_best_discriminator_is_the_share_of_the_data():
-    """On three points with p and g known, D = p / (p + g) is where the gradient of the loss is 0."""
-    p, g = np.array([0.2, 0.5, 0.3]), np.array([0.6, 0.1, 0.3])
-    f = tinydl.tensor(np.log(p / g), requires_grad=True, **F64)
-    weighted = tinydl.tensor(10 * p, **F64).to(tinydl.int64), tinydl.tensor(10 * g + 1e-9, **F64).to(tinydl.int64)
-    real, fake = (tinydl.repeat_interleave(f, times) for times in weighted)
-    gan.discrimination(real, fake).backward()
-    np.testing.assert_allclose(f.grad.numpy(), 0, atol=1e-12)
-
-
-# -- the penalty -------------------------------------------------------------------------------------------------------
-
-
-def critic_of(*shape):
-    tinydl.manual_seed(3)
-    net = nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(shape)), 5), nn.Tanh(), nn.Linear(5, 1))
-    return net.to(tinydl.float64)
-
-
-def test_the_penalty_is_that_of_the_norm_at_points_between():
-    slope = tinydl.tensor([[3.0], [4.0]], **F64)
-    x, y = tinydl.zeros(6, 2, **F64), tinydl.ones(6, 2, **F64)
-    e = tinydl.rand(6, **F64)
-    assert gan.gradient_penalty(lambda u: u @ slope, x, y, e).item() == pytest.approx((5 - 1) ** 2, rel=1e-12)
-    at = []
-
-    def parabola(u):
-        at.append(u)
-        return (u**2).sum(1) / 2  # the gradient is u
-
-    found = gan.gradient_penalty(parabola, x + 2, y, e).item()
-    between = e.numpy()[:, None] * 2 + (1 - e.numpy()[:, None]) * np.ones((6, 2))
-    np.testing.assert_allclose(at[0].detach().numpy(), between, rtol=1e-12)
-    assert found == pytest.approx(((np.linalg.norm(between, axis=1) - 1) ** 2).mean(), rel=1e-12)
-
-
-@pytest.mark.parametrize("shape", [(3,), (2, 4)])
-def test_the_gradient_of_the_penalty_by_finite_differences(shape):
-    """The second derivative: the weights of the critic are moved one by one, and what the penalty then is compared."""
-    critic = critic_of(*shape)
-    rng = Generator(1)
-    x, y = (tinydl.from_numpy(rng.normal((4, *shape), np.float64)) for _ in range(2))
-    e = tinydl.from_numpy(rng.random((4,), np.float64))
-    gan.gradient_penalty(critic, x, y, e).backward()
-    h, compared = 1e-6, 0
-    for name, parameter in critic.named_parameters():
-        found = np.zeros(parameter.shape) if parameter.grad is None else parameter.grad.numpy()
-        expected = np.empty(parameter.shape)
-        for at in np.ndindex(*parameter.shape):
-            sides = []
-            for sign in (1, -1):
-                with tinydl.no_grad():
-                    parameter.array[at] += sign * h
-                sides.append(gan.gradient_penalty(critic, x, y, e).item())
-                with tinydl.no_grad():
-                    parameter.array[at] -= sign * h
-            expected[at] = (sides[0] - sides[1]) / (2 * h)
-        scale = np.abs(expected).max()
-        np.testing.assert_allclose(found, expected, atol=1e-6 * max(scale, 1e-3), err_msg=name)
-        compared += scale > 1e-3
-    assert compared == 3  # both weight matrices and the first bias; the last bias moves no gradient
-
-
-# -- IMLE --------------------------------------------------------------------------------------------------------------
-
-
-def test_the_nearest_sample_is_the_nearest():
-    rng = np.random.default_rng(0)
-    x, s = rng.standard_normal((30, 3)), rng.standard_normal((50, 3))
-    found = imle.nearest(tinydl.tensor(x), tinydl.tensor(s)).numpy()
-    np.testing.assert_array_equal(found, np.linalg.norm(x[:, None] - s, axis=-1).argmin(1))
-
-
-class OnALine:
-    """Data, and nets, of one number."""
-
-    model_name = "line"
-
-    def __init__(self, config):
-        super().__init__()
-        self.config = config
-        self.generator = nn.Linear(config.latent, 1)
-        if isinstance(self, gan.Adversarial):
-            self.critic = nn.Sequential(nn.Linear(1, 16), nn.Tanh(), nn.Linear(16, 1))
-
-    def real(self, batch):
-        return tinydl.from_numpy(batch.data[batch.mask])
-
-
-class Duel(OnALine, gan.Adversarial):
-    pass
-
-
-class Pull(OnALine, imle.Nearest):
-    pass
-
-
-@dataclass(frozen=True)
-class Normal:
-    mean: float = 2.0
-    deviation: float = 0.5
-
-    def pieces(self, count, batch=256):
-        rng = Generator(7)
-        return [(self.mean + self.deviation * rng.normal((batch, 1))).astype(np.float32) for _ in range(count)]
-
-
-def trained(kind, **options):
-    tinydl.manual_seed(2)
-    model = kind(kind.Config(latent=1, batch=1, chunk=256, **options))
-    trainer = Trainer(model, Normal().pieces(40), [], seed=2)
-    losses = [trainer.advance()[0] for _ in range(trainer.limit)]
-    return model, trainer, losses
-
-
-def test_the_loss_of_imle_is_the_distance_to_the_nearest_and_falls():
-    tinydl.manual_seed(1)
-    model = Pull(Pull.Config(latent=1, samples=5)).to(tinydl.float64)
-    x = np.array([[3.0], [2.5], [4.0]])
-    z = tinydl.randn(5, 1, **F64)
-    model.noise = lambda n: z
-    samples = model.make(z).detach().numpy()
-    expected = (np.abs(x - samples.T).min(1) ** 2).mean()
-    batch = collate([x])
-    assert model.loss(batch).item() == pytest.approx(expected, rel=1e-12)
-    weight = model.generator.weight.detach().clone().requires_grad_()
-
-    def cost(weight):
-        chosen = imle.nearest(tinydl.tensor(x), tinydl.tensor(samples))
-        return ((tinydl.tensor(x) - (z[chosen] @ weight.T + model.generator.bias.detach())) ** 2).sum(1).mean()
-
-    model.loss(batch).backward()
-    (expected,) = tinydl.autograd.grad(cost(weight), [weight])
-    np.testing.assert_allclose(model.generator.weight.grad.numpy(), expected.numpy(), rtol=1e-10)
-    _, _, losses = trained(Pull, samples=64, lr=0.02, steps=300)
-    assert np.mean(losses[-20:]) < 0.1 < 1 < losses[0]
-
-
-# -- games -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("objective", ["minimax", "non-saturating"])
-def test_a_game_finds_a_normal_distribution(objective):
-    """The mean and the deviation within 5 %, and a critic that can not tell any more: D is 1/2 everywhere."""
-    options = {"lr": 1e-2, "critic_lr": 2e-2, "updates": 1, "average": 0.99, "steps": 1200}
-    model, trainer, _ = trained(Duel, objective=objective, **options)
-    normal = Normal()
-    with trainer.averaged(), tinydl.no_grad():
-        slope, shift = model.generator.weight.item(), model.generator.bias.item()
-        judged = model.judge(tinydl.from_numpy(np.concatenate(normal.pieces(8)))).numpy()
-    assert shift == pytest.approx(normal.mean, rel=0.05)
-    assert abs(slope) == pytest.approx(normal.deviation, rel=0.05)
-    probability = 1 / (1 + np.exp(-judged))
-    assert abs(probability.mean() - 0.5) < 0.02 and probability.std() < 0.05
-
-
-@pytest.mark.parametrize("penalty", [10.0, 4.0])
-def test_the_critic_of_wgan_gp_finds_the_wasserstein_distance(penalty):
-    """Of two narrow distributions a distance d apart it is d, by a slope of 1; the penalty, which is soft, lets the
-    slope be 1 + d / (2 lambda), where d slope - lambda (slope - 1)^2 is greatest. The generator stands still."""
-    d, options = 2.0, {"lr": 1e-9, "critic_lr": 1e-2, "updates": 5, "steps": 100, "average": 0.9}
-    tinydl.manual_seed(2)
-    model = Duel(Duel.Config(latent=1, batch=1, chunk=256, penalty=penalty, **options))
-    with tinydl.no_grad():
-        model.generator.weight.fill_(0.1)
-        model.generator.bias.fill_(0.0)
-        ends = model.judge(tinydl.tensor([[0.0], [d]])).tolist()
-        if ends[1] < ends[0]:  # a slope on a line cannot turn round but through 0, where the penalty is high
-            model.critic[2].weight.mul_(-1)
-    trainer = Trainer(model, Normal(mean=d, deviation=0.1).pieces(40), [], seed=2)
-    for _ in range(trainer.limit):
-        trainer.advance()
-    with trainer.averaged():
-        between = tinydl.linspace(0.2, d - 0.2, 50).reshape(-1, 1).requires_grad_()
-        values = model.judge(between)
-        (slope,) = tinydl.autograd.grad(values.sum(), [between])
-    expected = 1 + d / (2 * penalty)
-    assert slope.numpy().mean() == pytest.approx(expected, rel=0.03)
-    assert np.abs(slope.numpy() - expected).max() < 0.15
-
-
-def test_options_that_make_no_sense_are_refused():
-    with pytest.raises(ConfigError, match="option 'objective' must be one of minimax, non-saturating, wgan-gp, but is"):
-        Duel.Config(objective="wgan")
-    for name, value in {"latent": 0, "updates": 0, "penalty": -1.0, "critic_lr": 0.0}.items():
-        with pytest.raises(ConfigError, match=f"option '{name}' must be "):
-            Duel.Config(**{name: value})
-    with pytest.raises(ConfigError, match="option 'samples' must be at least 1, but is 0"):
-        Pull.Config(samples=0)
-
-
-# -- music -------------------------------------------------------------------------------------------------------------
-
 LEARNS = {"frames": 16, "units": 128, "updates": 1, "batch": 32, "lr": 2e-3, "critic_lr": 2e-3, "average": 0.97,
           "steps": 800}  # fmt: skip
 BEATEN = {"pitch_class": ("noise",), "scale": ("noise", "voices"), "harmony": ("noise", "voices")}
@@ -275,7 +48,7 @@ def test_a_stretch_begins_at_a_bar_and_lies_in_its_piece():
     assert seen == [{0, 2, 4, 6, 8, 10, 12, 14}, {0, 2}, {0}]
 
 
-@pytest.mark.parametrize("objective", gan.OBJECTIVES)
+@pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("player", ["critic", "generator"])
 def test_the_gradient_of_every_loss_of_the_model(objective, player):
     model = small(objective=objective).to(tinydl.float64)
@@ -324,9 +97,48 @@ def test_neighbouring_stretches_are_alike_and_each_is_a_fair_sample():
     drawn = []
     model.make = lambda z: drawn.append(z.numpy()) or tinydl.zeros(len(z), 24)
     model.sample(300, 60, rng=Generator(1))
-    z = np.stack(drawn)  # [300, 10, 3]
+    (z,) = (z.reshape(300, 10, 3) for z in drawn)  # all in one batch
     assert abs(z.std() - 1) < 0.05 and abs(z[:, -1].std() - 1) < 0.1
     assert (z[:, 1:] * z[:, :-1]).mean() == pytest.approx(0.9, abs=0.05)
+
+
+def distance(model, pieces, made):
+    """The energy distance of stretches, all pairs one by one."""
+    real = model.stretches(*zip(*((p, s) for p in pieces for s in range(0, max(1, len(p) - 5), 2)))).astype(float)
+    pairs = [[np.abs(a - b).mean() for a in x for b in y] for x, y in ((made, real), (made, made), (real, real))]
+    (n, m), (between, within, among) = (len(made), len(real)), map(sum, pairs)
+    numerator = 2 * between / (n * m) - within / (n * (n - 1)) - among / (m * (m - 1))
+    return max(0.0, numerator / (2 * between / (n * m)))
+
+
+def test_the_criterion_is_the_energy_distance_of_stretches_and_repeats():
+    model, pieces = small().eval(), rolls(20, 9, 13)
+    made = model.made(adversarial.SAMPLES, Generator(adversarial.SEED)).astype(float)
+    assert model.criterion(pieces) == model.criterion(pieces) == pytest.approx(distance(model, pieces, made), rel=1e-9)
+    others = rolls(20, 9, 13, seed=8)
+    assert model.criterion(others) == pytest.approx(distance(model, others, made), rel=1e-9)
+
+
+def test_of_many_stretches_some_are_compared_and_what_does_not_change_is_computed_once(monkeypatch):
+    monkeypatch.setattr(adversarial, "DATA", 7)
+    model, pieces, counted = small().eval(), rolls(60, 41), []
+    examples = model.examples
+    model.examples = lambda *given: counted.append(examples(*given)) or counted[-1]
+    values = [model.criterion(pieces) for _ in range(3)]
+    assert len(set(values)) == 1 and [x.shape for x in counted] == [(7, 24)]
+    every = examples(pieces, 10**6, Generator(0))
+    assert len(every) == sum(map(model.places, (60, 41)))
+    assert {row.tobytes() for row in counted[0]} <= {row.tobytes() for row in every}
+    assert len({row.tobytes() for row in counted[0]}) == 7
+
+
+def test_validation_data_that_are_too_few_are_refused_before_the_first_step(tmp_path):
+    splits = load("demo-chorales", small().representation)
+    splits.valid = [splits.valid[0][:5]]
+    model = registry.build("gan", **{**SMALL, "pitches": 88})
+    with pytest.raises(DataError, match="the validation split holds 1 example for the model 'gan', which compares"):
+        fit(model, splits, tmp_path / "run", progress=Silent())
+    assert not (tmp_path / "run" / "log.jsonl").read_text()
 
 
 def test_there_is_no_likelihood_and_the_sentence_says_what_there_is():

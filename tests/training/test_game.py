@@ -99,6 +99,15 @@ def values(module):
     return [p.array.copy() for p in module.parameters()]
 
 
+class StopAt(Silent):
+    def __init__(self, step):
+        self.step = step
+
+    def tick(self, step, *rest):
+        if step == self.step:
+            os.kill(os.getpid(), 2)
+
+
 OPTIONS = {
     "constant": {},
     "cosine": {"schedule": "cosine"},
@@ -113,15 +122,6 @@ def test_resume_at_every_step(tmp_path, options):
     fit(build(**options), data, tmp_path / "whole", seed=3, log_every=5, progress=Silent())
     expected = [(tmp_path / "whole" / name).read_bytes() for name in FILES]
     steps = [row["step"] for row in read(tmp_path / "whole" / "log.jsonl")]
-
-    class StopAt(Silent):
-        def __init__(self, step):
-            self.step = step
-
-        def tick(self, step, *rest):
-            if step == self.step:
-                os.kill(os.getpid(), 2)
-
     run = tmp_path / "run"
     for step in range(1, max(steps)):
         with pytest.raises(Interrupted, match=f"at step {step} "):
@@ -236,9 +236,42 @@ def test_a_player_may_sit_out():
     for now, then in zip(values(model.critic), before):
         np.testing.assert_array_equal(now, then)
     assert training.log_row(1.0, 0.1)["players"]["critic"] is None
+    losses = training.advance()[0], training.newest["generator"][0]
+    model.loss = lambda batch, name: None if name == "generator" else loss(batch, name)
+    reported = training.advance()  # the last player's, still
+    assert losses == (reported[0], reported[0]) and training.newest["critic"][0] != reported[0]
+    assert training.losses == [reported[0]]  # and counted once
+    row = training.log_row(*reported)
+    assert row["loss"] == row["players"]["generator"] == reported[0]
+    training.advance()
+    row = training.log_row(*reported)
+    assert row["loss"] is row["players"]["generator"] is None and row["players"]["critic"] is not None
     model.loss = lambda batch, name: None
-    with pytest.raises(RuntimeError, match="every player of 'toy-game' sat step 2 out"):
+    with pytest.raises(RuntimeError, match="every player of 'toy-game' sat step 5 out"):
         training.advance()
+
+
+def test_a_game_whose_last_player_sat_out_from_the_start_resumes_and_its_log_has_no_loss(tmp_path, capsys):
+    class Late(Duel):
+        def loss(self, batch, player):
+            waits = player == "generator" and batch.step % 4 < 2
+            return None if waits else super().loss(batch, player)
+
+    def run(folder, progress, resume=False):
+        data = toys.splits(train=9)
+        fit(build(Late), data, folder, seed=3, log_every=1, steps=9, resume=resume, progress=progress)
+
+    run(tmp_path / "whole", Progress())
+    assert "step 1 loss critic " in capsys.readouterr().err
+    rows = [row for row in read(tmp_path / "whole" / "log.jsonl") if "epoch" in row]
+    assert [row["loss"] is None for row in rows] == [step % 4 < 2 for step in range(9)]
+    assert [row["grad_norm"] is None for row in rows] == [step < 2 for step in range(9)]
+    for step in (1, 5, 6):
+        with pytest.raises(Interrupted):
+            run(tmp_path / "cut", StopAt(step), resume=step > 1)
+    run(tmp_path / "cut", Silent(), resume=True)
+    for name in FILES:
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 def test_weights_are_chosen_by_the_criterion_that_the_model_states(tmp_path):

@@ -8,6 +8,7 @@ from tinydl.training.ramp import Ramp, ramp
 from tinydl.training.recipe import (
     Batch,
     Criterion,
+    Demanding,
     ElementDensity,
     Figures,
     Game,
@@ -24,6 +25,7 @@ __all__ = [
     "Batch",
     "Card",
     "Criterion",
+    "Demanding",
     "Diverged",
     "ElementDensity",
     "Figures",

@@ -6,8 +6,9 @@ Two kinds of rows, told apart by their keys::
     {"step": 100, "valid": 8.7723, "best": true}                                  every validation
 
 ``loss`` is the mean over the steps since the row before, in nats per frame. The first kind has the same mean of every
-player of a game too, ``"players": {"critic": -1.3, "generator": 0.2}``; ``loss`` is the last player's. No row holds a
-time: the log of a run that was killed and resumed is, byte for byte, the log of one that was not.
+player of a game too, ``"players": {"critic": -1.3, "generator": 0.2}``; ``loss`` and ``grad_norm`` are the last
+player's. A loss is null where the player sat out all the while. No row holds a time: the log of a run that was killed
+and resumed is, byte for byte, the log of one that was not.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from tinydl.training import checkpoint as files
 from tinydl.training.checkpoint import Card, Checkpoint
 from tinydl.training.log import Log
 from tinydl.training.progress import Progress, progress_for
+from tinydl.training.recipe import Demanding
 from tinydl.training.trainer import Trainer
 from tinydl.utils.files import temporary
 
@@ -145,6 +146,8 @@ class _Run:
             temporary(self.out / name).unlink(missing_ok=True)
         last = self.out / files.LAST
         found = files.load(last) if resume and last.exists() else None
+        if self.splits.valid and isinstance(self.model, Demanding):
+            self.model.demand(self.splits.valid)
         if found is None:
             if resume:
                 self.progress.message(f"{self.out} holds no checkpoint yet: training starts afresh")

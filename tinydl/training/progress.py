@@ -26,7 +26,8 @@ class Progress:
         """Called with every row that goes to the log."""
         if "loss" in row:
             players = "".join(f" {k} {v:.4f}" for k, v in row.get("players", {}).items() if v is not None)
-            figures = f"loss{players or format(row['loss'], ' .4f')} grad {row['grad_norm']:.3g} lr {row['lr']:.3g}"
+            grad = "" if row["grad_norm"] is None else f" grad {row['grad_norm']:.3g}"
+            figures = f"loss{players or format(row['loss'], ' .4f')}{grad} lr {row['lr']:.3g}"
             self.message(f"step {row['step']} {figures}{pace(rate, eta)}")
         else:
             self.message(f"step {row['step']} valid {row['valid']:.4f}{' (best)' if row['best'] else ''}")
@@ -62,7 +63,10 @@ class LiveProgress(Progress):
         self._bar.start()
 
     def tick(self, step: int, loss: float, grad_norm: float, lr: float, rate: float, eta: float) -> None:
-        self._smooth = loss if self._smooth is None else 0.95 * self._smooth + 0.05 * loss
+        if self._smooth is None or self._smooth != self._smooth:
+            self._smooth = loss
+        elif loss == loss:
+            self._smooth = 0.95 * self._smooth + 0.05 * loss
         text = f"loss {self._smooth:.3f}{self._valid} grad {grad_norm:.2g} lr {lr:.2g}{pace(rate, eta)}"
         self._bar.update(self._task, completed=step, description=text)
 

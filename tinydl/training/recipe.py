@@ -264,6 +264,15 @@ class Criterion(Protocol):
 
 
 @runtime_checkable
+class Demanding(Protocol):
+    """What a model offers beside :class:`Criterion` whose criterion not every validation split serves."""
+
+    def demand(self, pieces: Sequence[NDArray[Any]]) -> None:
+        """Called before the first step with the validation pieces, where there are some: raises
+        :class:`tinydl.errors.DataError` for those that its criterion cannot use."""
+
+
+@runtime_checkable
 class Figures(Protocol):
     """What a model offers beside :class:`GenerativeModel` whose task has a figure of its own, such as how much of a
     piece comes back from its code; :func:`tinydl.training.evaluate` adds it to the others."""

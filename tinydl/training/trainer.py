@@ -83,6 +83,7 @@ class Trainer:
         self.stale = 0  # validations since the best one
         self.losses: list[float] = []  # since the last row of the log
         self.each: dict[str, list[float]] = {name: [] for name in self.players}  # the same of every player of a game
+        self.newest: dict[str, tuple[float, float]] = {}  # of every player: loss, and norm of the gradient
 
     def _optimizer(self, player: Player) -> optim.AdamW:
         matrices = [p for p in player.parameters if p.ndim > 1]
@@ -126,28 +127,32 @@ class Trainer:
     def advance(self) -> tuple[float, float]:
         """One step: returns its loss in nats per frame, and the norm of its gradient before clipping.
 
-        In a game every player has moved then, as often as it may; the two figures are those of the last update.
+        In a game every player has moved then, as often as it may. The two figures are those of the last player: where
+        it sat out, of its newest update, and NaN before it had one.
 
         Raises:
             Diverged: one of the two is not finite; the weights are as they were before that update.
         """
         self.model.train()
-        figures: tuple[float, float] | None = None
+        moved = dict.fromkeys(self.players, False)
         for name, player in self.players.items():
             with self._others_still(name):
                 for update in range(player.updates):
-                    moved = self._update(name, self.batch(self.step * self.batches + update))
-                    figures = moved or figures
-        if figures is None:
+                    figures = self._update(name, self.batch(self.step * self.batches + update))
+                    if figures is not None:
+                        self.newest[name], moved[name] = figures, True
+        if not any(moved.values()):
             raise RuntimeError(f"every player of {self.model.model_name!r} sat step {self.step + 1} out")
+        last = list(self.players)[-1]
         self.step += 1
         if self.recipe.schedule == "cosine" and self.step < self.horizon:
             for scheduler in self.schedulers.values():
                 scheduler.step()
         if self.average is not None:
             self._update_average()
-        self.losses.append(figures[0])
-        return figures
+        if moved[last]:
+            self.losses.append(self.newest[last][0])
+        return self.newest.get(last, (math.nan, math.nan))
 
     @contextmanager
     def _others_still(self, name: str) -> Iterator[None]:
@@ -234,13 +239,14 @@ class Trainer:
         return {"step": self.step, "valid": valid, "best": better}
 
     def log_row(self, norm: float, lr: float) -> dict[str, Any]:
-        """The row of the newest step; its loss is the mean since the row before, and so are those of the players."""
-        loss, self.losses = math.fsum(self.losses) / len(self.losses), []
+        """The row of the newest step; its loss is the mean since the row before, and so are those of the players. What
+        is of a player that sat out all the while is None."""
+        loss, self.losses = math.fsum(self.losses) / len(self.losses) if self.losses else None, []
         row: dict[str, Any] = {
             "step": self.step,
             "epoch": (self.step * self.batches - 1) // len(self.sampler),
             "loss": loss,
-            "grad_norm": norm,
+            "grad_norm": norm if math.isfinite(norm) else None,
             "lr": lr,
         }
         if self.game:
@@ -262,7 +268,7 @@ class Trainer:
             "stale": self.stale,
             "losses": self.losses,
         }
-        return {**state, "each": self.each} if self.game else state
+        return {**state, "each": self.each, "newest": self.newest} if self.game else state
 
     def _one_or_each(self, states: dict[str, Any]) -> Any:
         """What a checkpoint holds: the states of all players of a game, or the one of an ordinary model."""
@@ -278,6 +284,7 @@ class Trainer:
                 scheduler.load_state_dict(state["scheduler"][name] if self.game else state["scheduler"])
         if self.game:
             self.each = {name: list(state["each"][name]) for name in self.players}
+            self.newest = {name: tuple(figures) for name, figures in state["newest"].items()}
         tinydl.default_generator.set_state(state["random"])
         if self.average is not None:
             for name, array in self.average.items():
