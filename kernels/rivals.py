@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -172,9 +172,10 @@ def attention_backward(torch: Torch, g: Any, query: Any, key: Any, value: Any, m
     return backward(torch, attend(*inputs, is_causal=causal, scale=scale), inputs, (g,))
 
 
-def _related(torch: Torch, query: Any, key: Any, value: Any, distance: Any, scale: float) -> Any:
+def _by_distance(torch: Torch, inputs: Sequence[Any], scale: float) -> Any:
     """Its attention with a floating mask: the products of queries and distances, each row moved to its place (Huang et
     al., arXiv:1809.04281, section 3.4.1)."""
+    query, key, value, distance = inputs
     L, S, span = query.shape[-2], key.shape[-2], distance.shape[1]
     apart = torch.arange(S - L, S)[:, None] - torch.arange(S)
     seen = (apart >= 0) & (apart < span)
@@ -186,14 +187,14 @@ def _related(torch: Torch, query: Any, key: Any, value: Any, distance: Any, scal
 def relative_attention_forward(torch: Torch, query: Any, key: Any, value: Any, distance: Any, scale: float) -> Call:
     """Relative attention out of its parts: it has none of its own."""
     inputs = tensors(torch, query, key, value, distance)
-    return lambda: _related(torch, *inputs, scale)
+    return lambda: _by_distance(torch, inputs, scale)
 
 
 def relative_attention_backward(torch: Torch, g: Any, query: Any, key: Any, value: Any, distance: Any, output: Any,
                                 norm: Any, scale: float, needs: Any) -> Call:  # fmt: skip
     """Its gradients."""
     inputs = leaves(torch, query, key, value, distance)
-    return backward(torch, _related(torch, *inputs, scale), inputs, (g,))
+    return backward(torch, _by_distance(torch, inputs, scale), inputs, (g,))
 
 
 # -- recurrent nets ---------------------------------------------------------------------------------------------------

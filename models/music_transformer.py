@@ -68,7 +68,8 @@ class RelativeAttention(nn.Module):
     def step(self, x: Tensor, memory: Memory) -> Tensor:
         """The last row of :meth:`forward`, [n, D], of x_i, [n, D], and what was kept of the places before."""
         q, k, v = self.split(x.unsqueeze(1))
-        return self.attend(q, *memory.add(k, v))[:, 0]
+        last: Tensor = self.attend(q, *memory.add(k, v))[:, 0]
+        return last
 
 
 class Memory:

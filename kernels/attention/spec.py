@@ -259,8 +259,9 @@ def relative_flops(query: Array, key: Array, value: Array, distance: Array, *_: 
     """Forward three products of the keys that are seen, backward seven; this is the sum."""
     (L, E), S, span = query.shape[-2:], key.shape[-2], distance.shape[1]
     seen = sum(min(span, S - L + l + 1) for l in range(L))
-    pairs: int = int(np.prod(query.shape[:-2])) * seen
-    return 2 * pairs * (7 * E + 3 * value.shape[-1])
+    products = 7 * E + 3 * value.shape[-1]
+    total: int = 2 * int(np.prod(query.shape[:-2])) * seen * products
+    return total
 
 
 def relative_samples(dtype: Any = np.float64) -> Iterator[tuple[Any, ...]]:

@@ -70,7 +70,7 @@ def relative_attention_definition(query: Any, key: Any, value: Any, distance: An
     q = query * scale
     by_distance = mm(q, swap_last(distance))
     place = np.broadcast_to(np.clip(apart, 0, span - 1), (*query.shape[:-1], S))
-    index = tuple(np.indices(place.shape, sparse=True)[:-1])
+    index: tuple[Any, ...] = np.indices(place.shape, sparse=True)[:-1]
     scores = mm(q, swap_last(key)) + take_index(by_distance, index=(*index, place))
     seen = (apart >= 0) & (apart < span)
     return mm(softmax_over(where(seen, scores, np.array(-np.inf, query.dtype)), axis=len(scores.shape) - 1), value)
@@ -81,7 +81,8 @@ def _relative_gradients(
     scale: Any,
 ) -> tuple[Any, ...]:  # fmt: skip
     backward = _RELATIVE_BACKWARD[query.dtype]
-    return backward(g, query, key, value, distance, output, norm, scale, needs)
+    found: tuple[Any, ...] = backward(g, query, key, value, distance, output, norm, scale, needs)
+    return found
 
 
 @primitive(
