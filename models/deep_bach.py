@@ -43,7 +43,7 @@ from tinydl import Tensor, nn
 from tinydl.data.representations import Chorale
 from tinydl.generation.sampling import check, draw_each
 from tinydl.generation.steering import Fixed, refuse_others
-from tinydl.models.four_voices import BEAT, VoicesConfig, require_four_voices, transposed, windows, without_padding
+from tinydl.models.four_voices import VoicesConfig, require_four_voices, transposed, windows, without_padding
 from tinydl.models.symbols import log_frequency, log_likelihood
 from tinydl.nn import functional as F
 from tinydl.random import Generator
@@ -89,7 +89,8 @@ class DeepBach(nn.Module):
             for name in ("embedding", "hidden", "units", "window", "rounds"):
                 self._require(name, getattr(self, name) >= 1, "at least 1")
             self._require("dropout", 0 <= self.dropout < 1, "in [0, 1)")
-            self._require("window", self.window % BEAT == 0, f"a multiple of {BEAT}, the steps in a beat")
+            beat = Chorale(step=self.step).beat_steps
+            self._require("window", self.window % beat == 0, f"a multiple of {beat}, the steps in a beat")
 
     model_name = "deep-bach"
     density = "none"
@@ -103,7 +104,9 @@ class DeepBach(nn.Module):
         self.config = config = config or self.Config()
         self.encoding = Chorale(step=config.step, low=config.low, high=config.high)
         self.representation = self.encoding.config()
-        self.nets = nn.ModuleList([VoiceNet(voice, self.encoding.symbols, config) for voice in range(4)])
+        self.beat = self.encoding.beat_steps
+        self.inner = slice(self.beat, -self.beat)  # of what has a beat OUTSIDE at both ends
+        self.nets = nn.ModuleList([VoiceNet(voice, self.encoding, config) for voice in range(4)])
         self.register_buffer("usual", tinydl.ones(4, self.encoding.symbols))  # how often each voice has each symbol
 
     @property
@@ -128,7 +131,7 @@ class DeepBach(nn.Module):
 
         ``first`` is the place of the first step in its beat; beyond ``lengths`` [B] nothing is read.
         """
-        beat = tinydl.as_tensor((first + np.arange(len(codes))) % BEAT, device=self.device)
+        beat = tinydl.as_tensor((first + np.arange(len(codes))) % self.beat, device=self.device)
         logits: Tensor = self.nets[voice](tinydl.as_tensor(codes, device=self.device), beat, lengths)
         return logits
 
@@ -138,7 +141,7 @@ class DeepBach(nn.Module):
         first, rng, W = 0, tinydl.default_generator, self.config.window
         if self.training:
             data = transposed(data, self.encoding, self.config.transpose, rng)
-            first = BEAT * int(rng.integers(0, W // BEAT))
+            first = self.beat * int(rng.integers(0, W // self.beat))
         codes = np.where(inside[..., None], 1 + self.encoding.codes(data), OUTSIDE)
         codes, mask = windows(codes, W, first), windows(batch.mask, W, first)
         some = mask.any(1)
@@ -154,9 +157,9 @@ class DeepBach(nn.Module):
         return total
 
     def _framed(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The encoding's codes [B, T, 4] as the nets read them: [BEAT + T + BEAT, B, 4], with OUTSIDE at both ends."""
-        framed = np.full((codes.shape[1] + 2 * BEAT, len(codes), 4), OUTSIDE, np.int64)
-        framed[BEAT:-BEAT] = 1 + codes.swapaxes(0, 1)
+        """The encoding's codes [B, T, 4] as the nets read them: [T, B, 4], with a beat OUTSIDE at both ends."""
+        framed = np.full((codes.shape[1] + 2 * self.beat, len(codes), 4), OUTSIDE, np.int64)
+        framed[self.inner] = 1 + codes.swapaxes(0, 1)
         return framed
 
     @tinydl.no_grad()
@@ -165,10 +168,11 @@ class DeepBach(nn.Module):
         data, inside = without_padding(batch)
         codes = self.encoding.codes(data)
         framed = self._framed(codes)
-        framed[BEAT:-BEAT][~inside.T] = OUTSIDE
+        framed[self.inner][~inside.T] = OUTSIDE
         log_prob, likely = np.zeros(batch.mask.shape), np.zeros(data.shape, np.int64)
         for voice in range(4):
-            z = self.logits(framed, voice, lengths=batch.lengths + 2 * BEAT)[BEAT:-BEAT].cpu().numpy().swapaxes(0, 1)
+            z = self.logits(framed, voice, lengths=batch.lengths + 2 * self.beat)[self.inner]
+            z = z.cpu().numpy().swapaxes(0, 1)
             log_prob += log_likelihood(z, codes[..., voice])
             likely[..., voice] = z.argmax(-1)
         return Score(log_prob, self.encoding.of_codes(likely), batch.mask)
@@ -215,19 +219,19 @@ class DeepBach(nn.Module):
         codes = self._framed(np.where(free, start, self.encoding.codes(fixed.values)))
         # Of a long piece with a short gap only what is near the gap is read.
         steps = np.flatnonzero(free.any(1))
-        first = max(0, (int(steps.min(initial=T)) - NEAR) // BEAT * BEAT)
+        first = max(0, (int(steps.min(initial=T)) - NEAR) // self.beat * self.beat)
         last = min(T, int(steps.max(initial=0)) + 1 + NEAR)
-        near = codes[first : last + 2 * BEAT]
-        inner, free, never = near[BEAT:-BEAT], free[first:last], never[first:last, None]
+        near = codes[first : last + 2 * self.beat]
+        inner, free, never = near[self.inner], free[first:last], never[first:last, None]
         for part in np.linspace(0, 1, self.config.rounds):
             share = SHARES[0] * (SHARES[1] / SHARES[0]) ** part
             heat = temperature if temperature >= 1 else 1 + part * (temperature - 1)
             for voice in np.flatnonzero(free.any(0)).tolist():
-                z = self.logits(near, voice)[BEAT:-BEAT].cpu().numpy().astype(np.float64) + never  # [T, n, V]
+                z = self.logits(near, voice)[self.inner].cpu().numpy().astype(np.float64) + never  # [T, n, V]
                 u = np.stack([stream.random((len(free), 2), np.float64) for stream in streams], 1)
                 chosen = free[:, voice, None] & (u[..., 0] < share)
                 inner[..., voice] = np.where(chosen, 1 + draw_each(z, u[..., 1], heat), inner[..., voice])
-        made = self.encoding.of_codes(codes[BEAT:-BEAT].swapaxes(0, 1) - 1)
+        made = self.encoding.of_codes(codes[self.inner].swapaxes(0, 1) - 1)
         return [self._let_go(fixed.within(piece), ~fixed.mask, allowed)[T - length :] for piece in made]
 
     def _let_go(
@@ -248,16 +252,16 @@ class DeepBach(nn.Module):
 class VoiceNet(nn.Module):
     """The net of one voice: logits [T, B, V] of codes [T, B, 4] and places in the beat, int64 [T]."""
 
-    def __init__(self, voice: int, symbols: int, config: DeepBach.Config) -> None:
+    def __init__(self, voice: int, encoding: Chorale, config: DeepBach.Config) -> None:
         super().__init__()
-        e, self.symbols = config.embedding, 1 + symbols
+        e, self.symbols = config.embedding, 1 + encoding.symbols
         self.others = [other for other in range(4) if other != voice]
         self.notes = nn.Embedding(4 * self.symbols, e)  # E_1 ... E_4, one below the other
-        self.beat = nn.Embedding(BEAT, e)
+        self.beat = nn.Embedding(encoding.beat_steps, e)
         self.around = nn.LSTM(5 * e, config.hidden, bidirectional=True)
         self.present = nn.Linear(4 * e, config.units)
         self.join = nn.Linear(2 * config.hidden + config.units, config.units)
-        self.output = nn.Linear(config.units, symbols)
+        self.output = nn.Linear(config.units, encoding.symbols)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, codes: Tensor, beat: Tensor, lengths: NDArray[np.int64] | None = None) -> Tensor:

@@ -19,7 +19,6 @@ from tinydl.errors import DataError
 from tinydl.random import Generator
 from tinydl.training import Batch, Recipe
 
-BEAT = 4  # steps in a beat, of the usual step of a sixteenth
 USUAL = 0.5  # the share of sounding steps in which all four voices must sing
 
 

@@ -39,7 +39,7 @@ from tinydl import Tensor, nn
 from tinydl.data.representations import Chorale
 from tinydl.generation.sampling import COLD, check, draw
 from tinydl.generation.steering import Fixed, refuse_others
-from tinydl.models.four_voices import BEAT, VoicesConfig, require_four_voices, transposed, windows, without_padding
+from tinydl.models.four_voices import VoicesConfig, require_four_voices, transposed, windows, without_padding
 from tinydl.models.symbols import log_frequency
 from tinydl.nn import functional as F
 from tinydl.random import Generator
@@ -98,7 +98,7 @@ class MiniBach(nn.Module):
         self.b = nn.Parameter(tinydl.zeros(3, V))
         self.dropout = nn.Dropout(config.dropout)
         # Of training sopranos: how often a symbol follows another, by the place in the beat. See :meth:`melody`.
-        self.register_buffer("follows", tinydl.zeros(BEAT, V, V))
+        self.register_buffer("follows", tinydl.zeros(self.encoding.beat_steps, V, V))
 
     @property
     def firsts(self) -> list[int]:
@@ -119,10 +119,11 @@ class MiniBach(nn.Module):
         V = self.encoding.symbols
         codes = [self.encoding.codes(piece) for piece in pieces]
         below = np.concatenate(codes)[:, 1:]
-        follows = np.zeros((BEAT, V, V), np.float32)
+        beat = self.encoding.beat_steps
+        follows = np.zeros((beat, V, V), np.float32)
         for piece in codes:
             soprano = np.concatenate([[0], piece[:, 0]])  # before a piece there is a rest
-            np.add.at(follows, (np.arange(len(piece)) % BEAT, soprano[:-1], soprano[1:]), 1)
+            np.add.at(follows, (np.arange(len(piece)) % beat, soprano[:-1], soprano[1:]), 1)
         with tinydl.no_grad():
             self.b.copy_(tinydl.stack([log_frequency(voice, V) for voice in below.T]))
             self.follows.copy_(tinydl.from_numpy(follows))
@@ -212,7 +213,7 @@ class MiniBach(nn.Module):
         counts = self.follows.cpu().numpy().astype(np.float64)
         symbols, u = [0], rng.random((length,), np.float64)
         for t in range(length):
-            weights = counts[t % BEAT, symbols[-1]]
+            weights = counts[t % len(counts), symbols[-1]]
             if not weights.any():
                 weights = counts.sum((0, 1)) + 1e-9  # a symbol that ended a piece, or a model that learned from none
             symbols.append(draw(weights, float(u[t])))

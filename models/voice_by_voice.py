@@ -8,10 +8,10 @@ A piece of T steps, int64 [T, 4] in the ``chorale`` representation, is the row w
 alto, tenor and bass of the first step, then those of the second, each one of V symbols: a rest, HOLD, a pitch. What
 stands before the first symbol is one that is none, w_0. The input of place i is
 
-    x_i = E w_(i-1) + A (i mod 4) + M (step of i mod 16)
+    x_i = E w_(i-1) + A (i mod 4) + M (step of i mod R)
 
-the symbol before, whose turn it is, and the place in a bar of four beats, and a model gives p(w_i | w_<i). The
-likelihood of a piece is their product: exact.
+the symbol before, whose turn it is, and the place in a bar of four beats, which has R steps (16 of a sixteenth), and a
+model gives p(w_i | w_<i). The likelihood of a piece is their product: exact.
 
 Given notes.  Where an entry is given, it stands there, and the model goes on from it: what comes later depends on it,
 what comes before does not. It is not p(free | given) that is sampled so, which would look ahead.
@@ -38,7 +38,6 @@ from tinydl.random import Generator
 from tinydl.training import Batch, Score, collate
 
 VOICES = 4
-BAR = 16  # steps
 
 
 class VoiceByVoice(nn.Module):
@@ -83,7 +82,8 @@ class VoiceByVoice(nn.Module):
         self.begin = self.encoding.symbols  # w_0
         self.symbol = nn.Embedding(self.begin + 1, config.width)
         self.turn = nn.Embedding(VOICES, config.width)
-        self.place = nn.Embedding(BAR, config.width)
+        self.bar = 4 * self.encoding.beat_steps  # R
+        self.place = nn.Embedding(self.bar, config.width)
         self.dropout = nn.Dropout(config.dropout)
         with tinydl.no_grad():  # small beside the rest, which they are added to
             for embedding in (self.symbol, self.turn, self.place):
@@ -125,7 +125,7 @@ class VoiceByVoice(nn.Module):
         """x, [B, L, D], of the symbols before each place, int64 [B, L], the first of which is place ``first`` (of a
         step's soprano) of its piece, of each piece its own [B]."""
         at = np.reshape(first, (-1, 1)) + np.arange(before.shape[1])
-        turn, place = np.broadcast_to(at % VOICES, before.shape), np.broadcast_to(at // VOICES % BAR, before.shape)
+        turn, place = np.broadcast_to(at % VOICES, before.shape), np.broadcast_to(at // VOICES % self.bar, before.shape)
         symbol, turned, placed = (
             embedding(tinydl.as_tensor(np.ascontiguousarray(index), device=self.device))
             for embedding, index in ((self.symbol, before), (self.turn, turn), (self.place, place))
@@ -134,8 +134,8 @@ class VoiceByVoice(nn.Module):
         return x
 
     def places(self) -> Tensor:
-        """A (i mod 4) + M (step of i mod 16) of all places of a bar, [64, D]."""
-        i = tinydl.as_tensor(np.arange(VOICES * BAR), device=self.device)
+        """A (i mod 4) + M (step of i mod R) of all places of a bar, [4R, D]."""
+        i = tinydl.as_tensor(np.arange(VOICES * self.bar), device=self.device)
         table: Tensor = self.turn(i % VOICES) + self.place(i // VOICES)
         return table
 

@@ -31,7 +31,7 @@ def test_the_chain_knows_what_follows_and_backs_off():
 
 def test_the_nearest_window_is_found_in_any_key_and_at_any_beat():
     train = lessons(5, length=48)
-    nearest = Nearest(train, window=16, transpose=3)
+    nearest = Nearest(train, 4, window=16, transpose=3)
     asked = train[2][8:24] + 2
     (found,) = nearest.predict(asked, [1])
     np.testing.assert_array_equal(found, asked)
@@ -44,7 +44,7 @@ def test_the_nearest_window_is_found_in_any_key_and_at_any_beat():
 def test_neighbours_vote_and_the_nearest_breaks_ties():
     soprano = np.full(4, 60)
     windows = [np.column_stack([soprano, np.full(4, a), soprano - 9, soprano - 20]) for a in (50, 51, 51)]
-    nearest = Nearest(windows, window=4, transpose=0)
+    nearest = Nearest(windows, 4, window=4, transpose=0)
     asked = windows[0]
     one, two, three = nearest.predict(asked, [1, 2, 3])
     assert (one[:, 1] == 50).all() and (two[:, 1] == 50).all() and (three[:, 1] == 51).all()

@@ -93,6 +93,19 @@ def test_the_place_in_the_beat_matters_and_only_that():
     np.testing.assert_array_equal(z[0], z[2])
 
 
+def test_a_beat_has_as_many_steps_as_the_step_says():
+    model, x = build(step="1/6", window=12).eval(), piece(8)
+    framed = model._framed(model.encoding.codes(x)[None])
+    assert len(framed) == 6 + 8 + 6
+    with tinydl.no_grad():
+        z = [model.logits(framed, 1, first).numpy() for first in (0, 4, 6)]
+    assert not np.allclose(z[0], z[1])
+    np.testing.assert_array_equal(z[0], z[2])
+    model.loss(collate([x, piece(9, seed=1)])).backward()
+    with pytest.raises(ConfigError, match="option 'window' must be a multiple of 6, the steps in a beat, but is 8"):
+        build(step="1/6", window=8)
+
+
 def test_the_loss_reads_windows_and_no_padding():
     model = build(window=8).eval()
     x = piece(8)

@@ -229,6 +229,17 @@ def test_attention_is_that_of_the_formula(span):
 
 
 @NAMES
+@pytest.mark.parametrize(("step", "bar"), [("1/4", 16), ("1/6", 24), ("1/2", 8)])
+def test_the_place_in_a_bar_returns_after_four_beats(name, step, bar):
+    model = build(name, step=step)
+    with tinydl.no_grad():
+        places = [model.inputs(np.zeros((1, 1), np.int64), 4 * first).array for first in (1, 1 + bar, 1 + bar // 2)]
+        assert len(model.places()) == 4 * bar
+    np.testing.assert_array_equal(places[0], places[1])
+    assert not np.allclose(places[0], places[2])
+
+
+@NAMES
 def test_step_by_step_is_as_all_at_once(name):
     """Far beyond the window: what is kept moves, and nothing that is seen is lost."""
     model, (x, *_) = build(name, window=2), pieces(1, 23)

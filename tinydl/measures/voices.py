@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Nearest", "VoiceMarkov", "majority", "voice_report"]
 
 Piece = npt.NDArray[np.int64]
-BEAT = 4  # steps
 
 
 def majority(train: Sequence[Piece], pieces: Sequence[Piece]) -> list[Piece]:
@@ -43,8 +42,8 @@ def majority(train: Sequence[Piece], pieces: Sequence[Piece]) -> list[Piece]:
 class VoiceMarkov:
     """A Markov model per voice that names the most frequent successor, with back-off.
 
-    The context of step t is (t mod 4, the pitch that sounds, the last ``order`` symbols); one that was never seen is
-    asked for without its oldest symbol.
+    The context of a step is (its place in the beat, the pitch that sounds, the last ``order`` symbols); one that was
+    never seen is asked for without its oldest symbol.
     """
 
     def __init__(self, train: Sequence[Piece], encoding: Chorale, order: int = 3) -> None:
@@ -60,11 +59,12 @@ class VoiceMarkov:
         """Of every entry, in reading order: its contexts, the longest first."""
         before = np.vstack([np.full((self.order, 4), self.encoding.REST), piece])
         pitch = np.vstack([np.full((1, 4), self.encoding.REST), self.encoding.sounding(piece)])
+        beat = self.encoding.beat_steps
         found: list[list[Hashable]] = []
         for t in range(len(piece)):
             for voice in range(4):
-                past, at = before[t : t + self.order, voice].tolist(), (voice, t % BEAT, int(pitch[t, voice]))
-                found.append([*((*at, *past[i:]) for i in range(self.order + 1)), (voice, t % BEAT), voice])
+                past, at = before[t : t + self.order, voice].tolist(), (voice, t % beat, int(pitch[t, voice]))
+                found.append([*((*at, *past[i:]) for i in range(self.order + 1)), (voice, t % beat), voice])
         return found
 
     def predict(self, piece: Piece) -> Piece:
@@ -76,13 +76,14 @@ class VoiceMarkov:
 class Nearest:
     """The k nearest neighbours, by soprano.
 
-    The distance of two windows is the number of steps in which their sopranos differ. Every training piece gives a
-    window at each of its beats, in each transposition by up to ``transpose`` semitones.
+    The distance of two windows of ``window`` steps is the number of those in which their sopranos differ. Every
+    training piece gives a window at each of its beats, of ``beat`` steps, in each transposition by up to ``transpose``
+    semitones.
     """
 
-    def __init__(self, train: Sequence[Piece], window: int = 64, transpose: int = 6) -> None:
+    def __init__(self, train: Sequence[Piece], beat: int, window: int = 64, transpose: int = 6) -> None:
         self.window, self.shifts = window, range(-transpose, transpose + 1)
-        self._library = np.concatenate([self._cut(piece, BEAT) for piece in train]).astype(np.int8)
+        self._library = np.concatenate([self._cut(piece, beat) for piece in train]).astype(np.int8)
         self._sopranos = np.ascontiguousarray(self._library[..., 0])
 
     def _cut(self, piece: Piece, hop: int) -> Piece:
@@ -145,7 +146,7 @@ def voice_report(
         chain = VoiceMarkov(train, encoding)
         predicted["markov"] = [chain.predict(piece) for piece in pieces]
     if not encoding.strikes:
-        nearest = Nearest(train)
+        nearest = Nearest(train, encoding.beat_steps, window=16 * encoding.beat_steps)
         found = [nearest.predict(piece, neighbours) for piece in pieces]
         for i, k in enumerate(neighbours):
             predicted[f"nearest {k}"] = [answer[i] for answer in found]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from tinydl.data.representations.base import Encoded, Representation
+from tinydl.data.representations.base import Encoded, Representation, as_step
 from tinydl.data.representations.voices import Line, four_voices, one_at_a_time
 from tinydl.data.score import Score
 from tinydl.errors import ConfigError
@@ -48,6 +48,11 @@ class Chorale(Representation):
         super().__post_init__()
         if not 0 <= self.low <= self.high <= 127:
             raise ConfigError(f"need 0 <= low <= high <= 127, got low={self.low}, high={self.high}")
+
+    @property
+    def beat_steps(self) -> int:
+        """q of a step of p/q beats: after so many steps, which are p beats, the place in the beat is the same again."""
+        return as_step(self.step).denominator
 
     def encode(self, score: Score) -> Encoded:
         rows, loss = self._rows(score, self.low, self.high)
