@@ -7,16 +7,20 @@ Papers
     arXiv:1305.6663: how to draw from it.
 
 The model.  x in {0,1}^(W P) is a window of W frames of a piano-roll. Masking noise q(x~ | x) silences each note with
-probability nu: not single cells, since a hole in a held note is no riddle, but all the frames that a note sounds. A net
-with one hidden layer gives the probability of every cell (sections 2.1 and 2.2; V may be W^T there),
+probability nu: not single cells, since a hole in a held note is no riddle, but all the frames that a note sounds. So x~
+leaves no doubt of some cells. The noise adds no notes: what sounds in x~ sounds in x. And a note stays or goes as a
+whole: what is silent in x~ beside a frame in which its pitch sounds was silent in x. Of all other cells a net with one
+hidden layer gives the probability (sections 2.1 and 2.2; V may be W^T there),
 
-    y = tanh(W x~ + b)        p = sigmoid(V y + c)
+    y = tanh(W x~ + b)        p = sigmoid(V y + c)        where x~ leaves a doubt, else p = x~
 
 and training minimises the cross-entropy of x under p, for a noise drawn anew each time,
 
     -sum_k (x_k ln p_k + (1 - x_k) ln(1 - p_k))
 
-Recovering.  The noise adds no notes: what sounds in x~ sounds in x. Beside that, a cell is on where p > 1/2.
+to which the cells that are certain add nothing. (The paper's noise leaves none certain, and its sum is over all.)
+
+Recovering.  A cell is on where p > 1/2.
 
 Drawing.  The chain that silences notes of x and draws x anew from p has a distribution in which it comes to rest, the
 model's own (theorem 1 of the second paper, under its conditions). Its density cannot be computed; nor is that of the
@@ -55,6 +59,14 @@ def silenced(x: NDArray[np.bool_], share: float, rng: Generator) -> NDArray[np.b
     first = np.maximum.accumulate(first, axis=1)  # of the note that sounds in a cell, where it begins
     kept: NDArray[np.bool_] = x & ~np.take_along_axis(drawn, first, 1)
     return kept
+
+
+def certain(noisy: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Of which cells x~, bool [N, W, P], leaves no doubt: those that sound, and those beside them in time."""
+    known = noisy.copy()
+    known[:, 1:] |= noisy[:, :-1]
+    known[:, :-1] |= noisy[:, 1:]
+    return known
 
 
 def f1(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
@@ -102,7 +114,7 @@ class Denoising(Frames):
         self.decoder = nn.Linear(H, cells, bias=False)  # its c is the b of Frames, the same in every frame
 
     def logits(self, x: NDArray[np.bool_]) -> Tensor:
-        """The logits of p, [N, W, P], of windows x~, bool [N, W, P]."""
+        """V y + c, [N, W, P], of windows x~, bool [N, W, P]."""
         flat = tinydl.as_tensor(x.reshape(len(x), -1).astype(np.float32), device=self.device).to(self.b.dtype)
         made: Tensor = self.decoder(tinydl.tanh(self.encoder(flat))).reshape(*x.shape) + self.b
         return made
@@ -120,8 +132,17 @@ class Denoising(Frames):
     def missed(self, x: NDArray[np.bool_], noisy: NDArray[np.bool_]) -> Tensor:
         """The cross-entropy of windows x given x~, [N, W]: of each frame, in nats."""
         target = tinydl.as_tensor(x.astype(np.float32), device=self.device).to(self.b.dtype)
-        each: Tensor = F.binary_cross_entropy_with_logits(self.logits(noisy), target, reduction="none").sum(-1)
-        return each
+        doubt = tinydl.as_tensor(~certain(noisy), device=self.device).to(self.b.dtype)
+        each: Tensor = F.binary_cross_entropy_with_logits(self.logits(noisy), target, reduction="none")
+        missed: Tensor = (each * doubt).sum(-1)
+        return missed
+
+    @tinydl.no_grad()
+    def probabilities(self, noisy: NDArray[np.bool_], temperature: float = 1.0) -> NDArray[np.float64]:
+        """p, float64 [N, W, P], of windows x~, with V y + c divided by the temperature."""
+        z = self.logits(noisy).cpu().numpy().astype(np.float64)
+        p: NDArray[np.float64] = np.exp(-np.logaddexp(0, -z / max(temperature, COLD)))
+        return np.where(certain(noisy), noisy, p)
 
     def loss(self, batch: Batch) -> Tensor:
         """The mean cross-entropy of the predicted frames, with noise drawn anew; a scalar."""
@@ -148,7 +169,7 @@ class Denoising(Frames):
         left, _ = self.windows(Batch(noisy, batch.lengths, batch.skip))
         B, T, P = batch.data.shape
         log_prob = -self.missed(x, left).cpu().numpy().astype(np.float64).reshape(B, -1)[:, :T]
-        found = (self.logits(left).cpu().numpy() > 0).reshape(B, -1, P)[:, :T] | noisy
+        found = (self.probabilities(left) > 0.5).reshape(B, -1, P)[:, :T]
         return Score(np.where(batch.mask, log_prob, 0.0), found, batch.mask, noisy)
 
     def criterion(self, pieces: Sequence[NDArray[Any]]) -> float:
@@ -159,9 +180,8 @@ class Denoising(Frames):
     def recover(self, piece: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """A piece, bool [T, P], of which notes were silenced, with those that the model puts back."""
         x, _ = self.windows(Batch(piece[None], np.array([len(piece)]), np.zeros(1, np.int64)))
-        with tinydl.no_grad():
-            found: NDArray[np.bool_] = self.logits(x).cpu().numpy().reshape(-1, piece.shape[1])[: len(piece)] > 0
-        return found | piece
+        found: NDArray[np.bool_] = (self.probabilities(x) > 0.5).reshape(-1, piece.shape[1])[: len(piece)]
+        return found
 
     def figures(self, pieces: Sequence[NDArray[Any]]) -> dict[str, float]:
         """``recovered``, the F1 of the cells of all pieces when notes that were silenced are put back, and
@@ -190,8 +210,7 @@ class Denoising(Frames):
             stream = rng.fork(f"sample {i}")
             x = np.zeros((many, W, P), np.bool_)
             for _ in range(self.config.rounds):
-                z = self.logits(silenced(x, self.config.masked, stream)).cpu().numpy().astype(np.float64)
-                p = np.exp(-np.logaddexp(0, -z / max(temperature, COLD)))
+                p = self.probabilities(silenced(x, self.config.masked, stream), temperature)
                 x = stream.random(x.shape, np.float64) < p
             drawn.append(x.reshape(-1, P)[:length])
         return drawn

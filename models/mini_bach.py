@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 import tinydl
 from tinydl import Tensor, nn
 from tinydl.data.representations import Chorale
-from tinydl.generation.sampling import COLD, check, draw
+from tinydl.generation.sampling import check, draw, draw_each
 from tinydl.generation.steering import Fixed, refuse_others
 from tinydl.models.four_voices import VoicesConfig, require_four_voices, transposed, windows, without_padding
 from tinydl.models.symbols import log_frequency
@@ -229,26 +229,18 @@ class MiniBach(nn.Module):
     ) -> list[NDArray[Any]]:
         """``n`` pieces, int64 [length, 4], each drawn from a random stream of its own.
 
-        ``condition`` may hold ``fixed``, a :class:`tinydl.generation.Fixed` of the whole soprano. A note is drawn from
-        its distribution at the temperature by a Gumbel number for every symbol, y = argmax(z / temperature + g). The
-        steps of a window share their g: each note has its distribution all the same, and a voice moves where the net
-        says so, not by the throw of a die every sixteenth. At temperature 0 the notes are the most probable ones, as in
-        the survey.
+        ``condition`` may hold ``fixed``, a :class:`tinydl.generation.Fixed` of the whole soprano. Given that, every
+        note is drawn by itself, as the product above says: from one sixteenth to the next a voice moves by chance where
+        the net is in doubt. At temperature 0 the notes are the most probable ones, as in the survey.
         """
         check(temperature)
         fixed: Fixed | None = refuse_others(self, condition).get("fixed")
         rng = tinydl.default_generator if rng is None else rng
-        made = []
-        for i in range(n):
-            stream = rng.fork(f"sample {i}")
-            if fixed is None:
-                soprano = self.melody(length, stream.fork("melody"))
-            else:
-                soprano = self.encoding.codes(fixed.voice(0, length))
-            z = self.log_probabilities(soprano[None])[0]
-            if temperature > COLD:
-                g = -np.log(-np.log(stream.random((-(-length // self.config.window), *z.shape[1:]), np.float64)))
-                z = z / temperature + np.repeat(g, self.config.window, 0)[:length]
-            codes = np.concatenate([soprano[:, None], z.argmax(-1)], 1)
-            made.append(self.encoding.of_codes(codes))
-        return made
+        streams = [rng.fork(f"sample {i}") for i in range(n)]
+        if fixed is None:
+            soprano = np.stack([self.melody(length, stream.fork("melody")) for stream in streams])
+        else:
+            soprano = np.repeat(self.encoding.codes(fixed.voice(0, length))[None], n, 0)
+        u = np.stack([stream.random((length, 3), np.float64) for stream in streams])
+        below = draw_each(self.log_probabilities(soprano), u, temperature)
+        return list(self.encoding.of_codes(np.concatenate([soprano[..., None], below], -1)))

@@ -144,6 +144,25 @@ def test_notes_come_as_often_as_their_probability():
     np.testing.assert_array_equal(model.encoding.codes(cold[0][:, 1:]), p.argmax(-1))
 
 
+def test_pieces_come_as_often_as_their_likelihood_says():
+    """The joint distribution, not that of single notes: of two steps, a rest or a note in each of 6 places."""
+    model = build(hidden=6, high=60).eval()
+    model.output.get_parameter("weight").array[:] *= 8
+    soprano = np.array([60, -1])
+    fixed = Fixed(np.repeat(soprano[:, None], 4, 1), np.repeat([[True, False, False, False]], 2, 0))
+    count = 4000
+    made = np.stack(model.sample(count, 2, 1.0, {"fixed": fixed}, Generator(5)))
+    seen = np.bincount((made[:, :, 1:].reshape(count, 6) == 60) @ 2 ** np.arange(6), minlength=64)
+    expected = np.empty(64)
+    for k in range(64):
+        notes = np.where(k >> np.arange(6) & 1, 60, -1).reshape(2, 3)
+        expected[k] = count * np.exp(model.log_prob(np.column_stack([soprano, notes])).sum())
+    assert expected.sum() == pytest.approx(count)
+    likely = expected >= 5
+    chi_square = ((seen - expected) ** 2 / expected)[likely].sum()
+    assert 30 < likely.sum() and chi_square < likely.sum() + 4 * np.sqrt(2 * likely.sum())
+
+
 def test_the_same_seed_gives_the_same_music_however_many_pieces():
     model = build(low=36, high=84).eval()
     model.prepare(lessons(3))
