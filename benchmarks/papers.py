@@ -272,6 +272,7 @@ class Children:
 def measure(run: Run, children: Children, where: Mapping[str, str]) -> dict[str, Any]:
     """Train, then evaluate on the test split, once; the result is written when both are done."""
     from tinydl.training import checkpoint
+    from tinydl.training.evaluation import NLL
 
     if run.folder.exists():  # cut off before its end: what is left of its time is not known to the second
         shutil.rmtree(run.folder)
@@ -282,6 +283,8 @@ def measure(run: Run, children: Children, where: Mapping[str, str]) -> dict[str,
     _, share = children.run(["train", entry.model, entry.data, "--out", str(out), *limits, *options], log)
     said, _ = children.run(["evaluate", str(out), "--split", "test", "--json"], log)
     found: dict[str, Any] = json.loads(said)
+    for name in report.AVERAGES:  # what they are of, a likelihood or a bound, says the kind
+        found[name] = found.pop(name.replace("nll", NLL[found["kind"]]))
     if sources() != where["sources"]:
         raise harness.BenchmarkError("the sources were changed during the run: give it a checkout of its own")
     best = checkpoint.card(out / checkpoint.BEST)

@@ -94,6 +94,7 @@ class DeepBach(nn.Module):
 
     model_name = "deep-bach"
     density = "none"
+    score_name = "pseudo_nll"
     paper = "Hadjeres, Pachet and Nielsen 2017, arXiv:1612.01010"
     data = "four voices"
     conditions = ("chords", "key", "melody", "notes", "primer", "temperature")

@@ -104,6 +104,7 @@ class Denoising(Frames):
             self._require("masked", 0 < self.masked < 1, "in (0, 1)")
 
     density = "none"
+    score_name = "cross_entropy"  # of a piece given what the noise left of it
     paper = "Vincent et al. 2008; Bengio et al. 2013, arXiv:1305.6663"
     config: Config
 

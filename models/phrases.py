@@ -46,6 +46,7 @@ IGNORED = -100  # a target that cross_entropy leaves out
 FIRST_PITCH = 2  # the token of the lowest pitch; before it, hold and rest
 SEED = 2018  # of the draws of z for a likelihood: the same weights have the same one every time
 MOST_ROWS = 2048  # phrases that are decoded at once
+TUNES_AT_ONCE = 16  # whose criterion is computed
 State = tuple[Tensor, Tensor]  # (h, c), each [layers, M, H]
 
 
@@ -232,8 +233,8 @@ class Phrases(nn.Module):
     def criterion(self, pieces: Sequence[NDArray[Any]]) -> float:
         """What is minimised, in nats per step, at the end of the ramps and with the draws of the likelihood."""
         total, steps = 0.0, 0
-        for first in range(0, len(pieces), self.config.batch):
-            batch = collate(pieces[first : first + self.config.batch])
+        for first in range(0, len(pieces), TUNES_AT_ONCE):
+            batch = collate(pieces[first : first + TUNES_AT_ONCE])
             skip = np.zeros(len(batch.data), np.int64)
             cost, many = self.cost(batch, skip, lambda x: self.draws(x, 1)[0])
             total, steps = total + cost.item(), steps + many
@@ -248,23 +249,18 @@ class Phrases(nn.Module):
     @tinydl.no_grad()
     def score(self, batch: Batch) -> Score:
         """The importance-weighted bound of every phrase, spread over its steps: to each its own mean of
-        ln p(x_t | z, x_<t), and an equal share of the rest. Predicted is the most probable event given those before it
-        and z = mu."""
+        ln p(x_t | z, x_<t), and an equal share of the rest. Nothing is predicted: z has seen the whole phrase."""
         x, places = self.windows(batch, np.zeros(len(batch.data), np.int64))
-        log_prob, prediction = np.zeros(batch.data.shape), np.zeros(batch.data.shape, np.int64)
+        log_prob = np.zeros(batch.data.shape)
         many = max(1, MOST_ROWS // self.config.samples)
         for first in range(0, len(x), many):
             some = slice(first, first + many)
-            per_step, predicted = self._bound(x[some], places[some])
-            for (tune, start, length), row, guess in zip(places[some], per_step, predicted):
+            for (tune, start, length), row in zip(places[some], self._bound(x[some], places[some])):
                 log_prob[tune, start : start + length] = row[:length]
-                prediction[tune, start : start + length] = guess[:length]
-        return Score(log_prob, prediction, batch.mask)
+        return Score(log_prob, None, batch.mask)
 
-    def _bound(
-        self, x: NDArray[np.int64], places: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Per phrase and step, [N, T], its part of the bound, and the prediction."""
+    def _bound(self, x: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Per phrase and step, [N, T], its part of the bound."""
         K, lengths = self.config.samples, places[:, 2]
         mu, log_variance = self.encoded(x, lengths)
         eps = tinydl.as_tensor(self.draws(x, K), device=self.device)
@@ -279,9 +275,8 @@ class Phrases(nn.Module):
         bound = np.logaddexp.reduce(log_w, axis=0) - math.log(K)
         own = steps.mean(0)
         inside = np.arange(x.shape[1]) < lengths[:, None]
-        shared = np.where(inside, own + ((bound - own.sum(-1)) / lengths)[:, None], 0.0)
-        guess = self.reconstructed(mu, x, lengths)[0].cpu().numpy().argmax(-1)
-        return shared, guess.reshape(-1, parts, len(x)).transpose(2, 1, 0).reshape(len(x), -1)
+        shared: NDArray[np.float64] = np.where(inside, own + ((bound - own.sum(-1)) / lengths)[:, None], 0.0)
+        return shared
 
     def log_prob(self, piece: NDArray[Any]) -> NDArray[Any]:
         """No more than ln p, but for chance, spread over the steps of one whole tune: float64 [T]."""
@@ -324,11 +319,25 @@ class Phrases(nn.Module):
         return events.reshape(-1, many, len(z)).transpose(2, 1, 0).reshape(len(z), -1)
 
     def figures(self, pieces: Sequence[NDArray[Any]]) -> dict[str, float]:
-        """How much of every phrase comes back: by the most probable events, and by ones drawn at temperature 1."""
+        """How much of every phrase comes back from z = mu: by the most probable events, by ones drawn at temperature 1,
+        and by the most probable one of each step if all before it had been right (teacher forcing)."""
         return {
             "reconstruction": reconstruction(self, pieces),
             "reconstruction_sampled": reconstruction(self, pieces, temperature=1.0),
+            "reconstruction_forced": self.forced(pieces),
         }
+
+    @tinydl.no_grad()
+    def forced(self, pieces: Sequence[NDArray[Any]]) -> float:
+        """The share of steps whose event is the most probable one given z = mu and the true events before it."""
+        batch = collate(pieces)
+        x, places = self.windows(batch, np.zeros(len(batch.data), np.int64))
+        right = 0
+        for first in range(0, len(x), MOST_ROWS):
+            some, lengths = x[first : first + MOST_ROWS], places[first : first + MOST_ROWS, 2]
+            logits, target, _ = self.reconstructed(self.encoded(some, lengths)[0], some, lengths)
+            right += int((logits.cpu().numpy().argmax(-1) == target).sum())
+        return right / int(places[:, 2].sum())
 
     @tinydl.no_grad()
     def sample(

@@ -70,6 +70,8 @@ def test_what_cannot_be_done_is_one_line(
 
 def test_evaluate_says_how_much_of_a_phrase_comes_back(run: Run, vae: Path) -> None:
     found = run("evaluate", vae, "--split", "train", "--json").json
-    assert list(found)[-2:] == ["reconstruction", "reconstruction_sampled"] and found["kind"] == "bound"
+    figures = ["reconstruction", "reconstruction_sampled", "reconstruction_forced"]
+    assert list(found)[-3:] == figures and found["kind"] == "bound"
+    assert found["accuracy"] is None and "nll_per_frame" not in found and found["nll_bound_per_frame"] > 0
     assert 0 < found["reconstruction_sampled"] < 1 and 0 < found["reconstruction"] < 1
     assert f"{found['reconstruction']:.4f}" in run("evaluate", vae, "--split", "train").out

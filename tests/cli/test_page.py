@@ -199,6 +199,6 @@ def test_a_report_on_few_pieces_says_what_is_missing(run: Run, trained: Path, tm
 def test_figures_of_a_models_own_task_stand_in_the_table():
     from tinydl.cli.report import _likelihood
 
-    table = _likelihood({"reconstruction": 0.5, "recovered": 0.75, "of_my_own": 1.0}, "nats")
+    table = _likelihood({"reconstruction": 0.5, "recovered": 0.75, "of_my_own": 1.0}, "nll", "nats")
     assert [row[:2] for row in table.rows] == [("reconstruction", 0.5), ("recovered", 0.75), ("of_my_own", 1.0)]
     assert table.rows[0][2] and table.rows[1][2] and not table.rows[2][2]

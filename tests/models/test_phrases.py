@@ -112,12 +112,39 @@ def test_padding_and_company_change_nothing(build):
     rng = np.random.default_rng(0)
     pieces = [rng.integers(0, 3, length) for length in (20, 8, 4, 16)]  # 2.5, 1, half and 2 phrases
     score = model.score(collate(pieces))
-    for piece, log_prob, guess, mask in zip(pieces, score.log_prob, score.prediction, score.mask):
+    for piece, log_prob, mask in zip(pieces, score.log_prob, score.mask):
         np.testing.assert_allclose(log_prob[mask], model.log_prob(piece), rtol=1e-5)
-        np.testing.assert_array_equal(guess[mask], model.score(collate([piece])).prediction[0])
     assert (score.log_prob[~score.mask] == 0).all()
     alone = sum(model.criterion([piece]) * len(piece) for piece in pieces) / sum(map(len, pieces))
     assert model.criterion(pieces) == pytest.approx(alone, rel=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_the_criterion_does_not_depend_on_the_batch(build, count):
+    rng = np.random.default_rng(0)
+    pieces = [rng.integers(0, 3, length) for length in (20, 8, 4, 16, 7)[:count]]
+    one, three = (build(scale=3.0, batch=batch).criterion(pieces) for batch in (1, 3))
+    assert one == three
+
+
+def test_what_has_seen_its_target_is_no_accuracy(build):
+    """z = mu is of the phrase itself: the share of right events is reported as a reconstruction, and as what it is."""
+    model = build(scale=3.0, samples=2)
+    rng = np.random.default_rng(0)
+    pieces = [rng.integers(0, 3, length) for length in (20, 8, 4)]
+    found = evaluate(model, pieces)
+    assert found["accuracy"] is None and "nll_per_frame" not in found
+    assert found["nll_bound_per_frame"] == pytest.approx(
+        -np.concatenate([model.log_prob(piece) for piece in pieces]).mean(), rel=1e-5
+    )
+    right = 0
+    for piece in pieces:
+        for phrase in (piece[at : at + 8] for at in range(0, len(piece), 8)):
+            x, length = np.pad(phrase, (0, 8 - len(phrase)))[None], np.array([len(phrase)])
+            logits, _, parts = model.reconstructed(tinydl.from_numpy(model.encode([phrase])), x, length)
+            guess = logits.detach().numpy().argmax(-1).reshape(-1, parts).T.reshape(-1)
+            right += (guess[: len(phrase)] == phrase).sum()
+    assert found["reconstruction_forced"] == right / 32
 
 
 def test_an_event_does_not_know_itself_nor_what_follows(build):

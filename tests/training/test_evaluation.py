@@ -10,7 +10,7 @@ import pytest
 
 from tinydl.errors import DataError
 from tinydl.training import evaluation
-from tinydl.training.evaluation import evaluate, log_likelihoods, mean_nll
+from tinydl.training.evaluation import evaluate, log_likelihoods, mean_nll, score_name
 from tinydl.training.recipe import Score
 
 
@@ -58,6 +58,29 @@ def test_averages_by_hand():
     assert math.isclose(result["accuracy"], 3 / 10)
     assert (result["model"], result["split"], result["kind"], result["params"]) == ("table", "valid", "exact", 8)
     assert math.isclose(mean_nll(Table(), ROLLS), 7.4 / 6)
+
+
+@pytest.mark.parametrize(
+    ("density", "name"), [("exact", "nll"), ("bound", "nll_bound"), ("estimate", "nll_estimate"), ("none", "own")]
+)
+def test_the_name_of_a_figure_says_what_it_is_of(density, name):
+    model = Table()
+    model.density, model.score_name = density, "own"
+    found = evaluate(model, ROLLS)
+    averages = {key for key in found if key.endswith(("_per_frame", "_skip_first", "_per_sequence"))}
+    assert averages == {f"{name}_per_frame", f"{name}_skip_first", f"{name}_per_sequence"}
+    assert math.isclose(found[f"{name}_per_frame"], 7.4 / 6) and found["kind"] == density
+    assert score_name(model) == name
+    del model.score_name
+    assert score_name(model) == (None if density == "none" else name)
+
+
+def test_without_a_prediction_there_is_no_accuracy():
+    class Silent(Table):
+        def score(self, batch):
+            return Score(super().score(batch).log_prob, None, batch.mask)
+
+    assert evaluate(Silent(), ROLLS)["accuracy"] is None
 
 
 def test_accuracy_of_tokens_is_the_share_of_hits():

@@ -51,7 +51,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--temperature", metavar="T", type=number(0), help="of the new pieces (default: 1)")
     parser.add_argument("--time-scale", action="store_true", help="--copying: passages at another speed are copies too")
     parser.add_argument("--transpose", action="store_true", help="--copying: bars in another key are near-copies too")
-    add_json(parser, f"the keys {', '.join(KEYS)}, or all figures of --measures or --copying,")
+    add_json(parser, f"the keys {', '.join(KEYS)}, or all figures of the option given instead,")
 
 
 def held_out(run: str, data: str | None, device: str = "cpu") -> tuple[Any, Card, dict[str, Any], Splits]:
@@ -71,8 +71,9 @@ def held_out(run: str, data: str | None, device: str = "cpu") -> tuple[Any, Card
 
 
 def figures(model: Any, card: Card, config: dict[str, Any], splits: Splits, split: str) -> dict[str, Any]:
-    """What the command prints: ``KEYS``, in their order, and what the model measures itself by."""
-    from tinydl.training import evaluate
+    """What the command prints: ``KEYS``, in their order, and what the model measures itself by; where it has no exact
+    likelihood, the names of the averages say what they are of."""
+    from tinydl.training import evaluate, score_name
 
     found = {
         **evaluate(model, splits[split], split),
@@ -80,7 +81,8 @@ def figures(model: Any, card: Card, config: dict[str, Any], splits: Splits, spli
         "train_seconds": config.get("train_seconds"),
         "seed": card.seed,
     }
-    return {key: found[key] for key in (*KEYS, *(key for key in found if key not in KEYS))}
+    keys = [f"{score_name(model)}{key.removeprefix('nll')}" if key.startswith("nll_") else key for key in KEYS]
+    return {key: found[key] for key in (*keys, *(key for key in found if key not in keys))}
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -253,8 +255,14 @@ EVALUATE = Command(
         "Measure a run's best weights on a split of its data, whole pieces with carried state.\n"
         "nll_per_frame: -ln p summed over all frames, the first included, over the number of frames (nats).\n"
         "nll_skip_first leaves out every piece's first frame; nll_per_sequence averages the pieces' own means.\n"
+        "Where the likelihood is not exact, the names say what is averaged instead: nll_bound (no less than nll),\n"
+        "nll_estimate, and of models without a density pseudo_nll (every note given all others) or cross_entropy\n"
+        "(of what was silenced, given the rest).\n"
+        "accuracy: of rolls TP / (TP + FP + FN) of the notes predicted with a probability above 1/2, of tokens and\n"
+        "voices the share that was the most probable; not of what was given, and by deep-bach given all other notes.\n"
         "reconstruction, of models with a latent vector: the share of steps that come back when every phrase is\n"
-        "encoded and decoded, by the most probable events; reconstruction_sampled: by ones drawn at temperature 1.\n"
+        "encoded and decoded, by the most probable events; reconstruction_sampled: by ones drawn at temperature 1;\n"
+        "reconstruction_forced: of each step, if all before it had come back. No accuracy: the code has seen it all.\n"
         "recovered, of denoising: the F1 of all cells when silenced notes are put back; unrecovered: when not.\n\n"
         "--measures compares new pieces with the training pieces, beside real pieces of the split, an order-3 Markov\n"
         "model and noise: real is no farther than real pieces are, better and worse are than the Markov model.\n"

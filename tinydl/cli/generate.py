@@ -52,7 +52,11 @@ def _arguments(parser: Parser) -> None:
     add_device(parser)
     parser.add_argument("--no-copying", action="store_true", help="do not look for the pieces in the training data")
     add_force_and_html(parser, required=False)
-    add_json(parser, "a list with file, notes, seconds, nll_per_frame, longest_copy and near_copy_share of each piece")
+    add_json(
+        parser,
+        "a list with file, notes, seconds, nll_per_frame (by its name in tinydl evaluate), longest_copy and "
+        "near_copy_share of each piece",
+    )
 
 
 def targets(out: str, num: int) -> list[Path]:
@@ -103,11 +107,13 @@ def _run(args: argparse.Namespace) -> int:
         say_json([{"file": str(path), **entry} for path, entry in zip(paths, figures)])
         return 0
     rows = []
+    (name,) = (key for key in figures[0] if key.endswith("_per_frame"))
+    sure = {"nll_bound_per_frame": ", a bound", "nll_estimate_per_frame": ", an estimate"}.get(name, "")
     for path, entry in zip(paths, figures):
-        nll, longest = entry["nll_per_frame"], entry["longest_copy"]
+        nll, longest = entry[name], entry["longest_copy"]
         known = ("-" if nll is None else f"{nll:.3f}", "-" if longest is None else longest)
         rows.append((path, entry["notes"], clock(entry["seconds"]), *known))
-    say_table(("file", "notes", "time", "nats/frame", "longest copy"), rows)
+    say_table(("file", "notes", "time", f"nats/frame{sure}", "longest copy"), rows)
     say(f"seed {args.seed}; another --seed gives other music")
     if args.html:
         say(f"to listen, open {args.html} in a browser")
@@ -125,11 +131,11 @@ def _page(args: argparse.Namespace, paths: list[Path], pieces: list[tuple[Score,
     except CheckpointError:  # the best weights alone, away from their run
         limits = None
     music = [
-        piece(path.stem, score, model, card, file=path.name, nll=facts["nll_per_frame"])
+        piece(path.stem, score, model, card, file=path.name, nll=facts.get("nll_per_frame"))
         for path, (score, facts) in zip(paths, pieces)
     ]
     known = card.valid is not None and model.density != "none"
-    valid = "" if not known else f" (validation: {card.valid:.3f} {unit_of(card.representation['name'])})"
+    valid = "" if not known else f" (validation loss: {card.valid:.3f} {unit_of(card.representation['name'])})"
     count = "One new piece" if len(music) == 1 else f"{len(music)} new pieces"
     command = ["tinydl", "generate", "run", "--out", Path(args.out).name, "--html", Path(args.html).name]
     values = [("seed of the music", args.seed), ("temperature", f"{args.temperature:g}")]

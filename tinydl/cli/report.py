@@ -24,13 +24,14 @@ _MEANING = {
     "model": "its name in tinydl train",
     "data": "what it was trained on, and measured on a part of",
     "split": "which part; whole pieces, carried state",
-    "kind": "what the likelihood is: exact, a bound, or an estimate",
-    "nll_per_frame": "-ln p summed over all frames, the first included, over the number of frames",
-    "nll_skip_first": "the same without every piece's first frame",
-    "nll_per_sequence": "the mean over pieces of each piece's own mean",
+    "kind": "what the likelihood is: exact, a bound, an estimate, or none",
+    "per_frame": "summed over all frames, the first included, over the number of frames",
+    "skip_first": "the same without every piece's first frame",
+    "per_sequence": "the mean over pieces of each piece's own mean",
     "accuracy": "of the thresholded prediction: TP / (TP + FP + FN) of notes, or the share of right tokens",
     "reconstruction": "the share of steps that come back from their latent vector, the most probable events",
     "reconstruction_sampled": "the same, with events drawn",
+    "reconstruction_forced": "the same, the most probable event if all before it had come back",
     "recovered": "F1 of notes after notes were silenced and put back",
     "unrecovered": "the same of the silenced piece as it is",
     "frames": "predicted frames, or tokens",
@@ -38,6 +39,14 @@ _MEANING = {
     "train_seconds": "time spent training",
     "seed": "of weights, data order and split",
 }
+_SCORED = {  # what is averaged, by the name of the figure
+    "nll": "-ln p",
+    "nll_bound": "a bound, no less than -ln p,",
+    "nll_estimate": "an estimate of -ln p",
+    "pseudo_nll": "-ln p of every note given all others: no likelihood;",
+    "cross_entropy": "-ln p of what was silenced given the rest: no likelihood;",
+}
+_SURELY = {"exact": "", "bound": "at most ", "estimate": "about "}  # by density, what a figure of it is
 
 
 def _arguments(parser: Parser) -> None:
@@ -65,17 +74,18 @@ def _page(args: argparse.Namespace) -> Page:
     from tinydl.generation import generate
     from tinydl.page import Curves, Music, Page, Tables
     from tinydl.render.layout import count
-    from tinydl.training import checkpoint, log
+    from tinydl.training import checkpoint, log, score_name
 
     model, card, config, splits = held_out(args.run, args.data)
     split = "test" if splits.test else "valid"  # a corpus of two pieces has no test split
     note(f"measuring on the {split} split: {count(len(splits[split]), 'piece')}")
-    found = figures(model, card, config, splits, split) if model.density != "none" else None
+    name = score_name(model)
+    found = figures(model, card, config, splits, split) if name else None
     note(f"writing new music: {count(args.num, 'piece')}")
     made = generate(args.run, num=args.num, bars=args.bars, temperature=args.temperature, seed=args.seed)
     unit = unit_of(card.representation["name"]) if found else "no unit"
     samples = [
-        piece(f"Sample {k}", score, model, card, file=f"sample-{k}.mid", nll=facts["nll_per_frame"])
+        piece(f"Sample {k}", score, model, card, file=f"sample-{k}.mid", nll=facts.get("nll_per_frame"))
         for k, (score, facts) in enumerate(made, start=1)
     ]
     drawn = f"seed {args.seed}, temperature {args.temperature:g}"
@@ -101,7 +111,8 @@ def _page(args: argparse.Namespace) -> Page:
             )
         )
     if found:
-        sections.append(Tables("Likelihood", [_likelihood(found, unit)]))
+        title = "Likelihood" if model.density != "none" else "Figures"
+        sections.append(Tables(title, [_likelihood(found, name, unit)]))
     sections += _compared(args, model, splits, split)
     command = ["tinydl", "report", "run", "--html", Path(args.html).name, *sampling_words(args)]
     values = [("seed of the music", args.seed), ("temperature", f"{args.temperature:g}")]
@@ -109,8 +120,9 @@ def _page(args: argparse.Namespace) -> Page:
     size = sum(parameter.numel() for parameter in model.parameters())
     trained = f"trained for {card.step:,} steps ({clock(config.get('train_seconds') or 0.0)}),"
     finds = (
-        f"finds music that it has not seen {found['nll_per_frame']:.3f} {unit} surprising ({split} split), and "
-        if found
+        f"finds music that it has not seen {_SURELY[model.density]}{found[f'{name}_per_frame']:.3f} {unit} surprising "
+        f"({split} split), and "
+        if found and model.density in _SURELY
         else ""
     )
     return Page(
@@ -207,15 +219,20 @@ def _compared(args: argparse.Namespace, model: Any, splits: Splits, split: str) 
     ]
 
 
-def _likelihood(found: dict[str, Any], unit: str) -> Table:
+def _likelihood(found: dict[str, Any], name: str | None, unit: str) -> Table:
     from tinydl.page import Table
 
-    rows = [(key, str(value) if key == "seed" else value, _MEANING.get(key, "")) for key, value in found.items()]
+    def meaning(key: str) -> str:
+        average = key.removeprefix(f"{name}_")
+        said = _MEANING.get(average, "")
+        return f"{_SCORED.get(name or '', name)} {said}" if average == "per_frame" else said
+
+    rows = [(key, str(value) if key == "seed" else value, meaning(key)) for key, value in found.items()]
     return Table(
         "tinydl evaluate",
         ("figure", "value", "what it is"),
         rows,
-        caption=f"Negative log-likelihoods in {unit}; lower is better.",
+        caption=f"{name} is in {unit}; lower is better.",
         digits=4,
     )
 

@@ -153,17 +153,20 @@ def _parameters(model: Any) -> int:
 
 
 def _conclude(result: Result, model: Any, splits: Splits, run: str) -> None:
+    from tinydl.training import Criterion, score_name
+
     why = {"steps": "", "minutes": " (time is up)", "patience": " (validation no longer improves)"}[result.reason]
     say(f"{run}: {result.step} steps in {clock(result.seconds)}{why}")
-    judged = model.density != "none"
+    name = score_name(model)
     if result.valid is not None:
         figure = f"{result.valid:.4f}"
-        best = f"validation loss {figure} nats/{unit(splits)[:-1]}" if judged else f"distance from validation {figure}"
-        say(f"best {best}, at step {result.best_step}")
+        what = "" if isinstance(model, Criterion) or name == "nll" else f" ({name})"
+        loss = f"validation loss {figure} nats/{unit(splits)[:-1]}{what}"
+        say(f"best {loss if name else f'distance from validation {figure}'}, at step {result.best_step}")
     say("next:")
     say(f"  tinydl generate {_output.quoted(run)} --out new.mid --wav")
     say(f"  tinydl report {_output.quoted(run)} --html new.html")
-    say(f"  tinydl evaluate {_output.quoted(run)}{'' if judged else ' --measures'}")
+    say(f"  tinydl evaluate {_output.quoted(run)}{'' if name else ' --measures'}")
 
 
 def _dry_run(model: Any, splits: Splits, seed: int, *, steps: int | None, epochs: int | None) -> int:

@@ -13,6 +13,7 @@ from tinydl.generation.sampling import check
 from tinydl.generation.steering import CHORDS, KEY, require
 from tinydl.random import Generator
 from tinydl.training.checkpoint import load_model
+from tinydl.training.evaluation import NLL
 
 if TYPE_CHECKING:
     from tinydl.data.score import Score
@@ -51,8 +52,8 @@ def generate(
 
     Returns:
         per piece its score and ``{"notes", "seconds", "nll_per_frame"}``; the last is the piece's own -ln p per
-        predicted frame, in nats, at temperature 1, the primer's frames left out (None for a model without
-        ``log_prob``).
+        predicted frame, in nats, at temperature 1, the primer's frames left out. Of a model that knows it not exactly
+        it is called ``nll_bound_per_frame`` or ``nll_estimate_per_frame``, and of one without a density it is None.
 
     Raises:
         ConfigError: a number that means nothing, or an option that the model does not have.
@@ -89,6 +90,7 @@ def generate(
         condition["allowed"] = allowed(
             chords, key, length, encoding.steps(1), encoding.step, 0 if start is None else len(start)
         )
+    name = NLL.get(model.density, "nll")
     rng = Generator(seed).fork("generate")
     pieces = model.sample(num, length, temperature, condition, rng)
     made = []
@@ -97,7 +99,7 @@ def generate(
         score = encoding.decode(whole)
         likelihood = model.log_prob(whole)[-len(piece) :] if model.density != "none" else []
         nll = -float(np.mean(likelihood)) if len(likelihood) else None
-        made.append((score, {"notes": len(score.notes), "seconds": score.seconds, "nll_per_frame": nll}))
+        made.append((score, {"notes": len(score.notes), "seconds": score.seconds, f"{name}_per_frame": nll}))
     return made
 
 

@@ -126,6 +126,7 @@ def voice_report(
 
     def told(data: Piece) -> tuple[Piece, npt.NDArray[np.bool_] | None]:
         score = model.score(collate([data]))
+        assert score.prediction is not None  # models of four voices have one
         return score.prediction[0], None if score.given is None else score.given[0]
 
     was_training = model.training

@@ -1,7 +1,7 @@
 """Training: one loop for all models, one-file checkpoints, evaluation. It knows no model."""
 
 from tinydl.training.checkpoint import Card, load_model, read_config
-from tinydl.training.evaluation import evaluate, log_likelihoods, reconstruction, validation_loss
+from tinydl.training.evaluation import evaluate, log_likelihoods, reconstruction, score_name, validation_loss
 from tinydl.training.loop import Interrupted, Result, fit
 from tinydl.training.progress import Progress, Silent, progress_for
 from tinydl.training.ramp import Ramp, ramp
@@ -50,5 +50,6 @@ __all__ = [
     "ramp",
     "read_config",
     "reconstruction",
+    "score_name",
     "validation_loss",
 ]

@@ -8,7 +8,9 @@ For pieces i with n_i predicted frames and L_it = -ln p(x_t | x_<t) in nats (who
 - ``nll_per_sequence``  mean over i of sum_t L_it / n_i (one of the three that Krishnan et al. 2017, arXiv:1609.09869,
   report).
 
-They differ by a few hundredths of a nat on one and the same model, so a figure without its convention says little.
+They differ by a few hundredths of a nat on one and the same model, so a figure without its convention says little. Nor
+does one that does not say what it is of: ``nll`` stands for an exact likelihood, and the names of other figures say so
+(:func:`score_name`): ``nll_bound_per_frame``, ``nll_estimate_per_frame``, ``pseudo_nll_per_frame``.
 """
 
 from __future__ import annotations
@@ -24,8 +26,17 @@ from tinydl.errors import DataError
 from tinydl.random import Generator
 from tinydl.training.recipe import Criterion, Figures, GenerativeModel, LatentModel, collate
 
+NLL = {"exact": "nll", "bound": "nll_bound", "estimate": "nll_estimate"}  # what -log_prob is, by a model's density
 PHRASES_AT_ONCE = 512
 FRAMES_AT_ONCE = 8192  # in a padded batch: enough to fill the matrix products, little enough for any memory
+
+
+def score_name(model: Any) -> str | None:
+    """What minus the ``log_prob`` of a model, or of its class, is called: ``nll``; ``nll_bound``, which is no less than
+    that but for chance; ``nll_estimate``; of a model without a density what it says itself (its ``score_name``), and
+    None where it has no ``log_prob`` at all."""
+    name: str | None = NLL.get(model.density) or getattr(model, "score_name", None)
+    return name
 
 
 def log_likelihoods(model: GenerativeModel, pieces: Sequence[NDArray[Any]]) -> list[NDArray[np.float64]]:
@@ -80,13 +91,14 @@ def evaluate(model: GenerativeModel, pieces: Sequence[NDArray[Any]], split: str 
     """Score pieces under a model.
 
     Returns a dictionary with ``model``, ``split``, ``kind`` (the model's ``density``), the three averages of this
-    module in nats, ``accuracy``, ``frames`` (predicted ones) and ``params``; and what else the model measures itself by
-    (:class:`tinydl.training.Figures`).
+    module in nats by the name of what they are (:func:`score_name`), ``accuracy``, ``frames`` (predicted ones) and
+    ``params``; and what else the model measures itself by (:class:`tinydl.training.Figures`).
 
     ``accuracy`` of piano-rolls is TP / (TP + FP + FN) over all notes of all frames, the frame-level accuracy of Bay,
     Ehmann and Downie (ISMIR 2009) that Boulanger-Lewandowski et al. report, of the *thresholded* prediction: a note is
     predicted where its probability is above 1/2 (by a NADE: given the notes of the frame that it predicted before). Of
     tokens, and of the entries of chorales that are not given, it is the share of those that were the most probable one.
+    None where the model predicts nothing without having seen it.
 
     Raises:
         DataError: there are no pieces.
@@ -94,6 +106,7 @@ def evaluate(model: GenerativeModel, pieces: Sequence[NDArray[Any]], split: str 
     if not len(pieces):
         raise DataError(f"the {split} split is empty: there is nothing to evaluate on")
     scored = _scored(model, pieces)
+    name = score_name(model)
     sums = np.array([likelihood.sum() for likelihood, _ in scored])
     firsts = np.array([likelihood[0] for likelihood, _ in scored])
     counts = np.array([len(likelihood) for likelihood, _ in scored])
@@ -104,9 +117,9 @@ def evaluate(model: GenerativeModel, pieces: Sequence[NDArray[Any]], split: str 
         "model": model.model_name,
         "split": split,
         "kind": model.density,
-        "nll_per_frame": -float(sums.sum()) / frames,
-        "nll_skip_first": -float((sums - firsts).sum()) / later if later else None,
-        "nll_per_sequence": -float((sums / counts).mean()),
+        f"{name}_per_frame": -float(sums.sum()) / frames,
+        f"{name}_skip_first": -float((sums - firsts).sum()) / later if later else None,
+        f"{name}_per_sequence": -float((sums / counts).mean()),
         "accuracy": hits / (hits + misses) if hits + misses else None,
         "frames": frames,
         "params": sum(p.numel() for p in model.parameters()),  # type: ignore[attr-defined]
@@ -127,12 +140,12 @@ def _scored(
             batch = collate([pieces[i] for i in members])
             score = model.score(batch)
             given = np.zeros_like(batch.data, np.bool_) if score.given is None else score.given
-            for i, log_prob, prediction, mask, data, known in zip(
-                members, score.log_prob, score.prediction, score.mask, batch.data, given
-            ):
-                found = log_prob[mask].astype(np.float64)
-                asked = ~known[mask]
-                results[i] = found, _outcome(prediction[mask][asked], data[mask][asked])
+            for row, i in enumerate(members):
+                mask = score.mask[row]
+                asked = ~given[row][mask]
+                truth = batch.data[row][mask][asked]
+                outcome = (0, 0) if score.prediction is None else _outcome(score.prediction[row][mask][asked], truth)
+                results[i] = score.log_prob[row][mask].astype(np.float64), outcome
     return [results[i] for i in range(len(pieces))]
 
 

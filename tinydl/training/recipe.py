@@ -132,14 +132,15 @@ class Score:
 
     Attributes:
         log_prob: [B, T], ln p(x_t | x_<t) in nats where ``mask`` is True.
-        prediction: the frame or token that the model would choose, shaped as the batch's data.
+        prediction: the frame or token that the model would choose, shaped as the batch's data. None where the model
+            chooses none without having seen what it is to predict.
         mask: bool [B, T], the frames that were predicted.
         given: bool, shaped as ``prediction``: entries of predicted frames that were given all the same, as a melody to
             harmonise, and do not count for accuracy. None where there are none.
     """
 
     log_prob: NDArray[Any]
-    prediction: NDArray[Any]
+    prediction: NDArray[Any] | None
     mask: NDArray[np.bool_]
     given: NDArray[np.bool_] | None = None
 
@@ -148,8 +149,10 @@ class Score:
 class GenerativeModel(Protocol):
     """The interface of every model (an ``nn.Module`` beside it).
 
-    ``density`` says what ``log_prob`` is: ``exact``, ``bound``, ``estimate`` or ``none``. ``representation`` is the
-    configuration of the encoding that the model reads unless its data come in another one of the same name.
+    ``density`` says what ``log_prob`` is: ``exact``, ``bound``, ``estimate`` or ``none``; with ``none`` a class
+    attribute ``score_name`` says what minus ``log_prob`` is all the same, such as ``pseudo_nll``, and one without has
+    no ``log_prob``. ``representation`` is the configuration of the encoding that the model reads unless its data come
+    in another one of the same name.
     ``paper``: who proposed it, and where; ``data``: what it learns from, in words; ``conditions``: what a piece that it
     makes can be told, in the words of ``tinydl generate``.
     """
