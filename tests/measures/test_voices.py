@@ -79,3 +79,27 @@ def test_the_report_counts_steps_and_onsets():
     assert share["majority", "alto"]["accuracy"] == pytest.approx((truth == usual).mean())
     begins = np.concatenate([Chorale(strikes=False).onsets(piece)[:, 1] for piece in test])
     assert share["majority", "alto"]["onsets"] == pytest.approx((truth[begins] == usual).mean())
+
+
+def test_a_single_piece_has_its_control_and_a_model_that_is_told_nothing_has_none():
+    train, test = lessons(6), lessons(1, seed=9)
+
+    def predictors(model, pieces):
+        rows = voice_report(model, Chorale(strikes=False), train, pieces, neighbours=(1,))
+        return {row["predictor"]: row["accuracy"] for row in rows if row["voice"] == "alto"}
+
+    found = predictors(Oracle(), test)
+    assert found["oracle"] == 1 and found["shuffled"] < 0.5
+    assert "shuffled" not in predictors(Oracle(), [np.repeat(test[0][:1], 8, 0)])  # there is no other piece to tell of
+
+    class OfItsPast(Oracle):
+        conditions = ("notes", "temperature")
+
+        def score(self, batch):
+            return Score(np.zeros(batch.data.shape[:2]), batch.data, batch.mask)
+
+    class OfAllOthers(OfItsPast):
+        conditions = ("melody", "notes")
+
+    assert "shuffled" not in predictors(OfItsPast(), lessons(3, seed=9))
+    assert "shuffled" in predictors(OfAllOthers(), lessons(3, seed=9))

@@ -117,6 +117,7 @@ def _shown(value: object) -> str:
 
 def _voices(args: argparse.Namespace) -> int:
     from tinydl.data.representations import Chorale
+    from tinydl.generation.steering import MELODY
     from tinydl.measures.voices import voice_report
 
     model, card, _, splits = held_out(args.run, args.data, args.device)
@@ -135,7 +136,12 @@ def _voices(args: argparse.Namespace) -> int:
     say_table(("predictor", "voice", "accuracy", "onsets"), shown)
     say()
     say("accuracy: the share of all steps in which the note is right; onsets: of those at which one begins")
-    say(f"shuffled: {card.model} told of another piece; the others learned from the same training pieces")
+    if any(row["predictor"] == "shuffled" for row in rows):
+        say(f"shuffled: {card.model} told of another piece; the others learned from the same training pieces")
+    elif MELODY in model.conditions:
+        say("no shuffled row: the pieces of the split are alike, and there is no other one to tell of")
+    else:
+        say(f"no shuffled row: {card.model} is told nothing of a piece, it reads its own past")
     return 0
 
 
@@ -159,10 +165,14 @@ def _given(args: argparse.Namespace) -> int:
     columns = ("told", "untold", "misled")
     say_table(
         ("share given", "free steps", *columns),
-        [(f"{row['share']:.0%}", row["free"], *(f"{row[key]:.4f}" for key in columns)) for row in rows],
+        [(f"{row['share']:.0%}", row["free"], *(_share(row[key]) for key in columns)) for row in rows],
     )
     say()
     say("nats per free step: told of the given ones ahead, not told, and told what another tune has in their places")
+    if all(row["told"] == row["untold"] for row in rows):
+        say(f"told and not told are the same: this {card.model} reads nothing of what is given ahead")
+    elif any(row["misled"] is None for row in rows):
+        say("no misled figures: the tune of the split is the same however it is turned")
     return 0
 
 

@@ -9,7 +9,8 @@ knows that, and the second is the harder question.
   any beat and any transposition taken, by majority: the k nearest neighbours of a model that sees the soprano alone
 - ``markov``    what most often followed the last three symbols of the voice, the pitch it had and the place in the
   beat, in the training pieces, or the last two, one, none: it sees the true past of the voice, and no other
-- ``shuffled``  the model itself, told of another piece: what it knows without being told
+- ``shuffled``  the model itself, told of another piece (:func:`tinydl.measures.controls.others`): what it knows without
+  being told. A model that reads nothing but its own past is told nothing, and has no such row
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tinydl.data.representations.chorale import VOICES
+from tinydl.generation.steering import MELODY
+from tinydl.measures.controls import others
 
 if TYPE_CHECKING:
     from tinydl.data.representations import Chorale
@@ -133,15 +136,14 @@ def voice_report(
     model.eval()
     try:
         answers = [told(piece) for piece in pieces]
-        others = [np.resize(pieces[i - 1], piece.shape) for i, piece in enumerate(pieces)]
-        predicted = {
-            model.model_name: [answer for answer, _ in answers],
-            "shuffled": [told(other)[0] for other in others],
-            "majority": majority(train, pieces),
-        }
+        given = answers[0][1]
+        predicted = {model.model_name: [answer for answer, _ in answers]}
+        false = [other for other in others(pieces) if other is not None]
+        if len(false) == len(pieces) and (given is not None or MELODY in model.conditions):
+            predicted["shuffled"] = [told(other)[0] for other in false]
     finally:
         model.train(was_training)
-    given = answers[0][1]
+    predicted["majority"] = majority(train, pieces)
     asked = [v for v in range(4) if given is None or not given[:, v].all()]
     if given is None:
         chain = VoiceMarkov(train, encoding)
