@@ -34,8 +34,9 @@ def test_a_folder_of_steps(run: Run, vae: Path, waltzes: tuple[Path, Path], tmp_
     out = tmp_path / "way"
     words = ("interpolate", vae, *waltzes, "--steps", "3", "--temperature", "1", "--out")
     outcome = run(*words, out, "--seed", "4", "--json")
-    assert (outcome.code, outcome.err) == (0, "")
-    assert [list(entry) for entry in outcome.json] == [["file", "notes", "seconds", "from_a", "from_b"]] * 3
+    assert outcome.code == 0
+    keys = ["file", "notes", "seconds", "from_a", "from_b", "from_first", "from_last"]
+    assert [list(entry) for entry in outcome.json] == [keys] * 3
     assert [entry["file"] for entry in outcome.json] == [str(out / f"{k}.mid") for k in range(3)]
     assert sorted(content(out)) == ["0.mid", "1.mid", "2.mid"]
     for entry in outcome.json:
@@ -46,10 +47,42 @@ def test_a_folder_of_steps(run: Run, vae: Path, waltzes: tuple[Path, Path], tmp_
     assert {k: v for k, v in content(tmp_path / "again").items() if k.endswith(".mid")} == content(out)
     assert "1.wav" in content(tmp_path / "again")
     lines = again.out.splitlines()
-    assert lines[0].split() == ["file", "notes", "time", "from", "first", "from", "last"] and len(lines) == 6
-    assert lines[1].split()[-2] == "0%" and lines[3].split()[-1] == "0%"
+    assert lines[0].split()[3:] == ["from", "A", "from", "first", "from", "last", "from", "B"] and len(lines) == 7
+    assert lines[1].split()[-3] == "0%" and lines[3].split()[-2] == "0%"
+    back = [1 - outcome.json[0]["from_a"], 1 - outcome.json[2]["from_b"]]
+    assert lines[-1].endswith(f": {back[0]:.0%} of A came back, and {back[1]:.0%} of B")
     assert run(*words, out, "--seed", "5").error().endswith("or add --force")
     assert run(*words, out, "--seed", "5", "--force").code == 0
+
+
+def test_nothing_of_a_longer_way_stays(run: Run, vae: Path, waltzes: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "way"
+    words = ("interpolate", vae, *waltzes, "--out", out, "--temperature", "1")
+    assert run(*words, "--steps", "5", "--wav").code == 0
+    (out / "7.mid").write_bytes(b"not of this row")
+    before = content(out)
+    said = run(*words, "--steps", "3").error()
+    assert "3.mid is there from an earlier call" in said or "exists and is not overwritten" in said
+    assert content(out) == before
+    assert run(*words, "--steps", "3", "--force").code == 0
+    assert sorted(content(out)) == ["0.mid", "1.mid", "2.mid", "7.mid"]
+
+
+def test_the_folder_needs_a_name(run: Run, vae: Path, waltzes: tuple[Path, Path], tmp_path: Path) -> None:
+    for words in (("interpolate", vae, *waltzes), ("train", "lstm", tmp_path), ("demo",)):
+        assert "--out: must be the name of a folder, not ''" in run(*words, "--out", "").error()
+
+
+def test_what_is_left_out_is_said(run: Run, vae: Path, waltzes: tuple[Path, Path], tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    a, b = waltzes
+    score = midi.read(b)[0]
+    midi.write(replace(score, notes=[*score.notes, replace(score.notes[0], pitch=20)]), b)
+    outcome = run("interpolate", vae, a, b, "--steps", "2", "--out", tmp_path / "way")
+    (line,) = [line for line in outcome.err.splitlines() if line.startswith(f"{b}: ")]
+    assert outcome.code == 0 and f" of {len(score.notes) + 1} notes are left out" in line
+    assert "1 out of its range" in line and " beside the voices that it reads" in line  # the tune's chords
 
 
 def test_what_cannot_be_done_is_one_line(

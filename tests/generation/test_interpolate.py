@@ -72,10 +72,45 @@ def test_the_ends_are_the_reconstructions(learned, run):
         expected = encoding.decode(model.decode(model.encode(phrases)).reshape(-1))
         assert score.notes == expected.notes and len(score.notes) == facts["notes"] > 0
         assert facts["seconds"] == score.seconds
-    assert made[0][1]["from_a"] == made[-1][1]["from_b"] == 0
-    assert made[0][1]["from_b"] == made[-1][1]["from_a"] > 0.2
+    assert made[0][1]["from_first"] == made[-1][1]["from_last"] == 0
+    assert made[0][1]["from_last"] == made[-1][1]["from_first"] > 0.2
     same = interpolate(run, a, a, steps=3)
-    assert all(facts["from_a"] == facts["from_b"] == 0 for _, facts in same)
+    assert all(facts["from_first"] == facts["from_last"] == 0 for _, facts in same)
+
+
+def test_how_much_of_the_given_pieces_came_back(learned, run):
+    model, tunes = learned
+    a, b = scores(learned, (0, 1), (3, 4))
+    made = interpolate(run, a, b, steps=3)
+    for facts, mark, phrases in ((made[0][1], "from_a", tunes[0:2]), (made[2][1], "from_b", tunes[3:5])):
+        again = model.decode(model.encode(phrases))
+        assert facts[mark] == pytest.approx((again != np.stack(phrases)).mean()) and facts[mark] < 0.4
+    assert made[0][1]["from_b"] > made[0][1]["from_a"]
+
+
+def test_pieces_differ_by_their_codes_and_not_by_the_dice(learned, run):
+    (a,) = scores(learned, (0, 1))
+    first, *others = [score.notes for score, _ in interpolate(run, a, a, steps=4, temperature=2.0, seed=1)]
+    assert all(notes == first for notes in others)
+
+
+def test_what_the_model_does_not_hear_is_said(learned, run):
+    a, b = scores(learned, (0, 1), (3,))
+    said = []
+    interpolate(run, a, b, steps=2, remark=said.append, names=("a.mid", "b.mid"))
+    assert said == ["a.mid is longer than the other piece: read are the first 1 of its 2 bars"]
+    low, high = Note(a.notes[0].start, a.notes[0].end, 20), Note(b.notes[-1].start, b.notes[-1].end, 40, track=1)
+    off = Note(b.notes[0].start + 7, b.notes[0].end, 60)
+    a.notes, b.notes = [*a.notes, low], [off, *b.notes[1:], high]
+    said.clear()
+    interpolate(run, b, b, steps=2, remark=said.append, names=("a.mid", "b.mid"))
+    many = len(b.notes)
+    assert said[0].startswith(f"a.mid: 1 of {many} notes are left out, since the model does not read them: 1 ")
+    assert said[1] == f"a.mid: 1 of {many} notes begin or end off the model's grid of 1/4 beat and were moved to it"
+    assert len(said) == 4
+    said.clear()
+    interpolate(run, a, a, steps=2, remark=said.append)
+    assert "the first piece: 1 of" in said[0] and said[0].endswith(": 1 out of its range") and len(said) == 2
 
 
 def test_on_the_way_the_distance_grows(learned, run):
@@ -84,8 +119,8 @@ def test_on_the_way_the_distance_grows(learned, run):
     for i in range(12):
         a, b = scores(learned, (i,), ((i + 5) % 12,))
         facts = [facts for _, facts in interpolate(run, a, b, steps=6)]
-        away.append([entry["from_a"] for entry in facts])
-        left.append([entry["from_b"] for entry in facts])
+        away.append([entry["from_first"] for entry in facts])
+        left.append([entry["from_last"] for entry in facts])
     to, fro = np.mean(away, 0), np.mean(left, 0)
     assert (np.diff(to) >= 0).all() and (np.diff(fro) <= 0).all(), (to, fro)
     assert 0 < to[2] < to[3] < to[5] and fro[0] > fro[2] > fro[3] > 0

@@ -25,6 +25,7 @@ class Outputs:
         self.force = force
         self._targets: dict[Path, Path] = {}  # target -> where it is written first
         self._made: list[Path] = []  # folders
+        self._dropped: list[Path] = []
 
     def new(self, target: str | Path) -> Path:
         """Where to write what shall become ``target``, in the same folder and with the same suffix.
@@ -48,13 +49,26 @@ class Outputs:
         self._targets[target] = temporary
         return temporary
 
+    def drop(self, target: str | Path) -> None:
+        """Let a file of an earlier call go, which would be taken for one of this call's."""
+        self._dropped.append(Path(target))
+
     def commit(self) -> None:
-        """Give every file its name; :class:`UsageError`, and nothing renamed, when one is there with other content."""
+        """Give every file its name, and remove those to drop; :class:`UsageError`, and nothing changed, when one is
+        there with other content, or is to be dropped, without ``force``."""
+        for target in self._dropped if not self.force else ():
+            if target.exists():
+                raise UsageError(
+                    f"{target} is there from an earlier call, and would be taken for a piece of this one: choose "
+                    f"another place, or add --force"
+                )
         for target, temporary in self._targets.items():
             if target.exists() and not self.force and not filecmp.cmp(target, temporary, shallow=False):
                 raise UsageError(f"{target} exists and is not overwritten: choose another name, or add --force")
         for target, temporary in self._targets.items():
             os.replace(temporary, target)
+        for target in self._dropped:
+            target.unlink(missing_ok=True)
         self._made.clear()
 
     def __enter__(self) -> Outputs:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tinydl.cli._errors import Interrupted, UsageError
 from tinydl.cli._files import Outputs
 from tinydl.cli._output import clock, note, quoted, say
-from tinydl.cli.parser import Command, Parser
+from tinydl.cli.parser import Command, Parser, folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +26,7 @@ BARS, TEMPERATURE = 16, 0.7
 
 
 def _arguments(parser: Parser) -> None:
-    parser.add_argument("--out", metavar="DIR", default="demo", help="where to write (default: demo)")
+    parser.add_argument("--out", metavar="DIR", type=folder, default="demo", help="where to write (default: demo)")
 
 
 def _run(args: argparse.Namespace) -> int:

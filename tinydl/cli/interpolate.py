@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 from tinydl.cli._files import Outputs
 from tinydl.cli._output import clock, note, say, say_json, say_table
-from tinydl.cli.parser import SEED, Command, Parser, add_device, add_json, integer, number
+from tinydl.cli.parser import SEED, Command, Parser, add_device, add_json, folder, integer, number
 
 
 def _arguments(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help="the folder of tinydl train, or its best.safetensors")
     parser.add_argument("a", metavar="A.mid", help="where to begin")
     parser.add_argument("b", metavar="B.mid", help="where to end")
-    parser.add_argument("--out", metavar="DIR", required=True, help="the folder for 0.mid ... K-1.mid")
+    parser.add_argument("--out", metavar="DIR", type=folder, required=True, help="the folder for 0.mid ... K-1.mid")
     parser.add_argument(
         "--steps", metavar="K", type=integer(2, 1000), default=5, help="pieces, both ends included (default: 5)"
     )
@@ -25,8 +26,10 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--seed", metavar="S", type=SEED, default=0, help="of the events that are drawn (default: 0)")
     parser.add_argument("--wav", action="store_true", help="also write a .wav beside each .mid")
     add_device(parser)
-    parser.add_argument("--force", action="store_true", help="replace files that exist")
-    add_json(parser, "a list with file, notes, seconds, from_a and from_b of each piece")
+    parser.add_argument(
+        "--force", action="store_true", help="replace files that exist, and remove those of a longer way"
+    )
+    add_json(parser, "a list with file, notes, seconds, from_a, from_b, from_first and from_last of each piece")
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -34,12 +37,16 @@ def _run(args: argparse.Namespace) -> int:
     from tinydl.data import midi
     from tinydl.generation import interpolate
 
+    remarks: list[str] = []
     paths = [Path(args.out) / f"{k}.mid" for k in range(args.steps)]
     with Outputs(force=args.force) as outputs:
         written = [outputs.new(path) for path in paths]  # a place that cannot be used is said before any work
+        for path in _left_over(Path(args.out), args.steps, sound=args.force and not args.wav):
+            outputs.drop(path)
         pieces = interpolate(
-            args.run, args.a, args.b, steps=args.steps, temperature=args.temperature, seed=args.seed, device=args.device
-        )
+            args.run, args.a, args.b, steps=args.steps, temperature=args.temperature, seed=args.seed,
+            device=args.device, remark=remarks.append,
+        )  # fmt: skip
         for path, (score, _), file in zip(paths, pieces, written):
             midi.write(score, file)
             if args.wav and score.notes:
@@ -47,17 +54,34 @@ def _run(args: argparse.Namespace) -> int:
             elif args.wav:
                 note(f"{path} holds no notes: there is nothing to hear, and no .wav of it")
         outputs.commit()
+    for sentence in remarks:  # an error is one line
+        note(sentence)
     if args.json:
         say_json([{"file": str(path), **facts} for path, (_, facts) in zip(paths, pieces)])
         return 0
+    marks = ("from_a", "from_first", "from_last", "from_b")
     rows = [
-        (path, facts["notes"], clock(facts["seconds"]), f"{facts['from_a']:.0%}", f"{facts['from_b']:.0%}")
+        (path, facts["notes"], clock(facts["seconds"]), *(f"{facts[mark]:.0%}" for mark in marks))
         for path, (_, facts) in zip(paths, pieces)
     ]
-    say_table(("file", "notes", "time", "from first", "from last"), rows)
-    say("from first, from last: the share of steps in which a piece differs from the two ends, which are what the")
-    say("model makes of the given pieces; tinydl evaluate says under reconstruction how near to them that is")
+    say_table(("file", "notes", "time", "from A", "from first", "from last", "from B"), rows)
+    back = [1 - pieces[0][1]["from_a"], 1 - pieces[-1][1]["from_b"]]
+    say()
+    say("the shares of steps in which a piece differs from A and B as they were given, and from the first and the last")
+    say(f"piece, which are what the model makes of these: {back[0]:.0%} of A came back, and {back[1]:.0%} of B")
     return 0
+
+
+def _left_over(place: Path, steps: int, *, sound: bool) -> Iterator[Path]:
+    """The files of an earlier, longer way in a folder: those that go on after ``steps`` pieces; with ``sound`` also the
+    .wav of the pieces before."""
+    number = steps
+    while (place / f"{number}.mid").exists():
+        yield place / f"{number}.mid"
+        number += 1
+    for k in range(0 if sound else steps, number):
+        if (place / f"{k}.wav").exists():
+            yield place / f"{k}.wav"
 
 
 INTERPOLATE = Command(

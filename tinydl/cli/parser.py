@@ -131,6 +131,13 @@ def path_ending(*endings: str) -> Callable[[str], str]:
     return convert
 
 
+def folder(text: str) -> str:
+    """A type for a folder to write into: any name but none at all."""
+    if not text:
+        raise argparse.ArgumentTypeError("must be the name of a folder, not ''")
+    return text
+
+
 SEED = integer(0, 2**63 - 1)
 
 

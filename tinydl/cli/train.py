@@ -12,7 +12,7 @@ from tinydl.cli import _output
 from tinydl.cli._errors import Interrupted, UsageError
 from tinydl.cli._output import clock, note, say, say_pairs, say_table
 from tinydl.cli.data import load, note_off_grid, report_columns, report_rows, say_report, say_splits, unit
-from tinydl.cli.parser import SEED, Command, Parser, add_device, integer, number
+from tinydl.cli.parser import SEED, Command, Parser, add_device, folder, integer, number
 
 if TYPE_CHECKING:
     from tinydl.data.splits import Splits
@@ -25,7 +25,9 @@ def _arguments(parser: Parser) -> None:
     models = "such as lstm-nade (polyphony) or melody-lstm (tunes); `tinydl models` lists them"
     parser.add_argument("model", metavar="MODEL", help=models)
     parser.add_argument("data", metavar="DATA", help="a folder of MIDI files, a .mid file, or a dataset's name")
-    parser.add_argument("--out", metavar="RUN", help="the run's folder, new or empty (with --dry-run not needed)")
+    parser.add_argument(
+        "--out", metavar="RUN", type=folder, help="the run's folder, new or empty (with --dry-run not needed)"
+    )
     parser.add_argument("--minutes", metavar="M", type=number(0), help="stop after so many minutes of this call")
     parser.add_argument("--epochs", metavar="N", type=integer(1), help="stop after so many passes over the data")
     parser.add_argument("--steps", metavar="N", type=integer(1), help="stop after so many steps (default: the model's)")

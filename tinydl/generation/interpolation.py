@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydl.data.representations.base import left_out
 from tinydl.errors import ConfigError, DataError
 from tinydl.generation.sampling import check
 from tinydl.generation.steering import require
@@ -52,6 +54,7 @@ def interpolate(
     seed: int = 0,
     device: str = "cpu",
     names: tuple[str, str] | None = None,
+    remark: Callable[[str], None] | None = None,
 ) -> list[tuple[Score, dict[str, Any]]]:
     """``steps`` pieces on the way from ``a`` to ``b``: the first is what the model makes of ``a`` itself, the last of
     ``b``, and those between are decoded from points between their codes (:func:`slerp`).
@@ -65,11 +68,13 @@ def interpolate(
         temperature: of the events; 0 takes the most probable ones, and needs no seed.
         seed: the same seed gives the same music.
         device: where the model computes.
-        names: what an error calls the two; by default the files' names.
+        names: what an error or a remark calls the two; by default the files' names.
+        remark: called with a sentence for whatever of the two the model does not hear as it stands there.
 
     Returns:
-        per piece its score and ``{"notes", "seconds", "from_a", "from_b"}``: the shares of steps in which it differs
-        from the first and from the last piece.
+        per piece its score and ``{"notes", "seconds", "from_a", "from_b", "from_first", "from_last"}``: the shares of
+        steps in which it differs from ``a`` and ``b`` as the model reads them, and from the first and the last piece,
+        which are what the model makes of these.
 
     Raises:
         ConfigError: the model has no latent vector, or a number means nothing.
@@ -85,9 +90,16 @@ def interpolate(
     model, card = load_model(run, device)
     require(model, (INTERPOLATE,), "go from one piece to another")
     encoding = representation(card.representation)
-    given = names or ("the first piece", "the second piece")
-    ends = [_encode(music, name, encoding) for music, name in zip((a, b), given)]
+    given = names or tuple(
+        str(music) if isinstance(music, (str, Path)) else name
+        for music, name in zip((a, b), ("the first piece", "the second piece"))
+    )
+    ends = [_encode(music, name, encoding, remark) for music, name in zip((a, b), given)]
     length = min(map(len, ends))
+    for piece, name in zip(ends, given):
+        if remark and len(piece) > length:
+            bars, of = (n // encoding.steps(1) for n in (length, len(piece)))
+            remark(f"{name} is longer than the other piece: read are the first {bars} of its {of} bars")
     codes = [
         model.encode([piece[i : min(i + model.phrase, length)] for i in range(0, length, model.phrase)])
         for piece in ends
@@ -96,27 +108,44 @@ def interpolate(
     pieces = []
     for k in range(steps):
         z = slerp(codes[0], codes[1], k / (steps - 1)).astype(np.float32)
-        pieces.append(model.decode(z, temperature, rng.fork(f"step {k}")).reshape(-1)[:length])
+        # The same dice for every piece: where two of them differ, it is z that made them.
+        pieces.append(model.decode(z, temperature, rng.fork("events")).reshape(-1)[:length])
+    marks = {"from_a": ends[0][:length], "from_b": ends[1][:length], "from_first": pieces[0], "from_last": pieces[-1]}
     made = []
     for piece in pieces:
         score = encoding.decode(piece)
-        apart = [float((piece != end).mean()) for end in (pieces[0], pieces[-1])]
-        facts = {"notes": len(score.notes), "seconds": score.seconds, "from_a": apart[0], "from_b": apart[1]}
-        made.append((score, facts))
+        apart = {name: float((piece != mark).mean()) for name, mark in marks.items()}
+        made.append((score, {"notes": len(score.notes), "seconds": score.seconds, **apart}))
     return made
 
 
-def _encode(music: Score | str | Path, name: str, encoding: Any) -> NDArray[np.int64]:
+def _encode(
+    music: Score | str | Path, name: str, encoding: Any, remark: Callable[[str], None] | None
+) -> NDArray[np.int64]:
     if isinstance(music, (str, Path)):
         from tinydl.data import midi
 
-        name, (music, _) = str(music), midi.read(music)
+        music, report = midi.read(music)
+        if remark and report.status == "salvaged":
+            remark(f"{name} is damaged; used is what could be read (tinydl midi info says more)")
     if not music.notes:
         raise DataError(f"{name} holds no notes: there is nothing to go from, or to")
     try:
-        data: NDArray[np.int64] = encoding.encode(music).data
+        encoded = encoding.encode(music)
     except DataError as error:
         raise DataError(f"{name} does not fit the model: {error}") from None
+    data: NDArray[np.int64] = encoded.data
+    loss = encoded.loss
     if not len(data):
-        raise DataError(f"{name} does not fit the model: nothing of it is left as {encoding.name}")
+        raise DataError(f"{name} does not fit the model: nothing of it is left as {encoding.name} ({left_out(loss)})")
+    if remark and loss["kept"] < loss["notes"]:
+        remark(
+            f"{name}: {loss['notes'] - loss['kept']:,} of {loss['notes']:,} notes are left out, since the model does "
+            f"not read them: {left_out(loss)}"
+        )
+    if remark and loss["quantised"]:
+        remark(
+            f"{name}: {loss['quantised']:,} of {loss['notes']:,} notes begin or end off the model's grid of "
+            f"{encoding.config()['step']} beat and were moved to it"
+        )
     return data

@@ -109,20 +109,14 @@ class Surprise:
 
     def remarks(self) -> list[str]:
         """Sentences that say, with numbers, what of the given piece the model did not hear as it is written."""
+        from tinydl.data.representations.base import left_out
+
         loss, said = self.loss, []
         missing = loss["notes"] - loss["kept"]
         if missing:
-            names = {
-                "drums": "drums",
-                "out_of_range": "out of its range",
-                "other_voices": "beside the voices that it reads",
-                "merged": "struck again at once",
-                "beyond": "after the longest piece that it reads",
-            }
-            parts = [f"{loss[key]:,} {words}" for key, words in names.items() if loss.get(key)]
             said.append(
                 f"{missing:,} of {loss['notes']:,} notes have no surprise of their own, since the model does not hear "
-                f"them, or not as new notes: {', '.join(parts)}"
+                f"them, or not as new notes: {left_out(loss)}"
             )
         if loss["quantised"]:
             said.append(

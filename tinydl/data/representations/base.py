@@ -6,6 +6,7 @@ import difflib
 import functools
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any, ClassVar, TypeVar
@@ -45,6 +46,25 @@ class Encoded:
         """Whether decoding gives every note back: same start, end (in beats) and pitch."""
         loss = self.loss
         return bool(loss["notes"] == loss["kept"] and loss["quantised"] == 0 and loss["shortened"] == 0)
+
+
+_WHY_LEFT_OUT = {
+    "drums": "drums",
+    "out_of_range": "out of its range",
+    "other_voices": "beside the voices that it reads",
+    "merged": "struck again at once",
+    "beyond": "after the longest piece that it reads",
+}
+
+
+def left_out(loss: Mapping[str, Any]) -> str:
+    """Of the ``loss`` of an :class:`Encoded`: how many notes decoding does not give, by why; nothing where it gives
+    all.
+
+    >>> left_out({"notes": 9, "kept": 6, "drums": 1, "out_of_range": 2, "merged": 0})
+    '1 drums, 2 out of its range'
+    """
+    return ", ".join(f"{loss[key]:,} {words}" for key, words in _WHY_LEFT_OUT.items() if loss.get(key))
 
 
 def as_step(step: Step) -> Fraction:
