@@ -5,23 +5,29 @@ stands what a memory adds, and the blocks of which models with a memory are made
 net is ``rnn_rbm.py``, a NADE with such biases ``lstm_nade.py``. A piece x_1 ... x_T, x_t in {0,1}^P, has
 
     p(x) = prod_t p(x_t)
+
+Where the papers of these models compare them on images of pixels that are on or off, the binarised digits of MNIST, a
+frame is an image: P pixels, row by row, instead of pitches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 import tinydl
 from tinydl import Tensor, nn
+from tinydl.data.representations.image import Image
 from tinydl.errors import ConfigError
 from tinydl.generation.sampling import check
 from tinydl.random import Generator
 from tinydl.training import Batch, Recipe, Score, collate
+
+PIANO = 88  # keys
 
 
 def log_odds(pieces: Sequence[NDArray[Any]], pitches: int) -> Tensor:
@@ -47,12 +53,14 @@ class Frames(nn.Module):
         Attributes:
             units: D, hidden units.
             step: length of a frame in beats (quarter notes); a named dataset has its own.
-            pitches: P; 88 is the piano, from A0 (MIDI 21).
+            pitches: P; 88 is the piano, from A0 (MIDI 21); of images the number of their pixels.
+            image: height and width of images, such as ``28x28``, that take the place of rolls; None is music.
         """
 
         units: int = 150
         step: str = "1/4"
-        pitches: int = 88
+        pitches: int = PIANO
+        image: str | None = None
         batch: int = 12
         chunk: int = 8
         context: int = 0
@@ -65,15 +73,26 @@ class Frames(nn.Module):
             super().__post_init__()
             for name in ("units", "pitches"):
                 self._require(name, getattr(self, name) >= 1, "at least 1")
+            if self.image is not None:
+                pixels = Image.of_size(self.image).pixels
+                self._require("pitches", self.pitches in (PIANO, pixels), f"{pixels} for images of {self.image}")
+                object.__setattr__(self, "pitches", pixels)
 
+    model_name: ClassVar[str]
     data = "polyphony"
     conditions = ("temperature",)  # a primer is taken, but nothing depends on it
+    images: ClassVar[Mapping[str, Any] | None] = None  # options that images want; None: the model is for music alone
     b: nn.Parameter
 
     def __init__(self, config: Config | None = None) -> None:
         super().__init__()
         self.config = config = config or self.Config()
-        self.representation = {"name": "roll", "step": config.step}
+        if config.image is None:
+            self.representation: dict[str, Any] = {"name": "roll", "step": config.step}
+        elif self.images is None:
+            raise ConfigError(f"option 'image' must be none: the model {self.model_name!r} is for music alone")
+        else:
+            self.representation = Image.of_size(config.image).config()
         self.b = nn.Parameter(tinydl.zeros(config.pitches))
 
     @property

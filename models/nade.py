@@ -43,6 +43,8 @@ class Nade(Frames):
 
         units: int = 200
 
+    images = {"units": 500, "batch": 100, "clip": 0.0, "lr": 1e-3, "average": 0.9995, "steps": 200_000,
+              "eval_every": 1000}  # fmt: skip
     density = "exact"
     paper = "Larochelle and Murray 2011, AISTATS"
 

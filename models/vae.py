@@ -41,7 +41,7 @@ from tinydl.random import Generator
 from tinydl.registry import register_model
 
 SEED = 2014  # of the draws of z for a likelihood: the same weights have the same one every time
-MOST_ROWS = 50_000  # draws that are decoded at once
+MOST_CELLS = 50_000 * 88  # that are decoded at once
 
 
 @register_model("vae")
@@ -53,11 +53,13 @@ class Vae(Frames):
         """As :class:`tinydl.models.frames.Frames.Config`, where ``units`` are those of each net, and
 
         Attributes:
+            layers: hidden layers of each net; from the second on they have as many units as the first.
             latent: L.
             samples: K, draws of z for a likelihood.
         """
 
         units: int = 200
+        layers: int = 1
         latent: int = 16
         samples: int = 50
         batch: int = 16
@@ -65,18 +67,25 @@ class Vae(Frames):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            for name in ("latent", "samples"):
+            for name in ("layers", "latent", "samples"):
                 self._require(name, getattr(self, name) >= 1, "at least 1")
 
     density = "bound"
+    images = {"layers": 2, "latent": 50, "batch": 100, "clip": 0.0, "average": 0.9995, "steps": 200_000,
+              "eval_every": 2500}  # fmt: skip
     paper = "Kingma and Welling 2014, arXiv:1312.6114"
     config: Config
 
     def __init__(self, config: Config | None = None) -> None:
         super().__init__(config)
         P, H, L = self.config.pitches, self.config.units, self.config.latent
-        self.encoder = nn.Sequential(nn.Linear(P, H), nn.Tanh(), nn.Linear(H, 2 * L))
-        self.decoder = nn.Sequential(nn.Linear(L, H), nn.Tanh(), nn.Linear(H, P, bias=False))
+        self.encoder = nn.Sequential(nn.Linear(P, H), nn.Tanh(), *self.deeper(), nn.Linear(H, 2 * L))
+        self.decoder = nn.Sequential(nn.Linear(L, H), nn.Tanh(), *self.deeper(), nn.Linear(H, P, bias=False))
+
+    def deeper(self) -> list[nn.Module]:
+        """The hidden layers after the first."""
+        H = self.config.units
+        return [module for _ in range(1, self.config.layers) for module in (nn.Linear(H, H), nn.Tanh())]
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """mu and ln sigma^2 of q(z | x), [N, L] each, of frames x, float [N, P]."""
@@ -101,7 +110,7 @@ class Vae(Frames):
         """The importance-weighted bound of ln p(x) with so many draws, float64 [N]; with one, the ELBO at one draw."""
         rng = Generator(SEED)
         found = np.empty(len(x))
-        many = max(1, MOST_ROWS // samples)
+        many = max(1, MOST_CELLS // (samples * self.config.pitches))
         for first in range(0, len(x), many):
             target = tinydl.as_tensor(x[first : first + many].astype(np.float32), device=self.device)
             with tinydl.no_grad():

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from tinydl.errors import ConfigError
 
-__all__ = ["build", "configure", "model_class", "models", "register_model"]
+__all__ = ["build", "configure", "for_images", "model_class", "models", "register_model"]
 
 ModelT = TypeVar("ModelT", bound=type)
 
@@ -99,6 +99,20 @@ def configure(name: str, **options: Any) -> Any:
             raise ConfigError(f"model {name!r} has no option {key!r}; {_nearest(key, fields, 'its options are')}")
         values[key] = _read(name, key, value, hints[key])
     return config(**values)
+
+
+def for_images(name: str, height: int, width: int) -> dict[str, Any]:
+    """The options with which a model learns from images of so many pixels: its ``images``, which suit them, and their
+    size as ``image``.
+
+    Raises:
+        ConfigError: an unknown model, or one of music alone; the sentence names some that learn from images.
+    """
+    own = getattr(model_class(name), "images", None)
+    if own is None:
+        can = [other for other in models() if getattr(model_class(other), "images", None) is not None]
+        raise ConfigError(f"the model {name!r} learns from music alone, and not from images: {', '.join(can)} do")
+    return {**own, "image": f"{height}x{width}"}
 
 
 def build(name: str, **options: Any) -> Any:

@@ -76,12 +76,19 @@ def test_facts_and_exact_likelihood_anchors(name: str) -> None:
 
 
 def test_the_registry_is_pinned_and_complete() -> None:
-    assert [entry.name for entry in datasets.list_datasets()] == [*NAMES, "jsb16"]
+    assert [entry.name for entry in datasets.list_datasets()] == [*NAMES, "jsb16", "binarized-mnist", "mnist-t10k"]
+    beats = {"jsb": 1.0, "jsb16": 0.25, "binarized-mnist": 0.0, "mnist-t10k": 0.0}
+    forms = {"jsb16": "voices", "binarized-mnist": "image", "mnist-t10k": "image"}
     for entry in datasets.list_datasets():
-        assert re.search(r"/[0-9a-f]{40}/", entry.url) and entry.url.endswith(entry.file)
-        assert len(entry.sha256) == 64 and entry.size > 0 and entry.licence and entry.holds and entry.source
-        assert entry.frame_beats == {"jsb": 1.0, "jsb16": 0.25}.get(entry.name, 0.5)
-        assert entry.form == ("voices" if entry.name == "jsb16" else "roll")
+        for file in entry.files:
+            assert re.search(r"/[0-9a-f]{40}/", file.url) and len(file.sha256) == 64 and file.size > 0
+            # the MATLAB files of binarized-mnist are called .amat where they come from, which is a format of text
+            assert file.url.replace(".amat", ".mat").endswith(f"/{file.file}")
+        assert entry.bytes == sum(file.size for file in entry.files)
+        assert entry.licence and entry.holds and entry.source
+        assert entry.frame_beats == beats.get(entry.name, 0.5)
+        assert entry.form == forms.get(entry.name, "roll")
+        assert (entry.image is not None) == (entry.form == "image")
 
 
 @pytest.mark.skipif(not datasets.local("jsb16"), reason="jsb16 is neither in TINYDL_DATA nor cached")

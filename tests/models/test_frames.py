@@ -220,8 +220,10 @@ def integrated(model):
     return np.logaddexp.reduce(log_p + log_prior, axis=1)
 
 
-def test_the_bounds_of_a_vae_lie_below_and_close_in():
-    model = build("vae")
+@pytest.mark.parametrize("layers", [1, 3])
+def test_the_bounds_of_a_vae_lie_below_and_close_in(layers):
+    model = build("vae", layers=layers)
+    assert sum(isinstance(part, tinydl.nn.Tanh) for part in model.decoder) == layers
     truth, x = integrated(model), frames_of(4)
     assert np.exp(truth).sum() == pytest.approx(1, abs=1e-4)
     many = np.repeat(x, 4000, axis=0)  # the mean over draws of a bound from few of them

@@ -29,9 +29,11 @@ def add_force_and_html(
 
 
 def unit_of(representation: str) -> str:
-    """What a likelihood is counted per: ``nats/frame``, or ``nats/token`` for the models of tokens."""
+    """What a likelihood is counted per: ``nats/frame``, ``nats/token`` for the models of tokens, or ``nats/image``."""
     from tinydl.generation.generate import TOKENS
 
+    if representation == "image":
+        return "nats/image"
     return "nats/token" if representation in TOKENS else "nats/frame"
 
 

@@ -35,7 +35,7 @@ def _list(args: argparse.Namespace) -> int:
     rows = []
     for entry in entries:
         where = entry["path"] or f"tinydl data get {entry['name']}"
-        rows.append((entry["name"], entry["holds"], f"{entry['size'] / 1e6:.1f} MB", where))
+        rows.append((entry["name"], entry["holds"], f"{datasets.dataset(entry['name']).bytes / 1e6:.1f} MB", where))
     rows += [(name, holds, "-", "built in") for name, holds in built_in.items()]
     say_table(("name", "holds", "size", "where"), rows)
     say()
@@ -69,7 +69,11 @@ def _get(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    splits = load(args.data, args.representation, seed=args.seed)
+    from tinydl.data.datasets import image_size
+
+    size = image_size(args.data)
+    usual = {"name": "image", "height": size[0], "width": size[1]} if size else "roll"
+    splits = load(args.data, args.representation or usual, seed=args.seed)
     facts = {split: _facts(splits, split) for split in ("train", "valid", "test")}
     if args.json:
         say_json(
@@ -100,7 +104,7 @@ def load(data: str, representation: Any, *, seed: int = 0) -> Splits:
 
 
 def _facts(splits: Splits, split: str) -> dict[str, Any]:
-    """Numbers of one split; ``polyphony`` and ``pitches`` for piano-rolls only."""
+    """Numbers of one split; ``polyphony`` and ``pitches`` for piano-rolls only, ``on`` (pixels, mean) for images."""
     import numpy as np
 
     pieces = splits[split]
@@ -111,6 +115,8 @@ def _facts(splits: Splits, split: str) -> dict[str, Any]:
         "shortest": min(lengths, default=0),
         "longest": max(lengths, default=0),
     }
+    if splits.representation.name == "image":
+        facts["on"] = round(sum(int(piece.sum()) for piece in pieces) / len(pieces), 3)
     if splits.representation.name == "roll" and pieces:
         low = int(splits.representation.config().get("low", 21))
         sounding = np.flatnonzero(np.any([piece.any(axis=0) for piece in pieces], axis=0))
@@ -121,15 +127,16 @@ def _facts(splits: Splits, split: str) -> dict[str, Any]:
 
 def say_splits(splits: Splits) -> None:
     """The table of train, valid and test, and what one frame is."""
-    is_roll = splits.representation.name == "roll"
+    kind = splits.representation.name
     rows: list[tuple[object, ...]] = []
     for split in ("train", "valid", "test"):
         facts = _facts(splits, split)
         row = (split, facts["pieces"], facts["frames"], facts["shortest"], facts["longest"])
         low, high = facts.get("pitches") or ("", "")
-        rows.append((*row, facts.get("polyphony", ""), f"{low}-{high}") if is_roll else row)
-    columns = ("split", "pieces", unit(splits), "shortest", "longest")
-    say_table((*columns, "polyphony", "pitches") if is_roll else columns, rows)
+        of_roll = (facts.get("polyphony", ""), f"{low}-{high}")
+        rows.append((split, facts["pieces"], facts["on"]) if kind == "image" else row + of_roll * (kind == "roll"))
+    columns = ("split", "pieces", unit(splits), "shortest", "longest") + ("polyphony", "pitches") * (kind == "roll")
+    say_table(("split", "images", "pixels on") if kind == "image" else columns, rows)
     say()
     config = splits.representation.config()
     say(f"representation  {', '.join(f'{key}={value}' for key, value in config.items())}")
@@ -176,7 +183,8 @@ def report_rows(report: ExtractionReport, *, every: bool) -> list[tuple[object, 
 
 def unit(splits: Splits) -> str:
     """What the length of a piece counts."""
-    return "tokens" if splits.representation.name in ("events", "melody") else "frames"
+    name = splits.representation.name
+    return "images" if name == "image" else "tokens" if name in ("events", "melody") else "frames"
 
 
 LIST = Command(
@@ -205,7 +213,7 @@ GET = Command(
 def _show_arguments(parser: Parser) -> None:
     parser.add_argument("data", metavar="DATA", help="a folder of MIDI files, a .mid file, or a dataset's name")
     parser.add_argument(
-        "--representation", type=choice(REPRESENTATIONS), default="roll", help="how music is encoded (default: roll)"
+        "--representation", type=choice(REPRESENTATIONS), help="how music is encoded (default: roll)"
     )
     parser.add_argument("--seed", type=SEED, default=0, help="of the split by file (default: 0)")
     add_json(parser, "splits and the table of files")

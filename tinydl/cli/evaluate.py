@@ -98,11 +98,14 @@ def _run(args: argparse.Namespace) -> int:
         return _voices(args)
     if args.given:
         return _given(args)
-    found = figures(*held_out(args.run, args.data, args.device), args.split)
+    model, card, config, splits = held_out(args.run, args.data, args.device)
+    found = figures(model, card, config, splits, args.split)
     if args.json:
         say_json(found)
     else:
         say_pairs((key, _shown(value)) for key, value in found.items())
+        if splits.representation.name == "image":
+            say("a frame is an image: nll_per_frame is in nats per image")
     return 0
 
 
@@ -185,6 +188,8 @@ def _compare(args: argparse.Namespace) -> int:
     if args.split == "train":
         raise UsageError("--split train leaves nothing to compare with: the real pieces must be valid or test ones")
     model, card, _, splits = held_out(args.run, args.data, args.device)
+    if splits.representation.name == "image":
+        raise UsageError(f"{splits.source} holds images, and --measures and --copying are of music: leave them out")
     options: dict[str, Any] = {name: default if getattr(args, name) is None else getattr(args, name)
                for name, default in OF_SAMPLES.items()}  # fmt: skip
     options["num"] = options.pop("samples")

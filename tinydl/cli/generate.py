@@ -1,4 +1,4 @@
-"""``tinydl generate RUN --out FILE.mid``: new music from a trained model."""
+"""``tinydl generate RUN --out FILE.mid``: new music from a trained model; FILE.png, images."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinydl.cli._errors import UsageError
 from tinydl.cli._files import Outputs
 from tinydl.cli._output import clock, note, say, say_json, say_table
 from tinydl.cli._page import add_force_and_html, piece, sampling_words, settings, unit_of
@@ -17,6 +18,8 @@ from tinydl.errors import CheckpointError
 if TYPE_CHECKING:
     from tinydl.data.score import Score
     from tinydl.page import Page
+
+OF_MUSIC = ("bars", "top_k", "top_p", "primer", "chords", "key", "wav", "html")  # options that images have no use for
 
 
 def add_sampling(parser: Parser, num: int, pieces: str) -> None:
@@ -37,9 +40,10 @@ def add_sampling(parser: Parser, num: int, pieces: str) -> None:
 def _arguments(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help="the folder of tinydl train, or its best.safetensors")
     parser.add_argument(
-        "--out", metavar="FILE.mid", type=path_ending(".mid", ".midi"), required=True, help="the file to write"
-    )
-    add_sampling(parser, 1, "pieces; above 1, FILE-1.mid ... FILE-K.mid")
+        "--out", metavar="FILE.mid", type=path_ending(".mid", ".midi", ".png"), required=True,
+        help="the file to write; a .png where the run learned from images",
+    )  # fmt: skip
+    add_sampling(parser, 1, "pieces; above 1, FILE-1.mid ... FILE-K.mid, or images side by side in FILE.png")
     parser.add_argument("--top-k", metavar="K", type=integer(1), help="draw among the K most probable tokens only")
     parser.add_argument(
         "--top-p", metavar="P", type=number(0, 1), help="draw among the most probable tokens that hold P together"
@@ -73,7 +77,15 @@ def _run(args: argparse.Namespace) -> int:
     from tinydl import render
     from tinydl.data import midi
     from tinydl.generation import generate
+    from tinydl.training import checkpoint
 
+    picture = args.out.lower().endswith(".png")
+    if checkpoint.card(checkpoint.best_of(args.run)).representation["name"] == "image":
+        return _images(args, picture)
+    if picture:
+        raise UsageError(
+            f"{args.run} makes music: --out must end in .mid, not {args.out!r}, and tinydl render draws what is in it"
+        )
     paths = targets(args.out, args.num)
     with Outputs(force=args.force) as outputs:
         written = [outputs.new(path) for path in paths]  # a place that cannot be used is said before any work
@@ -117,6 +129,30 @@ def _run(args: argparse.Namespace) -> int:
     say(f"seed {args.seed}; another --seed gives other music")
     if args.html:
         say(f"to listen, open {args.html} in a browser")
+    return 0
+
+
+def _images(args: argparse.Namespace, picture: bool) -> int:
+    """All images in one file, side by side."""
+    from tinydl import render
+    from tinydl.generation import generate_images
+
+    for name in OF_MUSIC:
+        if getattr(args, name):
+            raise UsageError(f"--{name.replace('_', '-')} is for music, and {args.run} makes images: leave it out")
+    if not picture:
+        raise UsageError(f"{args.run} makes images: --out must end in .png, not {args.out!r}")
+    with Outputs(force=args.force) as outputs:
+        file = outputs.new(args.out)
+        images, nll = generate_images(args.run, args.num, args.temperature, seed=args.seed, device=args.device)
+        render.render_images(images, file)
+        outputs.commit()
+    mean = None if nll is None else sum(nll) / len(nll)
+    if args.json:
+        say_json([{"file": args.out, "images": len(images), "nll_per_image": mean}])
+        return 0
+    say_table(("file", "images", "nats/image"), [(args.out, len(images), "-" if mean is None else f"{mean:.3f}")])
+    say(f"seed {args.seed}; another --seed gives other images")
     return 0
 
 
@@ -177,8 +213,8 @@ GENERATE = Command(
     description=(
         "Write new music from a run's best weights. nats/frame says how surprising a piece is to its own model:\n"
         "compare it with tinydl evaluate. longest copy is the longest passage, in chords (or notes of a tune), that\n"
-        "stands in the training data too, in any key; tinydl evaluate --copying says how much is usual. A file that\n"
-        "exists is not overwritten without --force."
+        "stands in the training data too, in any key; tinydl evaluate --copying says how much is usual. A run that\n"
+        "learned from images makes those. A file that exists is not overwritten without --force."
     ),
     examples=[
         "tinydl generate run --out new.mid --wav",
@@ -186,6 +222,7 @@ GENERATE = Command(
         "tinydl generate run --out new.mid --num 4 --html new.html",
         "tinydl generate run --out answer.mid --primer question.mid --json",
         "tinydl generate run --out song.mid --chords 'C G Am F' --key C",
+        "tinydl generate digits --out digits.png --num 64",
     ],
     arguments=_arguments,
     run=_run,

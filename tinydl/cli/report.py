@@ -77,6 +77,11 @@ def _page(args: argparse.Namespace) -> Page:
     from tinydl.training import checkpoint, log, score_name
 
     model, card, config, splits = held_out(args.run, args.data)
+    if splits.representation.name == "image":
+        raise DataError(
+            f"{args.run} makes images, and a report is of music: tinydl evaluate and tinydl generate --out FILE.png "
+            f"say what it does"
+        )
     split = "test" if splits.test else "valid"  # a corpus of two pieces has no test split
     note(f"measuring on the {split} split: {count(len(splits[split]), 'piece')}")
     name = score_name(model)

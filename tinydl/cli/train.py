@@ -54,20 +54,24 @@ def _run(args: argparse.Namespace) -> int:
     from tinydl import registry
     from tinydl.cli._progress import Introduced
     from tinydl.creation import there
+    from tinydl.data.datasets import image_size
     from tinydl.training import checkpoint, loop, progress_for
 
     if args.out is None and not args.dry_run:
         raise UsageError("tinydl train needs --out, the folder for the run; tinydl train -h shows its usage")
     out = Path(args.out or "")
     there(args.device)  # one that is not there is said before anything is read
-    options: dict[str, Any] = overrides(args.options)
+    size = image_size(args.data)
+    usual = registry.for_images(args.model, *size) if size else {}
+    given = overrides(args.options)
+    options: dict[str, Any] = {**usual, **given}
     registry.configure(args.model, **options)  # a wrong name or value is said before anything is read
     seed = args.seed
     last = out / checkpoint.LAST
     if args.out and args.resume and last.exists():  # what is not given again is as it was
         card = checkpoint.card(last)
         if card.model == args.model:
-            options = {**card.config, **options}
+            options = {**card.config, **given}
             seed = card.seed if seed is None else seed
     seed = 0 if seed is None else seed
     if not args.dry_run:
@@ -134,8 +138,9 @@ def _introduce(model: Any, splits: Splits) -> None:
         if splits.report.remark:
             note(splits.report.remark)
         note_off_grid(splits)
+    what = "images" if splits.representation.name == "image" else "pieces"
     pieces = " / ".join(str(len(splits[split])) for split in ("train", "valid", "test"))
-    note(f"{model.model_name}: {_parameters(model):,} parameters; train / valid / test: {pieces} pieces")
+    note(f"{model.model_name}: {_parameters(model):,} parameters; train / valid / test: {pieces} {what}")
     _warn_if_small(model, splits)
     note_compilation()
 
@@ -166,8 +171,11 @@ def _conclude(result: Result, model: Any, splits: Splits, run: str) -> None:
         loss = f"validation loss {figure} nats/{unit(splits)[:-1]}{what}"
         say(f"best {loss if name else f'distance from validation {figure}'}, at step {result.best_step}")
     say("next:")
-    say(f"  tinydl generate {_output.quoted(run)} --out new.mid --wav")
-    say(f"  tinydl report {_output.quoted(run)} --html new.html")
+    if splits.representation.name == "image":
+        say(f"  tinydl generate {_output.quoted(run)} --out new.png")
+    else:
+        say(f"  tinydl generate {_output.quoted(run)} --out new.mid --wav")
+        say(f"  tinydl report {_output.quoted(run)} --html new.html")
     say(f"  tinydl evaluate {_output.quoted(run)}{'' if name else ' --measures'}")
 
 
@@ -227,6 +235,7 @@ TRAIN = Command(
         "tinydl train lstm jsb --out run --resume",
         "tinydl train lstm jsb --out run --device cuda",
         "tinydl train lstm-nade my_midis/ --out run --dry-run",
+        "tinydl train nade binarized-mnist --out digits --minutes 30",
     ],
     arguments=_arguments,
     run=_run,

@@ -79,8 +79,9 @@ def load(
 
     Args:
         name_or_path: a registered dataset (``jsb``, ``nottingham``, ``musedata``, ``piano-midi``, ``jsb16``: canonical
-            split), the built-in corpus (``demo``, ``demo-chorales``, ``demo-tunes``), a folder of MIDI files, or one
-            MIDI file. A name wins over a folder of the same name; write ``./jsb`` for the folder.
+            split; ``binarized-mnist``, ``mnist-t10k``: images, for an encoding of such), the built-in corpus (``demo``,
+            ``demo-chorales``, ``demo-tunes``), a folder of MIDI files, or one MIDI file. A name wins over a folder of
+            the same name; write ``./jsb`` for the folder.
         representation: a representation, its name, or its configuration.
         seed: seeds the split (not used by the datasets with a canonical split).
         split: the shares of train, valid, test. Train and valid get at least one piece each.
@@ -95,6 +96,10 @@ def load(
     encoding = build(representation)
     shares = _shares(split)
     name = str(name_or_path)
+    if datasets.image_size(name):
+        return _of_images(name, encoding)
+    if encoding.name == "image":
+        raise DataError(f"{name!r} is to be read as music, and a model of images (option 'image') cannot learn from it")
     if name in corpus.CORPORA:
         pieces, report = _from_scores(name, encoding)
         return _assemble(deal(pieces, seed, shares), name, encoding, report, seed)
@@ -209,6 +214,30 @@ def _of_voices(entry: datasets.Dataset, encoding: Representation) -> Splits:
                 parts[part] += _translated(title, part, own.decode(own.of_sounding(array)), encoding, report)
         _require_some(parts[part], entry.name, part, encoding, report)
     return _assemble(parts, entry.name, encoding, report if report.rows else None, None)
+
+
+def _of_images(name: str, encoding: Representation) -> Splits:
+    """The splits of a dataset of images, each of which is a piece; with their labels where the encoding has some."""
+    from tinydl.data.representations import Image
+
+    entry = datasets.dataset(name)
+    if not isinstance(encoding, Image):
+        raise DataError(f"{name!r} holds images, and no music that could be written as {encoding.name}")
+    if (encoding.height, encoding.width) != entry.image:
+        height, width = entry.image or (0, 0)
+        raise DataError(f"the images of {name!r} have {height}x{width} pixels, and the model's have {encoding}")
+    if encoding.labels not in (0, entry.labels):
+        has = f"{entry.labels} labels" if entry.labels else "no labels"
+        raise DataError(f"the images of {name!r} have {has}, and the model is told one of {encoding.labels}")
+    data = datasets.images(name)
+    if encoding.labels:
+        one_hot = np.eye(encoding.labels, dtype=np.bool_)
+        data = {part: np.hstack([data[part], one_hot[label]]) for part, label in datasets.labels(name).items()}
+    parts = {
+        part: [Piece(f"{name}/{part}/{i:05d}", row[None], digest(row[None])) for i, row in enumerate(rows)]
+        for part, rows in data.items()
+    }
+    return _assemble(parts, name, encoding, None, None)
 
 
 def _within(pitches: np.ndarray, low: int, high: int) -> bool:

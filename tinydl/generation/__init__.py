@@ -1,6 +1,7 @@
 """New music from a trained model, and what it says of given music."""
 
 from tinydl.generation.generate import generate, primer_beats
+from tinydl.generation.images import generate_images
 from tinydl.generation.interpolation import interpolate, slerp
 from tinydl.generation.sampling import bernoulli_frame, draw, token_probabilities
 from tinydl.generation.steering import Fixed, harmonise, infill
@@ -12,6 +13,7 @@ __all__ = [
     "bernoulli_frame",
     "draw",
     "generate",
+    "generate_images",
     "harmonise",
     "infill",
     "interpolate",

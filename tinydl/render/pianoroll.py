@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import struct
 import sys
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +32,7 @@ from tinydl.render.layout import (
     span,
     voices_of,
 )
+from tinydl.render.png import png
 from tinydl.render.wav import atomic
 
 __all__ = ["render_png", "render_svg", "terminal"]
@@ -221,7 +220,7 @@ def render_png(score: Score, path: str | Path, *, title: str = "", scale: int = 
     picture = _layout(score, title, heat)
     image = _paint(picture, scale)
     with atomic(target) as part:
-        part.write_bytes(_png(image))
+        part.write_bytes(png(image))
 
 
 def _paint(picture: _Picture, scale: int) -> np.ndarray:
@@ -260,20 +259,6 @@ def _fill(image: np.ndarray, box: _Box, scale: int) -> None:
     ground = area.astype(np.float32)
     ground += cover[..., None].astype(np.float32) * (np.array(box.colour, dtype=np.float32) - ground)
     area[:] = np.rint(ground)
-
-
-def _png(image: np.ndarray) -> bytes:
-    """A PNG file of uint8 [height, width, 3]: 8-bit RGB, rows unfiltered."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    height, width, _ = image.shape
-    rows = np.zeros((height, 1 + 3 * width), dtype=np.uint8)  # each begins with its filter: none
-    rows[:, 1:] = image.reshape(height, -1)
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows.tobytes(), 6)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
 
 
 # SVG

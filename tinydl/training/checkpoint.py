@@ -154,6 +154,18 @@ def install(model: Any, weights: Weights, path: Path | str = "the checkpoint") -
     model.load_state_dict({name: tinydl.from_numpy(array) for name, array in weights.items()})
 
 
+def best_of(run: str | Path) -> Path:
+    """The file of a run's best weights, which ``run`` may be itself; :class:`CheckpointError` when there is none."""
+    path = Path(run)
+    if path.is_dir():
+        if not (path / BEST).exists():
+            raise CheckpointError(f"{path} holds no {BEST}: it is no run of tinydl, or no step of it was saved yet")
+        return path / BEST
+    if not path.exists():
+        raise CheckpointError(f"there is no run {path}: give the folder that tinydl train wrote")
+    return path
+
+
 def load_model(run: str | Path, device: str = "cpu") -> tuple[Any, Card]:
     """The best model of a run, from ``best.safetensors`` alone, in evaluation mode and on a device; ``run`` may be that
     file itself.
@@ -162,13 +174,7 @@ def load_model(run: str | Path, device: str = "cpu") -> tuple[Any, Card]:
         CheckpointError: no run there, or a checkpoint that is damaged or does not fit its model.
         DeviceError: the device is not there.
     """
-    path = Path(run)
-    if path.is_dir():
-        if not (path / BEST).exists():
-            raise CheckpointError(f"{path} holds no {BEST}: it is no run of tinydl, or no step of it was saved yet")
-        path = path / BEST
-    elif not path.exists():
-        raise CheckpointError(f"there is no run {path}: give the folder that tinydl train wrote")
+    path = best_of(run)
     checkpoint = load(path)
     try:
         model = registry.build(checkpoint.card.model, **checkpoint.card.config)

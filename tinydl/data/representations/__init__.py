@@ -1,5 +1,7 @@
 """Music as arrays that models learn: each representation says what it keeps, and counts what it loses in each piece.
 
+:class:`Image` is the one that is of no music; it stands apart from the others, and is found by its name as they are.
+
 >>> representation("roll", step=0.25)
 PianoRoll(step=0.25, low=21, high=108)
 >>> sorted(REPRESENTATIONS)
@@ -16,6 +18,7 @@ from tinydl.data.representations.base import Encoded, Representation, bars_to_st
 from tinydl.data.representations.chorale import Chorale
 from tinydl.data.representations.events import Events
 from tinydl.data.representations.grid import Grid
+from tinydl.data.representations.image import Image
 from tinydl.data.representations.melody import Melody
 from tinydl.data.representations.roll import PianoRoll
 from tinydl.errors import ConfigError
@@ -26,6 +29,7 @@ __all__ = [
     "Encoded",
     "Events",
     "Grid",
+    "Image",
     "Melody",
     "PianoRoll",
     "Representation",
@@ -34,7 +38,8 @@ __all__ = [
 ]
 
 _ALL: tuple[type[Representation], ...] = (PianoRoll, Events, Melody, Grid, Chorale)
-REPRESENTATIONS: dict[str, type[Representation]] = {cls.name: cls for cls in _ALL}
+REPRESENTATIONS: dict[str, type[Representation]] = {cls.name: cls for cls in _ALL}  # of music
+_KNOWN: dict[str, type[Representation]] = {**REPRESENTATIONS, Image.name: Image}
 
 
 def representation(spec: str | Mapping[str, Any] | Representation, **fields: Any) -> Representation:
@@ -47,7 +52,7 @@ def representation(spec: str | Mapping[str, Any] | Representation, **fields: Any
     config = {"name": spec} if isinstance(spec, str) else dict(spec)
     config.update(fields)
     name = config.get("name")
-    if name not in REPRESENTATIONS:
-        near = difflib.get_close_matches(str(name), REPRESENTATIONS, n=1, cutoff=0)
+    if name not in _KNOWN:
+        near = difflib.get_close_matches(str(name), _KNOWN, n=1, cutoff=0)
         raise ConfigError(f"unknown representation {name!r}; did you mean {near[0]!r}?")
-    return REPRESENTATIONS[name].from_config(config)
+    return _KNOWN[name].from_config(config)

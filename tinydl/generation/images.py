@@ -1,0 +1,50 @@
+"""From a run's folder to new images, where the model learned from images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydl.errors import ConfigError
+from tinydl.generation.sampling import check
+from tinydl.random import Generator
+from tinydl.training.checkpoint import load_model
+from tinydl.training.evaluation import log_likelihoods
+
+
+def generate_images(
+    run: str | Path, num: int = 1, temperature: float = 1.0, *, seed: int = 0, device: str = "cpu"
+) -> tuple[NDArray[np.bool_], list[float] | None]:
+    """Sample new images; the same seed gives the same ones, and image i does not depend on ``num``.
+
+    Args:
+        run: a run's folder, or its ``best.safetensors``, which alone is read.
+        num: how many images.
+        temperature: below 1 more predictable, above 1 bolder; 0 the most probable.
+        device: where the model computes.
+
+    Returns:
+        the images, bool [num, height, width]; and of each its -ln p in nats, as the model counts it (None for a model
+        without a likelihood).
+
+    Raises:
+        ConfigError: a number that means nothing, or a run of a model of music.
+        CheckpointError: no usable run.
+        DeviceError: the device is not there.
+    """
+    from tinydl.data.representations import Image, representation
+
+    check(temperature)
+    if num < 1:
+        raise ConfigError(f"num must be at least 1, but is {num}")
+    model, card = load_model(run, device)
+    encoding = representation(card.representation)
+    if not isinstance(encoding, Image):
+        raise ConfigError(f"the model {card.model!r} of {run} makes music, and no images")
+    condition: dict[str, Any] = {}
+    pieces = model.sample(num, 1, temperature, condition, Generator(seed).fork("generate"))
+    nll = None if model.density == "none" else [-float(x[0]) for x in log_likelihoods(model, pieces)]
+    return encoding.pictures(pieces), nll
