@@ -100,7 +100,7 @@ def test_a_wrong_word_is_named_with_what_to_do(run: Run, words: list[str], sente
         ("generate r --out a.mid --bars 0", "--bars: must be a whole number from 1 to 1000, not '0'"),
         ("generate r --out a.mid --top-k 0", "--top-k: must be a whole number of at least 1, not '0'"),
         ("generate r --out a.mid --top-p 1.5", "--top-p: must be a number above 0 and at most 1, not '1.5'"),
-        ("generate r --out a.wav", "--out: must end in .mid or .midi, not 'a.wav'"),
+        ("generate r --out a.wav", "--out: must end in .mid or .midi or .png, not 'a.wav'"),
         ("evaluate r --split tset", "--split: 'tset' is unknown; did you mean 'test'?"),
     ],
 )

@@ -105,7 +105,7 @@ def _run(args: argparse.Namespace) -> int:
     else:
         say_pairs((key, _shown(value)) for key, value in found.items())
         if splits.representation.name == "image":
-            say("a frame is an image: nll_per_frame is in nats per image")
+            say("a frame is an image: nats per frame are nats per image")
     return 0
 
 

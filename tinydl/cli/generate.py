@@ -144,14 +144,14 @@ def _images(args: argparse.Namespace, picture: bool) -> int:
         raise UsageError(f"{args.run} makes images: --out must end in .png, not {args.out!r}")
     with Outputs(force=args.force) as outputs:
         file = outputs.new(args.out)
-        images, nll = generate_images(args.run, args.num, args.temperature, seed=args.seed, device=args.device)
+        images, facts = generate_images(args.run, args.num, args.temperature, seed=args.seed, device=args.device)
         render.render_images(images, file)
         outputs.commit()
-    mean = None if nll is None else sum(nll) / len(nll)
     if args.json:
-        say_json([{"file": args.out, "images": len(images), "nll_per_image": mean}])
+        say_json([{"file": args.out, "images": len(images), **facts}])
         return 0
-    say_table(("file", "images", "nats/image"), [(args.out, len(images), "-" if mean is None else f"{mean:.3f}")])
+    mean = ["-" if value is None else f"{value:.3f}" for value in facts.values()]
+    say_table(("file", "images", "nats/image"), [(args.out, len(images), *(mean or "-"))])
     say(f"seed {args.seed}; another --seed gives other images")
     return 0
 

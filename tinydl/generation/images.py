@@ -12,12 +12,12 @@ from tinydl.errors import ConfigError
 from tinydl.generation.sampling import check
 from tinydl.random import Generator
 from tinydl.training.checkpoint import load_model
-from tinydl.training.evaluation import log_likelihoods
+from tinydl.training.evaluation import mean_nll, score_name
 
 
 def generate_images(
     run: str | Path, num: int = 1, temperature: float = 1.0, *, seed: int = 0, device: str = "cpu"
-) -> tuple[NDArray[np.bool_], list[float] | None]:
+) -> tuple[NDArray[np.bool_], dict[str, float]]:
     """Sample new images; the same seed gives the same ones, and image i does not depend on ``num``.
 
     Args:
@@ -27,8 +27,8 @@ def generate_images(
         device: where the model computes.
 
     Returns:
-        the images, bool [num, height, width]; and of each its -ln p in nats, as the model counts it (None for a model
-        without a likelihood).
+        the images, bool [num, height, width]; and the mean of their own -ln p, in nats, by its name: ``nll_per_image``,
+        ``nll_bound_per_image`` ... (:func:`tinydl.training.score_name`); nothing for a model without a likelihood.
 
     Raises:
         ConfigError: a number that means nothing, or a run of a model of music.
@@ -46,5 +46,5 @@ def generate_images(
         raise ConfigError(f"the model {card.model!r} of {run} makes music, and no images")
     condition: dict[str, Any] = {}
     pieces = model.sample(num, 1, temperature, condition, Generator(seed).fork("generate"))
-    nll = None if model.density == "none" else [-float(x[0]) for x in log_likelihoods(model, pieces)]
-    return encoding.pictures(pieces), nll
+    name = score_name(model)
+    return encoding.pictures(pieces), {f"{name}_per_image": mean_nll(model, pieces)} if name else {}
