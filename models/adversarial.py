@@ -51,9 +51,13 @@ SAMPLES = 128
 DATA = 512  # at most: the cost is that of all pairs
 
 
-def discrimination(real: Tensor, fake: Tensor) -> Tensor:
-    """-E[ln D(x)] - E[ln(1 - D(G(z)))] of logits f(x) and f(G(z)): what D lowers."""
-    loss: Tensor = F.softplus(-real).mean() + F.softplus(fake).mean()
+def discrimination(real: Tensor, fake: Tensor, smoothing: float = 0.0) -> Tensor:
+    """-E[ln D(x)] - E[ln(1 - D(G(z)))] of logits f(x) and f(G(z)): what D lowers.
+
+    With one-sided label smoothing s (Salimans et al. 2016, arXiv:1606.03498, section 3.4) real data are to be called
+    real with the probability 1 - s: the first term is -E[(1 - s) ln D(x) + s ln(1 - D(x))], since ln(D / (1 - D)) = f.
+    """
+    loss: Tensor = F.softplus(-real).mean() + F.softplus(fake).mean() + smoothing * real.mean()
     return loss
 
 

@@ -36,6 +36,7 @@ _SHIPPED = {
     "hmm": "tinydl.models.hmm",
     "lstm-nade": "tinydl.models.lstm_nade",
     "melody-lstm": "tinydl.models.melody_lstm",
+    "midinet": "tinydl.models.midi_net",
     "mini-bach": "tinydl.models.mini_bach",
     "music-transformer": "tinydl.models.music_transformer",
     "music-vae": "tinydl.models.music_vae",

@@ -26,7 +26,7 @@ from tinydl.data.read_cache import ReadCache
 from tinydl.errors import DataError
 
 ROLL = {"name": "roll", "step": 0.5}
-REPRESENTATIONS = ("roll", "events", "melody", "grid", "chorale")
+REPRESENTATIONS = ("roll", "events", "melody", "grid", "lead", "chorale")
 
 
 @pytest.fixture(scope="module")

@@ -52,11 +52,12 @@ OPTIONS = {
     "chorale-lstm": ["-o", "hidden=9", "width=6", "window=8", "batch=4", "eval_every=4"],
     "music-transformer": ["-o", "width=6", "heads=2", "layers=2", "window=8", "batch=4", "eval_every=4"],
     "deep-bach": ["-o", "hidden=5", "units=6", "embedding=3", "window=16", "rounds=2", "batch=4", "eval_every=4"],
+    "midinet": ["-o", "meter=6/8", "units=6", "channels=4", "conditioner=3", "latent=3", "batch=2", "eval_every=4"],
     "mini-bach": ["-o", "hidden=9", "window=8", "chunk=64", "batch=4", "eval_every=4"],
     "melody-lstm": ["-o", "hidden=12", "embedding=6", "chunk=64", "batch=4", "eval_every=4"],
     "vrae": PHRASES, "music-vae": [*PHRASES, "conductor=7", "teacher_forcing=0.5"],
 }  # fmt: skip
-WITHOUT_DENSITY = ("gan",)
+WITHOUT_DENSITY = ("gan", "midinet")
 OF_VOICES = ("chorale-lstm", "deep-bach", "mini-bach", "music-transformer")
 
 

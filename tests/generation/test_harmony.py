@@ -78,6 +78,7 @@ SMALL = {
     "rnn-rbm": {"hidden": 7, "units": 5, "gibbs": 2}, "rtrbm": {"hidden": 5, "units": 5, "gibbs": 2},
     "chorale-lstm": {"hidden": 7, "width": 6}, "music-transformer": {"width": 6, "heads": 2, "layers": 1, "window": 4},
     "deep-bach": {"hidden": 4, "units": 5, "embedding": 3, "rounds": 6}, "anticipation-rnn": {"hidden": 7, "ahead": 5},
+    "midinet": {"units": 7, "channels": 5, "conditioner": 3, "latent": 4},
 }  # fmt: skip
 
 

@@ -40,6 +40,14 @@ def test_objectives_are_their_equations():
     assert gradcheck(game.discrimination, [real, fake])
 
 
+def test_smoothed_labels_of_real_data_are_their_equation():
+    real, fake = column(2.0, -1.0, 0.5), column(-3.0, 0.25)
+    D, DG = (1 / (1 + np.exp(-x.detach().numpy())) for x in (real, fake))
+    expected = -(0.9 * np.log(D) + 0.1 * np.log(1 - D)).mean() - np.log(1 - DG).mean()
+    assert game.discrimination(real, fake, 0.1).item() == pytest.approx(expected, rel=1e-12)
+    assert gradcheck(lambda f, g: game.discrimination(f, g, 0.1), [real, fake])
+
+
 def test_where_the_critic_is_sure_the_minimax_gradient_vanishes_and_the_other_does_not():
     for loss, expected in ((game.minimax, 0.0), (game.non_saturating, -1.0), (game.wasserstein, -1.0)):
         f = column(-20.0)

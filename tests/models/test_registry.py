@@ -16,7 +16,7 @@ def test_all_shipped_models_are_listed_and_import_lazily():
     code = "import sys; from tinydl import registry; print(registry.models(), 'tinydl.models.rnn' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     names = ["anticipation-rnn", "chorale-lstm", "deep-bach", "denoising", "gan", "gru", "hmm", "lstm", "lstm-nade"]
-    names += ["melody-lstm", "mini-bach", "music-transformer", "music-vae"]
+    names += ["melody-lstm", "midinet", "mini-bach", "music-transformer", "music-vae"]
     names += ["nade", "rbm", "rnn-rbm", "rtrbm", "tanh-rnn", "vae", "vrae"]
     assert said.strip() == f"{names} False"
 

@@ -25,6 +25,7 @@ OPTIONS = {
     "lstm": {"hidden": 12, "layers": 2, "chunk": 24, "step": 1},
     "lstm-nade": {"hidden": 12, "units": 8, "nade_dropout": 0.1, "chunk": 24, "step": 1},
     "melody-lstm": {"hidden": 12, "layers": 2, "embedding": 6, "chunk": 48},
+    "midinet": {"units": 9, "channels": 4, "conditioner": 3, "latent": 3, "critic_lr": 0.01},
     "mini-bach": {"hidden": 9, "window": 8, "chunk": 24, "transpose": 2},
     "music-transformer": {"width": 6, "heads": 2, "layers": 2, "window": 8, "transpose": 2},
     "music-vae": {**PHRASES, "bars": 4, "conductor": 7, "kl_weight": "0:0.5:8", "free_bits": 1.0},
@@ -36,7 +37,7 @@ OPTIONS = {
 }
 COMMON = {"steps": 12, "eval_every": 2, "batch": 3, "schedule": "plateau", "patience": 5, "lr": 0.02}
 EVERY_STEP = ("lstm", "melody-lstm")  # of the others some, on either side of a validation
-TUNES = ("anticipation-rnn", "melody-lstm", "music-vae", "vrae")
+TUNES = ("anticipation-rnn", "melody-lstm", "midinet", "music-vae", "vrae")
 DATA = {name: "demo-tunes" if name in TUNES else "demo-chorales" for name in OPTIONS}
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tinydl.data.folder import ExtractionReport
     from tinydl.data.splits import Splits
 
-REPRESENTATIONS = ("roll", "events", "melody", "grid", "chorale")
+REPRESENTATIONS = ("roll", "events", "melody", "grid", "lead", "chorale")
 
 
 # -- list --------------------------------------------------------------------------------------------------------------

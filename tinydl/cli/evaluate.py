@@ -72,7 +72,7 @@ def held_out(run: str, data: str | None, device: str = "cpu") -> tuple[Any, Card
 
 def figures(model: Any, card: Card, config: dict[str, Any], splits: Splits, split: str) -> dict[str, Any]:
     """What the command prints: ``KEYS``, in their order, and what the model measures itself by; where it has no exact
-    likelihood, the names of the averages say what they are of."""
+    likelihood, the names of the averages say what they are of, and where it scores nothing there are none."""
     from tinydl.training import evaluate, score_name
 
     found = {
@@ -82,6 +82,7 @@ def figures(model: Any, card: Card, config: dict[str, Any], splits: Splits, spli
         "seed": card.seed,
     }
     keys = [f"{score_name(model)}{key.removeprefix('nll')}" if key.startswith("nll_") else key for key in KEYS]
+    keys = [key for key in keys if key in found]  # a model without scores has no averages
     return {key: found[key] for key in (*keys, *(key for key in found if key not in keys))}
 
 

@@ -92,7 +92,8 @@ def evaluate(model: GenerativeModel, pieces: Sequence[NDArray[Any]], split: str 
 
     Returns a dictionary with ``model``, ``split``, ``kind`` (the model's ``density``), the three averages of this
     module in nats by the name of what they are (:func:`score_name`), ``accuracy``, ``frames`` (predicted ones) and
-    ``params``; and what else the model measures itself by (:class:`tinydl.training.Figures`).
+    ``params``; and what else the model measures itself by (:class:`tinydl.training.Figures`). Where a model scores
+    nothing but has such figures, there are no averages.
 
     ``accuracy`` of piano-rolls is TP / (TP + FP + FN) over all notes of all frames, the frame-level accuracy of Bay,
     Ehmann and Downie (ISMIR 2009) that Boulanger-Lewandowski et al. report, of the *thresholded* prediction: a note is
@@ -105,29 +106,34 @@ def evaluate(model: GenerativeModel, pieces: Sequence[NDArray[Any]], split: str 
     """
     if not len(pieces):
         raise DataError(f"the {split} split is empty: there is nothing to evaluate on")
-    scored = _scored(model, pieces)
-    name = score_name(model)
+    found: dict[str, Any] = {"model": model.model_name, "split": split, "kind": model.density}
+    if score_name(model) is None and isinstance(model, Figures):
+        found.update(accuracy=None, frames=sum(map(len, pieces)))
+    else:
+        found.update(_averages(model, pieces))
+    found["params"] = sum(p.numel() for p in model.parameters())  # type: ignore[attr-defined]
+    if isinstance(model, Figures):
+        with _evaluating(model):
+            found.update(model.figures(pieces))
+    return found
+
+
+def _averages(model: GenerativeModel, pieces: Sequence[NDArray[Any]]) -> dict[str, Any]:
+    """What the scores of all pieces come to, and how often the prediction is right."""
+    scored, name = _scored(model, pieces), score_name(model)
     sums = np.array([likelihood.sum() for likelihood, _ in scored])
     firsts = np.array([likelihood[0] for likelihood, _ in scored])
     counts = np.array([len(likelihood) for likelihood, _ in scored])
     frames = int(counts.sum())
     hits, misses = (sum(outcome[k] for _, outcome in scored) for k in (0, 1))
     later = frames - len(counts)
-    found = {
-        "model": model.model_name,
-        "split": split,
-        "kind": model.density,
+    return {
         f"{name}_per_frame": -float(sums.sum()) / frames,
         f"{name}_skip_first": -float((sums - firsts).sum()) / later if later else None,
         f"{name}_per_sequence": -float((sums / counts).mean()),
         "accuracy": hits / (hits + misses) if hits + misses else None,
         "frames": frames,
-        "params": sum(p.numel() for p in model.parameters()),  # type: ignore[attr-defined]
     }
-    if isinstance(model, Figures):
-        with _evaluating(model):
-            found.update(model.figures(pieces))
-    return found
 
 
 def _scored(

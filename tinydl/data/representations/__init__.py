@@ -5,7 +5,7 @@
 >>> representation("roll", step=0.25)
 PianoRoll(step=0.25, low=21, high=108)
 >>> sorted(REPRESENTATIONS)
-['chorale', 'events', 'grid', 'melody', 'roll']
+['chorale', 'events', 'grid', 'lead', 'melody', 'roll']
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tinydl.data.representations.chorale import Chorale
 from tinydl.data.representations.events import Events
 from tinydl.data.representations.grid import Grid
 from tinydl.data.representations.image import Image
+from tinydl.data.representations.lead import Lead
 from tinydl.data.representations.melody import Melody
 from tinydl.data.representations.roll import PianoRoll
 from tinydl.errors import ConfigError
@@ -30,6 +31,7 @@ __all__ = [
     "Events",
     "Grid",
     "Image",
+    "Lead",
     "Melody",
     "PianoRoll",
     "Representation",
@@ -37,7 +39,7 @@ __all__ = [
     "representation",
 ]
 
-_ALL: tuple[type[Representation], ...] = (PianoRoll, Events, Melody, Grid, Chorale)
+_ALL: tuple[type[Representation], ...] = (PianoRoll, Events, Melody, Grid, Lead, Chorale)
 REPRESENTATIONS: dict[str, type[Representation]] = {cls.name: cls for cls in _ALL}  # of music
 _KNOWN: dict[str, type[Representation]] = {**REPRESENTATIONS, Image.name: Image}
 
