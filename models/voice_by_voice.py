@@ -219,6 +219,7 @@ class VoiceByVoice(nn.Module):
         T, start = len(fixed.mask), len(fixed.mask) - length
         allowed = np.ones((T, 12), np.bool_)
         allowed[start:] = told.get("allowed", True)
+        limited = not allowed.all()
         given, known = self.encoding.codes(fixed.values).reshape(-1), fixed.mask.reshape(-1)
         rng = tinydl.default_generator if rng is None else rng
         u = np.stack([rng.fork(f"sample {i}").random((VOICES * T,), np.float64) for i in range(n)], 1)
@@ -231,9 +232,11 @@ class VoiceByVoice(nn.Module):
                 made[:, i] = symbol
             else:
                 z = self.output(h).cpu().numpy()
-                may = self.encoding.within(allowed[i // VOICES], sounding[:, i % VOICES])
-                made[:, i] = draw_each(np.where(may, z, -np.inf), u[i], temperature)
+                if limited:
+                    z = np.where(self.encoding.within(allowed[i // VOICES], sounding[:, i % VOICES]), z, -np.inf)
+                made[:, i] = draw_each(z, u[i], temperature)
             before = made[:, i]
-            now = self.encoding.of_codes(before)
-            sounding[:, i % VOICES] = np.where(now == self.encoding.HOLD, sounding[:, i % VOICES], now)
+            if limited:
+                now = self.encoding.of_codes(before)
+                sounding[:, i % VOICES] = np.where(now == self.encoding.HOLD, sounding[:, i % VOICES], now)
         return list(self.encoding.of_codes(made[:, VOICES * start :]).reshape(n, length, VOICES))
