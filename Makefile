@@ -4,6 +4,7 @@
 #   make test    ruff, mypy --strict, then every test and doctest; fails when nothing was tested
 #   make lint    ruff and mypy alone         make bench [NAME="..."]   the benchmarks
 #   make docs    the API reference, in build/docs; a warning is an error
+#   make model-pages [RUNS=FOLDER]    docs/models, a page a model, from run folders; missing ones are trained (an hour)
 #   make mutation [MUTANTS=N]    change the engine N times and see whether a test notices (all: MUTANTS=all)
 #   make kernel-mutation          change bounds, indices and strides of kernels and see whether their cards notice
 #   make clean   remove what the above left
@@ -15,9 +16,10 @@ METADATA := setup.cfg pyproject.toml
 PYTHONS := $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10
 NAME ?=
 MUTANTS ?= 500
+RUNS ?= build/runs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs mutation kernel-mutation clean
+.PHONY: help demo test lint bench docs model-pages mutation kernel-mutation clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -39,6 +41,10 @@ docs: $(VENV)/.docs
 	@rm -rf build/docs
 	@$(BIN)/python -W error docs/reference.py build/docs
 	@echo "build/docs/index.html"
+
+model-pages: $(VENV)/.run
+	@mkdir -p $(RUNS)
+	@$(BIN)/python docs/model_pages.py $(RUNS)
 
 # Without PyTorch the differential tests kill nothing; results are kept in build/mutation, so that it can be interrupted.
 mutation: $(VENV)/.dev

@@ -13,9 +13,13 @@ Training minimises, over all phrases that begin at a bar line,
 
 A decoder that can predict each event from those before it may learn to ignore z: then KL is 0, and z means nothing. So
 beta < 1 makes information in z cheaper (Higgins et al. 2017, beta-VAE), and grows from 0 (Bowman et al. 2016,
-arXiv:1511.06349); tau nats of it are free (Kingma et al. 2016, arXiv:1606.04934); and with some probability the decoder
-reads its own prediction in place of x_(t-1) (scheduled sampling, Bengio et al. 2015, arXiv:1506.03099; in parallel for
-all steps, from a first pass that reads the truth: Mihaylova and Martins 2019, arXiv:1906.07651).
+arXiv:1511.06349); tau nats of it are free (Kingma et al. 2016, arXiv:1606.04934); in training the decoder is kept from
+reading most of the x_(t-1) (word dropout, section 3.1 of Bowman et al.), and may read its own predictions in place of
+others (scheduled sampling, Bengio et al. 2015, arXiv:1506.03099; in parallel for all steps, from a first pass that
+reads the truth: Mihaylova and Martins 2019, arXiv:1906.07651).
+
+The nets read x_t as a vector of its own, to which one of the place of t in its bar is added: where in the bar things
+are need not be counted by a net that is to write all 32 steps from z.
 
 Likelihood.  A tune of several phrases is as likely as these together. ``log_prob`` is the importance-weighted bound
 with K draws of z (:mod:`tinydl.models.vae`), beta = 1 and tau = 0, whatever training minimised.
@@ -65,6 +69,7 @@ class Phrases(nn.Module):
             hidden: H, units of each net.
             kl_weight: beta, a :class:`tinydl.training.Ramp`.
             free_bits: tau, in bits per phrase.
+            word_dropout: probability that, in training, the decoder reads nothing in place of an event.
             teacher_forcing: probability that the decoder reads the truth, a ramp.
             transpose: in training, tunes are moved by up to so many semitones, either way, drawn anew each time.
             samples: K.
@@ -77,8 +82,9 @@ class Phrases(nn.Module):
         latent: int = 64
         embedding: int = 32
         hidden: int = 128
-        kl_weight: str = "0:0.03:500"
+        kl_weight: str = "0:0.01:3000"
         free_bits: float = 0.0
+        word_dropout: float = 0.7
         teacher_forcing: str = "1"
         transpose: int = 6
         samples: int = 20
@@ -86,7 +92,7 @@ class Phrases(nn.Module):
         low: int = 36
         high: int = 96
         meter: str = "4/4"
-        batch: int = 2
+        batch: int = 4
         chunk: int = 200_000  # tunes are never cut: phrases begin at their bar lines
         context: int = 0
         lr: float = 5e-3
@@ -100,6 +106,7 @@ class Phrases(nn.Module):
                 self._require(name, getattr(self, name) >= 1, "at least 1")
             self._require("transpose", self.transpose >= 0, "0 or more")
             self._require("free_bits", self.free_bits >= 0, "0 or more")
+            self._require("word_dropout", 0 <= self.word_dropout <= 1, "in [0, 1]")
             ramp(self.kl_weight, "kl_weight")
             ramp(self.teacher_forcing, "teacher_forcing", high=1.0)
 
@@ -115,7 +122,10 @@ class Phrases(nn.Module):
         self.representation = encoding.config()
         self.bar, self.phrase = encoding.bar_steps, config.bars * encoding.bar_steps
         self.tokens = encoding.vocabulary_size
-        self.embedding = nn.Embedding(self.tokens + 1, config.embedding)  # and what stands before the first event
+        self.embedding = nn.Embedding(self.tokens + 1, config.embedding)  # and of nothing, as before the first event
+        self.place = nn.Embedding(self.bar, config.embedding)
+        with tinydl.no_grad():  # small beside the event, which it is added to
+            self.place.get_parameter("weight").mul_(0.1)
         self.output = nn.Linear(config.hidden, self.tokens)
         self.kl_weight, self.teacher_forcing = ramp(config.kl_weight), ramp(config.teacher_forcing)
         self.free = config.free_bits * math.log(2)
@@ -166,10 +176,12 @@ class Phrases(nn.Module):
         """Phrases [N, T] as parts one after another in time, [S, U N]: part u of phrase n is column u N + n."""
         return np.ascontiguousarray(x.reshape(len(x), parts, -1).transpose(2, 1, 0)).reshape(-1, parts * len(x))
 
-    def embed(self, x: NDArray[np.int64]) -> Tensor:
-        """Events [...] as vectors [..., D]."""
-        vectors: Tensor = self.embedding(tinydl.as_tensor(x, device=self.device))
-        return vectors
+    def embed(self, x: NDArray[np.int64], first: int = 0) -> Tensor:
+        """Events [T, N] as vectors [T, N, D], with the place in the bar of the steps ``first``, ``first`` + 1, ..."""
+        place = (first + np.arange(len(x))) % self.bar
+        event: Tensor = self.embedding(tinydl.as_tensor(x, device=self.device))
+        placed: Tensor = event + self.place(tinydl.as_tensor(place, device=self.device)).unsqueeze(1)
+        return placed
 
     def encoded(self, x: NDArray[np.int64], lengths: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """mu and ln sigma^2 of phrases [N, T]."""
@@ -179,6 +191,9 @@ class Phrases(nn.Module):
     def logits(self, c: Tensor, x: NDArray[np.int64]) -> Tensor:
         """Of every event, [S, M, V], for parts [S, M] that were told c [M, C], where the decoder reads those before."""
         before = np.concatenate([np.full((1, x.shape[1]), self.tokens), x[:-1]])
+        if self.training and self.config.word_dropout:
+            hidden = tinydl.default_generator.random(before.shape, np.float64) < self.config.word_dropout
+            before = np.where(hidden, self.tokens, before)
         logits: Tensor = self.output(self.read(self.embed(before), c, self.begin(c))[0])
         return logits
 
@@ -313,7 +328,7 @@ class Phrases(nn.Module):
         state, x = self.begin(c), np.full((1, u.shape[1]), self.tokens)
         events = np.empty(u.shape, np.int64)
         for step, uniform in enumerate(u):
-            h, state = self.read(self.embed(x), c, state)
+            h, state = self.read(self.embed(x, step), c, state)
             events[step] = draw_each(self.output(h).cpu().numpy()[0], uniform, temperature)
             x = events[step][None]
         return events.reshape(-1, many, len(z)).transpose(2, 1, 0).reshape(len(z), -1)

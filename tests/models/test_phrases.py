@@ -19,7 +19,8 @@ from tinydl.random import Generator
 from tinydl.training import LatentModel, Trainer, collate, evaluate, reconstruction
 
 KINDS = {"vrae": {}, "flat": {}, "conductor": {"conductor": 5}}
-TINY = {"bars": 2, "latent": 1, "embedding": 3, "hidden": 6, "step": "1/2", "meter": "2/4", "low": 60, "high": 60}
+TINY = {"bars": 2, "latent": 1, "embedding": 3, "hidden": 6, "step": "1/2", "meter": "2/4", "low": 60, "high": 60,
+        "word_dropout": 0}  # fmt: skip
 
 
 @pytest.fixture(params=sorted(KINDS))
@@ -61,14 +62,14 @@ SMALLEST = {"meter": "1/4", "step": "1/2", "bars": 2}  # 4 steps of 3 events: 81
 
 
 def test_the_likelihood_sums_to_one_and_the_bounds_lie_below(build):
-    model = build(scale=4.0, **SMALLEST)
+    model = build(3, scale=2.0, **SMALLEST)  # a q that is not far off: 2000 draws are enough
     x = every(model)
     truth = summed(model, x)
     assert np.exp(truth).sum() == pytest.approx(1, abs=1e-4)
     assert truth.max() - truth.min() > 1
     bounds = []
     for samples in (1, 8, 2000):
-        model = build(scale=4.0, **SMALLEST, samples=samples)
+        model = build(3, scale=2.0, **SMALLEST, samples=samples)
         bounds.append(np.array([model.log_prob(piece).sum() for piece in x]))
     np.testing.assert_allclose(bounds[2], truth, atol=0.2)  # nearly the likelihood
     assert bounds[0].mean() < bounds[1].mean() < truth.mean() + 0.01
@@ -217,11 +218,38 @@ def test_samples_are_whole_and_each_has_its_own_stream(build):
     assert three[0].tolist() != three[1].tolist()
 
 
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_word_dropout_hides_events_from_the_decoder_in_training(build, share):
+    x, z = np.array([[2, 1, 0, 2, 1, 0, 2, 1]] * 60), tinydl.zeros(60, 1)
+    lengths, other = np.full(60, 8), np.array([[0, 1, 2, 2, 1, 0, 2, 1]] * 60)
+    model = build(scale=4.0, word_dropout=share).train()
+    tinydl.manual_seed(1)
+    read = model.reconstructed(z, x, lengths)[0].detach().numpy()
+    tinydl.manual_seed(1)  # the same events are hidden
+    of_another = model.reconstructed(z, other, lengths)[0].detach().numpy()
+    differs = (read[1] != of_another[1])[:60].any(-1).mean()  # the step after the first event, in the first part
+    assert differs == 0 if share == 1 else 0.25 < differs < 0.75
+    model.eval()
+    read, of_another = (model.reconstructed(z, a, lengths)[0].detach().numpy() for a in (x, other))
+    assert (read[1] != of_another[1])[:60].any(-1).all()
+
+
+def test_the_nets_know_the_place_in_the_bar(build):
+    model = build()
+    x = np.zeros((2 * model.bar, 1), np.int64)
+    with tinydl.no_grad():
+        first, later = model.embed(x).numpy(), model.embed(x, 1).numpy()
+    np.testing.assert_array_equal(first[: model.bar], first[model.bar :])
+    np.testing.assert_array_equal(first[1:], later[:-1])
+    assert (first[0] != first[1]).any()
+
+
 def test_wrong_numbers_are_named():
     for option, match in (
         ({"kl_weight": "much"}, "option 'kl_weight' must be a number, or FIRST:LAST:STEPS"),
         ({"teacher_forcing": "1:2:5"}, "option 'teacher_forcing' must stay within 0 and 1"),
         ({"free_bits": -1}, "option 'free_bits' must be 0 or more"),
+        ({"word_dropout": 1.5}, r"option 'word_dropout' must be in \[0, 1\], but is 1.5"),
         ({"bars": 0}, "option 'bars' must be at least 1"),
         ({"conductor": -1}, "option 'conductor' must be 0 or more"),
         ({"meter": "7"}, "meter '7' is none such as"),
