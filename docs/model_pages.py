@@ -79,6 +79,8 @@ PLAN = {
                       "Frames are the quarter notes of the data: no rhythm below the beat, no repeated notes."),
     "melody-lstm": Plan("nottingham", 4, "Tunes with bars, lengths and an ending, from tokens.",
                         "One voice; a form such as AABB is not planned, it happens or does not."),
+    "midinet": Plan("nottingham", 8, "Bars that fit the chord they are given, and follow the bar before.",
+                    "One bar of memory: no tune has a form; and no likelihood."),
     "mini-bach": Plan("jsb16", 2, "Alto, tenor and bass to a melody, in one pass of a net of one hidden layer.",
                       "Windows of four bars do not know each other, and voices are drawn apart from each other."),
     "music-transformer": Plan("jsb16", 10, "Four parts in sixteenths that come back to what was heard bars ago.",
