@@ -124,11 +124,12 @@ def papers_table(folder: Path = RESULTS) -> str:
     if all(row["kind"] == "exact" for row in rows):
         ours += ", exact likelihoods"
     legend = [
-        "Test negative log-likelihood in nats per frame on the canonical splits, lower is better: over all frames, "
+        "Test negative log-likelihood in nats per frame (of `binarized-mnist`: per image) on the canonical splits, "
+        "lower is better: over all frames, "
         f"without each piece's first, and as a mean of the pieces' own means. Ours: {ours}; weights chosen on "
         "validation, the test split read once a run; cores: 1 per run, for at most the minutes given. On JSB the "
-        "models have their default options, on the other sets those of the plan in `benchmarks/papers.py`, chosen on "
-        "validation.",
+        "models have their default options, on images those that they have for such, on the other sets those of the "
+        "plan in `benchmarks/papers.py`, chosen on validation.",
         "Published: **bold** where ours is lower; "
         + "; ".join(f"{mark} {words}" for name, (mark, words) in MARKS.items() if name in used)
         + "".join(f"; {paper.label}: {paper.note}" for paper in published.PAPERS.values() if paper.note)
@@ -190,7 +191,8 @@ def say_papers(rows: Iterable[dict[str, Any]]) -> None:
         for f in published.on(data):
             cells = [f.text if f.average == average else "" for average in AVERAGES]
             lines.append((f.value, [f"  {f.model}", *cells, "", f.kind, "", "", f"{f.origin}: {f.words}"]))
-        say(f"{data}: test nats per frame; least and greatest of the seeds; lower is better")
+        unit = "image" if data == "binarized-mnist" else "frame"
+        say(f"{data}: test nats per {unit}; least and greatest of the seeds; lower is better")
         columns = ["  model", *AVERAGES.values(), "spread", "kind", "trained", "parameters", "from"]
         say_table(columns, [cells for _, cells in sorted(lines, key=lambda line: -line[0])])
         say()

@@ -189,7 +189,8 @@ class Rbm(Frames):
             self._require("chains", self.chains >= 2, "at least 2")
             self._require("persistent", self.persistent >= 0, "0 or more")
 
-    images = {"units": 500, "batch": 100, "clip": 0.0, "steps": 200_000, "eval_every": 5000}
+    images = {"units": 500, "gibbs": 5, "persistent": 100, "batch": 100, "clip": 0.0, "lr": 1e-3, "average": 0.9995,
+              "steps": 200_000, "eval_every": 5000}  # fmt: skip
     density = "estimate"
     paper = "Hinton 2002, Neural Computation 14"
     config: Config

@@ -27,7 +27,9 @@ Likelihood.  With K draws of z the bound is closer, and more so the more there a
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +41,7 @@ from tinydl.models.frames import Frames
 from tinydl.nn import functional as F
 from tinydl.random import Generator
 from tinydl.registry import register_model
+from tinydl.training.evaluation import mean_nll
 
 SEED = 2014  # of the draws of z for a likelihood: the same weights have the same one every time
 MOST_CELLS = 50_000 * 88  # that are decoded at once
@@ -56,28 +59,31 @@ class Vae(Frames):
             layers: hidden layers of each net; from the second on they have as many units as the first.
             latent: L.
             samples: K, draws of z for a likelihood.
+            valid_samples: as many for the validation by which weights are compared.
         """
 
         units: int = 200
         layers: int = 1
         latent: int = 16
         samples: int = 50
+        valid_samples: int = 50
         batch: int = 16
         lr: float = 1e-3
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            for name in ("layers", "latent", "samples"):
+            for name in ("layers", "latent", "samples", "valid_samples"):
                 self._require(name, getattr(self, name) >= 1, "at least 1")
 
     density = "bound"
-    images = {"layers": 2, "latent": 50, "batch": 100, "clip": 0.0, "average": 0.9995, "steps": 200_000,
-              "eval_every": 2500}  # fmt: skip
+    images = {"units": 400, "layers": 2, "latent": 50, "samples": 500, "batch": 100, "clip": 0.0, "lr": 2e-3,
+              "average": 0.9995, "steps": 200_000, "eval_every": 5000}  # fmt: skip
     paper = "Kingma and Welling 2014, arXiv:1312.6114"
     config: Config
 
     def __init__(self, config: Config | None = None) -> None:
         super().__init__(config)
+        self.draws = self.config.samples
         P, H, L = self.config.pitches, self.config.units, self.config.latent
         self.encoder = nn.Sequential(nn.Linear(P, H), nn.Tanh(), *self.deeper(), nn.Linear(H, 2 * L))
         self.decoder = nn.Sequential(nn.Linear(L, H), nn.Tanh(), *self.deeper(), nn.Linear(H, P, bias=False))
@@ -126,7 +132,16 @@ class Vae(Frames):
 
     def frame_log_prob(self, x: NDArray[np.bool_]) -> NDArray[np.float64]:
         """No more than ln p(x), but for chance: float64 [N]."""
-        return self.bound(x, self.config.samples)
+        return self.bound(x, self.draws)
+
+    def criterion(self, pieces: Sequence[NDArray[Any]]) -> float:
+        """The bound with fewer draws, or more, than a likelihood takes."""
+        model: Any = self
+        self.draws = self.config.valid_samples
+        try:
+            return mean_nll(model, pieces)
+        finally:
+            self.draws = self.config.samples
 
     def likely(self) -> NDArray[np.bool_]:
         """The notes that z = 0 makes likely."""
