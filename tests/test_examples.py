@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "examples"
-SCRIPTS = ["mnist_cnn", "vae", "dcgan", "char_rnn", "gpt"]
+SCRIPTS = ["mnist_cnn", "vae", "dcgan", "char_rnn", "encoder_decoder", "gpt"]
 IMPORT = "import tinydl as torch  # or: import torch\n"
 
 
