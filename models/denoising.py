@@ -39,6 +39,7 @@ from numpy.typing import NDArray
 import tinydl
 from tinydl import Tensor, nn
 from tinydl.generation.sampling import COLD, check
+from tinydl.generation.steering import refuse_others
 from tinydl.models.frames import Frames
 from tinydl.nn import functional as F
 from tinydl.random import Generator
@@ -202,8 +203,9 @@ class Denoising(Frames):
         rng: Generator | None = None,
     ) -> list[NDArray[Any]]:
         """``n`` rolls, bool [length, P], each from a chain of its own that begins in silence: windows one after
-        another, nothing between them. What follows a ``primer`` does not depend on it."""
+        another, nothing between them."""
         check(temperature)
+        refuse_others(self, condition)
         rng = tinydl.default_generator if rng is None else rng
         W, P = self.config.window, self.config.pitches
         many, drawn = -(-length // W), []

@@ -24,6 +24,7 @@ from tinydl import Tensor, nn
 from tinydl.data.representations.image import Image
 from tinydl.errors import ConfigError
 from tinydl.generation.sampling import check
+from tinydl.generation.steering import refuse_others
 from tinydl.random import Generator
 from tinydl.training import Batch, Recipe, Score, collate
 
@@ -80,7 +81,7 @@ class Frames(nn.Module):
 
     model_name: ClassVar[str]
     data = "polyphony"
-    conditions = ("temperature",)  # a primer is taken, but nothing depends on it
+    conditions = ("temperature",)
     images: ClassVar[Mapping[str, Any] | None] = None  # options that images want; None: the model is for music alone
     b: nn.Parameter
 
@@ -149,9 +150,9 @@ class Frames(nn.Module):
     ) -> list[NDArray[Any]]:
         """``n`` rolls, bool [length, P], each drawn from a random stream of its own.
 
-        They are chords with nothing between them: a model without a memory cannot do better. What follows a ``primer``
-        does not depend on it.
+        They are chords with nothing between them: a model without a memory cannot do better.
         """
         check(temperature)
+        refuse_others(self, condition)
         rng = tinydl.default_generator if rng is None else rng
         return [self.draw(length, temperature, rng.fork(f"sample {i}")) for i in range(n)]

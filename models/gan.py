@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 import tinydl
 from tinydl import Tensor, nn
 from tinydl.generation.sampling import check
+from tinydl.generation.steering import refuse_others
 from tinydl.models.adversarial import Adversarial, NoDensity
 from tinydl.models.frames import log_odds
 from tinydl.random import Generator
@@ -145,11 +146,9 @@ class Gan(NoDensity, Adversarial):
         condition: Mapping[str, Any] | None = None,
         rng: Generator | None = None,
     ) -> list[NDArray[Any]]:
-        """``n`` rolls, bool [length, P], each drawn from a random stream of its own; the temperature widens z.
-
-        What follows a ``primer`` does not depend on it.
-        """
+        """``n`` rolls, bool [length, P], each drawn from a random stream of its own; the temperature widens z."""
         check(temperature)
+        refuse_others(self, condition)
         rng = tinydl.default_generator if rng is None else rng
         config = self.config
         count, keep = -(-length // config.frames), config.walk

@@ -40,6 +40,7 @@ from tinydl import Tensor, nn
 from tinydl.data.representations import Grid
 from tinydl.data.transposing import transpose_each
 from tinydl.generation.sampling import check, draw_each
+from tinydl.generation.steering import refuse_others
 from tinydl.models.symbols import log_frequency, log_likelihood
 from tinydl.models.vae import divergence, log_ratio
 from tinydl.nn import functional as F
@@ -365,10 +366,11 @@ class Phrases(nn.Module):
     ) -> list[NDArray[Any]]:
         """``n`` tunes, int64 [length], each drawn from a random stream of its own.
 
-        A tune longer than a phrase is a row of phrases, each from a z of its own: nothing holds them together. What
-        follows a ``primer`` does not depend on it. The temperature is of the events; z ~ N(0, I) at any.
+        A tune longer than a phrase is a row of phrases, each from a z of its own: nothing holds them together. The
+        temperature is of the events; z ~ N(0, I) at any.
         """
         check(temperature)
+        refuse_others(self, condition)
         rng = tinydl.default_generator if rng is None else rng
         many = -(-length // self.phrase)
         streams = [rng.fork(f"sample {i}") for i in range(n)]

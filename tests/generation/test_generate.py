@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -81,6 +84,26 @@ def test_a_primer_begins_every_piece(runs, name, tmp_path):
             ]
             assert begin == [(n.start, n.pitch) for n in primer.notes[:7]]
             assert score.end_tick > 8 * score.ticks_per_beat
+
+
+@pytest.mark.parametrize("name", sorted(registry._SHIPPED))
+def test_a_primer_is_followed_or_refused(name, monkeypatch, tmp_path):
+    """No model takes a primer and writes what does not depend on it."""
+    model = registry.model_class(name)
+    if "primer" in model.conditions:
+        return
+    card = SimpleNamespace(model=name, representation={"name": "roll"})
+    module = sys.modules["tinydl.generation.generate"]  # whose name the package gives to the function
+    monkeypatch.setattr(module, "load_model", lambda run, device: (model, card))
+    message = f"the model '{name}' cannot go on from a primer: train one that can, such as .*melody-lstm"
+    with pytest.raises(ConfigError, match=message):
+        generate("run", primer=Score(480, [Note(0, 480, 60)]))
+
+
+@pytest.mark.parametrize("name", ["denoising", "gan", "music-vae", "nade", "rbm", "vae", "vrae"])
+def test_a_model_itself_refuses_what_it_cannot_be_told(name):
+    with pytest.raises(ConfigError, match=f"'{name}' cannot be told its primer; it takes .*temperature"):
+        registry.build(name).sample(1, 4, condition={"primer": np.zeros((2, 88), bool)})
 
 
 def test_primers_that_cannot_be_used(runs):

@@ -10,7 +10,7 @@ import numpy as np
 from tinydl.errors import ConfigError, DataError
 from tinydl.generation.harmony import allowed
 from tinydl.generation.sampling import check
-from tinydl.generation.steering import CHORDS, KEY, require
+from tinydl.generation.steering import CHORDS, KEY, PRIMER, require
 from tinydl.random import Generator
 from tinydl.training.checkpoint import load_model
 from tinydl.training.evaluation import NLL
@@ -56,7 +56,7 @@ def generate(
         it is called ``nll_bound_per_frame`` or ``nll_estimate_per_frame``, and of one without a density it is None.
 
     Raises:
-        ConfigError: a number that means nothing, or an option that the model does not have.
+        ConfigError: a number that means nothing, or something that the model cannot be told.
         CheckpointError: no usable run.
         DataError, MidiError: a primer that cannot be used.
         DeviceError: the device is not there.
@@ -79,6 +79,7 @@ def generate(
         condition = {"top_k": top_k, "top_p": top_p}
     start = None
     if primer is not None:
+        require(model, (PRIMER,), "go on from a primer")
         start = condition["primer"] = _encode(primer, encoding)
     if tokens:
         length = TOKENS_PER_BAR * (bars or 4 * BARS)

@@ -6,6 +6,7 @@ says which it can honour in its ``conditions``:
 
 - ``melody``: a whole soprano may be given, and nothing else;
 - ``notes``: any entries may be given;
+- ``primer``: a beginning from which it goes on;
 - ``chords`` and ``key``: which pitch classes may sound in each step (:mod:`tinydl.generation.harmony`), ``allowed``,
   bool [T, 12], among the conditions of ``sample``.
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from tinydl.data.representations import Chorale
     from tinydl.data.score import Note, Score
 
-MELODY, NOTES, CHORDS, KEY = "melody", "notes", "chords", "key"
+MELODY, NOTES, PRIMER, CHORDS, KEY = "melody", "notes", "primer", "chords", "key"
 _NOTHING = {"chorale": -1, "grid": 0}  # what an array of each representation has beyond its last note
 
 
