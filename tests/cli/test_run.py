@@ -70,6 +70,20 @@ def test_training_stops_where_it_is_told_to(run: Run, music: Path, tmp_path: Pat
     assert (tmp_path / "run" / "best.safetensors").exists()
 
 
+def test_compilation_is_said_when_it_is_and_once() -> None:
+    event = pytest.importorskip("numba.core.event")
+    from tinydl.cli._progress import compilation_said
+
+    said: list[str] = []
+    with compilation_said(said.append):
+        assert said == []
+        for _ in range(2):
+            with event.trigger_event("numba:compile"):
+                assert said == ["compiling kernels, once on this machine: this step takes a while"]
+    with event.trigger_event("numba:compile"):
+        assert len(said) == 1
+
+
 def test_a_dry_run_shows_everything_and_writes_nothing(run: Run, music: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     before = content(music)

@@ -96,6 +96,21 @@ def test_limits(tmp_path, limits, step, reason):
     load_model(tmp_path / "run")  # there is always something to listen to
 
 
+def test_the_first_step_which_compiles_is_not_counted(tmp_path, monkeypatch):
+    now = 0.0
+    advance = Trainer.advance
+
+    def slow_at_first(trainer):
+        nonlocal now
+        now += 100.0 if trainer.step == 0 else 1.0
+        return advance(trainer)
+
+    monkeypatch.setattr(Trainer, "advance", slow_at_first)
+    monkeypatch.setattr("tinydl.training.loop.time.monotonic", lambda: now)
+    _, result = run(tmp_path / "run", minutes=2.5 / 60)
+    assert (result.step, result.reason, result.seconds) == (1 + 3, "minutes", 103.0)
+
+
 def test_the_last_step_is_validated(tmp_path):
     run(tmp_path / "run", steps=4)
     assert [row["step"] for row in read(tmp_path / "run" / "log.jsonl") if "valid" in row] == [3, 4]

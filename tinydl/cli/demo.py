@@ -32,11 +32,11 @@ def _arguments(parser: Parser) -> None:
 def _run(args: argparse.Namespace) -> int:
     import tinydl
     from tinydl import registry, render
-    from tinydl.cli._progress import note_compilation
+    from tinydl.cli._progress import Introduced
     from tinydl.cli.data import load
     from tinydl.data import midi
     from tinydl.generation import generate
-    from tinydl.training import fit, log, loop
+    from tinydl.training import fit, log, loop, progress_for
 
     out = Path(args.out)
     if out.exists() and not out.is_dir():
@@ -46,10 +46,10 @@ def _run(args: argparse.Namespace) -> int:
     tinydl.manual_seed(SEED)
     model = registry.build(MODEL, **OPTIONS)
     splits = load(DATA, model.representation, seed=SEED)
-    note(f"2/3  training {MODEL} on {len(splits.train)} pieces, {STEPS} steps")
-    note_compilation()
+    training = f"2/3  training {MODEL} on {len(splits.train)} pieces, {STEPS} steps"
+    progress = Introduced(progress_for(), lambda: note(training))
     try:
-        result = fit(model, splits, run, steps=STEPS, seed=SEED, log_every=20)
+        result = fit(model, splits, run, steps=STEPS, seed=SEED, log_every=20, progress=progress)
     except loop.Interrupted:
         raise Interrupted("interrupted; the same command starts the demo again") from None
     assert result.valid is not None  # the corpus has validation pieces

@@ -28,7 +28,10 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument(
         "--out", metavar="RUN", type=folder, help="the run's folder, new or empty (with --dry-run not needed)"
     )
-    parser.add_argument("--minutes", metavar="M", type=number(0), help="stop after so many minutes of this call")
+    parser.add_argument(
+        "--minutes", metavar="M", type=number(0),
+        help="stop after so many minutes of this call, its first step, which compiles kernels, not counted",
+    )  # fmt: skip
     parser.add_argument("--epochs", metavar="N", type=integer(1), help="stop after so many passes over the data")
     parser.add_argument("--steps", metavar="N", type=integer(1), help="stop after so many steps (default: the model's)")
     parser.add_argument("--seed", metavar="S", type=SEED, help="of weights, data order and split (default: 0)")
@@ -126,8 +129,6 @@ def _located(data: str) -> str:
 
 def _introduce(model: Any, splits: Splits) -> None:
     """What is about to be trained, on what: on stderr."""
-    from tinydl.cli._progress import note_compilation
-
     if splits.report:
         rows = report_rows(splits.report, every=False)
         if rows:
@@ -142,7 +143,6 @@ def _introduce(model: Any, splits: Splits) -> None:
     pieces = " / ".join(str(len(splits[split])) for split in ("train", "valid", "test"))
     note(f"{model.model_name}: {_parameters(model):,} parameters; train / valid / test: {pieces} {what}")
     _warn_if_small(model, splits)
-    note_compilation()
 
 
 def _warn_if_small(model: Any, splits: Splits) -> None:
@@ -183,7 +183,7 @@ def _dry_run(model: Any, splits: Splits, seed: int, *, steps: int | None, epochs
     """Everything that training would start with, and how long a step takes; nothing is written."""
     import dataclasses
 
-    from tinydl.cli._progress import note_compilation
+    from tinydl.cli._progress import compilation_said
     from tinydl.training import Trainer
 
     if splits.report:
@@ -197,10 +197,10 @@ def _dry_run(model: Any, splits: Splits, seed: int, *, steps: int | None, epochs
     model.prepare(splits.train)
     trainer = Trainer(model, splits.train, splits.valid, seed=seed, steps=steps, epochs=epochs)
     _warn_if_small(model, splits)
-    note_compilation()
     note("timing a step ...")
     started = time.perf_counter()
-    loss, _ = trainer.advance()  # compiles kernels where they are not cached
+    with compilation_said(note):
+        loss, _ = trainer.advance()
     first = time.perf_counter() - started
     times: list[float] = []
     while len(times) < 3 or (sum(times) < 1.0 and len(times) < 20):

@@ -69,8 +69,9 @@ def fit(
 ) -> Result:
     """Train a model on a corpus, into a folder (:mod:`tinydl.training.checkpoint`); it ends up with its best weights.
 
-    Training ends at the first of: ``steps`` (default: the recipe's), ``epochs``, ``minutes`` of this call, or the
-    recipe's patience. Ctrl-C and SIGTERM save after the step at hand and raise :class:`Interrupted`.
+    Training ends at the first of: ``steps`` (default: the recipe's), ``epochs``, ``minutes`` of this call behind its
+    first step, which on a new machine compiles kernels, or the recipe's patience. Ctrl-C and SIGTERM save after the
+    step at hand and raise :class:`Interrupted`.
 
     Args:
         model: a :class:`tinydl.training.GenerativeModel` that was built with the same seed.
@@ -234,7 +235,7 @@ class _Run:
         with _stop_requests() as stop:
             while True:
                 seconds = time.monotonic() - started
-                reason = self._reason(seconds >= deadline, bool(stop))
+                reason = self._reason(seconds - warm >= deadline, bool(stop))
                 if reason:
                     break
                 lr = trainer.lr
@@ -242,9 +243,9 @@ class _Run:
                 step = trainer.step
                 seconds = time.monotonic() - started
                 if step == first + 1:
-                    warm = seconds  # the first step compiles kernels: it says nothing about the others
+                    warm = seconds  # the first step compiles kernels: it says nothing about the others, nor counts
                 rate = (step - first - 1) / max(seconds - warm, 1e-9) if step > first + 1 else math.nan
-                eta = min((self.trainer.limit - step) / rate, deadline - seconds)
+                eta = min((self.trainer.limit - step) / rate, deadline + warm - seconds)
                 self.progress.tick(step, loss, norm, lr, rate, eta)
                 if step == 1 or step % log_every == 0:
                     self._row(trainer.log_row(norm, lr), rate, eta)
