@@ -24,8 +24,9 @@ def chorales(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bach(chorales: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "bach"
     options = ("-o", "hidden=8", "window=16", "batch=4", "eval_every=4")
-    code, _, err = quietly("train", "mini-bach", chorales, "--out", out, "--steps", "8", *options)
+    code, said, err = quietly("train", "mini-bach", chorales, "--out", out, "--steps", "8", *options)
     assert code == 0, err
+    assert said.index(f"tinydl harmonise {out} melody.mid") < said.index(f"tinydl generate {out}")
     return out
 
 
@@ -58,6 +59,11 @@ def test_harmonise_keeps_the_melody_and_writes_four_tracks(run: Run, bach: Path,
     again = tmp_path / "again.mid"
     said = run("harmonise", bach, melody, "--out", again, "--seed", "3")
     assert said.out.startswith(f"{again}: 16 notes as given, ") and "seed 3" in said.out
+    score = midi.read(melody)[0]
+    bass = [Note(480 * i, 480 * i + 480, 40, track=1, channel=1) for i in range(3)]
+    midi.write(Score(480, [*score.notes, *bass]), tmp_path / "two.mid")
+    said = run("harmonise", bach, tmp_path / "two.mid", "--out", tmp_path / "of_two.mid")
+    assert f"3 notes of {tmp_path / 'two.mid'} are left out: they stand beside its tune" in said.out
     assert again.read_bytes() == out.read_bytes()
     assert run("harmonise", bach, melody, "--out", out, "--seed", "4").error().endswith("or add --force")
 
@@ -76,7 +82,9 @@ def test_infill_keeps_all_outside_the_bars(run: Run, deep: Path, chorales: Path,
     inside = [note for note in made.notes if note.start >= start and note.end <= end]
     assert inside and set(inside) != {note for note in given.notes if note.start >= start and note.end <= end}
     again = tmp_path / "again.mid"
-    assert run("infill", deep, piece, "--bars", "2-3", "--out", again, "--seed", "1").code == 0
+    said = run("infill", deep, piece, "--bars", "2-3", "--out", again, "--seed", "1")
+    gone = len(set(given.notes) - set(made.notes))
+    assert said.code == 0 and f"{gone} notes of {piece} gave way to the new ones in bars 2 to 3" in said.out
     assert again.read_bytes() == out.read_bytes()
     said = run("infill", deep, piece, "--bars", "2-900", "--out", tmp_path / "no.mid").error()
     assert said.startswith(f"{piece} has {len(lines)} bars, so bars 2-900 cannot be filled")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,10 @@ def test_keys(name, notes):
     [(chord, "H7", "the chord 'H7' begins with no note: write A to G"),
      (chord, "Cmaj8", "no chord is named 'Cmaj8'; did you mean 'Cmaj[79]'?"),
      (chord, "C/E", "names its bass: write the chord without it, 'C'"),
+     (chord, "Cfoo", "A note alone is major, and behind it may stand m, dim, aug, .* m9$"),
+     (chord, "c", "the chord 'c' begins with a small letter: write 'C' for major, 'Cm' for minor"),
+     (chord, "bb7", "begins with a small letter: write 'Bb7'$"),
+     (scale, "c", "the key 'c' begins with a small letter: write 'C' for major, 'Cm' for minor"),
      (scale, "C dorian", "no key is named 'C dorian': a key is a note and major or minor"),
      (scale, "", "the key '' begins with no note")],
 )  # fmt: skip
@@ -71,6 +76,17 @@ def test_what_is_allowed_when():
     np.testing.assert_array_equal(late, allowed("C G", "C", 46, 16, "1/4")[6:])
     with pytest.raises(ConfigError, match="no chord is named: write them with spaces"):
         allowed(" ", None, 4, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("chords", "words"),
+    [("C-G-Am", "write 'C G Am', not 'C-G-Am'"), ("C,G Am", "write 'C G', not 'C,G'"), ("C, G", "write 'C', not 'C,'"),
+     ("C | G", "leave out '|'"), ("C-x", "no chord is named 'C-x'")],
+)  # fmt: skip
+def test_chords_stand_apart_by_spaces(chords, words):
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        allowed(chords, None, 4, 4, 1)
+    assert allowed("D-7", None, 1, 4, 1)[0, [2, 5, 9, 0]].all()  # a minor chord, and no two
 
 
 SMALL = {

@@ -27,8 +27,11 @@ class Outputs:
         self._made: list[Path] = []  # folders
         self._dropped: list[Path] = []
 
-    def new(self, target: str | Path) -> Path:
+    def new(self, target: str | Path, *, long: bool = False) -> Path:
         """Where to write what shall become ``target``, in the same folder and with the same suffix.
+
+        With ``long``, where making it takes minutes, one that exists is refused at once, without a look at whether it
+        would become the same again.
 
         Raises:
             UsageError: ``target`` is a folder, or comes twice, or stands where this user may not write.
@@ -36,6 +39,8 @@ class Outputs:
         target = Path(target)
         if target.is_dir():
             raise UsageError(f"{target} is a folder: give the name of a file to write")
+        if long and not self.force and target.exists():
+            raise self._exists(target)
         if target in self._targets:
             raise UsageError(f"{target} would be written twice: give different names")
         there = next(folder for folder in (target.parent, *target.parent.parents) if folder.exists())
@@ -64,12 +69,15 @@ class Outputs:
                 )
         for target, temporary in self._targets.items():
             if target.exists() and not self.force and not filecmp.cmp(target, temporary, shallow=False):
-                raise UsageError(f"{target} exists and is not overwritten: choose another name, or add --force")
+                raise self._exists(target)
         for target, temporary in self._targets.items():
             os.replace(temporary, target)
         for target in self._dropped:
             target.unlink(missing_ok=True)
         self._made.clear()
+
+    def _exists(self, target: Path) -> UsageError:
+        return UsageError(f"{target} exists and is not overwritten: choose another name, or add --force")
 
     def __enter__(self) -> Outputs:
         return self

@@ -60,7 +60,7 @@ def _run(args: argparse.Namespace) -> int:
     from tinydl.page import write
 
     with Outputs(force=args.force) as outputs:
-        target = outputs.new(args.html)  # a place that cannot be used is said before any work
+        target = outputs.new(args.html, long=True)  # a place that cannot be used is said before any work
         page = _page(args)
         write(page, target)
         outputs.commit()

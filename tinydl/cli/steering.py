@@ -41,8 +41,8 @@ def _add_common(parser: Parser) -> None:
     add_json(parser, "file, given and new (notes), seconds")
 
 
-def _write(args: argparse.Namespace, given: str, make: Callable[[Score], Score]) -> int:
-    """Read ``given``, write what ``make`` makes of it, and say what is new."""
+def _write(args: argparse.Namespace, given: str, make: Callable[[Score], Score], gone: str) -> int:
+    """Read ``given``, write what ``make`` makes of it, and say what is new; ``gone``: of notes not kept, why."""
     from pathlib import Path
 
     from tinydl import render
@@ -66,7 +66,7 @@ def _write(args: argparse.Namespace, given: str, make: Callable[[Score], Score])
         return 0
     say(f"{args.out}: {kept} notes as given, {len(score.notes) - kept} new, {clock(score.seconds)}")
     if dropped:
-        say(f"{dropped} notes of {given} are not in it")
+        say(f"{dropped} notes of {given} {gone}")
     say(f"seed {args.seed}; another --seed gives other notes")
     return 0
 
@@ -81,7 +81,8 @@ def _harmonise(args: argparse.Namespace) -> int:
     from tinydl.generation import harmonise
 
     options = {"temperature": args.temperature, "seed": args.seed, "device": args.device}
-    return _write(args, args.melody, lambda score: harmonise(args.run, score, name=args.melody, **options))
+    gone = "are left out: they stand beside its tune, under which new voices are written"
+    return _write(args, args.melody, lambda score: harmonise(args.run, score, name=args.melody, **options), gone)
 
 
 HARMONISE = Command(
@@ -109,7 +110,9 @@ def _infill(args: argparse.Namespace) -> int:
     from tinydl.generation import infill
 
     options = {"temperature": args.temperature, "seed": args.seed, "device": args.device}
-    return _write(args, args.piece, lambda score: infill(args.run, score, args.bars, name=args.piece, **options))
+    first, last = args.bars
+    gone = f"gave way to the new ones in bar{f' {first}' if first == last else f's {first} to {last}'}"
+    return _write(args, args.piece, lambda score: infill(args.run, score, args.bars, name=args.piece, **options), gone)
 
 
 INFILL = Command(

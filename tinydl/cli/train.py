@@ -160,6 +160,7 @@ def _parameters(model: Any) -> int:
 
 
 def _conclude(result: Result, model: Any, splits: Splits, run: str) -> None:
+    from tinydl.generation.steering import INTERPOLATE, MELODY
     from tinydl.training import Criterion, score_name
 
     why = {"steps": "", "minutes": " (time is up)", "patience": " (validation no longer improves)"}[result.reason]
@@ -171,6 +172,10 @@ def _conclude(result: Result, model: Any, splits: Splits, run: str) -> None:
         loss = f"validation loss {figure} nats/{unit(splits)[:-1]}{what}"
         say(f"best {loss if name else f'distance from validation {figure}'}, at step {result.best_step}")
     say("next:")
+    if MELODY in model.conditions:
+        say(f"  tinydl harmonise {_output.quoted(run)} melody.mid --out four.mid --wav")
+    if INTERPOLATE in model.conditions:
+        say(f"  tinydl interpolate {_output.quoted(run)} a.mid b.mid --out way --wav")
     if splits.representation.name == "image":
         say(f"  tinydl generate {_output.quoted(run)} --out new.png")
     else:

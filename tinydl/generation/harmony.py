@@ -19,6 +19,7 @@ __all__ = ["allowed", "chord", "scale"]
 
 _LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _ROOT = re.compile(r"([A-G])([#b♯♭]*)")
+_BETWEEN = re.compile(r"[-–—,;|>]+")
 
 #: Semitones above the root, by what is written behind it; the other spellings of one chord stand in ``_SPELLINGS``.
 CHORDS = {
@@ -39,6 +40,10 @@ def _root(name: str, what: str) -> tuple[int, str]:
     """The pitch class that a name begins with, and what follows."""
     found = _ROOT.match(name)
     if found is None:
+        large = name[:1].upper() + name[1:]
+        if _ROOT.match(large):
+            minor = f" for major, {large + 'm'!r} for minor" if _ROOT.fullmatch(large) else ""
+            raise ConfigError(f"{what} {name!r} begins with a small letter: write {large!r}{minor}")
         raise ConfigError(f"{what} {name!r} begins with no note: write A to G, then # or b where needed")
     sharps = sum(1 if sign in "#♯" else -1 for sign in found[2])
     return (_LETTERS[found[1]] + sharps) % 12, name[found.end() :]
@@ -58,8 +63,28 @@ def chord(name: str) -> frozenset[int]:
     kind = _SPELLINGS.get(kind, kind)
     if kind not in CHORDS:
         near = difflib.get_close_matches(kind, [*CHORDS][1:], n=1, cutoff=0)
-        raise ConfigError(f"no chord is named {name!r}; did you mean {name[: len(name) - len(kind)] + near[0]!r}?")
+        raise ConfigError(
+            f"no chord is named {name!r}; did you mean {name[: len(name) - len(kind)] + near[0]!r}? A note alone is "
+            f"major, and behind it may stand {', '.join([*CHORDS][1:])}"
+        )
     return frozenset((root + semitones) % 12 for semitones in CHORDS[kind])
+
+
+def _require_spaces(names: list[str]) -> None:
+    """Raise ConfigError when a word is no chord, and is several with something else than a space between."""
+    for name in names:
+        parts = [part for part in _BETWEEN.split(name) if part]
+        if not parts:
+            raise ConfigError(f"chords stand apart by spaces alone: leave out {name!r}")
+        if (len(parts) > 1 or parts[0] != name) and not _is_chord(name) and all(map(_is_chord, parts)):
+            raise ConfigError(f"chords stand apart by spaces: write {' '.join(parts)!r}, not {name!r}")
+
+
+def _is_chord(name: str) -> bool:
+    try:
+        return bool(chord(name))
+    except ConfigError:
+        return False
 
 
 def scale(name: str) -> frozenset[int]:
@@ -96,6 +121,7 @@ def allowed(
         names = chords.split()
         if not names:
             raise ConfigError("no chord is named: write them with spaces between, such as 'C G Am F'")
+        _require_spaces(names)
         table = np.stack([np.isin(np.arange(12), list(chord(name))) for name in names])
         steps = first % bar + np.arange(length)
         tones = table[steps // bar % len(names)]

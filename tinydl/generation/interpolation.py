@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from tinydl.data.representations.base import left_out
 from tinydl.errors import ConfigError, DataError
 from tinydl.generation.sampling import check
-from tinydl.generation.steering import require
+from tinydl.generation.steering import INTERPOLATE, require
 from tinydl.random import Generator
 from tinydl.training.checkpoint import load_model
 
 if TYPE_CHECKING:
     from tinydl.data.score import Score
 
-INTERPOLATE = "interpolate"  # the word in a model's conditions
 PARALLEL = 1e-4  # radians
 
 

@@ -8,7 +8,8 @@ says which it can honour in its ``conditions``:
 - ``notes``: any entries may be given;
 - ``primer``: a beginning from which it goes on;
 - ``chords`` and ``key``: which pitch classes may sound in each step (:mod:`tinydl.generation.harmony`), ``allowed``,
-  bool [T, 12], among the conditions of ``sample``.
+  bool [T, 12], among the conditions of ``sample``;
+- ``interpolate``: pieces between two others are made of latent vectors (:mod:`tinydl.generation.interpolation`).
 
 What is given is kept exactly: the notes of a melody, and every note that is not wholly inside the bars to be filled,
 stand in the new score as they stand in the old one, off the grid or not, at their velocity.
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from tinydl.data.representations import Chorale
     from tinydl.data.score import Note, Score
 
-MELODY, NOTES, PRIMER, CHORDS, KEY = "melody", "notes", "primer", "chords", "key"
+MELODY, NOTES, PRIMER, CHORDS, KEY, INTERPOLATE = "melody", "notes", "primer", "chords", "key", "interpolate"
 _NOTHING = {"chorale": -1, "grid": 0}  # what an array of each representation has beyond its last note
 
 
