@@ -34,14 +34,14 @@ from numpy.typing import NDArray
 
 import tinydl
 from tinydl import Tensor, nn
-from tinydl.data.representations import Grid
 from tinydl.generation.sampling import check, draw_each
-from tinydl.generation.steering import Fixed, refuse_others
+from tinydl.generation.steering import asked
 from tinydl.models.symbols import log_frequency, log_likelihood
+from tinydl.models.tunes import TunesConfig
 from tinydl.nn import functional as F
 from tinydl.random import Generator
 from tinydl.registry import register_model
-from tinydl.training import Batch, Recipe, Score, collate
+from tinydl.training import Batch, Score, collate
 
 MOST, NONE = 0.5, 0.25  # the largest share of constraints in training, and the share of tunes without any
 State = tuple[Tensor, Tensor]
@@ -52,8 +52,8 @@ class AnticipationRnn(nn.Module):
     """Next-step LSTM over tunes, int64 [T], that knows of constraints ahead."""
 
     @dataclass(frozen=True)
-    class Config(Recipe):
-        """Options; those of training are explained at :class:`tinydl.training.Recipe`.
+    class Config(TunesConfig):
+        """As :class:`tinydl.models.tunes.TunesConfig`, and
 
         Attributes:
             embedding: entries of E s_t and of F c_t.
@@ -61,9 +61,6 @@ class AnticipationRnn(nn.Module):
             ahead: entries of o_t, units of the LSTM that reads constraints.
             dropout: of [E s_(t-1), o_t], and of the h_t that W reads.
             anticipate: false leaves out o_t.
-            step: length of a grid step in beats (quarter notes).
-            low, high: the range of pitches.
-            meter: tunes in other meters are left out.
         """
 
         embedding: int = 32
@@ -71,10 +68,6 @@ class AnticipationRnn(nn.Module):
         ahead: int = 96
         dropout: float = 0.3
         anticipate: bool = True
-        step: str = "1/4"
-        low: int = 36
-        high: int = 96
-        meter: str = "4/4"
         batch: int = 16
         chunk: int = 256
         lr: float = 3e-3
@@ -96,7 +89,7 @@ class AnticipationRnn(nn.Module):
     def __init__(self, config: Config | None = None) -> None:
         super().__init__()
         self.config = config = config or self.Config()
-        self.encoding = Grid(step=config.step, low=config.low, high=config.high, meter=config.meter)
+        self.encoding = config.encoding()
         self.representation = self.encoding.config()
         self.tokens = self.encoding.vocabulary_size
         self.embedding = nn.Embedding(self.tokens + 1, config.embedding)  # E, the start symbol last
@@ -198,18 +191,15 @@ class AnticipationRnn(nn.Module):
         [length, 12], the pitch classes that may sound in each step, in which given steps are free.
         """
         check(temperature)
-        told = refuse_others(self, condition)
-        fixed = told.get("fixed") or Fixed.primer(np.asarray(told.get("primer", np.zeros(0)), np.int64), length)
+        fixed, allowed = asked(self, condition, length)
         T, start = len(fixed.mask), len(fixed.mask) - length
         rng = tinydl.default_generator if rng is None else rng
         u = np.stack([rng.fork(f"sample {i}").random((T,), np.float64) for i in range(n)], 1)
         o = None
         if self.config.anticipate:
-            asked = np.where(fixed.mask, fixed.values, self.tokens)
-            asked[:start] = self.tokens  # a primer stands there anyway: nothing was to be prepared for
-            o = self.anticipation(np.repeat(asked[None], n, 0), np.full(n, T))
-        allowed = np.ones((T, 12), np.bool_)
-        allowed[start:] = told.get("allowed", True)
+            c = np.where(fixed.mask, fixed.values, self.tokens)
+            c[:start] = self.tokens  # a primer stands there anyway: nothing was to be prepared for
+            o = self.anticipation(np.repeat(c[None], n, 0), np.full(n, T))
         tunes, before, state = np.zeros((T, n), np.int64), np.full((1, n), self.tokens), None
         sounding = np.full(n, self.encoding.REST)
         for t in range(T):

@@ -42,7 +42,7 @@ import tinydl
 from tinydl import Tensor, nn
 from tinydl.data.representations import Chorale
 from tinydl.generation.sampling import check, draw_each
-from tinydl.generation.steering import Fixed, refuse_others
+from tinydl.generation.steering import asked
 from tinydl.models.four_voices import VoicesConfig, require_four_voices, transposed, windows, without_padding
 from tinydl.models.symbols import log_frequency, log_likelihood
 from tinydl.nn import functional as F
@@ -205,11 +205,8 @@ class DeepBach(nn.Module):
         at 1 and end at the temperature.
         """
         check(temperature)
-        told = refuse_others(self, condition)
-        fixed = told.get("fixed") or Fixed.primer(np.asarray(told.get("primer", np.zeros((0, 4))), np.int64), length)
+        fixed, allowed = asked(self, condition, length, (4,))
         T = len(fixed.mask)
-        allowed = np.ones((T, 12), np.bool_)
-        allowed[T - length :] = told.get("allowed", True)
         # A pitch that may not sound is never drawn. HOLD may be, of any: what it held at last is seen to below.
         never = np.where([self.encoding.within(now, np.full((), self.encoding.REST)) for now in allowed], 0.0, -np.inf)
         rng = tinydl.default_generator if rng is None else rng

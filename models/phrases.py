@@ -37,15 +37,15 @@ from numpy.typing import NDArray
 
 import tinydl
 from tinydl import Tensor, nn
-from tinydl.data.representations import Grid
 from tinydl.data.transposing import transpose_each
 from tinydl.generation.sampling import check, draw_each
 from tinydl.generation.steering import refuse_others
 from tinydl.models.symbols import log_frequency, log_likelihood
+from tinydl.models.tunes import TunesConfig
 from tinydl.models.vae import divergence, log_ratio
 from tinydl.nn import functional as F
 from tinydl.random import Generator
-from tinydl.training import Batch, Recipe, Score, collate, ramp, reconstruction
+from tinydl.training import Batch, Score, collate, ramp, reconstruction
 
 IGNORED = -100  # a target that cross_entropy leaves out
 FIRST_PITCH = 2  # the token of the lowest pitch; before it, hold and rest
@@ -60,8 +60,8 @@ class Phrases(nn.Module):
     and :meth:`read`."""
 
     @dataclass(frozen=True)
-    class Config(Recipe):
-        """Options; those of training are explained at :class:`tinydl.training.Recipe`.
+    class Config(TunesConfig):
+        """As :class:`tinydl.models.tunes.TunesConfig`, and
 
         Attributes:
             bars: n, of a phrase.
@@ -74,9 +74,6 @@ class Phrases(nn.Module):
             teacher_forcing: probability that the decoder reads the truth, a ramp.
             transpose: in training, tunes are moved by up to so many semitones, either way, drawn anew each time.
             samples: K.
-            step: length of a grid step in beats (quarter notes).
-            low, high: the range of pitches.
-            meter: tunes in other meters are left out.
         """
 
         bars: int = 2
@@ -89,10 +86,6 @@ class Phrases(nn.Module):
         teacher_forcing: str = "1"
         transpose: int = 6
         samples: int = 20
-        step: str = "1/4"
-        low: int = 36
-        high: int = 96
-        meter: str = "4/4"
         batch: int = 4
         chunk: int = 200_000  # tunes are never cut: phrases begin at their bar lines
         context: int = 0
@@ -119,7 +112,7 @@ class Phrases(nn.Module):
     def __init__(self, config: Config | None = None) -> None:
         super().__init__()
         self.config = config = config or self.Config()
-        encoding = Grid(step=config.step, low=config.low, high=config.high, meter=config.meter)
+        encoding = config.encoding()
         self.representation = encoding.config()
         self.bar, self.phrase = encoding.bar_steps, config.bars * encoding.bar_steps
         self.tokens = encoding.vocabulary_size

@@ -12,7 +12,7 @@ from tinydl.data.corpus import demo_scores
 from tinydl.data.representations import Chorale, Grid
 from tinydl.data.score import Key, Meter, Note, Score, Tempo
 from tinydl.errors import ConfigError, DataError
-from tinydl.generation import Fixed, harmonise, infill, steering
+from tinydl.generation import Fixed, around, harmonise, infill
 
 
 class Dice:
@@ -33,7 +33,7 @@ class Dice:
 @pytest.fixture(params=["struck", "plain"])
 def dice(request, monkeypatch):
     model = Dice(Chorale(strikes=request.param == "struck"))
-    monkeypatch.setattr(steering, "load_model", lambda run, device: (model, type("Card", (), {"representation": (
+    monkeypatch.setattr(around, "load_model", lambda run, device: (model, type("Card", (), {"representation": (
         model.encoding.config())})))  # fmt: skip
     return model
 
@@ -125,14 +125,14 @@ def test_of_two_voices_in_unison_each_keeps_its_own_note(dice):
     assert soprano[1] in made.notes and alto[1] not in made.notes
     voice = [note for note in made.notes if note.track == 1 and note.start < 1920]
     assert voice and all(note.end <= 1920 for note in voice)
-    drawn = steering._sung_by(soprano[1], Score(480, [*soprano, *alto, *rest]), dice.encoding,
+    drawn = around._sung_by(soprano[1], Score(480, [*soprano, *alto, *rest]), dice.encoding,
                               dice.encoding.encode(Score(480, [*soprano, *alto, *rest])).data,
                               [(0, 0), (1, 1), (2, 2), (3, 3)])  # fmt: skip
     assert drawn == [(0,)]
 
 
 def test_in_a_tune_a_note_of_another_part_masks_nothing(dice, monkeypatch):
-    monkeypatch.setattr(steering, "load_model", lambda run, device: (Tunes(), type("Card", (), {"representation": (
+    monkeypatch.setattr(around, "load_model", lambda run, device: (Tunes(), type("Card", (), {"representation": (
         Grid().config())})))  # fmt: skip
     tune = [Note(480 * i, 480 * i + 480, 60 + i, 80, 0, 0) for i in range(12)]
     held = [Note(1920, 3840, 64, 60, 1, 1), Note(1920, 3840, 55, 60, 1, 1)]  # as the tune's first note of the bar
@@ -154,7 +154,7 @@ class Tunes(Dice):
 
 @pytest.mark.parametrize("bars", [(1, 1), (2, 3), (4, 4)])
 def test_in_a_tune_all_but_the_notes_of_the_tune_in_the_bars_stays(dice, monkeypatch, bars):
-    monkeypatch.setattr(steering, "load_model", lambda run, device: (Tunes(), type("Card", (), {"representation": (
+    monkeypatch.setattr(around, "load_model", lambda run, device: (Tunes(), type("Card", (), {"representation": (
         Grid().config())})))  # fmt: skip
     tune = [Note(240 * i + 3, 240 * i + 200, 60 + i * 7 % 12, 30 + i, 0, 0) for i in range(29)]
     tune += [Note(1440, 2000, 50, 70, 1, 1), Note(6960, 7300, 80, 70, 0, 0)]
