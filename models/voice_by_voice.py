@@ -30,7 +30,7 @@ import tinydl
 from tinydl import Tensor, nn
 from tinydl.data.representations import Chorale
 from tinydl.generation.sampling import check, draw_each
-from tinydl.generation.steering import Fixed, refuse_others
+from tinydl.generation.steering import asked
 from tinydl.models.four_voices import VoicesConfig, require_four_voices, transposed, without_padding
 from tinydl.models.symbols import log_frequency, log_likelihood
 from tinydl.nn import functional as F
@@ -213,13 +213,8 @@ class VoiceByVoice(nn.Module):
         [length, 12], the pitch classes that may sound in each step, in which given entries are free.
         """
         check(temperature)
-        told = refuse_others(self, condition)
-        primer = np.asarray(told.get("primer", np.zeros((0, VOICES))), np.int64)
-        fixed = told.get("fixed") or Fixed.primer(primer, length)
-        T, start = len(fixed.mask), len(fixed.mask) - length
-        allowed = np.ones((T, 12), np.bool_)
-        allowed[start:] = told.get("allowed", True)
-        limited = not allowed.all()
+        fixed, allowed = asked(self, condition, length, (VOICES,))
+        T, limited = len(fixed.mask), not allowed.all()
         given, known = self.encoding.codes(fixed.values).reshape(-1), fixed.mask.reshape(-1)
         rng = tinydl.default_generator if rng is None else rng
         u = np.stack([rng.fork(f"sample {i}").random((VOICES * T,), np.float64) for i in range(n)], 1)
@@ -239,4 +234,4 @@ class VoiceByVoice(nn.Module):
             if limited:
                 now = self.encoding.of_codes(before)
                 sounding[:, i % VOICES] = np.where(now == self.encoding.HOLD, sounding[:, i % VOICES], now)
-        return list(self.encoding.of_codes(made[:, VOICES * start :]).reshape(n, length, VOICES))
+        return list(self.encoding.of_codes(made[:, VOICES * (T - length) :]).reshape(n, length, VOICES))
