@@ -35,7 +35,7 @@ def test_a_folder_of_steps(run: Run, vae: Path, waltzes: tuple[Path, Path], tmp_
     words = ("interpolate", vae, *waltzes, "--steps", "3", "--temperature", "1", "--out")
     outcome = run(*words, out, "--seed", "4", "--json")
     assert outcome.code == 0
-    keys = ["file", "notes", "seconds", "from_a", "from_b", "from_first", "from_last"]
+    keys = ["file", "notes", "seconds", "of_a", "of_b", "from_a", "from_b", "from_first", "from_last"]
     assert [list(entry) for entry in outcome.json] == [keys] * 3
     assert [entry["file"] for entry in outcome.json] == [str(out / f"{k}.mid") for k in range(3)]
     assert sorted(content(out)) == ["0.mid", "1.mid", "2.mid"]
@@ -47,10 +47,10 @@ def test_a_folder_of_steps(run: Run, vae: Path, waltzes: tuple[Path, Path], tmp_
     assert {k: v for k, v in content(tmp_path / "again").items() if k.endswith(".mid")} == content(out)
     assert "1.wav" in content(tmp_path / "again")
     lines = again.out.splitlines()
-    assert lines[0].split()[3:] == ["from", "A", "from", "first", "from", "last", "from", "B"] and len(lines) == 7
+    assert lines[0].split()[3:] == ["of", "A", "from", "first", "from", "last", "of", "B"] and len(lines) == 8
     assert lines[1].split()[-3] == "0%" and lines[3].split()[-2] == "0%"
-    back = [1 - outcome.json[0]["from_a"], 1 - outcome.json[2]["from_b"]]
-    assert lines[-1].endswith(f": {back[0]:.0%} of A came back, and {back[1]:.0%} of B")
+    back = [f"{share:.0%} of the notes" for share in (outcome.json[0]["of_a"], outcome.json[2]["of_b"])]
+    assert lines[-1] == f"{back[0]} of {waltzes[0]} came back, and {back[1]} of {waltzes[1]}"
     assert run(*words, out, "--seed", "5").error().endswith("or add --force")
     assert run(*words, out, "--seed", "5", "--force").code == 0
 

@@ -29,7 +29,9 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument(
         "--force", action="store_true", help="replace files that exist, and remove those of a longer way"
     )
-    add_json(parser, "a list with file, notes, seconds, from_a, from_b, from_first and from_last of each piece")
+    add_json(
+        parser, "a list with file, notes, seconds, of_a, of_b, from_a, from_b, from_first and from_last of each piece"
+    )
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -59,16 +61,17 @@ def _run(args: argparse.Namespace) -> int:
     if args.json:
         say_json([{"file": str(path), **facts} for path, (_, facts) in zip(paths, pieces)])
         return 0
-    marks = ("from_a", "from_first", "from_last", "from_b")
+    marks = ("of_a", "from_first", "from_last", "of_b")
     rows = [
         (path, facts["notes"], clock(facts["seconds"]), *(f"{facts[mark]:.0%}" for mark in marks))
         for path, (_, facts) in zip(paths, pieces)
     ]
-    say_table(("file", "notes", "time", "from A", "from first", "from last", "from B"), rows)
-    back = [1 - pieces[0][1]["from_a"], 1 - pieces[-1][1]["from_b"]]
+    say_table(("file", "notes", "time", "of A", "from first", "from last", "of B"), rows)
     say()
-    say("the shares of steps in which a piece differs from A and B as they were given, and from the first and the last")
-    say(f"piece, which are what the model makes of these: {back[0]:.0%} of A came back, and {back[1]:.0%} of B")
+    say("of A, of B: the shares of their notes that stand in a piece; from first, from last: of the steps in which it")
+    say("differs from the two ends, which are what the model makes of A and B:")
+    back = [f"{facts[mark]:.0%} of the notes" for (_, facts), mark in ((pieces[0], "of_a"), (pieces[-1], "of_b"))]
+    say(f"{back[0]} of {args.a} came back, and {back[1]} of {args.b}")
     return 0
 
 

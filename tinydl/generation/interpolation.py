@@ -71,9 +71,10 @@ def interpolate(
         remark: called with a sentence for whatever of the two the model does not hear as it stands there.
 
     Returns:
-        per piece its score and ``{"notes", "seconds", "from_a", "from_b", "from_first", "from_last"}``: the shares of
-        steps in which it differs from ``a`` and ``b`` as the model reads them, and from the first and the last piece,
-        which are what the model makes of these.
+        per piece its score and ``{"notes", "seconds", "of_a", "of_b", "from_a", "from_b", "from_first", "from_last"}``:
+        the shares of the notes of ``a`` and ``b``, as the model reads them, that stand in it at their place; the shares
+        of steps in which it differs from these two, and from the first and the last piece, which are what the model
+        makes of them.
 
     Raises:
         ConfigError: the model has no latent vector, or a number means nothing.
@@ -113,9 +114,16 @@ def interpolate(
     made = []
     for piece in pieces:
         score = encoding.decode(piece)
+        back = {name: _notes_kept(piece, end[:length], encoding) for name, end in zip(("of_a", "of_b"), ends)}
         apart = {name: float((piece != mark).mean()) for name, mark in marks.items()}
-        made.append((score, {"notes": len(score.notes), "seconds": score.seconds, **apart}))
+        made.append((score, {"notes": len(score.notes), "seconds": score.seconds, **back, **apart}))
     return made
+
+
+def _notes_kept(piece: NDArray[np.int64], given: NDArray[np.int64], encoding: Any) -> float:
+    """The share of the notes of ``given`` that begin in the other piece at the same step; 1 where it has none."""
+    struck = ~np.isin(given, (encoding.HOLD, encoding.REST))
+    return float((piece == given)[struck].mean()) if struck.any() else 1.0
 
 
 def _encode(
