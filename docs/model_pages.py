@@ -207,21 +207,27 @@ def shapes(model: Any, pieces: list[np.ndarray]) -> str:
 
 
 def curve(rows: list[dict[str, Any]], unit: str) -> str:
-    """Training loss and validation loss by step, as a file of its own."""
+    """Training loss and validation loss by step, as a file of its own; validation alone where what is minimised is
+    counted otherwise (the difference of two energies, a game) and would not share an axis."""
     loss = [(row["step"], row["loss"]) for row in rows if row.get("loss") is not None]
     valid = [(row["step"], row["valid"]) for row in rows if row.get("valid") is not None]
-    series = [svg.Series("training", *zip(*loss), "v5", "faint")] if loss else []
+    apart = valid and loss and min(y for _, y in valid) > np.quantile([y for _, y in loss], 0.98)
+    series = []
+    if loss and not apart:
+        series.append(svg.Series("training", [x for x, _ in loss], [y for _, y in loss], "v5", "faint"))
     if valid:
-        series.append(svg.Series("validation", *zip(*valid), "v1", "dots"))
+        series.append(svg.Series("validation", [x for x, _ in valid], [y for _, y in valid], "v1", "dots"))
+    legend = "validation" if apart else "training (blue), validation (orange)" if valid else "training"
     values = np.array([y for s in series for y in s.y])
     low, high = float(values.min()), float(np.quantile(values, 0.98))
     room = 0.05 * (high - low) or 1.0
     drawn = svg.chart(
-        series, x_label="step", y_label=f"loss, {unit}: training (blue), validation (orange)",
+        series, x_label="step", y_label=f"loss, {unit}: {legend}",
         label="Loss against steps.", height=300, width=680, y_range=(low - room, high + room),
     )  # fmt: skip
-    head = '<svg xmlns="http://www.w3.org/2000/svg" width="680" height="300" '
-    paper = '<rect width="680" height="300" fill="#faf9f6"/>'
+    drawn = drawn.replace('viewBox="0 0 680 300"', 'viewBox="0 0 700 300"', 1)  # room for the last number
+    head = '<svg xmlns="http://www.w3.org/2000/svg" width="700" height="300" '
+    paper = '<rect width="700" height="300" fill="#faf9f6"/>'
     return drawn.replace("<svg ", head, 1).replace(">", f"><style>{STYLE}</style>{paper}", 1) + "\n"
 
 
