@@ -304,17 +304,20 @@ class MidiNet(NoDensity, Implicit):
     def figures(self, pieces: Sequence[NDArray[Any]]) -> dict[str, float]:
         """``D_real`` and ``D_fake``, the mean of D over the bars of pieces, and over bars that are given what they are.
         ``chord_tones``: the share of steps with a note of the chord, in new bars with a chord; ``chord_tones_real``, in
-        those of the pieces; ``chord_tones_shuffled``, where each bar was given the chord of another."""
+        those of the pieces; ``chord_tones_shuffled``, where each bar was given the chord of another; none of the three
+        where no bar has a chord."""
         bars = together([bars_of(piece, self.width) for piece in pieces])
         rng = Generator(SEED)
         z = rng.normal((len(bars.chord), self.config.latent))
         y, before = self.told(bars)
         fake = self.generator(tinydl.as_tensor(z, device=self.device), y, before)
         real, false = (tinydl.sigmoid(self.critic(x, y)[0]).mean().item() for x in (self.roll(bars.now), fake))
+        found = {"D_real": real, "D_fake": false}
+        if not bars.chord.any():
+            return found
         other = Bars(bars.now, bars.before, bars.chord[rng.permutation(len(bars.chord))])
         return {
-            "D_real": real,
-            "D_fake": false,
+            **found,
             "chord_tones": self.chord_tones(self.bars(z, bars), bars.chord),
             "chord_tones_real": self.chord_tones(bars.now, bars.chord),
             "chord_tones_shuffled": self.chord_tones(self.bars(z, other), bars.chord),

@@ -19,7 +19,7 @@ others (scheduled sampling, Bengio et al. 2015, arXiv:1506.03099; in parallel fo
 reads the truth: Mihaylova and Martins 2019, arXiv:1906.07651).
 
 The nets read x_t as a vector of its own, to which one of the place of t in its bar is added: where in the bar things
-are need not be counted by a net that is to write all 32 steps from z.
+are need not be counted by a net that is to write a whole phrase from z.
 
 Likelihood.  A tune of several phrases is as likely as these together. ``log_prob`` is the importance-weighted bound
 with K draws of z (:mod:`tinydl.models.vae`), beta = 1 and tau = 0, whatever training minimised.

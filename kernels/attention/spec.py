@@ -303,8 +303,11 @@ def _heads(*shape: int, causal: bool) -> Callable[[Any], tuple[Any, ...]]:
     return case
 
 
-def _backward_case(make: Callable[[Any], tuple[Any, ...]], dtype: Any) -> tuple[Any, ...]:
-    return _backward(make(dtype))
+def _backward_case(
+    backward: Callable[[tuple[Any, ...]], tuple[Any, ...]], make: Callable[[Any], tuple[Any, ...]], dtype: Any
+) -> tuple[Any, ...]:
+    """What the backward of an operation takes after its forward has had what ``make`` gives."""
+    return backward(make(dtype))
 
 
 def _gradient(rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -339,7 +342,7 @@ describe(
         tolerance={name: 8 * value for name, value in TOLERANCE.items()},
         flops=lambda g, *a: flops(*a) * 5 // 7,
         bytes=lambda g, *a: bytes(*a) * 2 // 3,
-        cases={name: functools.partial(_backward_case, make) for name, make in _CASES.items()},
+        cases={name: functools.partial(_backward_case, _backward, make) for name, make in _CASES.items()},
         rivals={"torch": rivals.attention_backward},
         serves="tinydl.ops.attention.attention",
         gradient=_gradient,
@@ -362,10 +365,6 @@ def _relative_heads(B: int, H: int, L: int, S: int, span: int, E: int) -> Callab
         return q, k, v, e, E**-0.5
 
     return case
-
-
-def _relative_backward_case(make: Callable[[Any], tuple[Any, ...]], dtype: Any) -> tuple[Any, ...]:
-    return _relative_backward(make(dtype))
 
 
 def _relative_gradient(rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -404,7 +403,7 @@ describe(
         flops=lambda g, q, k, v, e, *a: relative_flops(q, k, v, e) * (5 * q.shape[-1] + 2 * v.shape[-1])
         // (7 * q.shape[-1] + 3 * v.shape[-1]),
         bytes=lambda g, q, k, v, e, *a: 2 * (2 * q.nbytes + k.nbytes + v.nbytes + e.nbytes),
-        cases={name: functools.partial(_relative_backward_case, make) for name, make in _RELATIVE.items()},
+        cases={name: functools.partial(_backward_case, _relative_backward, make) for name, make in _RELATIVE.items()},
         rivals={"torch": rivals.relative_attention_backward},
         serves="tinydl.ops.attention.relative_attention",
         gradient=_relative_gradient,

@@ -191,7 +191,9 @@ def test_tunes_without_chords_are_refused():
         tune[:, 1] = 0
     with pytest.raises(DataError, match="no bar of the training tunes has a chord, and 'midinet' learns tunes above"):
         small().prepare(tunes)
-    small(chords=False).prepare(tunes)
+    model = small(chords=False)
+    model.prepare(tunes)
+    assert list(model.eval().figures(tunes)) == ["D_real", "D_fake"]
 
 
 # -- what is learned ---------------------------------------------------------------------------------------------------
