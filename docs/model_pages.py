@@ -51,56 +51,56 @@ class Plan:
 PLAN = {
     "anticipation-rnn": Plan(
         "nottingham", 4, "A tune with given notes: each is kept, and the steps before it lead there.",
-        "What is given is heard by one tune at a time; unconstrained it is the LSTM it was built from.",
+        "One voice; with nothing given it is an LSTM like any other.",
     ),
     "chorale-lstm": Plan(
-        "jsb16", 10, "Four parts in sixteenths, quick to learn and to draw from, with an exact likelihood.",
+        "jsb16", 10, "Four parts in sixteenths with an exact likelihood, quicker to draw from than the Transformer.",
         "It looks back only: a melody that is given later is not prepared for, which `deep-bach` does.",
     ),
     "deep-bach": Plan(
         "jsb16", 4, "Harmonising a melody, filling gaps: every note is drawn again and again given all others.",
-        "No likelihood, and no time of its own: a piece that is drawn from nothing wanders without an ending.",
+        "No likelihood, so nothing says what a piece is worth; and nothing tells it where a piece ends.",
     ),
     "denoising": Plan(
         "jsb", 2, "Putting back notes that are missing from chords it knows.",
-        "Music from nothing: a chain of corruption and repair moves slowly and stays near where it began.",
+        "No likelihood; windows do not know each other, and each is drawn by a chain that must be left to run.",
     ),
     "gan": Plan(
-        "jsb", 4, "Whole stretches at once, each drawn in one pass; keys and textures of the corpus.",
-        "No likelihood, so nothing says what it has left out; rhythm within a stretch is blurred.",
+        "jsb", 4, "Whole stretches at once, each drawn in one pass.",
+        "No likelihood, so nothing says what it has left out; stretches only resemble their neighbours.",
     ),
-    "gru": Plan("jsb", 2, "The fewest parameters of the gated nets at nearly the LSTM's likelihood.",
-                "Notes of a frame are drawn apart from each other, so chords hold wrong pairs."),
-    "hmm": Plan("jsb", 2, "Its states can be read: each is a chord, and the path through them a progression.",
-                "It forgets everything but its state: no phrase is longer than a few chords."),
-    "lstm": Plan("jsb", 2, "Lines that go on over bars, at an exact likelihood, from little code.",
-                 "Notes of a frame are drawn apart from each other, so chords hold wrong pairs."),
-    "lstm-nade": Plan("jsb", 2, "The best likelihood of frames here: chords are drawn note by note, and are chords.",
+    "gru": Plan("jsb", 2, "Fewer parameters than the LSTM, at 0.1 nats a frame more (README, JSB).",
+                "Given the past, notes of a frame are drawn apart from each other: none knows what the others are."),
+    "hmm": Plan("jsb", 2, "An exact likelihood, and states that can be read: each is a few frames (Viterbi).",
+                "All it knows of the past is which of its states it is in."),
+    "lstm": Plan("jsb", 2, "An exact likelihood, from little code.",
+                 "Given the past, notes of a frame are drawn apart from each other: none knows what the others are."),
+    "lstm-nade": Plan("jsb", 2, "The best likelihood of frames here (README): a note knows those below it.",
                       "Frames are the quarter notes of the data: no rhythm below the beat, no repeated notes."),
-    "melody-lstm": Plan("nottingham", 4, "Tunes with bars, lengths and an ending, from tokens.",
-                        "One voice; a form such as AABB is not planned, it happens or does not."),
+    "melody-lstm": Plan("nottingham", 4, "Tunes with bars, lengths, meters and an ending, from tokens.",
+                        "One voice, and nothing that plans a form such as AABB."),
     "midinet": Plan("nottingham", 8, "Bars that fit the chord they are given, and follow the bar before.",
                     "One bar of memory: no tune has a form; and no likelihood."),
     "mini-bach": Plan("jsb16", 2, "Alto, tenor and bass to a melody, in one pass of a net of one hidden layer.",
-                      "Windows of four bars do not know each other, and voices are drawn apart from each other."),
-    "music-transformer": Plan("jsb16", 10, "Four parts in sixteenths that come back to what was heard bars ago.",
+                      "Every note is drawn by itself given the melody: voices jitter, least at temperature 0."),
+    "music-transformer": Plan("jsb16", 10, "Four parts in sixteenths, likelier than by an LSTM of its size (README).",
                               "Slower to draw from than the LSTM, and it looks back only."),
     "music-vae": Plan("nottingham", 8, "A tune as a point: the way between two tunes, and neighbours of one.",
-                      "A reconstruction loses notes, the more the longer the phrase; phrases do not know each other."),
+                      "Phrases do not know each other; a light weight of the KL leaves a loose bound."),
     "nade": Plan("jsb", 2, "Single chords with an exact likelihood, by a net of one hidden layer.",
                  "It knows no time: each frame is drawn anew."),
     "rbm": Plan("jsb", 2, "Single chords, and a likelihood that can be bracketed from both sides.",
                 "It knows no time, and its samples come from a chain that must be left to run."),
-    "rnn-rbm": Plan("jsb", 30, "Chords that are chords, in an order that is learned: the table's first mark.",
+    "rnn-rbm": Plan("jsb", 30, "Notes of a frame know each other, and frames the past.",
                     "Slow to train, since every step runs Gibbs chains; the likelihood is an estimate."),
-    "rtrbm": Plan("jsb", 8, "As the RNN-RBM, with hidden units of the RBM for memory: fewer parameters.",
-                  "The memory must serve the chord too, and the likelihood is an estimate."),
+    "rtrbm": Plan("jsb", 8, "As the RNN-RBM, with the hidden units of the RBM itself for memory.",
+                  "One layer serves memory and chord alike, and the likelihood is an estimate."),
     "tanh-rnn": Plan("jsb", 2, "The smallest recurrent net there is, to read beside backpropagation through time.",
-                     "It forgets within a bar, and notes of a frame are drawn apart from each other."),
+                     "No gate keeps what it read, and notes of a frame are drawn apart from each other."),
     "vae": Plan("jsb", 2, "Frames as points of a small space, with a bound of their likelihood.",
                 "It knows no time, and notes are drawn apart given the point."),
     "vrae": Plan("nottingham", 4, "The plainest recurrent autoencoder of phrases, beside MusicVAE.",
-                 "z is told once, at the beginning: the decoder forgets it within a phrase."),
+                 "z is told once, at the beginning, and must last for the phrase."),
 }  # fmt: skip
 NO_FIGURE = "It has no likelihood: `tinydl evaluate run --measures` says how far its music lies from the corpus."
 STYLE = """
@@ -267,7 +267,7 @@ def page(name: str, run: Path) -> None:
 
 ## Learning
 
-{trained} of one core, {card.step:,} steps to the best weights, {size:,} parameters.
+Trained for {trained}, the best weights at step {card.step:,}, {size:,} parameters.
 
 ![Training and validation loss by step]({name}-curve.svg)
 
